@@ -1,0 +1,55 @@
+# Everything a person types. `make` alone lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export DAGSTER_DISABLE_TELEMETRY := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/installed ## virtual environment with the locked requirements
+
+.PHONY: demo
+demo: install ## seed a warehouse, start the sandbox, export one day, show the result
+	$(BIN)/attribution demo
+
+.PHONY: ui
+ui: install ## the Dagster UI on the demo warehouse (port 3000), with the sandbox
+	$(BIN)/attribution demo --ui
+
+.PHONY: test
+test: install ## the tests that take less than ten minutes
+	$(BIN)/python -m pytest -m "not long"
+
+.PHONY: test-long
+test-long: install ## the tests that take longer
+	$(BIN)/python -m pytest -m long
+
+.PHONY: check
+check: install ## style, types, import contracts, SQL
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint sql tests
+
+.PHONY: lock
+lock: install ## resolve requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --group dev --quiet --upgrade \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--no-strip-extras --python-version 3.11 --output-file requirements.lock
+
+.PHONY: clean
+clean: ## remove what was made: environment, demo data, Dagster history
+	rm -rf $(VENV) var .dagster

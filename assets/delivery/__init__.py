@@ -1,0 +1,1 @@
+"""The delivery engine: states, ledger, transport, dispatch. No Dagster."""

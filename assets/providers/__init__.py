@@ -1,0 +1,1 @@
+"""One module per provider: payloads out, meaning of replies in. Pure code."""

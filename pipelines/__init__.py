@@ -1,0 +1,1 @@
+"""Which pieces run together, when, with which settings. Imports `assets`."""

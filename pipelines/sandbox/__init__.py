@@ -1,0 +1,1 @@
+"""The provider simulator. Shares no code with the provider modules."""
