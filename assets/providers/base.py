@@ -1,0 +1,234 @@
+"""What a provider module is made of: settings in, requests out, outcomes out.
+
+A provider decides eligibility, builds requests and reads replies. It never opens a
+socket, sleeps, or touches a table. Rules shared by all providers belong here; a rule
+of one provider belongs in its own module.
+"""
+
+import hashlib
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Literal, Protocol
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from assets.providers.conversion import Conversion
+from assets.providers.replies import Outcome, Reply
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class DestinationSettings(BaseModel):
+    """Settings of every destination; each provider adds its own.
+
+    Attributes:
+        fields: Provider field <- column of the order, or `extra.<column>`.
+        in_flight: Requests on the wire at once; None takes the provider's default.
+        max_age_days: Older orders are suppressed `too_old`; None: no limit.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    provider: str
+    base_url: str
+    enabled: bool = True
+    require_consent: bool = False
+    fields: dict[str, str] = {}
+    in_flight: int | None = Field(default=None, ge=1, le=256)
+    requests_per_second: float | None = Field(default=None, gt=0)
+    requests_per_hour: int | None = Field(default=None, gt=0)
+    max_age_days: int | None = Field(default=None, ge=1)
+
+    @field_validator("base_url")
+    @classmethod
+    def _must_be_private(cls, url: str) -> str:
+        return checked_url(url)
+
+
+def checked_url(url: str) -> str:
+    """Return `url` without a trailing slash.
+
+    Raises:
+        ValueError: It is neither https nor http on this machine.
+    """
+    parts = urlsplit(url)
+    loopback = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
+    if not parts.hostname or not (parts.scheme == "https" or loopback):
+        message = "expected an https URL, or http on 127.0.0.1 for the sandbox"
+        raise ValueError(message)
+    return url.rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A conversion that is not to be sent to this destination, and why.
+
+    Attributes:
+        state: `suppressed` where the data are sound, `quarantined` where they are not.
+        reason: A code of the closed list in `docs/delivery-tables.md`.
+    """
+
+    state: Literal["suppressed", "quarantined"]
+    reason: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request, ready to be sent byte for byte.
+
+    Attributes:
+        url: Full address; may hold account ids, so it is never logged.
+        headers: May hold credentials, so they are never logged.
+        path_template: The path as it may be logged and stored: no account id, no
+            query.
+        stored: For each conversion of the batch, by position, the allow-listed copy
+            of what is said about it, as JSON values.
+    """
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    path_template: str
+    stored: tuple[Mapping[str, object], ...] = field(repr=False, default=())
+
+    @cached_property
+    def hash(self) -> str:
+        """Sha256 of the exact body bytes, in hex."""
+        return hashlib.sha256(self.body).hexdigest()
+
+    @property
+    def host(self) -> str:
+        """Host name without port or credentials."""
+        return urlsplit(self.url).hostname or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How fast a provider may be talked to.
+
+    Attributes:
+        conversions_per_request: At most so many in one batch.
+        in_flight: Requests on the wire at once.
+    """
+
+    conversions_per_request: int = 1
+    in_flight: int = 32
+    requests_per_second: float | None = None
+    requests_per_hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResendPolicy:
+    """Whether a conversion that may have been applied may be sent again.
+
+    Attributes:
+        kind: `dedupe`: the provider drops a repeat. `never`: it may count it twice.
+        window: For `dedupe`: only so long after the first send; None: always.
+        settle_delay: For `dedupe`: not before this long after a lost reply.
+    """
+
+    kind: Literal["dedupe", "never"]
+    window: timedelta | None = None
+    settle_delay: timedelta = timedelta()
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether a repeat is harmless at all."""
+        return self.kind == "dedupe"
+
+
+Exchange = Generator[Request, Reply, list[Outcome]]
+"""Yields requests, is sent their replies, returns one outcome per conversion."""
+
+Settlement = Generator[Request, Reply, Outcome | None]
+"""The same for one queued submission; None means that it is still being processed."""
+
+
+class Provider(Protocol):
+    """One configured account at a provider.
+
+    Attributes:
+        event: What is reported (an event type, a goal): part of the conversion key.
+        channel: `http`, or `outbox` where requests are written to a file instead.
+        secrets: Values that must never be stored or shown.
+    """
+
+    event: str
+    channel: Literal["http", "outbox"]
+    limits: Limits
+    resend: ResendPolicy
+    secrets: tuple[str, ...]
+
+    def eligibility(self, conversion: Conversion, now: datetime) -> Withheld | None:
+        """Return why `conversion` is not to be sent, or None where it is."""
+
+    def batches(
+        self, conversions: Sequence[Conversion]
+    ) -> Iterable[Sequence[Conversion]]:
+        """Cut `conversions`, all eligible, into what goes out together."""
+
+    def exchange(self, batch: Sequence[Conversion]) -> Exchange:
+        """Talk about one batch. The same batch gives the same bytes."""
+
+
+class Settling(Provider, Protocol):
+    """A provider that takes conversions into a queue and decides later.
+
+    Attributes:
+        settle_after: How long after acceptance the first look is worth a call.
+        settle_timeout: When to give up and call the conversion uncertain.
+    """
+
+    settle_after: timedelta
+    settle_timeout: timedelta
+
+    def settlement(self, provider_ref: str, order_id: str) -> Settlement:
+        """Ask once what became of a queued submission."""
+
+
+def withhold(
+    settings: DestinationSettings, conversion: Conversion, now: datetime
+) -> Withheld | None:
+    """Return why no provider would be sent `conversion` under `settings`."""
+    if not settings.enabled:
+        return Withheld("suppressed", "destination_disabled")
+    if conversion.is_test:
+        return Withheld("suppressed", "test_order")
+    if conversion.tracking_consent is False:
+        return Withheld("suppressed", "consent_refused")
+    if settings.require_consent and conversion.tracking_consent is None:
+        return Withheld("suppressed", "no_consent")
+    limit = settings.max_age_days
+    if limit is not None and now - conversion.completed_at > timedelta(days=limit):
+        return Withheld("suppressed", "too_old", f"older than {limit} days")
+    return None
+
+
+def one_by_one(conversions: Sequence[Conversion]) -> Iterable[Sequence[Conversion]]:
+    """Cut into batches of one, for providers that take one conversion a request."""
+    return ((conversion,) for conversion in conversions)
+
+
+def mapped_fields(
+    settings: DestinationSettings, conversion: Conversion
+) -> dict[str, str]:
+    """Return the provider fields that configuration takes from columns.
+
+    A column that is null for this order gives no field.
+    """
+    found = {
+        name: _column(conversion, column) for name, column in settings.fields.items()
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _column(conversion: Conversion, column: str) -> str | None:
+    if column.startswith("extra."):
+        return conversion.extra.get(column.removeprefix("extra."))
+    value = getattr(conversion, column)
+    return None if value is None else str(value)

@@ -1,0 +1,144 @@
+"""The conversion: one order as a reportable event, as every provider sees it.
+
+What a provider may know of an order belongs here. How the row was staged does not.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+IDENTIFIER_KINDS = (
+    "impact_click_id",
+    "trackdesk_cid",
+    "trackdesk_external_cid",
+    "idme_conversion_tracking_id",
+    "convert_visitor_id",
+    "custom_profile_id",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One line of an order. Money is exact, in the currency of the order.
+
+    Attributes:
+        quantity: Units; may be fractional (metres, kilograms) or 0.
+        unit_price: Price of one unit before discounts.
+        subtotal: Price of the line before its own discount.
+        discount: Discount of the whole line, as a positive amount.
+        extra: Columns beyond the contract, as text, by column name.
+    """
+
+    line_no: int
+    sku: str
+    product_id: str | None = None
+    name: str | None = None
+    category: str | None = None
+    sub_category: str | None = None
+    brand: str | None = None
+    variant: str | None = None
+    quantity: Decimal
+    unit_price: Decimal
+    subtotal: Decimal
+    discount: Decimal
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segments:
+    """Visitor segments in the words of the warehouse; None where not stored."""
+
+    browser: str | None = None
+    device: str | None = None
+    source: str | None = None
+    visitor_type: str | None = None
+    country: str | None = None
+    campaign: str | None = None
+    custom_segments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """One completed order with what was known of its visitor at that time.
+
+    Attributes:
+        completed_at: Aware instant, UTC.
+        currency_digits: Minor digits of `currency` (ISO 4217).
+        revenue: Merchandise after discounts, before shipping and tax.
+        total: revenue + shipping + tax.
+        discount: Discount of the order as a whole; line discounts stand in `items`.
+        tracking_consent: None where the warehouse does not know.
+        identifiers: Value by kind (`IDENTIFIER_KINDS`), as of the order.
+        bucketing: Variation id by experience id, first exposure at or before the order.
+        extra: Columns beyond the contract, as text, by column name.
+    """
+
+    order_id: str
+    completed_at: datetime
+    currency: str
+    currency_digits: int
+    total: Decimal
+    revenue: Decimal
+    discount: Decimal
+    shipping: Decimal
+    tax: Decimal
+    items: tuple[Item, ...]
+    visitor_id: str | None = None
+    customer_id: str | None = None
+    customer_email_sha1: str | None = None
+    promo_code: str | None = None
+    affiliation: str | None = None
+    customer_status: str | None = None
+    customer_country: str | None = None
+    customer_region: str | None = None
+    customer_city: str | None = None
+    customer_postcode: str | None = None
+    payment_type: str | None = None
+    tracking_consent: bool | None = None
+    is_test: bool = False
+    identifiers: Mapping[str, str] = field(default_factory=dict)
+    bucketing: Mapping[str, str] = field(default_factory=dict)
+    segments: Segments | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Conversion":
+        """Build a conversion from one row of the staged `conversions` table.
+
+        Args:
+            row: Column -> value as `assets/schemas.py` describes `conversions`:
+                `items` and `bucketing` are lists of structs, `segments` a struct or
+                None, `extra` JSON text of an object, the identifier kinds columns.
+        """
+        plain = {name: row[name] for name in _PLAIN_COLUMNS}
+        segments = row["segments"]
+        return cls(
+            **plain,
+            items=tuple(_item(item) for item in row["items"]),
+            identifiers={
+                kind: row[kind] for kind in IDENTIFIER_KINDS if row[kind] is not None
+            },
+            bucketing={
+                seen["experience_id"]: seen["variation_id"] for seen in row["bucketing"]
+            },
+            segments=None if segments is None else _segments(segments),
+            extra=json.loads(row["extra"] or "{}"),
+        )
+
+
+_PLAIN_COLUMNS = tuple(
+    name
+    for name in Conversion.__dataclass_fields__
+    if name not in {"items", "identifiers", "bucketing", "segments", "extra"}
+)
+
+
+def _item(row: Mapping[str, Any]) -> Item:
+    return Item(**{**row, "extra": json.loads(row["extra"] or "{}")})
+
+
+def _segments(row: Mapping[str, Any]) -> Segments:
+    return Segments(**{**row, "custom_segments": tuple(row["custom_segments"] or ())})
