@@ -34,7 +34,7 @@ def make_item(**changes: Any) -> Item:
 
 
 def make_conversion(**changes: Any) -> Conversion:
-    """The order of impact.com's integration guide, with everything that may be known."""
+    """The order of impact.com's guide, with all that may be known of it."""
     order = Conversion(
         order_id="O1234567",
         completed_at=datetime(2026, 11, 20, 7, 55, 24, tzinfo=UTC),

@@ -1,0 +1,193 @@
+"""The database of the delivery tables: engine, transactions, migrations.
+
+SQLite (WAL, full durability) and PostgreSQL are the two that may hold them: both
+enforce unique keys and make a claim atomic. What the rows mean stands in `ledger.py`.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import cast
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Insert,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import ConnectionPoolEntry
+
+import sql
+
+BUSY_SECONDS = 60
+VIEWS = (
+    "v_delivery_daily",
+    "v_reconcile",
+    "v_top_reasons",
+    "v_needs_human",
+)
+
+
+class LedgerError(Exception):
+    """The delivery tables cannot be used; the message says what to do."""
+
+
+class Database:
+    """Transactions on the delivery tables.
+
+    Args:
+        url: `sqlite:///<file>` or `postgresql+psycopg://...`; never shown.
+
+    Raises:
+        LedgerError: The URL names another kind of database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(make_url(url))
+        self._checked = False
+
+    def __repr__(self) -> str:
+        return f"Database({self.engine.dialect.name})"
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction; on SQLite it holds the write lock from its start."""
+        self.ensure_version()
+        with _options(self.engine, write=True).begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One transaction that only reads; never waits for a writer."""
+        self.ensure_version()
+        with self.engine.begin() as connection:
+            yield connection
+
+    def ensure_version(self) -> None:
+        """Make the tables in an empty database; refuse tables of another version.
+
+        Raises:
+            LedgerError: The tables belong to another version of this program.
+        """
+        if self._checked:
+            return
+        with self.engine.connect() as connection:
+            current, head = _revision(connection), _head()
+            empty = current is None and not inspect(connection).get_table_names()
+        if empty:
+            self.migrate()
+        elif current != head:
+            message = (
+                f"Opening the delivery tables failed: expected version {head}, got "
+                f"{current}. Run `attribution migrate` with the newest program."
+            )
+            raise LedgerError(message)
+        self._checked = True
+
+    def migrate(self) -> None:
+        """Bring tables and views to this program's version, all or nothing."""
+        with _options(self.engine, write=True).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("select pg_advisory_xact_lock(4711)"))
+            _drop_views(connection)
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            for view in VIEWS:
+                connection.exec_driver_sql(sql.load(f"views/{view}"))
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def insert_if_new(connection: Connection, table: Table) -> Insert:
+    """An insert that leaves rows with a known key as they are."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
+
+
+def insert_or_update(
+    connection: Connection, table: Table, columns: Iterable[str]
+) -> Insert:
+    """An insert that changes `columns` of rows whose primary key is known."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(table)
+    return cast(
+        "Insert",
+        statement.on_conflict_do_update(
+            index_elements=list(table.primary_key),
+            set_={name: statement.excluded[name] for name in columns},
+        ),
+    )
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        return create_engine(url, pool_pre_ping=True)
+    if url.get_backend_name() != "sqlite":
+        message = (
+            "Opening the delivery tables failed: expected a sqlite or postgresql URL, "
+            f"got {url.get_backend_name()}. Change ledger_url: an analytic database "
+            "does not enforce the unique keys that keep an order from being sent twice."
+        )
+        raise LedgerError(message)
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _options(engine: Engine, *, write: bool) -> Engine:
+    return engine.execution_options(write=write)
+
+
+def _prepare_sqlite(connection: object, _entry: ConnectionPoolEntry) -> None:
+    # The driver must not open transactions by itself: BEGIN IMMEDIATE has to be first.
+    connection.isolation_level = None  # type: ignore[attr-defined]
+    for pragma in (
+        "journal_mode=wal",
+        "synchronous=full",
+        "foreign_keys=on",
+        f"busy_timeout={BUSY_SECONDS * 1000}",
+    ):
+        connection.execute(f"pragma {pragma}")  # type: ignore[attr-defined]
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("write")
+    connection.exec_driver_sql("begin immediate" if write else "begin")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files(sql) / "ledger"))
+    return config
+
+
+def _head() -> str | None:
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _drop_views(connection: Connection) -> None:
+    for view in inspect(connection).get_view_names():
+        if view.startswith("v_"):
+            connection.exec_driver_sql(f'drop view "{view}"')

@@ -1,0 +1,384 @@
+"""The ledger: which delivery may be sent, which was, and what came of each attempt.
+
+It knows rows, not providers: what a reply means is decided before it comes here. Each
+method is one transaction, so that a crash leaves the state before or the state after.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Update, bindparam, func, select, update
+
+from assets.delivery.database import Database, insert_if_new
+from assets.delivery.rows import (
+    Claimed,
+    Decision,
+    Result,
+    Row,
+    delivery_id,
+    new_attempt_id,
+)
+from assets.delivery.states import SOFT, State, check
+from assets.delivery.tables import delivery, delivery_attempt
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time of this machine, aware UTC."""
+    return datetime.now(UTC)
+
+
+class Ledger:
+    """The deliveries of one destination, for one run.
+
+    Args:
+        database: Where the delivery tables are.
+        destination: Configured name.
+        provider: Its provider.
+        run_id: Recorded with every change.
+        clock: Tells the time; tests hand in their own.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        destination: str,
+        provider: str,
+        run_id: str,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.database = database
+        self.destination = destination
+        self.provider = provider
+        self.run_id = run_id
+        self.clock = clock
+        self.owner = f"{run_id[:24]}:{uuid.uuid4().hex[:12]}"
+
+    def rows(self, first_order: str, last_order: str) -> dict[str, Row]:
+        """Return the deliveries of a range of order ids, by conversion key."""
+        statement = select(*_ROW_COLUMNS).where(
+            delivery.c.destination == self.destination,
+            delivery.c.order_id.between(first_order, last_order),
+        )
+        with self.database.read() as connection:
+            found = connection.execute(statement).mappings()
+            return {row["conversion_key"]: _row(dict(row)) for row in found}
+
+    def plan(
+        self, partition_key: str, decisions: Iterable[tuple[Row | None, Decision]]
+    ) -> None:
+        """Write what the source says: new rows, and soft states that changed.
+
+        Args:
+            partition_key: Kept with new rows.
+            decisions: For each, the delivery as it was read, or None.
+
+        Raises:
+            IllegalTransitionError: A decision would undo a delivery that was sent.
+        """
+        new: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
+        for known, decision in decisions:
+            values = self._planned(decision)
+            if known is None:
+                check(None, decision.state)
+                new.append(self._born(partition_key, decision) | values)
+            elif known.state in SOFT and _differs(known, decision):
+                if known.state is not decision.state:
+                    check(known.state, decision.state)
+                bound = {f"to_{name}": value for name, value in values.items()}
+                bound |= {"known_id": known.delivery_id, "known_state": known.state}
+                changed.append(bound)
+        if new or changed:
+            with self.database.write() as connection:
+                self._write_plan(connection, new, changed)
+
+    def claim(
+        self,
+        connection: Connection,
+        delivery_ids: Sequence[str],
+        states: frozenset[State],
+        lease_until: datetime,
+    ) -> dict[str, Claimed]:
+        """Take deliveries for sending; return those that are ours now.
+
+        Two runs can ask for the same deliveries at the same moment: each is given to
+        one of them. The caller writes the intents in the same transaction.
+
+        Args:
+            connection: A `write` transaction, committed by the caller before a byte
+                leaves.
+            delivery_ids: What is wanted.
+            states: From which a delivery may be sent under the resend policy.
+            lease_until: When others may take our deliveries for abandoned.
+        """
+        now = self.clock()
+        free = (
+            select(*_CLAIM_COLUMNS)
+            .where(
+                delivery.c.delivery_id.in_(delivery_ids),
+                delivery.c.state.in_(states),
+                func.coalesce(delivery.c.next_attempt_at, now) <= now,
+            )
+            .with_for_update(skip_locked=True)
+        )
+        ours = {row.delivery_id: row for row in connection.execute(free)}
+        for row in ours.values():
+            check(State(row.state), State.SENDING)
+        connection.execute(
+            update(delivery)
+            .where(delivery.c.delivery_id.in_(ours))
+            .values(
+                state=State.SENDING,
+                owner=self.owner,
+                lease_until=lease_until,
+                attempts=delivery.c.attempts + 1,
+                next_attempt_at=None,
+                **self._touched(),
+            )
+        )
+        return {
+            key: Claimed(
+                delivery_id=key,
+                attempt_no=row.attempts + 1,
+                from_state=State(row.state),
+                first_sent_at=row.first_sent_at,
+            )
+            for key, row in ours.items()
+        }
+
+    def intend(
+        self, connection: Connection, intents: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Write the intents of requests; committed before their first byte leaves."""
+        connection.execute(delivery_attempt.insert(), [dict(row) for row in intents])
+
+    def record(self, results: Sequence[Result]) -> int:
+        """Write what the attempts came to; return how many were no longer ours.
+
+        Where another run took a delivery over, its state is left alone and our
+        attempt is kept as `fenced`.
+        """
+        with self.database.write() as connection:
+            held = self._still_ours(connection, results)
+            ours = [one for one in results if one.delivery_id in held]
+            fenced = [one for one in results if one.delivery_id not in held]
+            self._move(connection, ours)
+            _append(connection, ours, event="outcome")
+            _append(connection, fenced, event="fenced")
+        return len(fenced)
+
+    def release_abandoned(self, to: State, reason: str) -> int:
+        """Give up the claims of owners whose lease is over; return how many.
+
+        Args:
+            to: `retryable` where a repeat is harmless, else `uncertain`.
+            reason: Recorded with the state.
+        """
+        check(State.SENDING, to)
+        now = self.clock()
+        abandoned = (
+            select(delivery.c.delivery_id, delivery.c.attempts)
+            .where(
+                delivery.c.destination == self.destination,
+                delivery.c.state == State.SENDING,
+                delivery.c.lease_until <= now,
+            )
+            .with_for_update(skip_locked=True)
+        )
+        with self.database.write() as connection:
+            results = [
+                self._abandoned(row.delivery_id, row.attempts, to, reason)
+                for row in connection.execute(abandoned)
+            ]
+            self._move(connection, results)
+            _append(connection, results, event="outcome")
+        return len(results)
+
+    def next_due(self, partition_key: str, states: frozenset[State]) -> datetime | None:
+        """Return when the next delivery of a partition may be tried again."""
+        statement = select(func.min(delivery.c.next_attempt_at)).where(
+            delivery.c.destination == self.destination,
+            delivery.c.partition_key == partition_key,
+            delivery.c.state.in_(states),
+        )
+        with self.database.read() as connection:
+            return connection.execute(statement).scalar()
+
+    def _touched(self) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "updated_at": self.clock(),
+            "row_version": delivery.c.row_version + 1,
+        }
+
+    def _planned(self, decision: Decision) -> dict[str, Any]:
+        return {
+            "state": decision.state,
+            "state_reason": decision.reason,
+            "state_detail": decision.detail,
+            "order_at": decision.order_at,
+            "order_date": decision.order_date,
+            "amount_minor": decision.amount_minor,
+            "currency": decision.currency,
+            "currency_digits": decision.currency_digits,
+            "source_hash": decision.source_hash,
+            "mapping_version": decision.mapping_version,
+            "run_id": self.run_id,
+            "updated_at": self.clock(),
+        }
+
+    def _born(self, partition_key: str, decision: Decision) -> dict[str, Any]:
+        return {
+            "delivery_id": delivery_id(
+                self.provider, self.destination, decision.conversion_key
+            ),
+            "destination": self.destination,
+            "provider": self.provider,
+            "conversion_key": decision.conversion_key,
+            "order_id": decision.order_id,
+            "partition_key": partition_key,
+            "attempts": 0,
+            "row_version": 1,
+            "created_at": self.clock(),
+        }
+
+    def _write_plan(
+        self,
+        connection: Connection,
+        new: Sequence[dict[str, Any]],
+        changed: Sequence[dict[str, Any]],
+    ) -> None:
+        if new:
+            connection.execute(insert_if_new(connection, delivery), list(new))
+        if changed:
+            connection.execute(_CHANGE_SOFT, list(changed))
+
+    def _still_ours(
+        self, connection: Connection, results: Sequence[Result]
+    ) -> set[str]:
+        statement = (
+            select(delivery.c.delivery_id, delivery.c.attempts)
+            .where(
+                delivery.c.delivery_id.in_([one.delivery_id for one in results]),
+                delivery.c.state == State.SENDING,
+                delivery.c.owner == self.owner,
+            )
+            .with_for_update()
+        )
+        held = {row.delivery_id: row.attempts for row in connection.execute(statement)}
+        return {
+            one.delivery_id
+            for one in results
+            if held.get(one.delivery_id) == one.attempt_no
+        }
+
+    def _move(self, connection: Connection, results: Sequence[Result]) -> None:
+        for result in results:
+            check(State.SENDING, result.state)
+        for names, group in groupby(results, key=lambda one: tuple(one.changes)):
+            bound = [
+                {f"to_{name}": one.changes[name] for name in names}
+                | {"of_id": one.delivery_id, "to_state": one.state}
+                for one in group
+            ]
+            connection.execute(self._moving(names), bound)
+
+    def _moving(self, names: tuple[str, ...]) -> Update:
+        return (
+            update(delivery)
+            .where(delivery.c.delivery_id == bindparam("of_id"))
+            .values(
+                {name: bindparam(f"to_{name}") for name in ("state", *names)}
+                | {"owner": None, "lease_until": None}
+                | self._touched()
+            )
+        )
+
+    def _abandoned(self, key: str, attempt_no: int, to: State, reason: str) -> Result:
+        now = self.clock()
+        attempt = {
+            "attempt_id": new_attempt_id(),
+            "event": "outcome",
+            "delivery_id": key,
+            "attempt_no": attempt_no,
+            # Whatever the owner still manages to record of its steps is kept beside it.
+            "step_no": -1,
+            "at": now,
+            "run_id": self.run_id,
+            "decided_by": "auto",
+            "reason": reason,
+            "from_state": State.SENDING,
+            "to_state": to,
+        }
+        changes = {"state_reason": reason, "state_detail": None, "next_attempt_at": now}
+        return Result(
+            delivery_id=key,
+            attempt_no=attempt_no,
+            state=to,
+            changes=changes,
+            attempts=[attempt],
+        )
+
+
+_ROW_COLUMNS = tuple(delivery.c[name] for name in Row.__dataclass_fields__)
+_CLAIM_COLUMNS = (
+    delivery.c.delivery_id,
+    delivery.c.state,
+    delivery.c.attempts,
+    delivery.c.first_sent_at,
+)
+_SOFT_COLUMNS = (
+    "state",
+    "state_reason",
+    "state_detail",
+    "order_at",
+    "order_date",
+    "amount_minor",
+    "currency",
+    "currency_digits",
+    "source_hash",
+    "mapping_version",
+    "run_id",
+    "updated_at",
+)
+_CHANGE_SOFT = (
+    update(delivery)
+    .where(
+        delivery.c.delivery_id == bindparam("known_id"),
+        delivery.c.state == bindparam("known_state"),
+    )
+    .values(
+        {name: bindparam(f"to_{name}") for name in _SOFT_COLUMNS}
+        | {"row_version": delivery.c.row_version + 1}
+    )
+)
+
+
+def _row(found: Mapping[str, Any]) -> Row:
+    return Row(**{**found, "state": State(found["state"])})
+
+
+def _differs(known: Row, decision: Decision) -> bool:
+    return (
+        known.state,
+        known.state_reason,
+        known.source_hash,
+        known.mapping_version,
+    ) != (
+        decision.state,
+        decision.reason,
+        decision.source_hash,
+        decision.mapping_version,
+    )
+
+
+def _append(connection: Connection, results: Sequence[Result], *, event: str) -> None:
+    rows = [{**row, "event": event} for one in results for row in one.attempts]
+    if rows:
+        connection.execute(delivery_attempt.insert(), rows)

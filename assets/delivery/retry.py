@@ -1,0 +1,56 @@
+"""When a delivery may be tried again. Pure rules; the ledger keeps the dates."""
+
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from assets.delivery.rows import Row
+from assets.delivery.states import State
+from assets.providers.base import ResendPolicy
+
+BASE_SECONDS = 1.0
+CAP_SECONDS = 300.0
+MAX_ATTEMPTS = 30
+
+Jitter = Callable[[float, float], float]
+
+
+def delay(
+    attempt_no: int, retry_after_s: float | None, jitter: Jitter = random.uniform
+) -> timedelta:
+    """Return how long to wait after an attempt: full jitter, never earlier than told.
+
+    Args:
+        attempt_no: 1 for the first attempt.
+        retry_after_s: What the provider asked for, in seconds.
+        jitter: Draws a number between two.
+    """
+    ceiling = min(CAP_SECONDS, BASE_SECONDS * 2 ** min(attempt_no, 16))
+    return timedelta(seconds=max(jitter(0.0, ceiling), retry_after_s or 0.0))
+
+
+def sendable_states(policy: ResendPolicy) -> frozenset[State]:
+    """Return the states from which a delivery may be sent under `policy`."""
+    always = frozenset({State.PENDING, State.RETRYABLE})
+    return always | {State.UNCERTAIN} if policy.is_safe else always
+
+
+def is_due(row: Row, policy: ResendPolicy, now: datetime) -> bool:
+    """Tell whether `row` is to be sent now."""
+    if row.state not in sendable_states(policy) or exhaustion(row, policy, now):
+        return False
+    return row.next_attempt_at is None or row.next_attempt_at <= now
+
+
+def exhaustion(row: Row, policy: ResendPolicy, now: datetime) -> str | None:
+    """Return why `row`, though unfinished, must not be sent again, or None.
+
+    After the provider's memory of repeats ends, a repeat could count twice.
+    """
+    if row.state not in {State.RETRYABLE, State.UNCERTAIN}:
+        return None
+    if policy.window and row.first_sent_at and now - row.first_sent_at > policy.window:
+        return "dedup_window_over"
+    if row.attempts >= MAX_ATTEMPTS:
+        return "attempts_used_up"
+    return None

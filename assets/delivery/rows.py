@@ -1,0 +1,111 @@
+"""What goes into the ledger and what comes out of it, as plain values."""
+
+import os
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from typing import Any
+
+from assets.delivery.states import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the source says about one order for one destination, before any send.
+
+    Attributes:
+        conversion_key: Event and order id; unique per destination.
+        order_at: When the order was completed; None where it could not be read.
+        amount_minor: Revenue in minor units of `currency`; None where unreadable.
+        state: `pending`, `suppressed` or `quarantined`.
+        mapping_version: Which settings would make the payload.
+    """
+
+    conversion_key: str
+    order_id: str
+    state: State
+    reason: str | None = None
+    detail: str | None = None
+    order_at: datetime | None = None
+    order_date: date | None = None
+    amount_minor: int | None = None
+    currency: str | None = None
+    currency_digits: int | None = None
+    source_hash: str | None = None
+    mapping_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What the engine has to know of a delivery to decide what is next."""
+
+    delivery_id: str
+    conversion_key: str
+    order_id: str
+    state: State
+    state_reason: str | None
+    attempts: int
+    source_hash: str | None
+    mapping_version: str | None
+    first_sent_at: datetime | None
+    next_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A delivery that is ours to send. `attempt_no` is the fence."""
+
+    delivery_id: str
+    attempt_no: int
+    from_state: State
+    first_sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one attempt came to, ready to be recorded.
+
+    Attributes:
+        delivery_id: Whose attempt.
+        attempt_no: The fence: recorded only if it is still the newest attempt.
+        state: Where the delivery goes.
+        changes: Further columns of `delivery`.
+        attempts: `outcome` rows of `delivery_attempt`, one per request.
+    """
+
+    delivery_id: str
+    attempt_no: int
+    state: State
+    changes: Mapping[str, Any]
+    attempts: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """How many deliveries stand in one state, and their money in minor units."""
+
+    destination: str
+    partition_key: str
+    state: State
+    currency: str | None
+    currency_digits: int | None
+    orders: int
+    amount_minor: int
+
+
+def delivery_id(provider: str, destination: str, conversion_key: str) -> str:
+    """The same delivery has the same id in every run, so it can exist only once."""
+    text = "\x1f".join((provider, destination, conversion_key))
+    return sha256(text.encode()).hexdigest()
+
+
+def new_attempt_id() -> str:
+    """A UUID of version 7: unique, and sorted by time."""
+    milliseconds = int(time.time() * 1000).to_bytes(6, "big")
+    raw = bytearray(milliseconds + os.urandom(10))
+    raw[6] = raw[6] & 0x0F | 0x70
+    raw[8] = raw[8] & 0x3F | 0x80
+    return str(uuid.UUID(bytes=bytes(raw)))

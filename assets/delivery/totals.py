@@ -1,0 +1,58 @@
+"""How many deliveries stand in which state, and what they are worth."""
+
+from sqlalchemy import func, select
+
+from assets.delivery.database import Database
+from assets.delivery.rows import Total
+from assets.delivery.states import State
+from assets.delivery.tables import delivery
+
+
+def totals(
+    database: Database,
+    *,
+    destination: str | None = None,
+    first: str | None = None,
+    last: str | None = None,
+) -> list[Total]:
+    """Count deliveries and their money by destination, partition, state, currency.
+
+    Args:
+        database: Where the delivery tables are.
+        destination: Only this one.
+        first: Only partitions from this key on.
+        last: Only partitions up to and with this key.
+    """
+    groups = (
+        delivery.c.destination,
+        delivery.c.partition_key,
+        delivery.c.state,
+        delivery.c.currency,
+        delivery.c.currency_digits,
+    )
+    statement = (
+        select(
+            *groups,
+            func.count().label("orders"),
+            func.coalesce(func.sum(delivery.c.amount_minor), 0).label("amount_minor"),
+        )
+        .group_by(*groups)
+        .order_by(*groups)
+    )
+    if destination is not None:
+        statement = statement.where(delivery.c.destination == destination)
+    if first is not None:
+        statement = statement.where(delivery.c.partition_key >= first)
+    if last is not None:
+        statement = statement.where(delivery.c.partition_key <= last)
+    with database.read() as connection:
+        return [
+            Total(
+                **{
+                    **row,
+                    "state": State(row["state"]),
+                    "amount_minor": int(row["amount_minor"]),
+                }
+            )
+            for row in connection.execute(statement).mappings()
+        ]

@@ -1,0 +1,185 @@
+"""Requests out, replies in: the only code that opens a socket to a provider.
+
+It never decides what a reply means and never sends a second time. What it must know
+for sure is how far each request came, because that decides whether a repeat is safe.
+"""
+
+import threading
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from assets.providers.base import Request
+from assets.providers.replies import Phase, Reply
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0
+REPLY_LIMIT = 64 * 1024
+
+
+class Transport(Protocol):
+    """Where requests go."""
+
+    def send(self, request: Request) -> Reply:
+        """Send once; whatever happens comes back as a reply."""
+
+    def close(self) -> None:
+        """Give back what is held."""
+
+
+class _Progress(threading.local):
+    """How far this thread's request came. A connection serves one thread at a time."""
+
+    phase = Phase.NONE
+
+
+_progress = _Progress()
+
+
+class _Watched:
+    """Notes the phase of a request at the moment it changes."""
+
+    def connect(self) -> None:
+        _progress.phase = Phase.CONNECTING
+        super().connect()  # type: ignore[misc]
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:  # type: ignore[attr-defined]
+            self.connect()
+        _progress.phase = Phase.SENDING
+        super().send(data)  # type: ignore[misc]
+
+    def getresponse(self) -> Any:
+        _progress.phase = Phase.WAITING
+        response = super().getresponse()  # type: ignore[misc]
+        _progress.phase = Phase.READING
+        return response
+
+
+class _WatchedHTTP(_Watched, HTTPConnection):
+    pass
+
+
+class _WatchedHTTPS(_Watched, HTTPSConnection):
+    pass
+
+
+class _PoolHTTP(HTTPConnectionPool):
+    ConnectionCls = _WatchedHTTP
+
+
+class _PoolHTTPS(HTTPSConnectionPool):
+    ConnectionCls = _WatchedHTTPS
+
+
+class ForbiddenHostError(Exception):
+    """A request was made for a host that is not configured: a bug, nothing was sent."""
+
+
+class HttpTransport:
+    """Sends over HTTP, each request at most once.
+
+    No redirects, no proxies or credentials from the environment, certificates always
+    verified.
+
+    Args:
+        hosts: The only `host:port` that may be spoken to, as in the configured URLs.
+        connections: How many requests may be on the wire at once.
+        read_seconds: Longest silence of the server.
+    """
+
+    def __init__(
+        self,
+        hosts: Iterable[str],
+        *,
+        connections: int = 32,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
+        self._hosts = frozenset(hosts)
+        self._timeout = (CONNECT_SECONDS, read_seconds)
+        self._adapter = HTTPAdapter(
+            pool_connections=len(self._hosts), pool_maxsize=connections, max_retries=0
+        )
+        self._adapter.poolmanager.pool_classes_by_scheme = {
+            "http": _PoolHTTP,
+            "https": _PoolHTTPS,
+        }
+
+    def send(self, request: Request) -> Reply:
+        """Send once and read at most 64 KiB of the reply.
+
+        Raises:
+            ForbiddenHostError: The address is not one of ours; no byte was sent.
+        """
+        if urlsplit(request.url).netloc not in self._hosts:
+            message = f"Sending was refused: {request.host} is not a configured host."
+            raise ForbiddenHostError(message)
+        _progress.phase = Phase.NONE
+        start = time.perf_counter()
+        try:
+            response = self._adapter.send(
+                _prepared(request), stream=True, timeout=self._timeout, verify=True
+            )
+            body, error = _read(response)
+        except requests.RequestException as broken:
+            return _reply(start, _progress.phase, error=_name(broken))
+        phase = Phase.DONE if error is None else Phase.READING
+        return _reply(start, phase, response=response, body=body, error=error)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._adapter.close()
+
+
+def _prepared(request: Request) -> requests.PreparedRequest:
+    headers = {"Accept-Encoding": "identity", **request.headers}
+    return requests.Request(
+        request.method, request.url, headers=headers, data=request.body
+    ).prepare()
+
+
+def _read(response: requests.Response) -> tuple[bytes, str | None]:
+    body = b""
+    try:
+        for piece in response.iter_content(8192):
+            body += piece
+            if len(body) > REPLY_LIMIT:
+                return body[:REPLY_LIMIT], "reply_too_large"
+    except requests.RequestException as broken:
+        return body, _name(broken)
+    finally:
+        response.close()
+    return body, None
+
+
+def _name(broken: requests.RequestException) -> str:
+    # Only the kind: the text of such an exception carries the URL.
+    return type(broken).__name__
+
+
+def _reply(
+    start: float,
+    phase: Phase,
+    *,
+    response: requests.Response | None = None,
+    body: bytes = b"",
+    error: str | None = None,
+) -> Reply:
+    return Reply(
+        phase=phase,
+        status=None if response is None else response.status_code,
+        headers={}
+        if response is None
+        else {name.lower(): value for name, value in response.headers.items()},
+        body=body,
+        error=error,
+        duration_s=time.perf_counter() - start,
+        at=datetime.now(UTC),
+    )

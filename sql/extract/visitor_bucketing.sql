@@ -1,0 +1,50 @@
+-- Exposures before the window's orders, under the id the site gave the visitor or
+-- under the id the experiment tool gave (`convert_visitor_id`).
+with window_orders as (
+    select
+        o.order_id,
+        o.visitor_id,
+        o.completed_at
+    from completed_orders as o
+    where
+        o.completed_at >= :window_start
+        and o.completed_at < :window_end
+),
+
+visitors as (
+    select
+        o.visitor_id,
+        o.completed_at
+    from window_orders as o
+    union
+    select
+        v.value as visitor_id,
+        o.completed_at
+    from window_orders as o
+    inner join visitor_identifiers as v on o.order_id = v.order_id
+    where v.kind = 'convert_visitor_id'
+    union
+    select
+        v.value as visitor_id,
+        o.completed_at
+    from window_orders as o
+    inner join visitor_identifiers as v on o.visitor_id = v.visitor_id
+    where
+        v.kind = 'convert_visitor_id'
+        and v.order_id is null
+)
+
+select
+    b.visitor_id,
+    b.experience_id,
+    b.variation_id,
+    b.bucketed_at
+from visitor_bucketing as b
+where
+    exists (
+        select 1
+        from visitors
+        where
+            visitors.visitor_id = b.visitor_id
+            and visitors.completed_at >= b.bucketed_at
+    )

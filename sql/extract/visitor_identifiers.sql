@@ -1,0 +1,45 @@
+-- What was stored for the window's orders, or for their visitors before any order.
+-- A row that names an order belongs to that order alone.
+with window_orders as (
+    select
+        o.order_id,
+        o.visitor_id,
+        o.completed_at
+    from completed_orders as o
+    where
+        o.completed_at >= :window_start
+        and o.completed_at < :window_end
+)
+
+select
+    v.order_id,
+    v.visitor_id,
+    v.kind,
+    v.value,
+    v.captured_at
+from visitor_identifiers as v
+where
+    exists (
+        select 1
+        from window_orders as o
+        where
+            o.order_id = v.order_id
+            and o.completed_at >= v.captured_at
+    )
+union all
+select
+    v.order_id,
+    v.visitor_id,
+    v.kind,
+    v.value,
+    v.captured_at
+from visitor_identifiers as v
+where
+    v.order_id is null
+    and exists (
+        select 1
+        from window_orders as o
+        where
+            o.visitor_id = v.visitor_id
+            and o.completed_at >= v.captured_at
+    )

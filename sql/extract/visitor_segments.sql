@@ -1,0 +1,22 @@
+-- Segments stored for the visitors of the window's orders, up to the order.
+select
+    s.visitor_id,
+    s.browser,
+    s.device,
+    s.source,
+    s.visitor_type,
+    s.country,
+    s.campaign,
+    s.custom_segments,
+    s.captured_at
+from visitor_segments as s
+where
+    exists (
+        select 1
+        from completed_orders as o
+        where
+            o.completed_at >= :window_start
+            and o.completed_at < :window_end
+            and o.visitor_id = s.visitor_id
+            and o.completed_at >= s.captured_at
+    )
