@@ -1,13 +1,18 @@
 """Fixtures that every kind of test may use."""
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from postgres import running_server
 
+from assets.delivery.database import Database
 from assets.providers.conversion import Conversion, Item, Segments
 
 
@@ -92,3 +97,37 @@ def conversion() -> MakeConversion:
 def item() -> Callable[..., Item]:
     """Makes line items: the guide's first line, with the named changes."""
     return make_item
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a real PostgreSQL server that lives as long as the session."""
+    with running_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """SQLAlchemy URL of a new, empty PostgreSQL database."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    base = postgres_server.rsplit("/", 1)[0]
+    return f"{base}/{name}".replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database for the delivery tables, on each kind in turn."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{tmp_path}/ledger.db"
+
+
+@pytest.fixture
+def database(ledger_url: str) -> Iterator[Database]:
+    """The delivery tables, made but empty."""
+    database = Database(ledger_url)
+    database.migrate()
+    yield database
+    database.dispose()

@@ -5,8 +5,8 @@ method is one transaction, so that a crash leaves the state before or the state 
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -15,21 +15,16 @@ from sqlalchemy import Connection, Update, bindparam, func, select, update
 from assets.delivery.database import Database, insert_if_new
 from assets.delivery.rows import (
     Claimed,
+    Clock,
     Decision,
     Result,
     Row,
     delivery_id,
     new_attempt_id,
+    utc_now,
 )
 from assets.delivery.states import SOFT, State, check
 from assets.delivery.tables import delivery, delivery_attempt
-
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """The time of this machine, aware UTC."""
-    return datetime.now(UTC)
 
 
 class Ledger:
@@ -158,6 +153,37 @@ class Ledger:
         """Write the intents of requests; committed before their first byte leaves."""
         connection.execute(delivery_attempt.insert(), [dict(row) for row in intents])
 
+    def renew(
+        self, connection: Connection, claims: Sequence[Claimed], lease_until: datetime
+    ) -> bool:
+        """Hold claims for longer; False where one of them is no longer ours."""
+        attempts = {one.delivery_id: one.attempt_no for one in claims}
+        held = self._held(connection, list(attempts))
+        connection.execute(
+            update(delivery)
+            .where(delivery.c.delivery_id.in_(held))
+            .values(lease_until=lease_until)
+        )
+        return held == attempts
+
+    def exhaust(self, rows: Sequence[tuple[Row, str]]) -> None:
+        """Give up deliveries that must not be sent again, each with its reason."""
+        if not rows:
+            return
+        with self.database.write() as connection:
+            for row, reason in rows:
+                check(row.state, State.EXHAUSTED)
+                connection.execute(
+                    update(delivery)
+                    .where(
+                        delivery.c.delivery_id == row.delivery_id,
+                        delivery.c.state == row.state,
+                    )
+                    .values(
+                        state=State.EXHAUSTED, state_reason=reason, **self._touched()
+                    )
+                )
+
     def record(self, results: Sequence[Result]) -> int:
         """Write what the attempts came to; return how many were no longer ours.
 
@@ -165,9 +191,11 @@ class Ledger:
         attempt is kept as `fenced`.
         """
         with self.database.write() as connection:
-            held = self._still_ours(connection, results)
-            ours = [one for one in results if one.delivery_id in held]
-            fenced = [one for one in results if one.delivery_id not in held]
+            held = self._held(connection, [one.delivery_id for one in results])
+            ours = [
+                one for one in results if held.get(one.delivery_id) == one.attempt_no
+            ]
+            fenced = [one for one in results if one not in ours]
             self._move(connection, ours)
             _append(connection, ours, event="outcome")
             _append(connection, fenced, event="fenced")
@@ -259,24 +287,19 @@ class Ledger:
         if changed:
             connection.execute(_CHANGE_SOFT, list(changed))
 
-    def _still_ours(
-        self, connection: Connection, results: Sequence[Result]
-    ) -> set[str]:
+    def _held(
+        self, connection: Connection, delivery_ids: Sequence[str]
+    ) -> dict[str, int]:
         statement = (
             select(delivery.c.delivery_id, delivery.c.attempts)
             .where(
-                delivery.c.delivery_id.in_([one.delivery_id for one in results]),
+                delivery.c.delivery_id.in_(delivery_ids),
                 delivery.c.state == State.SENDING,
                 delivery.c.owner == self.owner,
             )
             .with_for_update()
         )
-        held = {row.delivery_id: row.attempts for row in connection.execute(statement)}
-        return {
-            one.delivery_id
-            for one in results
-            if held.get(one.delivery_id) == one.attempt_no
-        }
+        return {row.delivery_id: row.attempts for row in connection.execute(statement)}
 
     def _move(self, connection: Connection, results: Sequence[Result]) -> None:
         for result in results:

@@ -16,10 +16,15 @@ class Window:
 
     It starts at one until something succeeded, so that wrong credentials cost one
     request and not a window of them.
+
+    Args:
+        cap: The most that the destination takes.
+        interval: Seconds between requests; a window lasts at most half a minute, so
+            that its claims do not outlive their lease.
     """
 
-    def __init__(self, cap: int) -> None:
-        self._cap = cap
+    def __init__(self, cap: int, interval: float = 0.0) -> None:
+        self._cap = min(cap, max(1, int(30 / interval))) if interval else cap
         self._proven = False
 
     @property
@@ -34,6 +39,9 @@ class Window:
 
 class Pace:
     """Spaces requests evenly, so that no limit of requests per time is passed.
+
+    Attributes:
+        interval: Seconds between two requests; 0 where nothing limits them.
 
     Args:
         limits: Per second and per hour; the slower one counts, None is no limit.
@@ -50,7 +58,7 @@ class Pace:
     ) -> None:
         per_second = limits.requests_per_second
         per_hour = limits.requests_per_hour
-        self._interval = max(
+        self.interval = max(
             1 / per_second if per_second else 0.0, 3600 / per_hour if per_hour else 0.0
         )
         self._monotonic = monotonic
@@ -60,11 +68,11 @@ class Pace:
 
     def wait(self) -> None:
         """Return when the next request may go out; threads take turns."""
-        if not self._interval:
+        if not self.interval:
             return
         with self._lock:
             now = self._monotonic()
             slot = max(now, self._next)
-            self._next = slot + self._interval
+            self._next = slot + self.interval
         if slot > now:
             self._sleep(slot - now)

@@ -52,7 +52,7 @@ class Quarantine:
                 connection.execute(statement, fresh)
 
     def doubt(self, issues: Sequence[Mapping[str, Any]]) -> None:
-        """Keep data issues: order_id, code, subject, and perhaps detail, destination."""
+        """Keep data issues: order_id, code, subject, maybe detail and destination."""
         seen = {"partition_key": self.partition_key, "last_seen": self.at}
         blank = {"detail": None, "destination": None}
         fresh = [{**blank, **one, **seen, "first_seen": self.at} for one in issues]

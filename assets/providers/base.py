@@ -85,8 +85,9 @@ class Request:
         headers: May hold credentials, so they are never logged.
         path_template: The path as it may be logged and stored: no account id, no
             query.
-        stored: For each conversion of the batch, by position, the allow-listed copy
-            of what is said about it, as JSON values.
+        stored: For each conversion that it speaks of, the allow-listed copy of what
+            is said about it, as JSON values.
+        positions: Which conversions of the batch it speaks of; None: all of them.
     """
 
     method: str
@@ -95,6 +96,7 @@ class Request:
     body: bytes = field(repr=False)
     path_template: str
     stored: tuple[Mapping[str, object], ...] = field(repr=False, default=())
+    positions: tuple[int, ...] | None = None
 
     @cached_property
     def hash(self) -> str:

@@ -1,0 +1,222 @@
+"""One batch and what is said about it: requests, replies, outcomes, attempts.
+
+It runs a provider's exchange step by step and keeps the evidence of each step. When to
+talk, and with whom else at the same time, is decided in `dispatch.py`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any
+
+from assets.delivery.rows import Claimed, new_attempt_id, utc_now
+from assets.delivery.states import State
+from assets.delivery.transport import ForbiddenHostError, Transport
+from assets.providers.base import Provider, Request
+from assets.providers.conversion import Conversion
+from assets.providers.replies import Outcome, Phase, Reply, Verdict
+
+STORED_REPLY = 8 * 1024
+CODE_VERSION = version("attribution-exporter")
+
+Intend = Callable[["Conversation", "Step"], None]
+
+
+@dataclass(slots=True)
+class Step:
+    """One request of a conversation and, once it came, its reply."""
+
+    number: int
+    request: Request
+    attempt_ids: dict[int, str]
+    reply: Reply | None = None
+
+
+@dataclass
+class Conversation:
+    """What is said about the claimed conversions of one batch.
+
+    Attributes:
+        claims: By position in the batch.
+        outcomes: By position, once the conversation is over.
+        broken: A fault of our own code, raised again after all is recorded.
+    """
+
+    provider: Provider
+    batch: Sequence[Conversion]
+    claims: Sequence[Claimed] = ()
+    batch_id: str = field(default_factory=new_attempt_id)
+    steps: list[Step] = field(default_factory=list)
+    outcomes: Sequence[Outcome] = ()
+    broken: Exception | None = None
+
+    def open(self) -> Step:
+        """Build the first request; nothing is sent."""
+        self._exchange = self.provider.exchange(self.batch)
+        return self._step(next(self._exchange))
+
+    def talk(
+        self, transport: Transport, intend: Intend, wait: Callable[[], None]
+    ) -> None:
+        """Send request after request until the provider module has its outcomes.
+
+        Args:
+            transport: Where requests go.
+            intend: Commits the intent of every request but the first, whose intent
+                stands already.
+            wait: Returns when the next request may go out.
+        """
+        step = self.steps[0]
+        try:
+            while True:
+                wait()
+                step.reply = self._send(transport, step.request)
+                step = self._step(self._exchange.send(step.reply))
+                intend(self, step)
+        except StopIteration as done:
+            self.outcomes = done.value
+        except Exception as broken:  # noqa: BLE001 - recorded first, raised later
+            self.broken = broken
+        if len(self.outcomes) != len(self.batch):
+            self.outcomes = [self._unknown()] * len(self.batch)
+
+    def intents(self, step: Step, at: datetime) -> list[dict[str, Any]]:
+        """The rows that say, before it is sent, whom a request speaks of."""
+        return [
+            self._common(step, position)
+            | {
+                "event": "intent",
+                "at": at,
+                "method": step.request.method,
+                "host": step.request.host,
+                "path_template": step.request.path_template,
+                "request_json": stored,
+                "request_bytes": len(step.request.body),
+                "request_hash": step.request.hash,
+                "from_state": self.claims[position].from_state,
+                "to_state": State.SENDING,
+            }
+            for position, stored in zip(
+                step.attempt_ids, _stored(step.request), strict=True
+            )
+        ]
+
+    def attempts(self, position: int, to_state: State) -> list[dict[str, Any]]:
+        """The rows that say what came of each request about one conversion."""
+        replied = self._replied(position)
+        return [
+            self._common(step, position)
+            | self._evidence(reply, position)
+            | {
+                "from_state": State.SENDING,
+                "to_state": to_state if step is replied[-1][0] else None,
+            }
+            for step, reply in replied
+        ]
+
+    def bytes_left(self, position: int) -> bool:
+        """Tell whether a byte about this conversion may have left."""
+        return any(
+            reply.phase not in _BEFORE_BYTES for _, reply in self._replied(position)
+        )
+
+    def payload_hash(self, position: int) -> str:
+        """Hash of the last request that spoke of a conversion."""
+        step, _ = self._replied(position)[-1]
+        return step.request.hash
+
+    def _replied(self, position: int) -> list[tuple[Step, Reply]]:
+        return [
+            (step, step.reply)
+            for step in self.steps
+            if position in step.attempt_ids and step.reply is not None
+        ]
+
+    def _send(self, transport: Transport, request: Request) -> Reply:
+        try:
+            return transport.send(request)
+        except ForbiddenHostError as refused:
+            self.broken = refused
+            return Reply(phase=Phase.NONE, error="forbidden_host", at=utc_now())
+        except Exception as broken:  # noqa: BLE001 - recorded first, raised later
+            self.broken = broken
+            return Reply(phase=Phase.WAITING, error=type(broken).__name__, at=utc_now())
+
+    def _step(self, request: Request) -> Step:
+        spoken_of = request.positions
+        positions = range(len(self.batch)) if spoken_of is None else spoken_of
+        step = Step(
+            number=len(self.steps),
+            request=request,
+            attempt_ids={position: new_attempt_id() for position in positions},
+        )
+        self.steps.append(step)
+        return step
+
+    def _unknown(self) -> Outcome:
+        safe = self.provider.resend.is_safe
+        verdict = Verdict.RETRYABLE if safe else Verdict.UNCERTAIN
+        return Outcome(verdict=verdict, reason="internal_error")
+
+    def _common(self, step: Step, position: int) -> dict[str, Any]:
+        claim = self.claims[position]
+        return {
+            "attempt_id": step.attempt_ids[position],
+            "delivery_id": claim.delivery_id,
+            "attempt_no": claim.attempt_no,
+            "step_no": step.number,
+            "code_version": CODE_VERSION,
+            "decided_by": "auto",
+            "batch_id": self.batch_id,
+            "batch_index": position,
+        }
+
+    def _evidence(self, reply: Reply, position: int) -> dict[str, Any]:
+        outcome = self.outcomes[position]
+        return {
+            "at": reply.at,
+            "phase": reply.phase,
+            "http_status": reply.status,
+            "error_class": reply.error,
+            "duration_ms": round(reply.duration_s * 1000),
+            "retry_after_s": _whole(outcome.retry_after_s),
+            "response_text": self._readable(reply.body),
+            "response_bytes": len(reply.body),
+            "response_hash": sha256(reply.body).hexdigest(),
+            "response_truncated": len(reply.body) > STORED_REPLY,
+            "reason": outcome.reason,
+            "detail": self.scrub(outcome.detail),
+        }
+
+    def _readable(self, body: bytes) -> str | None:
+        text = body[:STORED_REPLY].decode("utf-8", "replace").replace("\x00", "\ufffd")
+        return self.scrub(text) or None
+
+    def scrub(self, text: str | None) -> str | None:
+        """Return `text` without any secret of the destination."""
+        if text is None:
+            return None
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    @cached_property
+    def _secrets(self) -> Iterable[str]:
+        return sorted(filter(None, self.provider.secrets), key=len, reverse=True)
+
+
+_BEFORE_BYTES = frozenset({Phase.NONE, Phase.CONNECTING})
+
+
+def _stored(request: Request) -> Sequence[Mapping[str, object] | None]:
+    if request.stored:
+        return request.stored
+    count = 1 if request.positions is None else len(request.positions)
+    return [None] * count
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else min(int(seconds), 2**31 - 1)

@@ -1,0 +1,170 @@
+"""What the source says about each order for one destination, before anything is sent.
+
+Every order of the partition gets a delivery in exactly one state; what is due is handed
+on. Nothing here sends.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any, Protocol
+
+from assets import money
+from assets.delivery import retry
+from assets.delivery.ledger import Ledger
+from assets.delivery.rows import Decision, Row, delivery_id
+from assets.delivery.states import SOFT, State
+from assets.providers.base import Provider
+from assets.providers.conversion import Conversion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """One configured account at a provider.
+
+    Attributes:
+        mapping_version: Changes when the settings that make payloads change.
+    """
+
+    name: str
+    provider_name: str
+    provider: Provider
+    mapping_version: str
+
+
+class Chunk(Protocol):
+    """Some staged conversions, sorted by order id; built one by one when needed."""
+
+    order_ids: Sequence[str]
+    source_hashes: Sequence[str]
+
+    def conversion(self, index: int) -> Conversion:
+        """Build one of them."""
+
+
+class Planner:
+    """Decides, for one destination, which orders of a partition are to be sent.
+
+    Args:
+        destination: Where to.
+        ledger: Its deliveries.
+        partition_key: The day, `YYYY-MM-DD`.
+        zone: In which `order_date` is read.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        ledger: Ledger,
+        *,
+        partition_key: str,
+        zone: tzinfo,
+    ) -> None:
+        self.destination = destination
+        self.provider = destination.provider
+        self.ledger = ledger
+        self.partition_key = partition_key
+        self.zone = zone
+
+    def hold(self, quarantined: Iterable[Mapping[str, Any]]) -> None:
+        """Give the orders of quarantined rows their delivery, so that none is missing.
+
+        Args:
+            quarantined: Rows of `quarantine_row` whose order is known.
+        """
+        by_order = {row["order_id"]: row for row in quarantined}
+        if not by_order:
+            return
+        known = self.ledger.rows(min(by_order), max(by_order))
+        decisions = [
+            (known.get(self._key(order_id)), self._quarantined(row))
+            for order_id, row in by_order.items()
+        ]
+        self.ledger.plan(self.partition_key, decisions)
+
+    def due(self, chunk: Chunk, now: datetime) -> list[Conversion]:
+        """Plan the orders of a chunk and return those to be sent now."""
+        known = self.ledger.rows(chunk.order_ids[0], chunk.order_ids[-1])
+        decisions: list[tuple[Row | None, Decision]] = []
+        due: list[Conversion] = []
+        for index, order_id in enumerate(chunk.order_ids):
+            row = known.get(self._key(order_id))
+            if row is None or row.state in SOFT:
+                conversion = chunk.conversion(index)
+                decision = self._decide(conversion, chunk.source_hashes[index], now)
+                decisions.append((row, decision))
+                if decision.state is State.PENDING:
+                    due.append(conversion)
+            elif retry.is_due(row, self.provider.resend, now):
+                due.append(chunk.conversion(index))
+        self.ledger.plan(self.partition_key, decisions)
+        self._exhaust(known.values(), now)
+        return due
+
+    def set_aside(self, conversion: Conversion, broken: Exception) -> None:
+        """Quarantine a conversion of which no request can be built."""
+        decision = self._decision(
+            conversion,
+            state=State.QUARANTINED,
+            reason="payload_error",
+            detail=f"building the request failed with {type(broken).__name__}",
+        )
+        known = self.ledger.rows(conversion.order_id, conversion.order_id)
+        row = known[self._key(conversion.order_id)]
+        self.ledger.plan(self.partition_key, [(row, decision)])
+
+    def _key(self, order_id: str) -> str:
+        return f"{self.provider.event}:{order_id}"
+
+    def delivery_id(self, order_id: str) -> str:
+        """Return the id of the delivery of an order."""
+        names = self.destination.provider_name, self.destination.name
+        return delivery_id(*names, self._key(order_id))
+
+    def _decide(
+        self, conversion: Conversion, source_hash: str, now: datetime
+    ) -> Decision:
+        withheld = self.provider.eligibility(conversion, now)
+        return self._decision(
+            conversion,
+            state=State.PENDING if withheld is None else State(withheld.state),
+            reason=None if withheld is None else withheld.reason,
+            detail=None if withheld is None else withheld.detail,
+            source_hash=source_hash,
+        )
+
+    def _decision(self, conversion: Conversion, **verdict: Any) -> Decision:
+        digits = conversion.currency_digits
+        return Decision(
+            conversion_key=self._key(conversion.order_id),
+            order_id=conversion.order_id,
+            order_at=conversion.completed_at,
+            order_date=conversion.completed_at.astimezone(self.zone).date(),
+            amount_minor=money.to_minor(conversion.revenue, digits),
+            currency=conversion.currency,
+            currency_digits=digits,
+            mapping_version=self.destination.mapping_version,
+            **verdict,
+        )
+
+    def _quarantined(self, row: Mapping[str, Any]) -> Decision:
+        order_at = row["order_at"]
+        return Decision(
+            conversion_key=self._key(row["order_id"]),
+            order_id=row["order_id"],
+            state=State.QUARANTINED,
+            reason=row["reasons"][0],
+            detail=" ".join(row["reasons"]),
+            order_at=order_at,
+            order_date=order_at and order_at.astimezone(self.zone).date(),
+            amount_minor=row["amount_minor"],
+            currency=row["currency"],
+            currency_digits=row["currency_digits"],
+            source_hash=row["source_row_hash"],
+            mapping_version=self.destination.mapping_version,
+        )
+
+    def _exhaust(self, rows: Iterable[Row], now: datetime) -> None:
+        policy = self.provider.resend
+        reasons = ((row, retry.exhaustion(row, policy, now)) for row in rows)
+        self.ledger.exhaust([(row, why) for row, why in reasons if why])

