@@ -4,23 +4,18 @@ It runs a provider's exchange step by step and keeps the evidence of each step. 
 talk, and with whom else at the same time, is decided in `dispatch.py`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
-from hashlib import sha256
-from importlib.metadata import version
 from typing import Any
 
+from assets.delivery import evidence
 from assets.delivery.rows import Claimed, new_attempt_id, utc_now
 from assets.delivery.states import State
 from assets.delivery.transport import ForbiddenHostError, Transport
 from assets.providers.base import Provider, Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
-
-STORED_REPLY = 8 * 1024
-CODE_VERSION = version("attribution-exporter")
 
 Intend = Callable[["Conversation", "Step"], None]
 
@@ -77,22 +72,20 @@ class Conversation:
                 step = self._step(self._exchange.send(step.reply))
                 intend(self, step)
         except StopIteration as done:
-            self.outcomes = done.value
+            self._conclude(done.value or ())
         except Exception as broken:  # noqa: BLE001 - recorded first, raised later
             self.broken = broken
-        if len(self.outcomes) != len(self.batch):
-            self.outcomes = [self._unknown()] * len(self.batch)
+        if not self.outcomes:
+            self.outcomes = [self._unknown(one) for one in range(len(self.batch))]
 
     def intents(self, step: Step, at: datetime) -> list[dict[str, Any]]:
         """The rows that say, before it is sent, whom a request speaks of."""
         return [
             self._common(step, position)
+            | evidence.of_request(step.request)
             | {
                 "event": "intent",
                 "at": at,
-                "method": step.request.method,
-                "host": step.request.host,
-                "path_template": step.request.path_template,
                 "request_json": stored,
                 "request_bytes": len(step.request.body),
                 "request_hash": step.request.hash,
@@ -123,10 +116,26 @@ class Conversation:
             reply.phase not in _BEFORE_BYTES for _, reply in self._replied(position)
         )
 
-    def payload_hash(self, position: int) -> str:
+    def payload_hash(self, position: int) -> str | None:
         """Hash of the last request that spoke of a conversion."""
-        step, _ = self._replied(position)[-1]
-        return step.request.hash
+        hashes = [step.request.hash for step, _ in self._replied(position)]
+        return hashes[-1] if hashes else None
+
+    @property
+    def requests(self) -> int:
+        """How many requests were handed to the transport."""
+        return sum(step.reply is not None for step in self.steps)
+
+    def _conclude(self, outcomes: Sequence[Outcome]) -> None:
+        if len(outcomes) == len(self.batch):
+            secrets = self.provider.secrets
+            self.outcomes = [evidence.storable(one, secrets) for one in outcomes]
+        elif self.broken is None:
+            message = (
+                f"Reading the replies failed: expected {len(self.batch)} outcomes, got "
+                f"{len(outcomes)}. The provider module must return one per conversion."
+            )
+            self.broken = ValueError(message)
 
     def _replied(self, position: int) -> list[tuple[Step, Reply]]:
         return [
@@ -156,9 +165,9 @@ class Conversation:
         self.steps.append(step)
         return step
 
-    def _unknown(self) -> Outcome:
-        safe = self.provider.resend.is_safe
-        verdict = Verdict.RETRYABLE if safe else Verdict.UNCERTAIN
+    def _unknown(self, position: int) -> Outcome:
+        left = self.bytes_left(position)
+        verdict = Verdict.UNCERTAIN if left else Verdict.RETRYABLE
         return Outcome(verdict=verdict, reason="internal_error")
 
     def _common(self, step: Step, position: int) -> dict[str, Any]:
@@ -168,7 +177,7 @@ class Conversation:
             "delivery_id": claim.delivery_id,
             "attempt_no": claim.attempt_no,
             "step_no": step.number,
-            "code_version": CODE_VERSION,
+            "code_version": evidence.CODE_VERSION,
             "decided_by": "auto",
             "batch_id": self.batch_id,
             "batch_index": position,
@@ -178,34 +187,10 @@ class Conversation:
         outcome = self.outcomes[position]
         return {
             "at": reply.at,
-            "phase": reply.phase,
-            "http_status": reply.status,
-            "error_class": reply.error,
-            "duration_ms": round(reply.duration_s * 1000),
             "retry_after_s": _whole(outcome.retry_after_s),
-            "response_text": self._readable(reply.body),
-            "response_bytes": len(reply.body),
-            "response_hash": sha256(reply.body).hexdigest(),
-            "response_truncated": len(reply.body) > STORED_REPLY,
             "reason": outcome.reason,
-            "detail": self.scrub(outcome.detail),
-        }
-
-    def _readable(self, body: bytes) -> str | None:
-        text = body[:STORED_REPLY].decode("utf-8", "replace").replace("\x00", "\ufffd")
-        return self.scrub(text) or None
-
-    def scrub(self, text: str | None) -> str | None:
-        """Return `text` without any secret of the destination."""
-        if text is None:
-            return None
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
-
-    @cached_property
-    def _secrets(self) -> Iterable[str]:
-        return sorted(filter(None, self.provider.secrets), key=len, reverse=True)
+            "detail": outcome.detail,
+        } | evidence.of_reply(reply, self.provider.secrets)
 
 
 _BEFORE_BYTES = frozenset({Phase.NONE, Phase.CONNECTING})

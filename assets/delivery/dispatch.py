@@ -143,7 +143,9 @@ class Dispatch:
     def _recover(self) -> None:
         safe = self.provider.resend.is_safe
         to = State.RETRYABLE if safe else State.UNCERTAIN
-        self.ledger.release_abandoned(to, "owner_died")
+        self.ledger.release_abandoned(
+            to, "owner_died", self.provider.resend.settle_delay
+        )
 
     def _stopped(self) -> bool:
         spent = self._limit is not None and self._sent >= self._limit
@@ -244,7 +246,7 @@ class Dispatch:
             for position in range(len(talk.batch))
         ]
         fenced = self.ledger.record(results) if results else 0
-        self._requests += sum(len(talk.steps) for talk in talks)
+        self._requests += sum(talk.requests for talk in talks)
         self._sent += len(results)
         self._on_progress(self._sent)
         for talk in talks:
@@ -274,7 +276,6 @@ class Dispatch:
             self.provider,
             now=now,
             bytes_left=talk.bytes_left(position),
-            detail=talk.scrub(outcome.detail),
             payload_hash=talk.payload_hash(position),
         )
         whose = {"run_id": self.ledger.run_id, "partition_key": self.partition_key}

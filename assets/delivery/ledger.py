@@ -6,7 +6,7 @@ method is one transaction, so that a crash leaves the state before or the state 
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -134,7 +134,7 @@ class Ledger:
                 lease_until=lease_until,
                 attempts=delivery.c.attempts + 1,
                 next_attempt_at=None,
-                **self._touched(),
+                **self.touched(),
             )
         )
         return {
@@ -180,7 +180,7 @@ class Ledger:
                         delivery.c.state == row.state,
                     )
                     .values(
-                        state=State.EXHAUSTED, state_reason=reason, **self._touched()
+                        state=State.EXHAUSTED, state_reason=reason, **self.touched()
                     )
                 )
 
@@ -192,26 +192,38 @@ class Ledger:
         """
         with self.database.write() as connection:
             held = self._held(connection, [one.delivery_id for one in results])
-            ours = [
-                one for one in results if held.get(one.delivery_id) == one.attempt_no
-            ]
-            fenced = [one for one in results if one not in ours]
+            ours: list[Result] = []
+            fenced: list[Result] = []
+            for one in results:
+                is_ours = held.get(one.delivery_id) == one.attempt_no
+                (ours if is_ours else fenced).append(one)
             self._move(connection, ours)
             _append(connection, ours, event="outcome")
             _append(connection, fenced, event="fenced")
         return len(fenced)
 
-    def release_abandoned(self, to: State, reason: str) -> int:
+    def release_abandoned(
+        self, to: State, reason: str, wait: timedelta = timedelta()
+    ) -> int:
         """Give up the claims of owners whose lease is over; return how many.
+
+        Their requests may have left at any moment since the claim: for the memory of
+        the provider the claim counts as the send.
 
         Args:
             to: `retryable` where a repeat is harmless, else `uncertain`.
             reason: Recorded with the state.
+            wait: A repeat is harmless only after so long.
         """
         check(State.SENDING, to)
         now = self.clock()
         abandoned = (
-            select(delivery.c.delivery_id, delivery.c.attempts)
+            select(
+                delivery.c.delivery_id,
+                delivery.c.attempts,
+                delivery.c.first_sent_at,
+                delivery.c.updated_at,
+            )
             .where(
                 delivery.c.destination == self.destination,
                 delivery.c.state == State.SENDING,
@@ -221,7 +233,7 @@ class Ledger:
         )
         with self.database.write() as connection:
             results = [
-                self._abandoned(row.delivery_id, row.attempts, to, reason)
+                self._abandoned(row, to, reason, now + wait)
                 for row in connection.execute(abandoned)
             ]
             self._move(connection, results)
@@ -238,7 +250,8 @@ class Ledger:
         with self.database.read() as connection:
             return connection.execute(statement).scalar()
 
-    def _touched(self) -> dict[str, Any]:
+    def touched(self) -> dict[str, Any]:
+        """Columns that every change of a delivery carries."""
         return {
             "run_id": self.run_id,
             "updated_at": self.clock(),
@@ -249,7 +262,7 @@ class Ledger:
         return {
             "state": decision.state,
             "state_reason": decision.reason,
-            "state_detail": decision.detail,
+            "state_detail": decision.detail and decision.detail[:512],
             "order_at": decision.order_at,
             "order_date": decision.order_date,
             "amount_minor": decision.amount_minor,
@@ -319,30 +332,35 @@ class Ledger:
             .values(
                 {name: bindparam(f"to_{name}") for name in ("state", *names)}
                 | {"owner": None, "lease_until": None}
-                | self._touched()
+                | self.touched()
             )
         )
 
-    def _abandoned(self, key: str, attempt_no: int, to: State, reason: str) -> Result:
-        now = self.clock()
+    def _abandoned(self, row: Any, to: State, reason: str, due: datetime) -> Result:
         attempt = {
             "attempt_id": new_attempt_id(),
             "event": "outcome",
-            "delivery_id": key,
-            "attempt_no": attempt_no,
+            "delivery_id": row.delivery_id,
+            "attempt_no": row.attempts,
             # Whatever the owner still manages to record of its steps is kept beside it.
             "step_no": -1,
-            "at": now,
+            "at": self.clock(),
             "run_id": self.run_id,
             "decided_by": "auto",
             "reason": reason,
             "from_state": State.SENDING,
             "to_state": to,
         }
-        changes = {"state_reason": reason, "state_detail": None, "next_attempt_at": now}
+        changes = {
+            "state_reason": reason,
+            "state_detail": None,
+            "next_attempt_at": due,
+            "first_sent_at": row.first_sent_at or row.updated_at,
+            "last_sent_at": row.updated_at,
+        }
         return Result(
-            delivery_id=key,
-            attempt_no=attempt_no,
+            delivery_id=row.delivery_id,
+            attempt_no=row.attempts,
             state=to,
             changes=changes,
             attempts=[attempt],

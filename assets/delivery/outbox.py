@@ -61,7 +61,12 @@ class Outbox:
         return known
 
     def _append(self, line: bytes) -> None:
-        with self.file.open("ab") as lines:
-            lines.write(line + b"\n")
-            lines.flush()
-            os.fsync(lines.fileno())
+        try:
+            with self.file.open("ab") as lines:
+                lines.write(line + b"\n")
+                lines.flush()
+                os.fsync(lines.fileno())
+        except OSError:
+            # It may have left half a line: the next one must not be glued to it.
+            self._known = None
+            raise

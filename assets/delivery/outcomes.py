@@ -23,8 +23,8 @@ STATE_OF = {
     Verdict.REJECTED: State.REJECTED,
     Verdict.RETRYABLE: State.RETRYABLE,
     Verdict.UNCERTAIN: State.UNCERTAIN,
-    Verdict.CONFIGURATION: State.PENDING,
 }
+"""A fault of our settings says nothing about the order: it stays what it was."""
 
 
 def apply(
@@ -34,30 +34,28 @@ def apply(
     *,
     now: datetime,
     bytes_left: bool,
-    detail: str | None,
-    payload_hash: str,
+    payload_hash: str | None,
 ) -> tuple[State, Mapping[str, Any]]:
     """Return where the delivery goes and which of its columns change.
 
     Args:
-        outcome: What the provider module made of the replies.
+        outcome: What the provider module made of the replies, fit to be stored.
         claim: The delivery as it was claimed.
         provider: Whose rules hold.
         now: When the outcome was known.
         bytes_left: Whether any byte about this conversion may have left.
-        detail: The outcome's detail without secrets.
         payload_hash: Of the exact bytes that were sent last.
     """
-    state = STATE_OF[outcome.verdict]
-    sent_at = now if bytes_left else None
-    return state, {
+    state = STATE_OF.get(outcome.verdict, claim.from_state)
+    refused_us = outcome.verdict is Verdict.CONFIGURATION
+    sent = {"payload_hash": payload_hash, "last_sent_at": now} if bytes_left else {}
+    return state, sent | {
         "state_reason": _reason(outcome, claim),
-        "state_detail": None if detail is None else detail[:512],
+        "state_detail": outcome.detail,
         "provider_ref": outcome.provider_ref,
         "provider_status": outcome.provider_status,
-        "payload_hash": payload_hash,
-        "first_sent_at": claim.first_sent_at or sent_at,
-        "last_sent_at": sent_at or claim.first_sent_at,
+        "first_sent_at": claim.first_sent_at
+        or (now if bytes_left and not refused_us else None),
         "accepted_at": now if state in _TAKEN else None,
         "next_attempt_at": _next_attempt_at(outcome, claim, provider, now),
     }

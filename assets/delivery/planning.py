@@ -84,7 +84,23 @@ class Planner:
 
     def due(self, chunk: Chunk, now: datetime) -> list[Conversion]:
         """Plan the orders of a chunk and return those to be sent now."""
-        known = self.ledger.rows(chunk.order_ids[0], chunk.order_ids[-1])
+        known, decisions, due = self.assess(chunk, now)
+        self.ledger.plan(self.partition_key, decisions)
+        self._exhaust(known, now)
+        return due
+
+    def assess(
+        self, chunk: Chunk, now: datetime
+    ) -> tuple[Sequence[Row], list[tuple[Row | None, Decision]], list[Conversion]]:
+        """Return what would be planned and sent, and write nothing.
+
+        Returns:
+            The deliveries that exist, the decisions about those never sent, and the
+            conversions that are due.
+        """
+        if not chunk.order_ids:
+            return [], [], []
+        known = self.ledger.rows(min(chunk.order_ids), max(chunk.order_ids))
         decisions: list[tuple[Row | None, Decision]] = []
         due: list[Conversion] = []
         for index, order_id in enumerate(chunk.order_ids):
@@ -97,9 +113,7 @@ class Planner:
                     due.append(conversion)
             elif retry.is_due(row, self.provider.resend, now):
                 due.append(chunk.conversion(index))
-        self.ledger.plan(self.partition_key, decisions)
-        self._exhaust(known.values(), now)
-        return due
+        return list(known.values()), decisions, due
 
     def set_aside(self, conversion: Conversion, broken: Exception) -> None:
         """Quarantine a conversion of which no request can be built."""

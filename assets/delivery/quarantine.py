@@ -81,9 +81,10 @@ class Quarantine:
 def quarantined_orders(
     database: Database, partition_key: str, datasets: Sequence[str] = BLOCKING
 ) -> list[Mapping[str, Any]]:
-    """Return the open quarantined rows of a partition whose order id is known.
+    """Return, per order that is held back, its open quarantined row.
 
-    Sorted by order id; an order with several bad rows comes several times.
+    Of several rows of one order, the one that knows the money. Sorted by order id;
+    rows whose order id could not be read are left out.
     """
     statement = (
         select(quarantine_row)
@@ -93,7 +94,12 @@ def quarantined_orders(
             quarantine_row.c.order_id.is_not(None),
             quarantine_row.c.resolved_at.is_(None),
         )
-        .order_by(quarantine_row.c.order_id, quarantine_row.c.dataset)
+        .order_by(
+            quarantine_row.c.order_id,
+            quarantine_row.c.amount_minor.is_not(None),
+            quarantine_row.c.dataset,
+        )
     )
     with database.read() as connection:
-        return [dict(row) for row in connection.execute(statement).mappings()]
+        rows = connection.execute(statement).mappings()
+        return list({row["order_id"]: dict(row) for row in rows}.values())

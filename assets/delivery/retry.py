@@ -11,6 +11,8 @@ from assets.providers.base import ResendPolicy
 BASE_SECONDS = 1.0
 CAP_SECONDS = 300.0
 MAX_ATTEMPTS = 30
+LONGEST_SECONDS = 86_400.0
+"""The most that a provider's Retry-After is believed: it may be nonsense."""
 
 Jitter = Callable[[float, float], float]
 
@@ -26,7 +28,8 @@ def delay(
         jitter: Draws a number between two.
     """
     ceiling = min(CAP_SECONDS, BASE_SECONDS * 2 ** min(attempt_no, 16))
-    return timedelta(seconds=max(jitter(0.0, ceiling), retry_after_s or 0.0))
+    told = min(retry_after_s or 0.0, LONGEST_SECONDS)
+    return timedelta(seconds=max(jitter(0.0, ceiling), told))
 
 
 def sendable_states(policy: ResendPolicy) -> frozenset[State]:
@@ -45,9 +48,10 @@ def is_due(row: Row, policy: ResendPolicy, now: datetime) -> bool:
 def exhaustion(row: Row, policy: ResendPolicy, now: datetime) -> str | None:
     """Return why `row`, though unfinished, must not be sent again, or None.
 
-    After the provider's memory of repeats ends, a repeat could count twice.
+    After the provider's memory of repeats ends, a repeat could count twice. What is
+    never sent again stays uncertain: that it may have counted must not be forgotten.
     """
-    if row.state not in {State.RETRYABLE, State.UNCERTAIN}:
+    if row.state not in sendable_states(policy) - {State.PENDING}:
         return None
     if policy.window and row.first_sent_at and now - row.first_sent_at > policy.window:
         return "dedup_window_over"

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
@@ -18,6 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply
 
+MAPPABLE = frozenset(
+    name
+    for name in Conversion.__dataclass_fields__
+    if name not in {"items", "identifiers", "bucketing", "segments", "extra"}
+)
+"""Columns of an order that configuration may send in a provider field."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -30,7 +37,7 @@ class DestinationSettings(BaseModel):
         max_age_days: Older orders are suppressed `too_old`; None: no limit.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     provider: str
     base_url: str
@@ -41,6 +48,16 @@ class DestinationSettings(BaseModel):
     requests_per_second: float | None = Field(default=None, gt=0)
     requests_per_hour: int | None = Field(default=None, gt=0)
     max_age_days: int | None = Field(default=None, ge=1)
+
+    @field_validator("fields")
+    @classmethod
+    def _must_name_columns(cls, fields: dict[str, str]) -> dict[str, str]:
+        for column in fields.values():
+            if column not in MAPPABLE and not column.startswith("extra."):
+                known = ", ".join(sorted(MAPPABLE))
+                message = f"expected extra.<column> or one of {known}, got {column!r}"
+                raise ValueError(message)
+        return fields
 
     @field_validator("base_url")
     @classmethod
@@ -233,4 +250,10 @@ def _column(conversion: Conversion, column: str) -> str | None:
     if column.startswith("extra."):
         return conversion.extra.get(column.removeprefix("extra."))
     value = getattr(conversion, column)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        return value.isoformat()
     return None if value is None else str(value)

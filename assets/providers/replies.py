@@ -6,7 +6,7 @@ Pure code: no sockets, no clock, no tables.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -84,6 +84,9 @@ class Outcome:
     retry_after_s: float | None = None
 
 
+SUCCESS = range(200, 300)
+_SERVER_OR_CLIENT_ERROR = range(400, 600)
+_FAILURE_WORDS = frozenset({"error", "fail", "failed", "failure"})
 _NOT_PROCESSED = frozenset({408, 425, 429})
 _OUR_SETTINGS = frozenset({401, 403, 404, 405, 407, 410})
 
@@ -103,10 +106,11 @@ def classify(reply: Reply, *, resend_is_safe: bool) -> Outcome:
         return Outcome(verdict=Verdict.RETRYABLE, reason="not_sent", detail=reply.error)
     if reply.phase is not Phase.DONE or reply.status is None:
         return Outcome(verdict=lost, reason="no_reply", detail=reply.error)
+    wait = retry_after(reply)
     return Outcome(
-        verdict=_by_status(reply.status, lost, "retry-after" in reply.headers),
+        verdict=_by_status(reply.status, lost, wait is not None),
         reason=f"http_{reply.status}",
-        retry_after_s=retry_after(reply),
+        retry_after_s=wait,
     )
 
 
@@ -136,8 +140,10 @@ def retry_after(reply: Reply) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
+        if moment.tzinfo is None:  # "-0000": UTC, zone of the sender unknown
+            moment = moment.replace(tzinfo=UTC)
         seconds = (moment - reply.at).total_seconds()
     return max(0.0, seconds) if seconds < float("inf") else None
 
@@ -163,5 +169,57 @@ def is_html(reply: Reply) -> bool:
     """Tell whether the body is a page for people, not an answer of a service."""
     if "html" in reply.headers.get("content-type", "").lower():
         return True
-    start = reply.body[:64].lstrip().lower()
+    start = reply.body.removeprefix(b"\xef\xbb\xbf")[:64].lstrip().lower()
     return start.startswith((b"<!doctype html", b"<html"))
+
+
+def is_complete_2xx(reply: Reply) -> bool:
+    """Tell whether a whole reply with a status of success was read."""
+    return reply.phase is Phase.DONE and reply.status in SUCCESS
+
+
+def reports_error(body: bytes) -> bool:
+    """Tell whether a JSON object in `body` speaks of a failure.
+
+    For providers that document no body of success: `{"code": 200}` speaks of no
+    failure. JSON that cannot be read is held against the sender where it names an
+    error.
+    """
+    text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
+    value = read_json(text)
+    if value is None:
+        return text.startswith((b"{", b"[")) and b'"error' in text.lower()
+    return any(
+        _is_failure(name.lower(), said)
+        for found in _objects_in(value)
+        for name, said in found.items()
+    )
+
+
+def says_error(body: bytes) -> bool:
+    """Tell whether `body` speaks of a failure, in JSON or in plain words."""
+    starts_so = body.lstrip(b' \t\r\n"').lower().startswith(b"error")
+    return starts_so or reports_error(body)
+
+
+def _objects_in(value: Any) -> Iterator[Mapping[str, Any]]:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            yield one
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+
+
+def _is_failure(name: str, said: Any) -> bool:
+    if "error" in name or "exception" in name:
+        return bool(said)
+    if name in {"success", "ok"}:
+        return said is False or str(said).lower() == "false"
+    if name in {"status", "result"} and isinstance(said, str):
+        return said.lower() in _FAILURE_WORDS
+    if name in {"status", "code", "statuscode", "status_code"}:
+        return isinstance(said, int) and said in _SERVER_OR_CLIENT_ERROR
+    return False

@@ -1,4 +1,14 @@
 -- Segments stored for the visitors of the window's orders, up to the order.
+with window_orders as (
+    select
+        o.visitor_id,
+        o.completed_at
+    from completed_orders as o
+    where
+        o.completed_at >= :window_start
+        and o.completed_at < :window_end
+)
+
 select
     s.visitor_id,
     s.browser,
@@ -13,10 +23,8 @@ from visitor_segments as s
 where
     exists (
         select 1
-        from completed_orders as o
+        from window_orders as o
         where
-            o.completed_at >= :window_start
-            and o.completed_at < :window_end
-            and o.visitor_id = s.visitor_id
+            o.visitor_id = s.visitor_id
             and o.completed_at >= s.captured_at
     )

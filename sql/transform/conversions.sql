@@ -12,19 +12,17 @@ with orders as (
 ),
 
 distinct_orders as (
-    select
-        first_row.*,
-        versions,
-        cast(power(10, -first_row.currency_digits) as decimal(24, 6)) as minor_unit
+    select first_row.*
     from orders
 ),
 
 order_lines as (
     select
         i.order_id,
+        i.line_no,
         i.subtotal,
         i.discount,
-        i.subtotal % o.minor_unit <> 0 or i.discount % o.minor_unit <> 0 as too_precise,
+        cast(power(10, -o.currency_digits) as decimal(24, 6)) as minor_unit,
         {
             'line_no': i.line_no,
             'sku': i.sku,
@@ -39,20 +37,22 @@ order_lines as (
             'subtotal': i.subtotal,
             'discount': i.discount,
             'extra': i.extra
-        } as line
+        } as item
     from order_items as i
     inner join distinct_orders as o on i.order_id = o.order_id
 ),
 
 items as (
     select
-        order_id,
-        list(line order by line) as items,
-        sum(subtotal) - sum(discount) as items_revenue,
-        count(*) > count(distinct line.line_no) as repeats_line_no,
-        bool_or(too_precise) as too_precise
-    from order_lines
-    group by order_id
+        l.order_id,
+        list(l.item order by l.item) as items,
+        sum(l.subtotal) - sum(l.discount) as items_revenue,
+        count(*) > count(distinct l.line_no) as repeats_line_no,
+        bool_or(
+            l.subtotal % l.minor_unit <> 0 or l.discount % l.minor_unit <> 0
+        ) as too_precise
+    from order_lines as l
+    group by l.order_id
 ),
 
 -- A row that names an order belongs to that order alone; the others to the visitor.
@@ -61,7 +61,7 @@ known_identifiers as (
         o.order_id,
         v.kind,
         v.value,
-        row(true, v.captured_at, v.value) as precedence
+        row(true, v.captured_at, v.value) as strength
     from distinct_orders as o
     inner join visitor_identifiers as v on o.order_id = v.order_id
     where v.captured_at <= o.completed_at
@@ -70,7 +70,7 @@ known_identifiers as (
         o.order_id,
         v.kind,
         v.value,
-        row(false, v.captured_at, v.value) as precedence
+        row(false, v.captured_at, v.value) as strength
     from distinct_orders as o
     inner join visitor_identifiers as v on o.visitor_id = v.visitor_id
     where
@@ -82,7 +82,7 @@ winning_identifiers as (
     select
         order_id,
         kind,
-        max_by(value, precedence) as value
+        max_by(value, strength) as winner
     from known_identifiers
     group by order_id, kind
 ),
@@ -90,16 +90,16 @@ winning_identifiers as (
 identifiers as (
     select
         order_id,
-        max(value) filter (where kind = 'impact_click_id') as impact_click_id,
-        max(value) filter (where kind = 'trackdesk_cid') as trackdesk_cid,
-        max(value) filter (
+        max(winner) filter (where kind = 'impact_click_id') as impact_click_id,
+        max(winner) filter (where kind = 'trackdesk_cid') as trackdesk_cid,
+        max(winner) filter (
             where kind = 'trackdesk_external_cid'
         ) as trackdesk_external_cid,
-        max(value) filter (
+        max(winner) filter (
             where kind = 'idme_conversion_tracking_id'
         ) as idme_conversion_tracking_id,
-        max(value) filter (where kind = 'convert_visitor_id') as convert_visitor_id,
-        max(value) filter (where kind = 'custom_profile_id') as custom_profile_id
+        max(winner) filter (where kind = 'convert_visitor_id') as convert_visitor_id,
+        max(winner) filter (where kind = 'custom_profile_id') as custom_profile_id
     from winning_identifiers
     group by order_id
 ),
@@ -123,11 +123,12 @@ bucketing as (
     select
         order_id,
         list(
-            {'experience_id': experience_id, 'variation_id': variation_id}
+            { 'experience_id': experience_id, 'variation_id': variation_id }
             order by experience_id
         ) filter (where not contradicts) as bucketing,
-        list(experience_id order by experience_id)
-            filter (where contradicts) as bucketing_conflicts
+        list(
+            experience_id order by experience_id
+        ) filter (where contradicts) as bucketing_conflicts
     from exposures
     group by order_id
 ),
@@ -158,33 +159,47 @@ segments as (
     group by order_id
 ),
 
-conversions as (
+facts as (
     select
-        o.* exclude (versions, minor_unit),
-        v.* exclude (order_id),
+        o.*,
+        v.impact_click_id,
+        v.trackdesk_cid,
+        v.trackdesk_external_cid,
+        v.idme_conversion_tracking_id,
+        v.convert_visitor_id,
+        v.custom_profile_id,
         s.segments,
         coalesce(i.items, []) as items,
         coalesce(b.bucketing, []) as bucketing,
-        coalesce(b.bucketing_conflicts, []) as bucketing_conflicts,
-        case when o.versions > 1 then ['conflicting_rows'] else [] end
-        || case when i.repeats_line_no then ['conflicting_items'] else [] end
-        || case when i.too_precise then ['amount_precision'] else [] end
-        || case
-            when i.items_revenue - o.discount <> o.revenue then ['money_mismatch']
-            when i.items is null
-                and not getvariable('allow_orders_without_items')
-                then ['no_items']
-            else []
-        end as quarantine_reasons
+        coalesce(b.bucketing_conflicts, []) as bucketing_conflicts
     from distinct_orders as o
     left join items as i on o.order_id = i.order_id
     left join identifiers as v on o.order_id = v.order_id
     left join bucketing as b on o.order_id = b.order_id
     left join segments as s on o.order_id = s.order_id
+),
+
+verdicts as (
+    select
+        o.order_id,
+        case when o.versions > 1 then ['conflicting_rows'] else [] end
+        || case when i.repeats_line_no then ['conflicting_items'] else [] end
+        || case when i.too_precise then ['amount_precision'] else [] end
+        || case
+            when i.items_revenue - o.first_row.discount <> o.first_row.revenue
+                then ['money_mismatch']
+            when i.items is null and not getvariable('allow_orders_without_items')
+                then ['no_items']
+            else []
+        end as quarantine_reasons
+    from orders as o
+    left join items as i on o.order_id = i.order_id
 )
 
 select
-    c.*,
-    sha256(cast(to_json(c) as varchar)) as source_hash
-from conversions as c
-order by c.order_id
+    f.*, -- noqa: AM04
+    v.quarantine_reasons,
+    sha256(cast(to_json(f) as varchar)) as source_hash -- noqa: RF02
+from facts as f
+inner join verdicts as v on f.order_id = v.order_id
+order by f.order_id

@@ -1,0 +1,22 @@
+"""Assets: the experiments and segments of the visitors who ordered on a day."""
+
+import dagster as dg
+
+from assets.resources import Source
+from assets.staged import stage
+
+
+@dg.asset(group_name="extract", kinds={"sql", "parquet"})
+def visitor_bucketing(
+    context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
+) -> dg.MaterializeResult[None]:
+    """Exposures of the window's visitors to experiments, up to the order's time."""
+    return stage(context, source)
+
+
+@dg.asset(group_name="extract", kinds={"sql", "parquet"})
+def visitor_segments(
+    context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
+) -> dg.MaterializeResult[None]:
+    """Segments stored for the window's visitors, up to the order's time."""
+    return stage(context, source)

@@ -1,0 +1,196 @@
+"""Assets: the deliveries of a day, one asset per destination, made by a factory.
+
+A step fails where running it again would help, and only there: what a provider refused,
+what was held back and what nobody answered for shows in checks and metadata.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import dagster as dg
+import pyarrow as pa
+
+from assets.conversions import conversions
+from assets.delivery.dispatch import Dispatch, Summary
+from assets.delivery.ledger import Ledger
+from assets.delivery.runs import end_run, start_run
+from assets.join import ASSET
+from assets.outlook import metadata_of
+from assets.providers.conversion import Conversion
+from assets.resources import Destinations, Source
+
+CHUNK_ROWS = 5_000
+CHECK = "finished"
+
+Results = Iterator[
+    dg.AssetCheckResult | dg.AssetObservation | dg.MaterializeResult[None]
+]
+
+
+class DeliveryConfig(dg.Config):
+    """What a person may ask of one run.
+
+    Attributes:
+        limit: Send at most so many conversions; 0: all.
+    """
+
+    limit: int = 0
+
+
+class StagedChunk:
+    """Some staged conversions; rows become conversions only when they are needed."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self._batch = batch
+        self._rows: list[dict[str, Any]] | None = None
+        self.order_ids = _texts(batch, "order_id")
+        self.source_hashes = _texts(batch, "source_hash")
+
+    def conversion(self, index: int) -> Conversion:
+        """Build the conversion of one row."""
+        if self._rows is None:
+            self._rows = self._batch.to_pylist()
+        return Conversion.from_row(self._rows[index])
+
+
+def _texts(batch: pa.RecordBatch, column: str) -> Sequence[str]:
+    return cast("list[str]", batch.column(column).to_pylist())
+
+
+def staged_chunks(source: Source, partition_key: str) -> Iterator[StagedChunk]:
+    """Read the staged conversions of a partition, sorted by order id."""
+    batches = source.staging.read(ASSET, partition_key, batch_rows=CHUNK_ROWS)
+    return (StagedChunk(batch) for batch in batches if batch.num_rows)
+
+
+def delivery_key(destination: str) -> dg.AssetKey:
+    """Return the key of the deliveries of a destination."""
+    return dg.AssetKey(["deliveries", destination])
+
+
+def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
+    """Make the asset of one destination."""
+
+    @dg.asset(
+        key=delivery_key(name),
+        deps=[conversions],
+        group_name="delivery",
+        kinds={provider},
+        description=f"Deliveries of the day to {name}, one per order, in the ledger.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=delivery_key(name),
+                description="Nothing is left that running this partition again helps.",
+            )
+        ],
+    )
+    def deliveries(
+        context: dg.AssetExecutionContext,
+        config: DeliveryConfig,
+        source: dg.ResourceParam[Source],
+        destinations: dg.ResourceParam[Destinations],
+    ) -> Results:
+        summary = _deliver(context, config, source, destinations, name)
+        metadata = metadata_of(summary.totals) | {
+            "requests": summary.requests,
+            "conversions_sent": summary.conversions_sent,
+        }
+        yield dg.AssetCheckResult(
+            check_name=CHECK,
+            passed=not _rerun_helps(summary),
+            metadata=metadata,
+        )
+        if _rerun_helps(summary):
+            # A failed step keeps no materialization; this keeps its figures.
+            yield dg.AssetObservation(
+                delivery_key(name), partition=context.partition_key, metadata=metadata
+            )
+            raise dg.Failure(_next_action(name, context.partition_key, summary))
+        yield dg.MaterializeResult(metadata=metadata)
+
+    return deliveries
+
+
+def _deliver(
+    context: dg.AssetExecutionContext,
+    config: DeliveryConfig,
+    source: Source,
+    destinations: Destinations,
+    name: str,
+) -> Summary:
+    destination = destinations.open(name)
+    key = context.partition_key
+    ledger = Ledger(
+        source.database,
+        destination=name,
+        provider=destination.provider_name,
+        run_id=context.run_id,
+    )
+    start_run(
+        source.database,
+        run_id=context.run_id,
+        destination=name,
+        provider=destination.provider_name,
+        partition_key=key,
+        at=ledger.clock(),
+    )
+    transport = destinations.transport(destination, key)
+    try:
+        summary = Dispatch(
+            destination,
+            ledger,
+            transport,
+            partition_key=key,
+            zone=destinations.zone,
+            limit=config.limit or None,
+            on_progress=_progress(context),
+        ).run(lambda: staged_chunks(source, key), source.quarantined(key))
+    finally:
+        transport.close()
+    _close(ledger, key, summary)
+    return summary
+
+
+def _progress(context: dg.AssetExecutionContext) -> Any:
+    state = {"next": 1_000}
+
+    def tell(sent: int) -> None:
+        if sent >= state["next"]:
+            context.log.info("%d conversions sent", sent)
+            state["next"] = sent + 1_000
+
+    return tell
+
+
+def _close(ledger: Ledger, partition_key: str, summary: Summary) -> None:
+    outcome = "stopped" if summary.stop_reason else "complete"
+    end_run(
+        ledger.database,
+        run_id=ledger.run_id,
+        destination=ledger.destination,
+        partition_key=partition_key,
+        changes={
+            "ended_at": ledger.clock(),
+            "outcome": outcome,
+            "stop_reason": summary.stop_reason,
+            "requests": summary.requests,
+            "conversions_sent": summary.conversions_sent,
+            "counts": {f"{one.state}": one.orders for one in summary.totals},
+        },
+    )
+
+
+def _rerun_helps(summary: Summary) -> bool:
+    return bool(summary.unfinished or summary.stop_reason)
+
+
+def _next_action(name: str, partition_key: str, summary: Summary) -> str:
+    stopped = summary.stop_reason
+    why = f" The run stopped: {stopped}." if stopped else ""
+    first = "Mend the settings, then run" if stopped else "Run"
+    return (
+        f"Delivering failed for {name} {partition_key}: expected every delivery to be "
+        f"finished, got {summary.unfinished} that are not.{why} {first} this "
+        "partition again: it sends only what is missing."
+    )

@@ -1,0 +1,71 @@
+"""One extract: a statement's rows of a window, validated and staged in chunks.
+
+The road from warehouse to staged file belongs here; each step of it has its own
+module. No Dagster.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from assets.rejects import OnRejects
+from assets.schemas import EXTRACTS, arrow_schema
+from assets.staging import Staging
+from assets.validation import validate
+from assets.warehouse import Warehouse
+
+Window = tuple[datetime, datetime]
+"""Aware instants, [start, end)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractResult:
+    """What became of the rows of a window.
+
+    Attributes:
+        rows: Staged rows.
+        rejects: Rows refused.
+    """
+
+    rows: int
+    rejects: int
+
+
+def extract(
+    warehouse: Warehouse,
+    staging: Staging,
+    statement: str,
+    partition: str,
+    window: Window,
+    *,
+    on_rejects: OnRejects,
+) -> ExtractResult:
+    """Stage the rows of a statement; the earlier file of the partition is replaced.
+
+    Args:
+        warehouse: Where the rows come from.
+        staging: Where they go, as asset `statement`.
+        statement: One of `schemas.EXTRACTS`.
+        partition: Key of the partition.
+        window: Bounds of the orders' `completed_at`, [start, end).
+        on_rejects: Is given the refused rows, at most a chunk at a time.
+
+    Raises:
+        WarehouseError: The statement gave no usable rows.
+    """
+    rows = rejects = 0
+    schema = arrow_schema(EXTRACTS[statement])
+    with staging.writer(statement, partition, schema) as writer:
+        for frame in warehouse.frames(statement, *window):
+            chunk = validate(
+                frame,
+                statement,
+                partition,
+                first_row_no=rows + rejects + 1,
+                zone=warehouse.zone,
+            )
+            writer.write_table(chunk.good)
+            if chunk.rejects:
+                on_rejects(chunk.rejects)
+            rows += len(chunk.good)
+            rejects += len(chunk.rejects)
+    return ExtractResult(rows, rejects)

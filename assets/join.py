@@ -1,0 +1,229 @@
+"""Joins the staged extracts of a partition into the staged `conversions`.
+
+Running `sql/transform/conversions.sql` and sorting its rows into good and refused
+belong here. The rules of the join stand in that file.
+"""
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+import sql
+from assets.money import fits, to_minor
+from assets.rejects import OnRejects, Reject
+from assets.schemas import CONVERSIONS, EXTRACTS, arrow_schema
+from assets.staging import Staging
+
+ASSET = "conversions"
+SLICE_ORDERS = 100_000
+BATCH_ROWS = 10_000
+_NONE = pa.scalar(0)
+_SLICED = frozenset({"completed_orders", "order_items"})
+
+OnIssues = Callable[[list[dict[str, str]]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinResult:
+    """What became of the orders of a partition.
+
+    Attributes:
+        orders: Staged conversions.
+        rejected: Orders refused by the join.
+        totals: Currency -> (conversions, their revenue in minor units).
+    """
+
+    orders: int
+    rejected: int
+    totals: dict[str, tuple[int, int]]
+
+
+def join(
+    staging: Staging,
+    partition: str,
+    *,
+    blocked_order_ids: Iterable[str] = (),
+    allow_orders_without_items: bool = False,
+    memory_limit: str = "1GB",
+    on_rejects: OnRejects,
+    on_issues: OnIssues,
+) -> JoinResult:
+    """Stage one row per order, ordered by order id.
+
+    Args:
+        staging: Holds the five extracts of the partition; takes `conversions`.
+        partition: Key of the partition.
+        blocked_order_ids: Orders of which a row was refused before; left out.
+        allow_orders_without_items: Report an order whose lines are not stored.
+        memory_limit: Of DuckDB, which spills to a temporary folder beyond it.
+        on_rejects: Is given the refused orders, batch by batch.
+        on_issues: Is given `{"order_id", "experience_id"}` of contradicting
+            variations, batch by batch.
+
+    Raises:
+        StagingError: An extract is not staged; the message names it.
+    """
+    tally = _Tally()
+    schema = arrow_schema(CONVERSIONS)
+    with (
+        _database(staging, partition, memory_limit) as database,
+        staging.writer(ASSET, partition, schema) as writer,
+    ):
+        _set(database, blocked_order_ids, allow_orders_without_items)
+        for batch in _joined(database):
+            good, bad = _split(batch)
+            rejects = [_reject(row, partition, tally.rows + no) for no, row in bad]
+            if rejects:
+                on_rejects(rejects)
+            if issues := _issues(good):
+                on_issues(issues)
+            writer.write_table(good.select(schema.names).cast(schema))
+            tally.add(good, len(batch))
+    return JoinResult(tally.good, tally.rows - tally.good, tally.totals())
+
+
+class _Tally:
+    """Counts and sums of the batches so far."""
+
+    def __init__(self) -> None:
+        self.rows = self.good = 0
+        self._sums: dict[tuple[str, int], list[Any]] = defaultdict(lambda: [0, 0])
+
+    def add(self, good: pa.Table, rows: int) -> None:
+        self.rows += rows
+        self.good += len(good)
+        grouped = good.group_by(["currency", "currency_digits"]).aggregate(
+            [("revenue", "count"), ("revenue", "sum")]
+        )
+        for row in grouped.to_pylist():
+            entry = self._sums[row["currency"], row["currency_digits"]]
+            entry[0] += row["revenue_count"]
+            entry[1] += to_minor(row["revenue_sum"], row["currency_digits"])
+
+    def totals(self) -> dict[str, tuple[int, int]]:
+        return {
+            currency: (count, minor)
+            for (currency, _), (count, minor) in sorted(self._sums.items())
+        }
+
+
+@contextmanager
+def _database(
+    staging: Staging, partition: str, memory_limit: str
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    paths = {name: staging.existing(name, partition) for name in EXTRACTS}
+    with (
+        tempfile.TemporaryDirectory(prefix="attribution-join-") as folder,
+        duckdb.connect(
+            config={"memory_limit": memory_limit, "temp_directory": folder}
+        ) as database,
+    ):
+        database.execute("set timezone = 'UTC'")
+        database.execute("create temp table blocked_orders (order_id varchar)")
+        for name, path in paths.items():
+            database.read_parquet(str(path)).create_view(f"staged_{name}")
+            database.execute(_view(name))
+        yield database
+
+
+def _view(name: str) -> str:
+    # An order's aggregates do not spill, so the join sees one slice of orders.
+    condition = (
+        """
+        where order_id >= getvariable('first_order_id')
+            and order_id <= getvariable('last_order_id')
+            and not exists (
+                select 1 from blocked_orders as b where b.order_id = s.order_id
+            )
+        """
+        if name in _SLICED
+        else ""
+    )
+    return f"create temp view {name} as select * from staged_{name} as s {condition}"  # noqa: S608
+
+
+def _set(
+    database: duckdb.DuckDBPyConnection,
+    blocked_order_ids: Iterable[str],
+    allow_orders_without_items: bool,  # noqa: FBT001
+) -> None:
+    blocked = pa.table({"order_id": pa.array(set(blocked_order_ids), pa.string())})
+    database.register("blocked", blocked)
+    database.execute("insert into blocked_orders select order_id from blocked")
+    database.execute(
+        "set variable allow_orders_without_items = $1", [allow_orders_without_items]
+    )
+
+
+def _joined(database: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
+    statement = sql.load("transform/conversions")
+    for first, last in _slices(database):
+        database.execute("set variable first_order_id = $1", [first])
+        database.execute("set variable last_order_id = $1", [last])
+        for batch in database.sql(statement).to_arrow_reader(BATCH_ROWS):
+            yield pa.Table.from_batches([batch])
+
+
+def _slices(database: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    return database.execute(
+        """
+        select min(order_id), max(order_id)
+        from (
+            select order_id, row_number() over (order by order_id) as row_no
+            from (select distinct order_id from staged_completed_orders)
+        )
+        group by (row_no - 1) // $1
+        order by 1
+        """,
+        [SLICE_ORDERS],
+    ).fetchall()
+
+
+def _split(batch: pa.Table) -> tuple[pa.Table, list[tuple[int, dict[str, Any]]]]:
+    """Return the good rows, and the refused ones with their position from 1."""
+    is_good = pc.equal(pc.list_value_length(batch["quarantine_reasons"]), _NONE)
+    positions = pc.indices_nonzero(pc.invert(is_good))
+    refused = batch.take(positions).to_pylist()
+    numbers = [position + 1 for position in positions.to_pylist()]
+    return batch.filter(is_good), list(zip(numbers, refused, strict=True))
+
+
+def _reject(row: dict[str, Any], partition: str, row_no: int) -> Reject:
+    revenue, digits = row["revenue"], row["currency_digits"]
+    return Reject(
+        partition_key=partition,
+        dataset=ASSET,
+        row_no=row_no,
+        source_row_hash=row["source_hash"],
+        order_id=row["order_id"],
+        reasons=tuple(sorted(row["quarantine_reasons"])),
+        row_redacted={
+            "revenue": str(revenue),
+            "discount": str(row["discount"]),
+            "items": str(len(row["items"])),
+            "items_subtotal": str(sum(item["subtotal"] for item in row["items"])),
+            "items_discount": str(sum(item["discount"] for item in row["items"])),
+        },
+        order_at=row["completed_at"],
+        currency=row["currency"],
+        amount_minor=to_minor(revenue, digits) if fits(revenue, digits) else None,
+        currency_digits=digits,
+    )
+
+
+def _issues(good: pa.Table) -> list[dict[str, str]]:
+    conflicts = good.filter(
+        pc.greater(pc.list_value_length(good["bucketing_conflicts"]), _NONE)
+    ).select(["order_id", "bucketing_conflicts"])
+    return [
+        {"order_id": row["order_id"], "experience_id": experience_id}
+        for row in conflicts.to_pylist()
+        for experience_id in row["bucketing_conflicts"]
+    ]

@@ -1,0 +1,51 @@
+"""How deliveries are shown to people: counts and money by state, as asset metadata."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
+
+import dagster as dg
+
+from assets import money
+from assets.delivery.rows import Total
+from assets.delivery.states import DELIVERED, State
+
+
+def metadata_of(
+    totals: Sequence[Total],
+) -> dict[str, int | float | dg.MarkdownMetadataValue]:
+    """Return figures that the UI plots over partitions, and a table for reading.
+
+    Args:
+        totals: Deliveries of one destination and partition.
+    """
+    counts: dict[str, int] = {f"orders/{state}": 0 for state in State}
+    amounts: dict[str, Decimal] = defaultdict(Decimal)
+    for one in totals:
+        counts[f"orders/{one.state}"] += one.orders
+        if one.currency is not None and one.currency_digits is not None:
+            amount = money.from_minor(one.amount_minor, one.currency_digits)
+            amounts[f"money/{one.state}/{one.currency}"] += amount
+    plotted = {name: float(amount) for name, amount in amounts.items()}
+    return {
+        "orders": sum(one.orders for one in totals),
+        "delivered": sum(one.orders for one in totals if one.state in DELIVERED),
+        **counts,
+        **plotted,
+        "by state": dg.MetadataValue.md(_table(totals)),
+    }
+
+
+def _table(totals: Sequence[Total]) -> str:
+    rows = [
+        f"| {one.state} | {one.currency or '?'} | {one.orders} | {_amount(one)} |"
+        for one in totals
+    ]
+    head = ["| state | currency | orders | revenue |", "|---|---|--:|--:|"]
+    return "\n".join(head + rows)
+
+
+def _amount(total: Total) -> str:
+    if total.currency_digits is None:
+        return ""
+    return f"{money.from_minor(total.amount_minor, total.currency_digits):,f}"

@@ -1,0 +1,43 @@
+"""What a reply of Convert's tracking API means.
+
+Convert documents no result per event and no body that could be relied on, so a
+complete 2xx is success whatever it holds, unless it speaks of an error.
+"""
+
+from dataclasses import replace
+
+from assets.providers.replies import (
+    Outcome,
+    Reply,
+    Verdict,
+    classify,
+    is_complete_2xx,
+    is_html,
+    reports_error,
+)
+
+
+def outcome_of(reply: Reply, *, resend_is_safe: bool) -> Outcome:
+    """Return what `reply` means for every conversion of its request.
+
+    A 409 is a refusal like any other 4xx: Convert documents no key by which it could
+    know an order again (`convert.md`, sections 6 and 7).
+
+    Args:
+        reply: What came back.
+        resend_is_safe: The destination sends uncertain conversions again.
+    """
+    outcome = classify(reply, resend_is_safe=resend_is_safe)
+    if is_complete_2xx(reply):
+        return _outcome_of_2xx(reply, outcome)
+    if outcome.verdict is Verdict.DUPLICATE:
+        return replace(outcome, verdict=Verdict.REJECTED)
+    return outcome
+
+
+def _outcome_of_2xx(reply: Reply, in_doubt: Outcome) -> Outcome:
+    if is_html(reply):
+        return replace(in_doubt, reason="html_reply")
+    if reports_error(reply.body):
+        return Outcome(verdict=Verdict.UNCERTAIN, reason="error_in_reply")
+    return Outcome(verdict=Verdict.ACCEPTED)

@@ -1,0 +1,55 @@
+"""How values are written: JSON with exact money, fingerprints of what is personal.
+
+Only the writing of values belongs here. What a provider wants to be told does not.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+
+def json_bytes(value: object) -> bytes:
+    """Return `value` as UTF-8 JSON without white space, keys in the order given.
+
+    A Decimal becomes a number with exactly its own digits (`12.50`, never `1.25E+1`).
+    The standard library would need a float on the way, and money is never a float.
+
+    Raises:
+        TypeError: A float, or anything else that is not a JSON value.
+        ValueError: A Decimal that is not a number, or text that is not Unicode.
+    """
+    return _text(value).encode("utf-8")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Decimal):
+        return _number(value)
+    if isinstance(value, Mapping):
+        pairs = (f"{_key(key)}:{_text(inner)}" for key, inner in value.items())
+        return "{" + ",".join(pairs) + "}"
+    if value is None or isinstance(value, str | int):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return "[" + ",".join(map(_text, value)) + "]"
+    message = f"{type(value).__name__} is not written as JSON; money is a Decimal"
+    raise TypeError(message)
+
+
+def _number(value: Decimal) -> str:
+    if not value.is_finite():
+        message = f"{value} is not a JSON number"
+        raise ValueError(message)
+    return format(value, "f")
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str):
+        message = f"a key must be text, got {type(key).__name__}"
+        raise TypeError(message)
+    return json.dumps(key, ensure_ascii=False)
+
+
+def fingerprint(text: str) -> str:
+    """Return what stands for a personal identifier wherever it is stored."""
+    return "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]

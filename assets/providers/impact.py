@@ -1,0 +1,126 @@
+"""impact.com: one posted form per order, a queue behind it, and its end.
+
+The conversation only: which requests, with which credentials, read by whom. What the
+form says is in `impact_form.py`, what replies mean in `impact_replies.py`.
+
+Source: `shared/providers/impact.md` and the documents it names.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+from urllib.parse import quote, urlencode
+
+from assets.providers.base import (
+    Exchange,
+    Limits,
+    Request,
+    ResendPolicy,
+    Settlement,
+    Withheld,
+    one_by_one,
+    withhold,
+)
+from assets.providers.conversion import Conversion
+from assets.providers.impact_fields import stored_copy
+from assets.providers.impact_form import conversion_form, withhold_form
+from assets.providers.impact_replies import read_conversion_reply, read_submission
+from assets.providers.impact_settings import ImpactSettings
+
+__all__ = ["Impact", "ImpactSettings"]
+
+_IN_FLIGHT = 32
+
+
+class Impact:
+    """One advertiser account at impact.com, for one event type.
+
+    Attributes:
+        event: The event type: order ids are unique within it only (reference,
+            "OrderId").
+        resend: impact.com drops a repeat of an order id inside a window
+            (`CONV_DUPLICATE`, impact.md 5), so a lost reply may be followed by a
+            second copy once the first has left the queue.
+    """
+
+    channel: Literal["http", "outbox"] = "http"
+
+    def __init__(self, settings: ImpactSettings) -> None:
+        """Take the account as configured."""
+        self._settings = settings
+        sid = settings.account_sid.get_secret_value()
+        token = settings.auth_token.get_secret_value()
+        credentials = b64encode(f"{sid}:{token}".encode()).decode("ascii")
+        self._account = f"/Advertisers/{sid}"
+        self._headers = {
+            "Accept": "application/json",
+            "Authorization": f"Basic {credentials}",
+            "User-Agent": "attribution-exporter",
+        }
+        self.secrets: tuple[str, ...] = (token, sid, credentials)
+        self.event = settings.event_type_code or str(settings.event_type_id)
+        self.limits = Limits(
+            in_flight=settings.in_flight or _IN_FLIGHT,
+            requests_per_second=settings.requests_per_second,
+            requests_per_hour=settings.requests_per_hour,
+        )
+        self.resend = ResendPolicy(
+            kind="dedupe",
+            window=timedelta(hours=settings.dedup_window_hours),
+            settle_delay=timedelta(minutes=settings.settle_delay_minutes),
+        )
+        self.settle_after = timedelta(minutes=settings.settle_after_minutes)
+        self.settle_timeout = timedelta(hours=settings.settle_timeout_hours)
+
+    def eligibility(self, conversion: Conversion, now: datetime) -> Withheld | None:
+        """Return why `conversion` is not to be sent, or None where it is."""
+        return withhold(self._settings, conversion, now) or withhold_form(
+            self._settings, conversion
+        )
+
+    def batches(
+        self, conversions: Sequence[Conversion]
+    ) -> Iterable[Sequence[Conversion]]:
+        """One conversion a request: there is no bulk endpoint (impact.md 1)."""
+        return one_by_one(conversions)
+
+    def exchange(self, batch: Sequence[Conversion]) -> Exchange:
+        """Post one conversion and read the reply."""
+        (conversion,) = batch
+        reply = yield self._post(conversion)
+        return [read_conversion_reply(reply, f"{self._account}/APISubmissions/")]
+
+    def settlement(self, provider_ref: str, order_id: str) -> Settlement:
+        """Ask once what became of a queued submission.
+
+        The address is built from our own settings, never taken from a reply, so our
+        credentials go nowhere else (impact.md 6).
+        """
+        reply = yield self._ask(provider_ref)
+        return read_submission(reply, order_id)
+
+    def _post(self, conversion: Conversion) -> Request:
+        """The request of the reference, "Example request"."""
+        form = conversion_form(self._settings, conversion)
+        return Request(
+            method="POST",
+            url=f"{self._settings.base_url}{self._account}/Conversions",
+            headers={
+                **self._headers,
+                "Content-Type": "application/x-www-form-urlencoded",
+            },
+            body=urlencode(form, encoding="utf-8").encode("ascii"),
+            path_template="/Advertisers/{account_sid}/Conversions",
+            stored=(stored_copy(form),),
+        )
+
+    def _ask(self, ref: str) -> Request:
+        where = f"{self._account}/APISubmissions/{quote(ref, safe='')}"
+        return Request(
+            method="GET",
+            url=f"{self._settings.base_url}{where}",
+            headers=self._headers,
+            body=b"",
+            path_template="/Advertisers/{account_sid}/APISubmissions/{submission_id}",
+        )

@@ -1,0 +1,148 @@
+"""What a reply of Trackdesk means, for a conversion and for the link before it.
+
+Neither the body nor the status of a failure is published, so the reasons that are
+known by name are looked for in the text first, and outrank the status.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from assets.providers.replies import (
+    Outcome,
+    Phase,
+    Reply,
+    Verdict,
+    classify,
+    is_complete_2xx,
+    is_html,
+    read_json,
+    says_error,
+)
+
+ALREADY_EXISTS = "already_exists"
+
+_ABSENT = "(notfound|doesnotexist)"
+_REASONS = {
+    reason: re.compile(pattern)
+    for reason, pattern in (
+        (ALREADY_EXISTS, r"alreadyexist"),
+        ("conversion_source_not_found", rf"conversionsource.{{0,60}}{_ABSENT}"),
+        ("conversion_type_not_found", rf"conversiontype.{{0,60}}{_ABSENT}"),
+        ("conversion_type_not_configured", r"conversiontype.{0,60}notconfigured"),
+        ("no_pricing", r"nopricing"),
+        # Not "resource expired", which says nothing about the order.
+        ("expired_source", r"expired(conversion)?source|(?<!re)source.{0,20}expired"),
+        ("offer_not_active", r"offer.{0,20}(notactive|inactive)|inactiveoffer"),
+        ("missing_amount", r"missing.{0,20}amount|amount.{0,20}(missing|required)"),
+        # Not "rate limit reached", which is about us.
+        ("limit_reached", r"(conversions?|recurrence)limit.{0,20}(reached|exceeded)"),
+        (
+            "unsupported_currency",
+            r"unsupportedcurrency|currency.{0,40}(not(supported|enabled)|unsupported)",
+        ),
+        ("after_attribution_expiration", r"attribution.{0,30}expir"),
+        ("blocked_traffic", r"blockedtraffic"),
+    )
+}
+"""Known reasons (`trackdesk.md`, section 5, from help 6525155, 6495316, 10420821 and
+7902408), looked for in text without anything but letters and digits, because their
+wire form is not known: `CONVERSION_LIMIT_REACHED` and "conversion limit reached" agree.
+"""
+
+_LINKED = re.compile(r"already(exist|linked)|cidexists|linkexists|^exists$")
+_NOT_PROCESSED = frozenset({408, 425, 429})
+
+
+def conversion_outcome(reply: Reply) -> Outcome:
+    """Return what `reply` means for the conversion.
+
+    A lost reply may be sent again, because `externalId` is always there and a repeat
+    "will fail" (help 10290309).
+    """
+    reason = known_reason(reply)
+    if reason == ALREADY_EXISTS:
+        return Outcome(verdict=Verdict.DUPLICATE, reason=reason)
+    if reason is not None:
+        return Outcome(verdict=Verdict.REJECTED, reason=reason)
+    if not is_complete_2xx(reply) or is_html(reply):
+        return _in_general(reply)
+    if says_error(reply.body):
+        return Outcome(verdict=Verdict.UNCERTAIN, reason="error_in_reply")
+    return Outcome(verdict=Verdict.ACCEPTED)
+
+
+def link_outcome(reply: Reply) -> Outcome | None:
+    """Return what a failed link means for the conversion, or None where it is linked.
+
+    The conversion itself was never sent, so whatever is in doubt may be tried again.
+    Whether linking once more is an error is not known (`trackdesk.md`, section 7):
+    "already linked" counts as linked.
+    """
+    if any(_LINKED.search(text) for text in _texts_of(reply)):
+        return None
+    outcome = conversion_outcome(reply)
+    if outcome.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}:
+        return None
+    if outcome.verdict is Verdict.CONFIGURATION:
+        return outcome
+    if outcome.verdict is Verdict.REJECTED:
+        return Outcome(
+            verdict=Verdict.REJECTED, reason="link_refused", detail=outcome.reason
+        )
+    return Outcome(
+        verdict=Verdict.RETRYABLE,
+        reason="link_failed",
+        detail=outcome.detail or outcome.reason,
+        retry_after_s=outcome.retry_after_s,
+    )
+
+
+def known_reason(reply: Reply) -> str | None:
+    """Return the known reason that a complete reply names, or None."""
+    texts = _texts_of(reply)
+    for reason, pattern in _REASONS.items():
+        if any(pattern.search(text) for text in texts):
+            return reason
+    return None
+
+
+def _texts_of(reply: Reply) -> list[str]:
+    """Return what `reply` says, as lower-case letters and digits only.
+
+    A page for people says nothing, and neither does a reply that asks to slow down:
+    the limit that it speaks of is not one of the order.
+    """
+    if reply.phase is not Phase.DONE or reply.status in _NOT_PROCESSED:
+        return []
+    if is_html(reply):
+        return []
+    return [re.sub(r"[^a-z0-9]", "", text.lower()) for text in _texts_in(reply.body)]
+
+
+def _texts_in(body: bytes) -> Iterator[str]:
+    """Yield every text value of a JSON body, or the body itself where it is not JSON.
+
+    Names of fields do not count: an accepted conversion may well be described with a
+    field `attributionExpiration`.
+    """
+    value = read_json(body)
+    if value is None:
+        yield body.decode(errors="replace")
+    waiting: list[Any] = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, list):
+            waiting.extend(one)
+        elif isinstance(one, dict):
+            waiting.extend(one.values())
+
+
+def _in_general(reply: Reply) -> Outcome:
+    outcome = classify(reply, resend_is_safe=True)
+    sounds_delivered = outcome.verdict is Verdict.DUPLICATE
+    if is_html(reply) and (sounds_delivered or is_complete_2xx(reply)):
+        return Outcome(verdict=Verdict.RETRYABLE, reason="html_reply")
+    return outcome

@@ -1,0 +1,106 @@
+"""What is kept of a row that was refused: why, whose, and how much it is worth.
+
+Reasons are decided in `validation.py` and `sql/transform/conversions.sql`; this module
+only writes them down, without personal data.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from assets.coercion import is_null
+
+SHOWN_CHARACTERS = 40
+_PERSONAL_COLUMNS = frozenset({"visitor_id", "value"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """A row that no destination may see.
+
+    Attributes:
+        dataset: The statement, or `conversions` for what only the join can see.
+        row_no: Position of the row in the dataset of the partition, from 1.
+        source_row_hash: sha256 of the row as the warehouse gave it, in hex.
+        order_id: None where none could be read, or where it holds personal data.
+        reasons: Codes, sorted.
+        row_redacted: Failing column -> its value, shortened; personal data hashed.
+        order_at: Aware instant of the order, where readable.
+        currency: ISO 4217 code, where known.
+        amount_minor: Revenue in minor units, where readable.
+        currency_digits: Minor digits of `currency`.
+    """
+
+    partition_key: str
+    dataset: str
+    row_no: int
+    source_row_hash: str
+    order_id: str | None
+    reasons: tuple[str, ...]
+    row_redacted: Mapping[str, str | None]
+    order_at: datetime | None = None
+    currency: str | None = None
+    amount_minor: int | None = None
+    currency_digits: int | None = None
+
+
+OnRejects = Callable[[list[Reject]], object]
+
+
+def text_of(value: Any) -> str | None:
+    """Return any value of a driver as text; null and NaN are None."""
+    if is_null(value) or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal) and value.is_finite():
+        return format(value, "f")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, default=str, ensure_ascii=False, sort_keys=True)
+    return str(value)
+
+
+def hash_row(row: Mapping[str, Any]) -> str:
+    """Return the sha256 of a row, whatever the order of its columns."""
+    texts = {name: text_of(value) for name, value in row.items()}
+    return _sha256(json.dumps(texts, sort_keys=True))
+
+
+def redact(
+    row: Mapping[str, Any], columns: Iterable[str], personal: Iterable[str] = ()
+) -> dict[str, str | None]:
+    """Return the named columns as they may be stored.
+
+    Args:
+        row: The row as the warehouse gave it.
+        columns: The failing columns.
+        personal: Columns that hold personal data in this row, beside those that
+            always may: `customer_*`, `visitor_id` and the value of an identifier.
+    """
+    hashed = _PERSONAL_COLUMNS.union(personal)
+    return {
+        name: _redacted(
+            text_of(row.get(name)),
+            is_personal=name in hashed or name.startswith("customer_"),
+        )
+        for name in sorted(columns)
+    }
+
+
+def _redacted(text: str | None, *, is_personal: bool) -> str | None:
+    if text is None:
+        return None
+    if is_personal:
+        return f"sha256:{_sha256(text)[:12]}"
+    return text[:SHOWN_CHARACTERS]
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,161 @@
+"""What assets are given to work with: the source and the destinations.
+
+Types only. Which warehouse, which delivery tables and which destinations a deployment
+has is configured in `pipelines`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from assets import money
+from assets.delivery.database import Database
+from assets.delivery.outbox import Outbox
+from assets.delivery.planning import Destination
+from assets.delivery.quarantine import Quarantine, quarantined_orders
+from assets.delivery.rows import Clock, utc_now
+from assets.delivery.runs import keep_source_totals
+from assets.delivery.transport import HttpTransport, Transport
+from assets.extract import ExtractResult, Window, extract
+from assets.join import ASSET, JoinResult, join
+from assets.rejects import Reject
+from assets.staging import Staging
+from assets.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The orders: where they come from, where they are staged, what was wrong.
+
+    Attributes:
+        allow_orders_without_items: Report an order of which no line is known.
+    """
+
+    warehouse: Warehouse = field(repr=False)
+    staging: Staging
+    database: Database
+    allow_orders_without_items: bool = False
+    clock: Clock = utc_now
+
+    def extract(
+        self, statement: str, partition_key: str, window: Window
+    ) -> ExtractResult:
+        """Stage the rows of a statement; keep those that are not fit to be sent."""
+        quarantine = self._quarantine(partition_key)
+        result = extract(
+            self.warehouse,
+            self.staging,
+            statement,
+            partition_key,
+            window,
+            on_rejects=lambda rejects: quarantine.keep(_rows(rejects)),
+        )
+        quarantine.resolve_unseen(statement)
+        return result
+
+    def join(self, partition_key: str, run_id: str) -> JoinResult:
+        """Stage the conversions of a partition and count what the source holds."""
+        quarantine = self._quarantine(partition_key)
+        extracted = ("completed_orders", "order_items")
+        blocked = quarantined_orders(self.database, partition_key, extracted)
+        result = join(
+            self.staging,
+            partition_key,
+            blocked_order_ids={row["order_id"] for row in blocked},
+            allow_orders_without_items=self.allow_orders_without_items,
+            on_rejects=lambda rejects: quarantine.keep(_rows(rejects)),
+            on_issues=lambda issues: quarantine.doubt(_conflicts(issues)),
+        )
+        quarantine.resolve_unseen(ASSET)
+        self._count(partition_key, run_id, result)
+        return result
+
+    def quarantined(self, partition_key: str) -> Sequence[Mapping[str, Any]]:
+        """Return the quarantined rows of a partition whose order is known."""
+        return quarantined_orders(self.database, partition_key)
+
+    def _quarantine(self, partition_key: str) -> Quarantine:
+        return Quarantine(self.database, partition_key, self.clock())
+
+    def _count(self, partition_key: str, run_id: str, result: JoinResult) -> None:
+        sums = {
+            (currency, money.minor_digits(currency)): list(found)
+            for currency, found in result.totals.items()
+        }
+        held = {row["order_id"]: row for row in self.quarantined(partition_key)}
+        for row in held.values():
+            key = (row["currency"] or "", row["currency_digits"] or 0)
+            entry = sums.setdefault(key, [0, 0])
+            entry[0] += 1
+            entry[1] += row["amount_minor"] or 0
+        totals = [
+            {
+                "currency": currency,
+                "currency_digits": digits,
+                "orders": orders,
+                "amount_minor": minor,
+            }
+            for (currency, digits), (orders, minor) in sums.items()
+        ]
+        keep_source_totals(
+            self.database, partition_key, totals, run_id=run_id, at=self.clock()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """The configured destinations, opened one by one when they are used.
+
+    Attributes:
+        zone: Zone of the partitions, in which `order_date` is read.
+        open_destination: Returns a destination; raises where its secrets are not set.
+        urls: Addresses of each destination, by name.
+        outbox: Folder of the outbox files.
+    """
+
+    zone: ZoneInfo
+    open_destination: Callable[[str], Destination]
+    urls: Mapping[str, Sequence[str]]
+    outbox: Path
+
+    def open(self, name: str) -> Destination:
+        """Return a configured destination, ready to build requests."""
+        return self.open_destination(name)
+
+    def transport(self, destination: Destination, partition_key: str) -> Transport:
+        """Return where the requests of a destination go."""
+        if destination.provider.channel == "outbox":
+            folder = self.outbox / destination.name
+            return Outbox(folder / f"{partition_key}.jsonl")
+        return HttpTransport(
+            [urlsplit(url).netloc for url in self.urls[destination.name]],
+            connections=destination.provider.limits.in_flight,
+        )
+
+
+def _rows(rejects: Sequence[Reject]) -> list[dict[str, Any]]:
+    return [
+        {
+            **{name: value for name, value in asdict(one).items() if name in _KEPT},
+            "reasons": list(one.reasons),
+            "row_redacted": dict(one.row_redacted),
+        }
+        for one in rejects
+    ]
+
+
+_KEPT = frozenset(Reject.__dataclass_fields__) - {"partition_key"}
+
+
+def _conflicts(issues: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    return [
+        {
+            "order_id": issue["order_id"],
+            "code": "bucketing_conflict",
+            "subject": issue["experience_id"],
+        }
+        for issue in issues
+    ]

@@ -1,0 +1,55 @@
+"""Assets: what became of queued deliveries, one asset per destination that queues."""
+
+from typing import cast
+
+import dagster as dg
+
+from assets.deliveries import delivery_key
+from assets.delivery.ledger import Ledger
+from assets.delivery.settling import Settle
+from assets.delivery.totals import totals
+from assets.outlook import metadata_of
+from assets.providers.base import Settling
+from assets.resources import Destinations, Source
+
+
+def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
+    """Make the asset of one destination whose provider queues conversions."""
+
+    @dg.asset(
+        key=dg.AssetKey(["settlements", name]),
+        deps=[delivery_key(name)],
+        group_name="delivery",
+        kinds={provider},
+        description=f"Submissions of the day to {name}, followed to their end.",
+    )
+    def settlements(
+        context: dg.AssetExecutionContext,
+        source: dg.ResourceParam[Source],
+        destinations: dg.ResourceParam[Destinations],
+    ) -> dg.MaterializeResult[None]:
+        key = context.partition_key
+        destination = destinations.open(name)
+        ledger = Ledger(
+            source.database,
+            destination=name,
+            provider=destination.provider_name,
+            run_id=context.run_id,
+        )
+        transport = destinations.transport(destination, key)
+        try:
+            provider = cast("Settling", destination.provider)
+            stopped = Settle(provider, ledger, transport, partition_key=key).run()
+        finally:
+            transport.close()
+        if stopped:
+            message = (
+                f"Settling failed for {name} {key}: expected answers about queued "
+                f"submissions, got a refusal ({stopped}). Mend the credentials, then "
+                "run this partition again."
+            )
+            raise dg.Failure(message)
+        found = totals(source.database, destination=name, first=key, last=key)
+        return dg.MaterializeResult(metadata=metadata_of(found))
+
+    return settlements

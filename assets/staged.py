@@ -1,0 +1,23 @@
+"""How every extract asset is made: one statement, one window, one staged file."""
+
+import dagster as dg
+
+from assets.partitions import window_of
+from assets.resources import Source
+
+
+def stage(
+    context: dg.AssetExecutionContext, source: Source
+) -> dg.MaterializeResult[None]:
+    """Stage the statement that is named like the asset."""
+    statement = context.asset_key.path[-1]
+    result = source.extract(statement, context.partition_key, window_of(context))
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": result.rows,
+            "quarantined_rows": result.rejects,
+            "file": dg.MetadataValue.path(
+                source.staging.path(statement, context.partition_key)
+            ),
+        }
+    )

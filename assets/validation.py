@@ -1,0 +1,209 @@
+"""Takes one chunk of a statement's rows apart: good rows typed, bad rows with reasons.
+
+The order of the steps belongs here. What a value may look like is in `coercion.py`,
+what a table must satisfy in `schemas.py`, what is kept of a bad row in `rejects.py`.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pap
+import pyarrow as pa
+from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
+
+from assets.coercion import UNREADABLE, read_column, reader_of
+from assets.money import fits, minor_digits, to_minor
+from assets.rejects import Reject, hash_row, redact, text_of
+from assets.schemas import (
+    EXTRACTS,
+    ROW_CHECK_COLUMNS,
+    arrow_schema,
+    contract_columns,
+    is_currency,
+)
+
+Failures = dict[int, dict[str, tuple[str, ...]]]
+"""Position of a row -> reason -> the columns that failed."""
+
+
+@dataclass(frozen=True)
+class Validated:
+    """A chunk after validation.
+
+    Attributes:
+        good: Rows in the schema of the table.
+        rejects: One for each other row.
+    """
+
+    good: pa.Table
+    rejects: list[Reject]
+
+
+def validate(
+    frame: pd.DataFrame,
+    statement: str,
+    partition: str,
+    *,
+    first_row_no: int = 1,
+    zone: tzinfo | None = None,
+) -> Validated:
+    """Type and check the rows of one chunk.
+
+    Args:
+        frame: Object columns as the driver gave them, at least the contract's.
+        statement: One of `EXTRACTS`.
+        partition: Key that the rejects carry.
+        first_row_no: Position of the chunk's first row in the statement's result.
+        zone: Zone of naive instants; None quarantines them.
+    """
+    schema = EXTRACTS[statement]
+    frame = hash_emails(frame.reset_index(drop=True))
+    table, failures = _coerce(frame, schema, zone)
+    _run_checks(schema, table, failures)
+    bad = sorted(failures)
+    raw = frame.loc[bad].to_dict("records")
+    typed = table.take(pa.array(bad, pa.int64())).to_pylist()
+    rejects = [
+        _reject(raw[n], typed[n], failures[position])
+        | {"row_no": first_row_no + position}
+        for n, position in enumerate(bad)
+    ]
+    is_good = np.ones(len(table), dtype=bool)
+    is_good[bad] = False
+    return Validated(
+        table.filter(pa.array(is_good)).cast(arrow_schema(schema)),
+        [Reject(partition_key=partition, dataset=statement, **r) for r in rejects],
+    )
+
+
+def hash_emails(frame: pd.DataFrame) -> pd.DataFrame:
+    """Replace `customer_email` by `customer_email_sha1` (trimmed, lower case)."""
+    raw = [name for name in frame.columns if name.lower() == "customer_email"]
+    if not raw:
+        return frame
+    hashes = frame[raw[0]].map(_hash_email).astype(object)
+    if "customer_email_sha1" in frame.columns:
+        known = frame["customer_email_sha1"]
+        hashes = known.where(known.notna(), hashes)
+    return frame.drop(columns=raw).assign(customer_email_sha1=hashes)
+
+
+def _hash_email(email: Any) -> Any:
+    if not isinstance(email, str):
+        return email
+    plain = email.strip().lower()
+    return hashlib.sha1(plain.encode()).hexdigest() if plain else None  # noqa: S324
+
+
+def _coerce(
+    frame: pd.DataFrame, schema: pap.DataFrameSchema, zone: tzinfo | None
+) -> tuple[pa.Table, Failures]:
+    failures: Failures = defaultdict(dict)
+    columns: dict[str, pa.Array[Any]] = {}
+    target = arrow_schema(schema)
+    for name in contract_columns(str(schema.name)):
+        kind = target.field(name).type
+        reader = reader_of(name, kind, zone)
+        columns[name], refused = read_column(frame[name].tolist(), reader, kind)
+        for code, positions in refused.items():
+            reason = f"{UNREADABLE}_{name}" if code == UNREADABLE else code
+            _note(failures, positions, reason, (name,))
+    columns |= _derive(frame, schema, columns)
+    # Nulls are still possible here; the checks find them.
+    nullable = pa.schema([field.with_nullable(True) for field in target])  # noqa: FBT003
+    return pa.table([columns[n] for n in target.names], schema=nullable), failures
+
+
+def _derive(
+    frame: pd.DataFrame,
+    schema: pap.DataFrameSchema,
+    columns: "dict[str, pa.Array[Any]]",
+) -> "dict[str, pa.Array[Any]]":
+    derived: dict[str, pa.Array[Any]] = {}
+    if "extra" in schema.columns:
+        derived["extra"] = pa.array(_extra(frame, set(columns)), pa.string())
+    if "currency_digits" in schema.columns:
+        codes = columns["currency"].to_pylist()
+        derived["currency_digits"] = pa.array(
+            [
+                minor_digits(code) if code and is_currency(code) else None
+                for code in codes
+            ],
+            pa.int8(),
+        )
+    return derived
+
+
+def _extra(frame: pd.DataFrame, contract: set[str]) -> Iterator[str | None]:
+    names = sorted(name for name in frame.columns if name not in contract)
+    if not names:
+        yield from [None] * len(frame)
+        return
+    for row in zip(*(frame[name].tolist() for name in names), strict=True):
+        texts = zip(names, map(text_of, row), strict=True)
+        stored = {name: text for name, text in texts if text is not None}
+        yield json.dumps(stored, ensure_ascii=False) if stored else None
+
+
+def _run_checks(
+    schema: pap.DataFrameSchema, table: pa.Table, failures: Failures
+) -> None:
+    try:
+        schema.validate(table.to_pandas(types_mapper=pd.ArrowDtype), lazy=True)
+    except SchemaErrors as errors:
+        for error in errors.schema_errors:
+            _note_error(error, failures)
+
+
+def _note_error(error: SchemaError, failures: Failures) -> None:
+    whole_row = isinstance(error.schema, pap.DataFrameSchema)
+    name = str(error.schema.name)
+    if error.reason_code is SchemaErrorReason.SERIES_CONTAINS_NULLS:
+        rows = error.failure_cases["index"].tolist()
+        # A value that could not be read is not missing.
+        rows = [row for row in rows if not _has_failed(failures, row, name)]
+        _note(failures, rows, f"missing_{name}", (name,))
+    elif error.reason_code is SchemaErrorReason.DATAFRAME_CHECK:
+        holds = error.check_output.fillna(value=True).astype(bool)
+        reason = str(error.check.name)
+        columns = ROW_CHECK_COLUMNS[reason] if whole_row else (name,)
+        _note(failures, holds.index[~holds].tolist(), reason, columns)
+    else:
+        raise error
+
+
+def _has_failed(failures: Failures, row: int, column: str) -> bool:
+    return any(column in columns for columns in failures.get(row, {}).values())
+
+
+def _note(
+    failures: Failures, rows: Iterable[int], reason: str, columns: tuple[str, ...]
+) -> None:
+    for row in rows:
+        failures[row][reason] = failures[row].get(reason, ()) + columns
+
+
+def _reject(
+    raw: Mapping[Any, Any], typed: dict[str, Any], failed: dict[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    personal = failed.get("pii_as_id", ())
+    facts = {
+        "source_row_hash": hash_row(raw),
+        "order_id": None if "order_id" in personal else typed.get("order_id"),
+        "reasons": tuple(sorted(failed)),
+        "row_redacted": redact(raw, set().union(*failed.values()), personal),
+    }
+    digits = typed.get("currency_digits")
+    if digits is not None:
+        facts |= {"currency": typed["currency"], "currency_digits": digits}
+        revenue = typed["revenue"]
+        if revenue is not None and fits(revenue, digits):
+            facts["amount_minor"] = to_minor(revenue, digits)
+    return facts | {"order_at": typed.get("completed_at")}

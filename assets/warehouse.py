@@ -1,0 +1,178 @@
+"""Streams the extract statements from the warehouse, whatever its dialect.
+
+Connecting, streaming and errors that do not give the address away belong here. What
+the rows mean belongs in `validation.py`.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+import sql
+from assets.schemas import contract_columns
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MISSING = re.compile(
+    r"(?:(?P<kind>relation|table|column)(?: with name)?"
+    r"|no such (?P<what>table|column):)"
+    r' "?(?P<name>\w[\w.]*)"?',
+    re.IGNORECASE,
+)
+
+
+class WarehouseError(Exception):
+    """A statement gave no usable rows; the message says what to do. No address."""
+
+
+class Warehouse:
+    """The database that holds orders, identifiers and bucketing.
+
+    Args:
+        url: SQLAlchemy address. DuckDB is opened read-only.
+        extract_dir: A deployment's own statements; None: the shipped ones.
+        source_timezone: Zone of naive columns, IANA name. None: there are none.
+        chunk_rows: Rows of one frame at most.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        extract_dir: Path | None = None,
+        source_timezone: str | None = None,
+        chunk_rows: int = 50_000,
+    ) -> None:
+        self._url = url
+        self._extract_dir = extract_dir
+        self._chunk_rows = chunk_rows
+        self.zone = None if source_timezone is None else ZoneInfo(source_timezone)
+
+    def frames(
+        self, statement: str, window_start: datetime, window_end: datetime
+    ) -> Iterator[pd.DataFrame]:
+        """Stream the rows of a statement.
+
+        Args:
+            statement: One of `schemas.EXTRACTS`.
+            window_start: Aware instant, included.
+            window_end: Aware instant, excluded.
+
+        Yields:
+            Frames of at most `chunk_rows` rows; object columns, values as the driver
+            gave them. Nothing for an empty window.
+
+        Raises:
+            WarehouseError: The warehouse does not answer, a table or column is
+                missing, or the statement is refused.
+        """
+        with self._result(statement, window_start, window_end) as result:
+            names = list(result.keys())
+            _check_contract(statement, names)
+            for rows in result.partitions(self._chunk_rows):
+                yield pd.DataFrame(list(rows), columns=names, dtype=object)
+
+    def columns(self, statement: str) -> tuple[str, ...]:
+        """Return the columns a statement gives, without reading any row.
+
+        Raises:
+            WarehouseError: As `frames`, but a missing contract column is no error.
+        """
+        with self._result(statement, _EPOCH, _EPOCH) as result:
+            return tuple(result.keys())
+
+    @contextmanager
+    def _result(
+        self, statement: str, start: datetime, end: datetime
+    ) -> Iterator[sa.CursorResult[Any]]:
+        text = sql.load(f"extract/{statement}", self._extract_dir)
+        engine = self._engine(statement)
+        try:
+            with self._connect(engine, statement) as connection:
+                yield connection.execute(
+                    sa.text(text), {"window_start": start, "window_end": end}
+                )
+        except SQLAlchemyError as error:
+            # The driver's own text may hold the address, so it is not chained.
+            raise WarehouseError(_refusal(statement, text, error)) from None
+        finally:
+            engine.dispose()
+
+    def _engine(self, statement: str) -> sa.Engine:
+        try:
+            url = sa.make_url(self._url)
+            is_duckdb = url.get_backend_name() == "duckdb"
+            options = {"read_only": True} if is_duckdb else {}
+            return sa.create_engine(url, connect_args=options, poolclass=NullPool)
+        except (ArgumentError, ImportError):
+            message = (
+                f"Extract failed for {statement}: expected the address of a database "
+                "whose driver is installed, got one that SQLAlchemy cannot open. "
+                "Correct `warehouse_url`, or install the driver it names."
+            )
+            raise WarehouseError(message) from None
+
+    def _connect(self, engine: sa.Engine, statement: str) -> sa.Connection:
+        try:
+            connection = engine.connect()
+        except SQLAlchemyError as error:
+            cause = type(getattr(error, "orig", None) or error).__name__
+            message = (
+                f"Extract failed for {statement}: expected a warehouse that answers, "
+                f"got {cause} on connecting. Check `warehouse_url`, the network and "
+                "the credentials; for DuckDB, that the file exists and that no other "
+                "process has it open for writing."
+            )
+            raise WarehouseError(message) from None
+        if engine.dialect.name in {"duckdb", "postgresql"}:
+            # Naive columns are compared with the window in this zone.
+            connection.exec_driver_sql(f"set timezone = '{self.zone or 'UTC'}'")
+        return connection.execution_options(
+            stream_results=True, max_row_buffer=self._chunk_rows
+        )
+
+
+def _check_contract(statement: str, names: list[str]) -> None:
+    given = set(names)
+    if "customer_email" in {name.lower() for name in given}:
+        given.add("customer_email_sha1")
+    missing = [name for name in contract_columns(statement) if name not in given]
+    if missing:
+        message = (
+            f"Extract failed for {statement}: expected the columns of the contract, "
+            f"got none named {', '.join(missing)}. Select them in {statement}.sql, "
+            "as null where the warehouse has no such fact."
+        )
+        raise WarehouseError(message)
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        message = (
+            f"Extract failed for {statement}: expected each column once, got "
+            f"{', '.join(repeated)} repeatedly. Name each one alone in {statement}.sql."
+        )
+        raise WarehouseError(message)
+
+
+def _refusal(statement: str, text: str, error: SQLAlchemyError) -> str:
+    cause = getattr(error, "orig", None) or error
+    found = _MISSING.search(str(cause).partition("\n")[0])
+    if found and re.search(rf"\b{re.escape(found['name'])}\b", text):
+        kind = (found["kind"] or found["what"]).lower().replace("relation", "table")
+        return (
+            f"Extract failed for {statement}: expected {kind} {found['name']} in the "
+            f"warehouse, got none. Create it, or point `extract_dir` at a folder whose "
+            f"{statement}.sql reads the tables you have."
+        )
+    return (
+        f"Extract failed for {statement}: expected a statement that the warehouse "
+        f"runs, got {type(cause).__name__}. Run {statement}.sql by hand to see its "
+        "error, then re-run the partition."
+    )

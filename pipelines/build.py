@@ -1,0 +1,118 @@
+"""Puts the pieces together: configuration in, Dagster definitions out.
+
+Tests and the command line call `build` with a configuration of their own.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import dagster as dg
+
+from assets import bucketing, identifiers, orders
+from assets.conversions import conversions
+from assets.deliveries import delivery_asset
+from assets.delivery.database import Database
+from assets.delivery.planning import Destination
+from assets.partitions import daily, partitioned
+from assets.providers.base import DestinationSettings
+from assets.providers.registry import REGISTRY, make_provider
+from assets.resources import Destinations, Source
+from assets.settlements import settlement_asset
+from assets.staging import Staging
+from assets.warehouse import Warehouse
+from pipelines.config import Config
+from pipelines.jobs import export_day, nightly_export
+from pipelines.schedules import nightly_schedule
+
+
+def build(config: Config) -> dg.Definitions:
+    """Return everything that Dagster is to know of a deployment."""
+    partitions = daily(config.timezone, config.start_date)
+    return dg.Definitions(
+        assets=partitioned(_assets(config), partitions),
+        jobs=[export_day, nightly_export],
+        schedules=[
+            nightly_schedule(
+                partitions,
+                hour=config.nightly_hour,
+                lookback_days=config.lookback_days,
+            )
+        ],
+        resources={
+            "source": dg.ResourceDefinition(lambda _context: open_source(config)),
+            "destinations": dg.ResourceDefinition(
+                lambda _context: open_destinations(config)
+            ),
+        },
+        executor=dg.in_process_executor,
+    )
+
+
+def open_source(config: Config) -> Source:
+    """Return the configured source.
+
+    Raises:
+        ConfigError: A variable that it needs is not set.
+    """
+    for key in ("warehouse_url", "ledger_url", "staging"):
+        config.require(key)
+    return Source(
+        warehouse=Warehouse(
+            config.warehouse_url.get_secret_value(),
+            extract_dir=config.extract_dir,
+            source_timezone=config.source_timezone,
+            chunk_rows=config.chunk_rows,
+        ),
+        staging=Staging(config.staging),
+        database=Database(config.ledger_url.get_secret_value()),
+        allow_orders_without_items=config.allow_orders_without_items,
+    )
+
+
+def open_destinations(config: Config) -> Destinations:
+    """Return the configured destinations; secrets are looked up when one is opened."""
+    return Destinations(
+        zone=config.zone,
+        open_destination=lambda name: open_destination(config, name),
+        urls={name: _urls(one) for name, one in config.destinations.items()},
+        outbox=config.staging / "outbox",
+    )
+
+
+def open_destination(config: Config, name: str) -> Destination:
+    """Return one configured destination.
+
+    Raises:
+        ConfigError: A variable that it needs is not set.
+    """
+    config.require(f"destinations.{name}")
+    settings = config.destinations[name]
+    # Secrets are masked in it, so that changing a token is not a new mapping.
+    shape = settings.model_dump_json()
+    return Destination(
+        name=name,
+        provider_name=settings.provider,
+        provider=make_provider(settings),
+        mapping_version=hashlib.sha256(shape.encode()).hexdigest()[:16],
+    )
+
+
+def _assets(config: Config) -> Sequence[dg.AssetsDefinition]:
+    made = [
+        orders.completed_orders,
+        orders.order_items,
+        identifiers.visitor_identifiers,
+        bucketing.visitor_bucketing,
+        bucketing.visitor_segments,
+        conversions,
+    ]
+    for name, settings in config.destinations.items():
+        made.append(delivery_asset(name, settings.provider))
+        if REGISTRY[settings.provider].queues:
+            made.append(settlement_asset(name, settings.provider))
+    return made
+
+
+def _urls(settings: DestinationSettings) -> list[str]:
+    named = (getattr(settings, key, None) for key in ("base_url", "endpoint_url"))
+    return [url for url in named if url]

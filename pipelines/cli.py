@@ -1,0 +1,253 @@
+"""The `attribution` command. Each command reads its options, calls, prints, exits.
+
+Exit status: 0 all delivered or nothing to do; 1 something is left that a re-run helps;
+2 usage or configuration. Commands import what they need when they are called, so that
+`--help` and `status` are quick.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import date, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from pipelines.config import Config, ConfigError, load_config
+
+if TYPE_CHECKING:
+    from pipelines.launch import DayResult
+
+LEFT_OVER = 1
+WRONG = 2
+
+app = typer.Typer(
+    name="attribution",
+    help="Tells marketing providers about completed orders, once each.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console()
+errors = Console(stderr=True)
+
+_DAY = ["%Y-%m-%d"]
+To = Annotated[
+    list[str] | None,
+    typer.Option("--to", help="Only this destination; may be given several times."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+From = Annotated[
+    datetime | None, typer.Option("--from", formats=_DAY, help="First day.")
+]
+Until = Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="Last day.")]
+
+
+def main() -> None:
+    """Run the command; the entry point of the installed script."""
+    app()
+
+
+def explained(command: Callable[..., None]) -> Callable[..., None]:
+    """Print what a person can mend as one message, without a traceback."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        from assets.delivery.database import LedgerError
+        from assets.staging import StagingError
+        from assets.warehouse import WarehouseError
+
+        try:
+            command(*args, **kwargs)
+        except (ConfigError, LedgerError, StagingError, WarehouseError) as wrong:
+            errors.print(str(wrong), style="red", markup=False, highlight=False)
+            raise typer.Exit(WRONG) from None
+
+    return wrapped
+
+
+@app.command()
+@explained
+def export(
+    day: Annotated[datetime, typer.Option("--date", formats=_DAY, help="The day.")],
+    to: To = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Send nothing; open no socket.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Send at most so many to each; 0: all.")
+    ] = 0,
+) -> None:
+    """Export one day: extract, join, deliver what is missing."""
+    from pipelines.launch import Launcher
+
+    config, names = load_config(), to or []
+    launcher = Launcher(config)
+    if dry_run:
+        _dry_run(launcher, day.date(), names)
+        return
+    result = launcher.export(day.date(), to=names, limit=limit)
+    _print_states(config, day.date(), day.date())
+    _end([result])
+
+
+@app.command()
+@explained
+def backfill(
+    first: Annotated[datetime, typer.Option("--from", formats=_DAY, help="First day.")],
+    last: Annotated[datetime, typer.Option("--to", formats=_DAY, help="Last day.")],
+    destination: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this destination; may be given several times."),
+    ] = None,
+) -> None:
+    """Export many days, one run each; a day that fails does not stop the others."""
+    from rich.progress import track
+
+    from pipelines.launch import Launcher, days_between
+
+    config = load_config()
+    launcher = Launcher(config)
+    days = list(days_between(first.date(), last.date()))
+    if not days:
+        message = (
+            f"Backfilling failed: expected --from before --to, got {first.date()} and "
+            f"{last.date()}. Swap them."
+        )
+        raise ConfigError(message)
+    results = [
+        launcher.export(day, to=destination or [])
+        for day in track(days, description="Days", console=errors)
+    ]
+    _print_states(config, days[0], days[-1])
+    _end(results)
+
+
+@app.command()
+@explained
+def status(first: From = None, last: Until = None, as_json: AsJson = False) -> None:
+    """Count deliveries and their money by destination and state."""
+    from assets.delivery.totals import totals
+    from pipelines.shown import by_state, print_states
+
+    found = totals(_database(load_config()), first=_key(first), last=_key(last))
+    if as_json:
+        typer.echo(json.dumps(by_state(found)))
+    else:
+        print_states(console, found)
+
+
+@app.command()
+@explained
+def check() -> None:
+    """Check configuration, connections, and the statements against the contract."""
+    from pipelines.checkup import check_up
+
+    failed = False
+    for finding in check_up(load_config()):
+        failed = failed or not finding.is_good
+        mark = "[green]ok[/green]  " if finding.is_good else "[red]fail[/red]"
+        console.print(mark, finding.subject, end=" ")
+        console.print(finding.text, markup=False, highlight=False)
+    raise typer.Exit(WRONG if failed else 0)
+
+
+@app.command()
+@explained
+def migrate() -> None:
+    """Make the delivery tables, or bring them to this program's version."""
+    _database(load_config()).migrate()
+    console.print("The delivery tables are at this program's version.")
+
+
+@app.command()
+@explained
+def sandbox(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8787,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Misbehave: provider[/account]:kind[=value][@rate][~order][#first-n], "
+            "for example trackdesk/bumpy:status=503@0.2."
+        ),
+    ] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="JSON Lines file of every request.")
+    ] = None,
+) -> None:
+    """Stand in for the four providers; print what is received."""
+    from pipelines.sandbox.server import SandboxServer, serve
+
+    try:
+        server = SandboxServer(port, journal, fault or [], on_entry=_print_entry)
+    except ValueError as wrong:
+        raise ConfigError(str(wrong)) from None
+    try:
+        serve(server, lambda url: console.print(f"Sandbox at {url}; Ctrl-C ends it."))
+    except KeyboardInterrupt:
+        console.print("Sandbox ended.")
+
+
+@app.command()
+@explained
+def demo(
+    ui: Annotated[
+        bool, typer.Option("--ui", help="Open the Dagster UI on the demo afterwards.")
+    ] = False,
+) -> None:
+    """Seed a warehouse, start the sandbox, export a day, show where to look."""
+    from pipelines.demo.tour import tour
+
+    raise typer.Exit(tour(console, ui=ui))
+
+
+def _dry_run(launcher: Any, day: date, names: list[str]) -> None:
+    from pipelines.dry_run import previews
+    from pipelines.shown import print_preview
+
+    _end([launcher.export(day, to=names, until_conversions=True)])
+    for name, found in previews(launcher.config, day.isoformat(), names):
+        print_preview(console, name, found)
+
+
+def _print_states(config: Config, first: date, last: date) -> None:
+    from assets.delivery.totals import totals
+    from pipelines.shown import print_states
+
+    found = totals(_database(config), first=first.isoformat(), last=last.isoformat())
+    print_states(console, found)
+
+
+def _print_entry(entry: Any) -> None:
+    orders = " ".join(entry.order_ids)
+    effect = "applied" if entry.applied else "not applied"
+    fault = f" fault {entry.fault}" if entry.fault else ""
+    console.print(
+        f"{entry.provider}/{entry.account} {entry.method} {entry.path} "
+        f"-> {entry.status or 'no reply'} {effect}{fault} {orders}",
+        markup=False,
+        highlight=False,
+    )
+
+
+def _end(results: "list[DayResult]") -> None:
+    """Tell what failed; leave with 1 where a re-run helps."""
+    failed = [result for result in results if not result.finished]
+    for result in failed:
+        for step, why in result.failures.items():
+            errors.print(f"{result.day} {step}: {why}", markup=False, highlight=False)
+    if failed:
+        raise typer.Exit(LEFT_OVER)
+
+
+def _database(config: Config) -> Any:
+    from assets.delivery.database import Database
+
+    config.require("ledger_url")
+    return Database(config.ledger_url.get_secret_value())
+
+
+def _key(day: datetime | None) -> str | None:
+    return None if day is None else day.date().isoformat()

@@ -1,0 +1,218 @@
+"""The destinations file, read into typed settings. The only reader of the environment.
+
+A wrong key fails here, with its path and what was expected, never at the first order.
+Values may be named instead of written: `{ env = "NAME" }`, with an optional `default`;
+a secret must be named. Definitions load without the variables; using a value whose
+variable is not set fails with the variable's name.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from dotenv import load_dotenv
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+
+from assets.providers.base import DestinationSettings
+from assets.providers.registry import REGISTRY, AnySettings
+
+CONFIG_VARIABLE = "ATTRIBUTION_CONFIG"
+DEMO_CONFIG = Path(__file__).parent / "destinations.toml"
+
+
+class ConfigError(Exception):
+    """The configuration is wrong; the message says where and what to do."""
+
+
+class Config(BaseModel):
+    """Everything that is configured.
+
+    Attributes:
+        timezone: Zone of the daily partitions.
+        start_date: First partition.
+        lookback_days: The nightly run looks again at so many days, for late orders.
+        warehouse_url: SQLAlchemy URL of the warehouse.
+        ledger_url: SQLAlchemy URL of the delivery tables: SQLite or PostgreSQL.
+        staging: Folder of the staged Parquet files.
+        extract_dir: Folder with a deployment's own five statements.
+        source_timezone: Zone of naive times in the warehouse; None: naive is refused.
+        chunk_rows: Rows that are held in memory at once.
+        publish: Whether the delivery tables are copied to the warehouse.
+        allow_orders_without_items: Send orders of which no line is known.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    timezone: str
+    start_date: date
+    lookback_days: int = Field(default=7, ge=1, le=90)
+    nightly_hour: int = Field(default=3, ge=0, le=23)
+    warehouse_url: SecretStr
+    ledger_url: SecretStr
+    staging: Path
+    extract_dir: Path | None = None
+    source_timezone: str | None = None
+    chunk_rows: int = Field(default=50_000, ge=100, le=1_000_000)
+    publish: bool = True
+    allow_orders_without_items: bool = False
+    destinations: dict[str, AnySettings] = Field(min_length=1)
+
+    _unset: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("timezone", "source_timezone")
+    @classmethod
+    def _must_be_a_zone(cls, name: str | None) -> str | None:
+        if name is not None and name not in available_timezones():
+            message = "expected an IANA time zone such as America/New_York"
+            raise ValueError(message)
+        return name
+
+    @field_validator("destinations")
+    @classmethod
+    def _must_be_names(
+        cls, destinations: dict[str, DestinationSettings]
+    ) -> dict[str, DestinationSettings]:
+        for name in destinations:
+            if not name.isidentifier() or len(name) > 64:  # noqa: PLR2004
+                message = f"expected letters, digits and _ in a name, got {name!r}"
+                raise ValueError(message)
+        return destinations
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Zone of the daily partitions."""
+        return ZoneInfo(self.timezone)
+
+    def require(self, path: str) -> None:
+        """Raise unless every variable named at or below `path` is set.
+
+        Raises:
+            ConfigError: Names the key and the variable.
+        """
+        for key, variable in self._unset.items():
+            if key == path or key.startswith(f"{path}."):
+                message = (
+                    f"Reading configuration failed for {key}: expected a value in the "
+                    f"environment variable {variable}, got none. Set {variable}."
+                )
+                raise ConfigError(message)
+
+
+@dataclass
+class _Values:
+    """Takes named values out of the environment and notes which are not set."""
+
+    environ: Mapping[str, str]
+    unset: dict[str, str] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
+
+    def resolve(self, value: Any, path: str = "") -> Any:
+        if isinstance(value, dict) and "env" in value and set(value) <= _NAMED:
+            return self._named(value, path)
+        if isinstance(value, dict):
+            below = f"{path}." if path else ""
+            return {key: self.resolve(one, below + key) for key, one in value.items()}
+        self.written.add(path)
+        return value
+
+    def _named(self, value: Mapping[str, str], path: str) -> str:
+        variable = value["env"]
+        found = self.environ.get(variable) or value.get("default")
+        if found is None:
+            self.unset[path] = variable
+            return variable
+        return found
+
+
+_NAMED = {"env", "default"}
+
+
+def load_config(
+    path: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Config:
+    """Read the destinations file.
+
+    Args:
+        path: The file; None: `$ATTRIBUTION_CONFIG`, else the demo's.
+        environ: The environment; None: this process's, with `.env` of this folder.
+
+    Raises:
+        ConfigError: The file is missing, is not TOML, or says something wrong; the
+            message lists every wrong key.
+    """
+    if environ is None:
+        load_dotenv(".env")
+        environ = os.environ
+    path = path or Path(environ.get(CONFIG_VARIABLE) or DEMO_CONFIG)
+    values = _Values(environ)
+    tree = values.resolve(_parse(path))
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as wrong:
+        problems = "\n".join(_problem(one) for one in wrong.errors())
+        message = f"Reading configuration failed for {path}:\n{problems}"
+        raise ConfigError(message) from None
+    _refuse_written_secrets(config, values.written, path)
+    config._unset.update(values.unset)  # noqa: SLF001 - its own module
+    return config
+
+
+def dagster_home() -> Path | None:
+    """Return the folder of Dagster's own configuration, if one is set."""
+    folder = os.environ.get("DAGSTER_HOME")
+    return Path(folder) if folder else None
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        message = (
+            f"Reading configuration failed for {path}: expected a TOML file, got none. "
+            f"Set {CONFIG_VARIABLE} to your destinations file."
+        )
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+        message = f"Reading configuration failed for {path}: expected TOML, got {wrong}"
+    raise ConfigError(message)
+
+
+def _problem(error: Any) -> str:
+    path = [str(part) for part in error["loc"]]
+    if len(path) > 2 and path[0] == "destinations":  # noqa: PLR2004
+        provider = path.pop(2)
+        known = set(REGISTRY[provider].settings.model_fields)
+    else:
+        known = set(Config.model_fields)
+    text = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        text = f"no such key; expected one of {', '.join(sorted(known))}"
+    if error["type"].startswith("union_tag"):
+        text = f"expected provider to be one of {', '.join(sorted(REGISTRY))}"
+    return f"  {'.'.join(path) or 'file'}: {text}."
+
+
+def _refuse_written_secrets(config: Config, written: set[str], path: Path) -> None:
+    for name, settings in config.destinations.items():
+        for key in type(settings).model_fields:
+            where = f"destinations.{name}.{key}"
+            if where in written and isinstance(getattr(settings, key), SecretStr):
+                message = (
+                    f"Reading configuration failed for {path} {where}: expected the "
+                    "name of an environment variable, got a written secret. Write "
+                    f'{key} = {{ env = "NAME" }} and change the secret: it was in a '
+                    "file."
+                )
+                raise ConfigError(message)

@@ -1,0 +1,35 @@
+"""The dry run of a staged partition: what each destination would be sent."""
+
+from collections.abc import Iterator, Sequence
+
+from assets.deliveries import staged_chunks
+from assets.delivery.ledger import Ledger
+from assets.delivery.planning import Planner
+from assets.delivery.preview import Preview, preview
+from pipelines.build import open_destination, open_source
+from pipelines.config import Config
+
+
+def previews(
+    config: Config, partition_key: str, names: Sequence[str]
+) -> Iterator[tuple[str, Preview]]:
+    """Yield what a run would do, destination by destination.
+
+    Args:
+        config: The deployment.
+        partition_key: A partition whose conversions are staged.
+        names: Only these destinations; none: all.
+    """
+    source = open_source(config)
+    for name in names or config.destinations:
+        destination = open_destination(config, name)
+        ledger = Ledger(
+            source.database,
+            destination=name,
+            provider=destination.provider_name,
+            run_id="dry-run",
+        )
+        planner = Planner(
+            destination, ledger, partition_key=partition_key, zone=config.zone
+        )
+        yield name, preview(planner, staged_chunks(source, partition_key))

@@ -1,0 +1,159 @@
+"""Runs of the command line, through Dagster, so that they show in its UI.
+
+How a run is started belongs here; what the command line prints does not.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.deliveries import delivery_key
+from pipelines.build import build
+from pipelines.config import Config, ConfigError, dagster_home
+from pipelines.jobs import export_day
+
+
+@dataclass(frozen=True, slots=True)
+class DayResult:
+    """How one partition's run ended.
+
+    Attributes:
+        run_id: To be found in the UI.
+        failures: Text of each failed step, by step.
+    """
+
+    day: date
+    run_id: str
+    failures: dict[str, str]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every step succeeded."""
+        return not self.failures
+
+
+class Launcher:
+    """Starts runs of one deployment in this process.
+
+    Args:
+        config: The deployment.
+        instance: Where runs are kept; None: as `dagster.yaml` or DAGSTER_HOME says.
+    """
+
+    def __init__(
+        self, config: Config, instance: dg.DagsterInstance | None = None
+    ) -> None:
+        self.config = config
+        self._instance = instance or open_instance()
+        self._job = build(config).resolve_job_def(export_day.name)
+
+    def export(
+        self,
+        day: date,
+        *,
+        to: Sequence[str] = (),
+        limit: int = 0,
+        until_conversions: bool = False,
+    ) -> DayResult:
+        """Run one partition.
+
+        Args:
+            day: The partition.
+            to: Only these destinations; none: all.
+            limit: Send at most so many conversions to each; 0: all.
+            until_conversions: Stop before anything is sent.
+
+        Raises:
+            ConfigError: There is no such destination or partition.
+        """
+        self._check(day, to)
+        result = self._job.execute_in_process(
+            partition_key=day.isoformat(),
+            instance=self._instance,
+            asset_selection=self._selected(to, until_conversions=until_conversions),
+            run_config=self._run_config(to, limit),
+            raise_on_error=False,
+        )
+        failures = {
+            event.step_key or "run": _reason(event)
+            for event in result.all_events
+            if event.is_step_failure
+        }
+        return DayResult(day, result.run_id, failures)
+
+    def _check(self, day: date, to: Sequence[str]) -> None:
+        for name in to:
+            if name not in self.config.destinations:
+                known = ", ".join(self.config.destinations)
+                message = (
+                    f"Exporting failed for {name}: expected one of {known}. "
+                    "Name a configured destination."
+                )
+                raise ConfigError(message)
+        today = _today(self.config)
+        if not self.config.start_date <= day < today:
+            message = (
+                f"Exporting failed for {day}: expected a whole day from "
+                f"{self.config.start_date} to {today - timedelta(days=1)} in "
+                f"{self.config.timezone}. Choose such a day."
+            )
+            raise ConfigError(message)
+
+    def _selected(
+        self, to: Sequence[str], *, until_conversions: bool
+    ) -> list[dg.AssetKey] | None:
+        if not to and not until_conversions:
+            return None
+        keys = self._job.asset_layer.executable_asset_keys
+        names = set() if until_conversions else set(to)
+        return [key for key in keys if len(key.path) == 1 or key.path[-1] in names]
+
+    def _run_config(self, to: Sequence[str], limit: int) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "loggers": {"console": {"config": {"log_level": "ERROR"}}}
+        }
+        if limit:
+            names = to or list(self.config.destinations)
+            config["ops"] = {
+                delivery_key(name).to_python_identifier(): {"config": {"limit": limit}}
+                for name in names
+            }
+        return config
+
+
+def days_between(first: date, last: date) -> Iterator[date]:
+    """Yield every day from `first` to `last`, both included."""
+    for offset in range((last - first).days + 1):
+        yield first + timedelta(days=offset)
+
+
+def open_instance() -> dg.DagsterInstance:
+    """Return the instance of DAGSTER_HOME, else of the `dagster.yaml` of this folder.
+
+    Raises:
+        ConfigError: There is neither.
+    """
+    folder = dagster_home() or Path.cwd()
+    if not (folder / "dagster.yaml").exists():
+        message = (
+            f"Opening Dagster failed for {folder}: expected a dagster.yaml, got none. "
+            "Run from the project's folder, or set DAGSTER_HOME."
+        )
+        raise ConfigError(message)
+    return dg.DagsterInstance.from_config(str(folder))
+
+
+def _today(config: Config) -> date:
+    return datetime.now(config.zone).date()
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    error = event.step_failure_data.error
+    if error is None:
+        return "no reason given"
+    cause = error.cause or error
+    return cause.message.strip().splitlines()[0]

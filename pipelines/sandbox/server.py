@@ -1,0 +1,120 @@
+"""Running the sandbox: in a thread for tests and the demo, or until interrupted."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from .app import create_app
+from .journal import Entry, Journal
+from .state import Sandbox
+from .wire import LendingProtocol
+
+_HOST = "127.0.0.1"
+
+
+class SandboxServer:
+    """Serves a sandbox on a loopback port from a thread of its own.
+
+    Attributes:
+        sandbox: What is served; counts, journal and faults are reached through it.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        journal_path: Path | None = None,
+        faults: Iterable[str] = (),
+        *,
+        keep: int | None = None,
+        seed: str = "sandbox",
+        secrets: Mapping[str, str] | None = None,
+        settle_after: float = 0.0,
+        future_tolerance: float = 300.0,
+        on_entry: Callable[[Entry], None] = lambda _entry: None,
+    ) -> None:
+        """Sets the sandbox up; `with` starts the server.
+
+        Args:
+            port: Port to listen on; 0 takes a free one.
+            journal_path: File to append the journal to and to start from.
+            faults: Faults in their text form (`faults.parse`).
+            keep: How many entries stay in memory; None keeps all.
+            seed: See `Sandbox`, as for the rest.
+            secrets: See `Sandbox`.
+            settle_after: See `Sandbox`.
+            future_tolerance: See `Sandbox`.
+            on_entry: See `Sandbox`; called from the server's thread.
+        """
+        self.sandbox = Sandbox(
+            journal=Journal(journal_path, keep=keep),
+            faults=faults,
+            seed=seed,
+            secrets=secrets,
+            settle_after=settle_after,
+            future_tolerance=future_tolerance,
+            on_entry=on_entry,
+        )
+        self._wanted_port = port
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """The address that the providers' prefixes are appended to."""
+        return f"http://{_HOST}:{self.port}"
+
+    def __enter__(self) -> Self:
+        """Starts listening; requests are answered from here on."""
+        # Bound and listening before the thread runs, so that no client is refused.
+        self._socket = socket.create_server((_HOST, self._wanted_port), backlog=256)
+        config = uvicorn.Config(
+            create_app(self.sandbox),
+            http=LendingProtocol,
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stops the server and closes the journal."""
+        self._server.should_exit = True
+        self._thread.join()
+        self.sandbox.journal.close()
+
+    def wait(self) -> None:
+        """Blocks until the server ends."""
+        self._thread.join()
+
+
+def serve(server: SandboxServer, ready: Callable[[str], None]) -> None:
+    """Serves until interrupted (KeyboardInterrupt), for the command line.
+
+    Args:
+        server: A server that is not started.
+        ready: Called with the address as soon as requests are answered.
+    """
+    with server:
+        ready(server.url)
+        server.wait()

@@ -1,0 +1,46 @@
+"""Schedules: when the days are exported."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dagster as dg
+
+from pipelines.jobs import nightly_export
+
+
+def nightly_schedule(
+    partitions: dg.DailyPartitionsDefinition, *, hour: int, lookback_days: int
+) -> dg.ScheduleDefinition:
+    """Every night: yesterday, and the days before it again for orders that came late.
+
+    What is delivered is not sent again, so that looking again costs no request.
+
+    Args:
+        partitions: The daily partitions; their zone is the schedule's.
+        hour: Local hour, 0 to 23.
+        lookback_days: How many days in all.
+    """
+
+    @dg.schedule(
+        job=nightly_export,
+        name="nightly_export",
+        cron_schedule=f"0 {hour} * * *",
+        execution_timezone=partitions.timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )
+    def nightly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        at = context.scheduled_execution_time
+        days = [
+            at.date() - timedelta(days=back) for back in range(1, lookback_days + 1)
+        ]
+        for age, day in enumerate(days):
+            key = day.isoformat()
+            if partitions.has_partition_key(key):
+                yield dg.RunRequest(
+                    run_key=f"{at.date()}:{key}",
+                    partition_key=key,
+                    # Yesterday first: it has the most to send.
+                    tags={"dagster/priority": str(-age)},
+                )
+
+    return nightly

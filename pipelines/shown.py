@@ -1,0 +1,70 @@
+"""What the command line prints of deliveries: tables for people, rows for scripts."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from assets import money
+from assets.delivery.preview import Preview
+from assets.delivery.rows import Total
+from assets.delivery.states import State
+
+_ORDER = {state: position for position, state in enumerate(State)}
+
+
+def by_state(totals: Sequence[Total]) -> list[dict[str, Any]]:
+    """Return one row per destination and state, money by currency as exact text."""
+    orders: dict[tuple[str, State], int] = defaultdict(int)
+    amounts: dict[tuple[str, State], dict[str, Decimal]] = defaultdict(dict)
+    for one in totals:
+        key = (one.destination, one.state)
+        orders[key] += one.orders
+        if one.currency is not None and one.currency_digits is not None:
+            amount = money.from_minor(one.amount_minor, one.currency_digits)
+            known = amounts[key].get(one.currency, Decimal(0))
+            amounts[key][one.currency] = known + amount
+    keys = sorted(orders, key=lambda key: (key[0], _ORDER[key[1]]))
+    return [
+        {
+            "destination": name,
+            "state": str(state),
+            "orders": orders[name, state],
+            "revenue": {
+                code: str(amount)
+                for code, amount in sorted(amounts[name, state].items())
+            },
+        }
+        for name, state in keys
+    ]
+
+
+def print_states(console: Console, totals: Sequence[Total]) -> None:
+    """Print a table destination x state with counts and money."""
+    table = Table("destination", "state")
+    table.add_column("orders", justify="right")
+    table.add_column("revenue", justify="right")
+    previous = None
+    for row in by_state(totals):
+        name = row["destination"]
+        if previous not in {None, name}:
+            table.add_section()
+        shown = "" if name == previous else name
+        previous = name
+        amounts = (f"{Decimal(text):,} {code}" for code, text in row["revenue"].items())
+        table.add_row(shown, row["state"], f"{row['orders']:,}", "\n".join(amounts))
+    console.print(table)
+
+
+def print_preview(console: Console, name: str, found: Preview) -> None:
+    """Print what a run would do for one destination."""
+    amounts = ", ".join(f"{amount:,} {code}" for code, amount in found.amounts.items())
+    console.print(
+        f"[bold]{name}[/bold]: would send {found.conversions:,} conversions in "
+        f"{found.requests:,} requests" + (f", worth {amounts}" if amounts else "")
+    )
+    for (state, reason), orders in sorted(found.withheld.items()):
+        console.print(f"  {state} {reason}: {orders:,}")

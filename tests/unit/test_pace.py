@@ -1,0 +1,91 @@
+"""How fast a destination is talked to."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from assets.delivery.pace import Pace, Window
+from assets.providers.base import Limits
+
+
+class Seconds:
+    """A clock of seconds; sleeping moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.naps: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.naps.append(seconds)
+        self.now += seconds
+
+    def pace(self, limits: Limits) -> Pace:
+        return Pace(limits, monotonic=lambda: self.now, sleep=self.sleep)
+
+
+@pytest.mark.parametrize(
+    ("limits", "interval"),
+    [
+        (Limits(), 0),
+        (Limits(requests_per_second=4), 0.25),
+        (Limits(requests_per_hour=1000), 3.6),
+        (Limits(requests_per_second=10, requests_per_hour=3600), 1),
+        (Limits(requests_per_second=0.5, requests_per_hour=36_000), 2),
+    ],
+)
+def test_the_slower_limit_counts(limits: Limits, interval: float) -> None:
+    assert Seconds().pace(limits).interval == interval
+
+
+def test_without_a_limit_nobody_waits() -> None:
+    seconds = Seconds()
+    pace = seconds.pace(Limits())
+    for _ in range(10):
+        pace.wait()
+    assert seconds.naps == []
+
+
+def test_requests_are_spaced_and_the_first_goes_at_once() -> None:
+    seconds = Seconds()
+    pace = seconds.pace(Limits(requests_per_second=4))
+    for _ in range(5):
+        pace.wait()
+    assert seconds.naps == [0.25] * 4
+
+
+def test_time_spent_elsewhere_is_not_waited_again_nor_saved_up() -> None:
+    seconds = Seconds()
+    pace = seconds.pace(Limits(requests_per_second=4))
+    pace.wait()
+    seconds.now += 10
+    for _ in range(3):
+        pace.wait()
+    assert seconds.naps == [0.25, 0.25]
+
+
+def test_threads_take_turns() -> None:
+    naps: list[float] = []
+    pace = Pace(
+        Limits(requests_per_second=10), monotonic=lambda: 0.0, sleep=naps.append
+    )
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: pace.wait(), range(20)))
+    slots = sorted(round(nap, 6) for nap in naps)
+    assert slots == [round(number / 10, 6) for number in range(1, 20)]
+
+
+def test_a_window_is_one_until_something_succeeded() -> None:
+    window = Window(32)
+    assert window.size == 1
+    window.succeeded()
+    assert window.size == 32
+
+
+@pytest.mark.parametrize(
+    ("interval", "size"), [(0.0, 32), (0.5, 32), (3.6, 8), (20.0, 1), (90.0, 1)]
+)
+def test_a_window_lasts_at_most_half_a_minute(interval: float, size: int) -> None:
+    window = Window(32, interval)
+    window.succeeded()
+    assert window.size == size
