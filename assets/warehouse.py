@@ -90,6 +90,15 @@ class Warehouse:
             return tuple(result.keys())
 
     @contextmanager
+    def writing(self) -> Iterator[sa.Engine]:
+        """Lend an engine that may write, for what is published for analysts."""
+        engine = sa.create_engine(self._url, poolclass=NullPool)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+    @contextmanager
     def _result(
         self, statement: str, start: datetime, end: datetime
     ) -> Iterator[sa.CursorResult[Any]]:

@@ -16,6 +16,7 @@ from assets.delivery.planning import Destination
 from assets.partitions import daily, partitioned
 from assets.providers.base import DestinationSettings
 from assets.providers.registry import REGISTRY, make_provider
+from assets.publish import published_asset
 from assets.resources import Destinations, Source
 from assets.settlements import settlement_asset
 from assets.staging import Staging
@@ -23,6 +24,8 @@ from assets.warehouse import Warehouse
 from pipelines.config import Config
 from pipelines.jobs import export_day, nightly_export
 from pipelines.schedules import nightly_schedule
+
+_FOLLOWED = {"deliveries", "settlements"}
 
 
 def build(config: Config) -> dg.Definitions:
@@ -110,6 +113,9 @@ def _assets(config: Config) -> Sequence[dg.AssetsDefinition]:
         made.append(delivery_asset(name, settings.provider))
         if REGISTRY[settings.provider].queues:
             made.append(settlement_asset(name, settings.provider))
+    if config.publish:
+        last = [asset.key for asset in made if asset.key.path[0] in _FOLLOWED]
+        made.append(published_asset(last))
     return made
 
 

@@ -3,6 +3,7 @@
 How a run is started belongs here; what the command line prints does not.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -114,7 +115,7 @@ class Launcher:
 
     def _run_config(self, to: Sequence[str], limit: int) -> dict[str, Any]:
         config: dict[str, Any] = {
-            "loggers": {"console": {"config": {"log_level": "ERROR"}}}
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}
         }
         if limit:
             names = to or list(self.config.destinations)
@@ -156,4 +157,5 @@ def _reason(event: dg.DagsterEvent) -> str:
     if error is None:
         return "no reason given"
     cause = error.cause or error
-    return cause.message.strip().splitlines()[0]
+    said = cause.message.strip().splitlines()[0]
+    return re.sub(r"^[\w.]+: ", "", said)  # without the name of the class

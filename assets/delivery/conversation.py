@@ -85,7 +85,7 @@ class Conversation:
             | evidence.of_request(step.request)
             | {
                 "event": "intent",
-                "at": at,
+                "happened_at": at,
                 "request_json": stored,
                 "request_bytes": len(step.request.body),
                 "request_hash": step.request.hash,
@@ -186,7 +186,7 @@ class Conversation:
     def _evidence(self, reply: Reply, position: int) -> dict[str, Any]:
         outcome = self.outcomes[position]
         return {
-            "at": reply.at,
+            "happened_at": reply.at,
             "retry_after_s": _whole(outcome.retry_after_s),
             "reason": outcome.reason,
             "detail": outcome.detail,

@@ -344,7 +344,7 @@ class Ledger:
             "attempt_no": row.attempts,
             # Whatever the owner still manages to record of its steps is kept beside it.
             "step_no": -1,
-            "at": self.clock(),
+            "happened_at": self.clock(),
             "run_id": self.run_id,
             "decided_by": "auto",
             "reason": reason,

@@ -81,7 +81,7 @@ def keep_source_totals(
         run_id: Who counted.
         at: When, aware UTC.
     """
-    common = {"partition_key": partition_key, "run_id": run_id, "at": at}
+    common = {"partition_key": partition_key, "run_id": run_id, "counted_at": at}
     with database.write() as connection:
         connection.execute(
             delete(source_total).where(source_total.c.partition_key == partition_key)

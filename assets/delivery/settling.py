@@ -165,7 +165,7 @@ class Settle:
             "delivery_id": answer.row["delivery_id"],
             "attempt_no": answer.row["attempts"],
             "step_no": 0,
-            "at": now,
+            "happened_at": now,
             "run_id": self.ledger.run_id,
             "partition_key": self.partition_key,
             "code_version": evidence.CODE_VERSION,

@@ -122,7 +122,7 @@ delivery_attempt = Table(
     Column("delivery_id", key(64), ForeignKey("delivery.delivery_id"), nullable=False),
     Column("attempt_no", Integer, nullable=False),
     Column("step_no", SmallInteger, nullable=False),
-    Column("at", Instant, nullable=False),
+    Column("happened_at", Instant, nullable=False),
     Column("run_id", String(64)),
     Column("partition_key", String(32)),
     Column("code_version", String(32)),
@@ -196,7 +196,7 @@ source_total = Table(
     Column("orders", BigInteger, nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
     Column("run_id", String(64)),
-    Column("at", Instant, nullable=False),
+    Column("counted_at", Instant, nullable=False),
 )
 
 export_run = Table(

@@ -4,23 +4,28 @@ It never decides what a reply means and never sends a second time. What it must 
 for sure is how far each request came, because that decides whether a repeat is safe.
 """
 
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
 
 from assets.providers.base import Request
-from assets.providers.replies import Phase, Reply
+from assets.providers.replies import CERTIFICATE, Phase, Reply
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
+DEADLINE_SECONDS = 45.0
 REPLY_LIMIT = 64 * 1024
 
 
@@ -34,10 +39,38 @@ class Transport(Protocol):
         """Give back what is held."""
 
 
+class _Watchdog:
+    """Shuts the socket of a request that takes too long.
+
+    A time-out only ends a silence; a server that drips byte by byte never is silent.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.socket: socket.socket | None = None
+        self.has_bitten = False
+        self._timer = threading.Timer(seconds, self._bite)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._timer.cancel()
+
+    def _bite(self) -> None:
+        self.has_bitten = True
+        if self.socket is not None:
+            with suppress(OSError):
+                # Not the method of an SSL socket, which another thread is reading.
+                socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+
+
 class _Progress(threading.local):
     """How far this thread's request came. A connection serves one thread at a time."""
 
     phase = Phase.NONE
+    watchdog: _Watchdog | None = None
 
 
 _progress = _Progress()
@@ -54,6 +87,8 @@ class _Watched:
         if self.sock is None:  # type: ignore[attr-defined]
             self.connect()
         _progress.phase = Phase.SENDING
+        if _progress.watchdog is not None:
+            _progress.watchdog.socket = self.sock  # type: ignore[attr-defined]
         super().send(data)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
@@ -93,6 +128,7 @@ class HttpTransport:
         hosts: The only `host:port` that may be spoken to, as in the configured URLs.
         connections: How many requests may be on the wire at once.
         read_seconds: Longest silence of the server.
+        deadline_seconds: The longest that a request may take in all.
     """
 
     def __init__(
@@ -101,9 +137,11 @@ class HttpTransport:
         *,
         connections: int = 32,
         read_seconds: float = READ_SECONDS,
+        deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
         self._hosts = frozenset(hosts)
         self._timeout = (CONNECT_SECONDS, read_seconds)
+        self._deadline = deadline_seconds
         self._adapter = HTTPAdapter(
             pool_connections=len(self._hosts), pool_maxsize=connections, max_retries=0
         )
@@ -123,13 +161,16 @@ class HttpTransport:
             raise ForbiddenHostError(message)
         _progress.phase = Phase.NONE
         start = time.perf_counter()
-        try:
-            response = self._adapter.send(
-                _prepared(request), stream=True, timeout=self._timeout, verify=True
-            )
-            body, error = _read(response)
-        except requests.RequestException as broken:
-            return _reply(start, _progress.phase, error=_name(broken))
+        with _Watchdog(self._deadline) as _progress.watchdog:
+            try:
+                response = self._adapter.send(
+                    _prepared(request), stream=True, timeout=self._timeout, verify=True
+                )
+                body, error = _read(response)
+            except (requests.RequestException, HTTPError) as broken:
+                return _reply(start, _progress.phase, error=_name(broken))
+        if _progress.watchdog.has_bitten:
+            error = "deadline"
         phase = Phase.DONE if error is None else Phase.READING
         return _reply(start, phase, response=response, body=body, error=error)
 
@@ -152,15 +193,20 @@ def _read(response: requests.Response) -> tuple[bytes, str | None]:
             body += piece
             if len(body) > REPLY_LIMIT:
                 return body[:REPLY_LIMIT], "reply_too_large"
-    except requests.RequestException as broken:
+    except (requests.RequestException, HTTPError) as broken:
         return body, _name(broken)
     finally:
         response.close()
     return body, None
 
 
-def _name(broken: requests.RequestException) -> str:
+def _name(broken: Exception) -> str:
     # Only the kind: the text of such an exception carries the URL.
+    link: BaseException | None = broken
+    while link is not None:
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return CERTIFICATE
+        link = link.__cause__ or link.__context__
     return type(broken).__name__
 
 

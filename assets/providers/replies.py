@@ -87,6 +87,9 @@ class Outcome:
 SUCCESS = range(200, 300)
 _SERVER_OR_CLIENT_ERROR = range(400, 600)
 _FAILURE_WORDS = frozenset({"error", "fail", "failed", "failure"})
+CERTIFICATE = "certificate"
+"""`Reply.error` where the server could not prove who it is."""
+
 _NOT_PROCESSED = frozenset({408, 425, 429})
 _OUR_SETTINGS = frozenset({401, 403, 404, 405, 407, 410})
 
@@ -103,6 +106,8 @@ def classify(reply: Reply, *, resend_is_safe: bool) -> Outcome:
     """
     lost = Verdict.RETRYABLE if resend_is_safe else Verdict.UNCERTAIN
     if reply.phase in {Phase.NONE, Phase.CONNECTING}:
+        if reply.error == CERTIFICATE:
+            return Outcome(verdict=Verdict.CONFIGURATION, reason=CERTIFICATE)
         return Outcome(verdict=Verdict.RETRYABLE, reason="not_sent", detail=reply.error)
     if reply.phase is not Phase.DONE or reply.status is None:
         return Outcome(verdict=lost, reason="no_reply", detail=reply.error)

@@ -58,10 +58,10 @@ def test_a_complete_reply_means_what_its_status_says(
 
 
 @pytest.mark.parametrize("dedupes", [True, False])
-@pytest.mark.parametrize("status", range(100, 1000))
-def test_no_status_is_a_success_by_itself(status: int, dedupes: bool) -> None:
+def test_no_status_is_a_success_by_itself(dedupes: bool) -> None:
     delivered = {ACCEPTED, Verdict.QUEUED, Verdict.SETTLED, Verdict.STAGED}
-    assert classify(reply(status), resend_is_safe=dedupes).verdict not in delivered
+    for status in range(100, 1000):
+        assert classify(reply(status), resend_is_safe=dedupes).verdict not in delivered
 
 
 @pytest.mark.parametrize("dedupes", [True, False])

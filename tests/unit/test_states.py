@@ -21,7 +21,7 @@ def test_the_table_speaks_of_every_state() -> None:
     assert set(TRANSITIONS) == set(BEFORE)
 
 
-@pytest.mark.parametrize(("before", "after"), product(BEFORE, State))
+@pytest.mark.parametrize(("before", "after"), list(product(BEFORE, State)))
 def test_only_the_ways_of_the_table_exist(before: State | None, after: State) -> None:
     if after in TRANSITIONS[before]:
         check(before, after)
@@ -67,5 +67,5 @@ def test_a_final_state_never_calls_for_another_run() -> None:
 def test_the_refusal_names_the_legal_ways() -> None:
     with pytest.raises(IllegalTransitionError, match="legal: none"):
         check(State.ACCEPTED, State.SENDING)
-    with pytest.raises(IllegalTransitionError, match="legal: pending$|pending\\."):
+    with pytest.raises(IllegalTransitionError, match=r"legal: pending\."):
         check(State.REJECTED, State.ACCEPTED)

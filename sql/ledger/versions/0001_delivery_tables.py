@@ -160,7 +160,7 @@ def upgrade() -> None:
         sa.Column("orders", sa.BigInteger(), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("run_id", sa.String(length=64), nullable=True),
-        sa.Column("at", instant(), nullable=False),
+        sa.Column("counted_at", instant(), nullable=False),
         sa.PrimaryKeyConstraint(
             "partition_key", "currency", name=op.f("pk_source_total")
         ),
@@ -172,7 +172,7 @@ def upgrade() -> None:
         sa.Column("delivery_id", key(64), nullable=False),
         sa.Column("attempt_no", sa.Integer(), nullable=False),
         sa.Column("step_no", sa.SmallInteger(), nullable=False),
-        sa.Column("at", instant(), nullable=False),
+        sa.Column("happened_at", instant(), nullable=False),
         sa.Column("run_id", sa.String(length=64), nullable=True),
         sa.Column("partition_key", sa.String(length=32), nullable=True),
         sa.Column("code_version", sa.String(length=32), nullable=True),

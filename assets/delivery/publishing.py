@@ -1,0 +1,136 @@
+"""Copies the delivery tables of a partition into the warehouse, for analysts.
+
+The copy is replaced, never appended to, so that publishing again changes nothing. The
+right to send stays with the ledger; nothing reads the copy back.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    delete,
+    select,
+)
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateSchema
+
+from assets.delivery.database import Database, LedgerError
+from assets.delivery.tables import (
+    data_issue,
+    delivery,
+    delivery_attempt,
+    export_run,
+    quarantine_row,
+    source_total,
+)
+
+SCHEMA = "attribution"
+CHUNK_ROWS = 5_000
+_BY_PARTITION = (delivery, quarantine_row, data_issue, source_total, export_run)
+
+
+def publish(
+    database: Database, warehouse: Engine, partition_key: str
+) -> dict[str, int]:
+    """Replace the rows of a partition in schema `attribution` of the warehouse.
+
+    Args:
+        database: The delivery tables.
+        warehouse: Where analysts look; the schema and its tables are made if missing.
+        partition_key: The partition.
+
+    Returns:
+        Rows copied, by table.
+
+    Raises:
+        LedgerError: The warehouse refused; it holds what it held before.
+    """
+    try:
+        with warehouse.begin() as target, database.read() as source:
+            target.execute(CreateSchema(SCHEMA, if_not_exists=True))
+            return {
+                name: _replace(source, target, name, rows, partition_key)
+                for name, rows in _selects(partition_key).items()
+            }
+    except SQLAlchemyError as wrong:
+        message = (
+            f"Publishing failed for {partition_key}: expected to write schema "
+            f"{SCHEMA} of the warehouse, got {type(wrong).__name__}. Give the "
+            "warehouse user that right, close other programs that hold the file, or "
+            "set publish = false."
+        )
+        raise LedgerError(message) from None
+
+
+def _selects(partition_key: str) -> dict[str, Select[Any]]:
+    chosen = {
+        table.name: select(table).where(table.c.partition_key == partition_key)
+        for table in _BY_PARTITION
+    }
+    # An attempt belongs to the partition of its delivery, whichever run made it.
+    own = [one for one in delivery_attempt.c if one.name != "partition_key"]
+    chosen[delivery_attempt.name] = (
+        select(delivery.c.partition_key, *own)
+        .join_from(delivery_attempt, delivery)
+        .where(delivery.c.partition_key == partition_key)
+    )
+    return chosen
+
+
+def _replace(
+    source: Connection,
+    target: Connection,
+    name: str,
+    rows: Select[Any],
+    partition_key: str,
+) -> int:
+    copy = _copy_of(rows, name)
+    copy.create(target, checkfirst=True)
+    target.execute(delete(copy).where(copy.c.partition_key == partition_key))
+    count = 0
+    for chunk in _chunks(source, rows):
+        _insert(target, copy, chunk)
+        count += len(chunk)
+    return count
+
+
+def _copy_of(rows: Select[Any], name: str) -> Table:
+    """The table as the copy has it: no keys, and JSON as text."""
+    columns = [
+        Column(one.name, Text() if isinstance(one.type, JSON) else one.type)
+        for one in rows.selected_columns
+    ]
+    return Table(name, MetaData(schema=SCHEMA), *columns)
+
+
+def _chunks(source: Connection, rows: Select[Any]) -> Iterator[list[dict[str, Any]]]:
+    found = source.execution_options(yield_per=CHUNK_ROWS).execute(rows)
+    for part in found.mappings().partitions():
+        yield [{name: _plain(value) for name, value in row.items()} for row in part]
+
+
+def _plain(value: Any) -> Any:
+    is_json = isinstance(value, Mapping | list)
+    return json.dumps(value, ensure_ascii=False) if is_json else value
+
+
+def _insert(target: Connection, copy: Table, chunk: list[dict[str, Any]]) -> None:
+    if target.dialect.name != "duckdb":
+        target.execute(copy.insert(), chunk)
+        return
+    # Row by row DuckDB takes minutes for what it takes at once from Arrow.
+    raw = target.connection.driver_connection
+    assert raw is not None  # noqa: S101 - the connection is open
+    raw.register("chunk", pa.Table.from_pylist(chunk))
+    raw.execute(f"insert into {copy.fullname} by name select * from chunk")  # noqa: S608
+    raw.unregister("chunk")

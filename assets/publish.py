@@ -1,0 +1,23 @@
+"""Asset: the delivery tables of a day, copied to the warehouse for analysts."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from assets.delivery.publishing import publish
+from assets.resources import Source
+
+
+def published_asset(upstream: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+    """Make the asset that follows every delivery and settlement."""
+
+    @dg.asset(deps=upstream, group_name="analytics", kinds={"sql"})
+    def published_deliveries(
+        context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
+    ) -> dg.MaterializeResult[None]:
+        """Delivery tables of the day in schema `attribution`, replaced not appended."""
+        with source.warehouse.writing() as engine:
+            copied = publish(source.database, engine, context.partition_key)
+        return dg.MaterializeResult(metadata={**copied})
+
+    return published_deliveries

@@ -1,0 +1,149 @@
+"""What the outcome of an attempt does to its delivery."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from engine import DEDUPE, NEVER, NOW, FakeProvider
+
+from assets.delivery import outcomes
+from assets.delivery.rows import Claimed
+from assets.delivery.states import TRANSITIONS, State
+from assets.providers.base import ResendPolicy
+from assets.providers.replies import Outcome, Verdict
+
+EARLIER = NOW - timedelta(hours=3)
+SENT_FROM = (State.PENDING, State.RETRYABLE, State.UNCERTAIN)
+
+
+def claimed(
+    from_state: State = State.PENDING, first_sent_at: datetime | None = None
+) -> Claimed:
+    return Claimed(
+        delivery_id="d",
+        attempt_no=1,
+        from_state=from_state,
+        first_sent_at=first_sent_at,
+    )
+
+
+def apply(
+    verdict: Verdict,
+    claim: Claimed | None = None,
+    provider: FakeProvider | None = None,
+    *,
+    bytes_left: bool = True,
+    **said: Any,
+) -> tuple[State, dict[str, Any]]:
+    state, changes = outcomes.apply(
+        Outcome(verdict=verdict, **said),
+        claim or claimed(),
+        provider or FakeProvider(),
+        now=NOW,
+        bytes_left=bytes_left,
+        payload_hash="hash",
+    )
+    return state, dict(changes)
+
+
+@pytest.mark.parametrize("before", SENT_FROM)
+@pytest.mark.parametrize("verdict", set(Verdict) - {Verdict.SETTLED})
+def test_every_answer_leads_to_a_legal_state(verdict: Verdict, before: State) -> None:
+    state, _ = apply(verdict, claimed(before))
+    assert state in TRANSITIONS[State.SENDING]
+
+
+@pytest.mark.parametrize("before", SENT_FROM)
+def test_a_fault_of_our_settings_leaves_the_order_what_it_was(before: State) -> None:
+    state, changes = apply(Verdict.CONFIGURATION, claimed(before, EARLIER))
+    assert state is before
+    assert changes["first_sent_at"] == EARLIER
+
+
+def test_refused_credentials_are_no_first_send() -> None:
+    _, changes = apply(Verdict.CONFIGURATION)
+    assert changes["first_sent_at"] is None
+    assert changes["last_sent_at"] == NOW
+
+
+def test_the_first_send_is_kept() -> None:
+    assert apply(Verdict.RETRYABLE)[1]["first_sent_at"] == NOW
+    again = claimed(State.RETRYABLE, EARLIER)
+    assert apply(Verdict.RETRYABLE, again)[1]["first_sent_at"] == EARLIER
+
+
+def test_what_did_not_leave_is_not_called_sent() -> None:
+    _, changes = apply(Verdict.RETRYABLE, bytes_left=False)
+    assert changes["first_sent_at"] is None
+    assert "last_sent_at" not in changes
+    assert "payload_hash" not in changes
+
+
+def test_a_duplicate_is_ours_only_where_we_sent_before() -> None:
+    assert apply(Verdict.DUPLICATE)[1]["state_reason"] == "foreign"
+    again = claimed(State.RETRYABLE, EARLIER)
+    assert apply(Verdict.DUPLICATE, again)[1]["state_reason"] == "own"
+
+
+def test_a_retry_waits_as_long_as_told() -> None:
+    _, changes = apply(Verdict.RETRYABLE, retry_after_s=600.0)
+    assert changes["next_attempt_at"] >= NOW + timedelta(seconds=600)
+
+
+def test_a_nonsensical_retry_after_is_survived() -> None:
+    _, changes = apply(Verdict.RETRYABLE, retry_after_s=1e12)
+    assert changes["next_attempt_at"] == NOW + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "due"),
+    [
+        (DEDUPE, NOW),
+        (ResendPolicy(kind="dedupe", settle_delay=timedelta(hours=1)), NOW),
+        (NEVER, None),
+    ],
+)
+def test_an_uncertain_one_waits_for_the_provider_to_settle(
+    policy: ResendPolicy, due: datetime | None
+) -> None:
+    _, changes = apply(Verdict.UNCERTAIN, provider=FakeProvider(resend=policy))
+    expected = due if due is None else due + policy.settle_delay
+    assert changes["next_attempt_at"] == expected
+
+
+def test_a_queued_one_is_looked_at_when_a_look_is_worth_it() -> None:
+    @dataclass
+    class Queueing(FakeProvider):
+        settle_after: timedelta = timedelta(minutes=30)
+
+    state, changes = apply(Verdict.QUEUED, provider=Queueing(), provider_ref="r1")
+    assert state is State.QUEUED
+    assert changes["next_attempt_at"] == NOW + timedelta(minutes=30)
+    assert (changes["provider_ref"], changes["accepted_at"]) == ("r1", NOW)
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [Verdict.ACCEPTED, Verdict.DUPLICATE, Verdict.REJECTED, Verdict.STAGED],
+)
+def test_what_is_over_is_never_due(verdict: Verdict) -> None:
+    assert apply(verdict)[1]["next_attempt_at"] is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "taken"),
+    [
+        (Verdict.ACCEPTED, True),
+        (Verdict.QUEUED, True),
+        (Verdict.DUPLICATE, True),
+        (Verdict.STAGED, False),
+        (Verdict.REJECTED, False),
+        (Verdict.UNCERTAIN, False),
+        (Verdict.CONFIGURATION, False),
+    ],
+)
+def test_only_what_the_provider_took_has_a_date_of_acceptance(
+    verdict: Verdict, taken: bool
+) -> None:
+    assert (apply(verdict)[1]["accepted_at"] == NOW) is taken
