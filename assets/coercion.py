@@ -29,6 +29,7 @@ NAIVE_TIME = "naive_time"
 AMBIGUOUS_TIME = "ambiguous_time"
 
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
+_MONEY_LIMIT = Decimal(10) ** 18
 _WHOLE_LIMIT = 2**63
 
 
@@ -121,7 +122,7 @@ def read_money(value: Any) -> Decimal | None:
     amount = _decimal(value)
     if amount is None:
         return None
-    if not amount.is_finite() or abs(amount) >= Decimal(10) ** 18:
+    if not amount.is_finite() or not -_MONEY_LIMIT < amount < _MONEY_LIMIT:
         raise RefusedValueError
     exact = round(amount, 6)
     if exact != amount:
@@ -154,7 +155,9 @@ def read_whole(value: Any) -> int | None:
     number = _decimal(value)
     if number is None:
         return None
-    if not number.is_finite() or abs(number) >= _WHOLE_LIMIT or number % 1:
+    if not number.is_finite() or not -_WHOLE_LIMIT < number < _WHOLE_LIMIT:
+        raise RefusedValueError
+    if number % 1:
         raise RefusedValueError
     return int(number)
 
@@ -190,6 +193,7 @@ def read_instant(value: Any, *, zone: tzinfo | None = None) -> datetime | None:
     if value.utcoffset() is None:
         value = _localise(value, zone)
     instant: datetime = value
+    # Not left to Arrow: with pandera imported it stores the time on the local clock.
     try:
         return instant.astimezone(UTC)
     except OverflowError:

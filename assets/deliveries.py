@@ -125,11 +125,11 @@ def _deliver(
         source.database,
         destination=name,
         provider=destination.provider_name,
-        run_id=context.run_id,
+        run_id=context.run.run_id,
     )
     start_run(
         source.database,
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         destination=name,
         provider=destination.provider_name,
         partition_key=key,

@@ -22,7 +22,7 @@ from assets.schemas import CONVERSIONS, EXTRACTS, arrow_schema
 from assets.staging import Staging
 
 ASSET = "conversions"
-SLICE_ORDERS = 100_000
+SLICE_ORDERS = 25_000
 BATCH_ROWS = 10_000
 _NONE = pa.scalar(0)
 _SLICED = frozenset({"completed_orders", "order_items"})
@@ -134,7 +134,7 @@ def _database(
 
 
 def _view(name: str) -> str:
-    # An order's aggregates do not spill, so the join sees one slice of orders.
+    # Lists of items and bucketing do not spill, so the join sees a slice of orders.
     condition = (
         """
         where order_id >= getvariable('first_order_id')

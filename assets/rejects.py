@@ -58,7 +58,7 @@ def text_of(value: Any) -> str | None:
         return None
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, Decimal) and value.is_finite():
+    if isinstance(value, Decimal) and abs(value.adjusted()) < SHOWN_CHARACTERS:
         return format(value, "f")
     if isinstance(value, date):
         return value.isoformat()

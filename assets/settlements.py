@@ -34,7 +34,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             source.database,
             destination=name,
             provider=destination.provider_name,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
         )
         transport = destinations.transport(destination, key)
         try:

@@ -105,10 +105,13 @@ class Warehouse:
         text = sql.load(f"extract/{statement}", self._extract_dir)
         engine = self._engine(statement)
         try:
-            with self._connect(engine, statement) as connection:
-                yield connection.execute(
+            with (
+                self._connect(engine, statement) as connection,
+                connection.execute(
                     sa.text(text), {"window_start": start, "window_end": end}
-                )
+                ) as result,
+            ):
+                yield result
         except SQLAlchemyError as error:
             # The driver's own text may hold the address, so it is not chained.
             raise WarehouseError(_refusal(statement, text, error)) from None

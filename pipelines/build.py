@@ -4,7 +4,8 @@ Tests and the command line call `build` with a configuration of their own.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import dagster as dg
 
@@ -42,7 +43,7 @@ def build(config: Config) -> dg.Definitions:
             )
         ],
         resources={
-            "source": dg.ResourceDefinition(lambda _context: open_source(config)),
+            "source": dg.ResourceDefinition(lambda _context: lent_source(config)),
             "destinations": dg.ResourceDefinition(
                 lambda _context: open_destinations(config)
             ),
@@ -70,6 +71,16 @@ def open_source(config: Config) -> Source:
         database=Database(config.ledger_url.get_secret_value()),
         allow_orders_without_items=config.allow_orders_without_items,
     )
+
+
+@contextmanager
+def lent_source(config: Config) -> Iterator[Source]:
+    """Return the configured source; its connections are closed afterwards."""
+    source = open_source(config)
+    try:
+        yield source
+    finally:
+        source.database.dispose()
 
 
 def open_destinations(config: Config) -> Destinations:

@@ -5,6 +5,7 @@ Exit status: 0 all delivered or nothing to do; 1 something is left that a re-run
 `--help` and `status` are quick.
 """
 
+import errno
 import json
 from collections.abc import Callable
 from datetime import date, datetime
@@ -55,6 +56,8 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
+        from sqlalchemy.exc import SQLAlchemyError
+
         from assets.delivery.database import LedgerError
         from assets.staging import StagingError
         from assets.warehouse import WarehouseError
@@ -64,8 +67,30 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
         except (ConfigError, LedgerError, StagingError, WarehouseError) as wrong:
             errors.print(str(wrong), style="red", markup=False, highlight=False)
             raise typer.Exit(WRONG) from None
+        except OSError as wrong:
+            if wrong.errno != errno.EADDRINUSE:
+                raise
+            errors.print(_PORT_TAKEN, style="red")
+            raise typer.Exit(WRONG) from None
+        except SQLAlchemyError as wrong:
+            # Its own text may hold the address.
+            cause = type(getattr(wrong, "orig", None) or wrong).__name__
+            errors.print(_UNREACHABLE.format(cause=cause), style="red", markup=False)
+            raise typer.Exit(WRONG) from None
 
     return wrapped
+
+
+_UNREACHABLE = (
+    "Opening the delivery tables failed: expected a database that answers, got {cause}."
+    " Check `ledger_url`, the network and the credentials."
+)
+
+
+_PORT_TAKEN = (
+    "Starting the sandbox failed: expected a free port on 127.0.0.1, got one in use. "
+    "End the program that listens there; a sandbox or demo may still be running."
+)
 
 
 @app.command()
@@ -110,6 +135,7 @@ def backfill(
 
     config = load_config()
     launcher = Launcher(config)
+    names = destination or []
     days = list(days_between(first.date(), last.date()))
     if not days:
         message = (
@@ -117,8 +143,10 @@ def backfill(
             f"{last.date()}. Swap them."
         )
         raise ConfigError(message)
+    for day in (days[0], days[-1]):
+        launcher.check(day, names)
     results = [
-        launcher.export(day, to=destination or [])
+        launcher.export(day, to=names)
         for day in track(days, description="Days", console=errors)
     ]
     _print_states(config, days[0], days[-1])

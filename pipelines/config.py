@@ -7,8 +7,9 @@ variable is not set fails with the variable's name.
 """
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -118,9 +119,10 @@ class _Values:
     environ: Mapping[str, str]
     unset: dict[str, str] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
+    named: set[str] = field(default_factory=set)
 
     def resolve(self, value: Any, path: str = "") -> Any:
-        if isinstance(value, dict) and "env" in value and set(value) <= _NAMED:
+        if _is_named(value):
             return self._named(value, path)
         if isinstance(value, dict):
             below = f"{path}." if path else ""
@@ -130,6 +132,7 @@ class _Values:
 
     def _named(self, value: Mapping[str, str], path: str) -> str:
         variable = value["env"]
+        self.named.add(variable)
         found = self.environ.get(variable) or value.get("default")
         if found is None:
             self.unset[path] = variable
@@ -137,7 +140,9 @@ class _Values:
         return found
 
 
-_NAMED = {"env", "default"}
+def _is_named(value: Any) -> bool:
+    keys = set(value) if isinstance(value, dict) else set()
+    return "env" in keys <= {"env", "default"} and isinstance(value["env"], str)
 
 
 def load_config(
@@ -162,12 +167,23 @@ def load_config(
     try:
         config = Config.model_validate(tree)
     except ValidationError as wrong:
-        problems = "\n".join(_problem(one) for one in wrong.errors())
+        problems = "\n".join(_problem(one, values.unset) for one in wrong.errors())
         message = f"Reading configuration failed for {path}:\n{problems}"
         raise ConfigError(message) from None
     _refuse_written_secrets(config, values.written, path)
     config._unset.update(values.unset)  # noqa: SLF001 - its own module
     return config
+
+
+def demo_environ() -> dict[str, str]:
+    """Return this process's environment without what leads away from the demo's data.
+
+    The demo must not read a real warehouse nor write into real delivery tables.
+    """
+    values = _Values({})
+    values.resolve(_parse(DEMO_CONFIG))
+    # Empty, not left out: `.env` fills in what is left out.
+    return {**os.environ, **dict.fromkeys([CONFIG_VARIABLE, *values.named], "")}
 
 
 def dagster_home() -> Path | None:
@@ -179,17 +195,17 @@ def dagster_home() -> Path | None:
 def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except OSError:
         message = (
-            f"Reading configuration failed for {path}: expected a TOML file, got none. "
-            f"Set {CONFIG_VARIABLE} to your destinations file."
+            f"Reading configuration failed for {path}: expected a TOML file, none "
+            f"could be read. Set {CONFIG_VARIABLE} to your destinations file."
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
         message = f"Reading configuration failed for {path}: expected TOML, got {wrong}"
     raise ConfigError(message)
 
 
-def _problem(error: Any) -> str:
+def _problem(error: Any, unset: Mapping[str, str]) -> str:
     path = [str(part) for part in error["loc"]]
     if len(path) > 2 and path[0] == "destinations":  # noqa: PLR2004
         provider = path.pop(2)
@@ -201,18 +217,32 @@ def _problem(error: Any) -> str:
         text = f"no such key; expected one of {', '.join(sorted(known))}"
     if error["type"].startswith("union_tag"):
         text = f"expected provider to be one of {', '.join(sorted(REGISTRY))}"
-    return f"  {'.'.join(path) or 'file'}: {text}."
+    where = ".".join(path)
+    if where in unset:
+        text = f"expected a value in the environment variable {unset[where]}, got none"
+    return f"  {where or 'file'}: {text}."
 
 
 def _refuse_written_secrets(config: Config, written: set[str], path: Path) -> None:
+    for where in _secrets(config):
+        if where in written:
+            key = where.rpartition(".")[2]
+            message = (
+                f"Reading configuration failed for {path} {where}: expected the name "
+                f"of an environment variable, got a written secret. Write {key} = "
+                '{ env = "NAME" } and change the secret: it was in a file.'
+            )
+            raise ConfigError(message)
+
+
+def _secrets(config: Config) -> Iterator[str]:
+    for key in ("warehouse_url", "ledger_url"):
+        if _PASSWORD.search(getattr(config, key).get_secret_value()):
+            yield key
     for name, settings in config.destinations.items():
         for key in type(settings).model_fields:
-            where = f"destinations.{name}.{key}"
-            if where in written and isinstance(getattr(settings, key), SecretStr):
-                message = (
-                    f"Reading configuration failed for {path} {where}: expected the "
-                    "name of an environment variable, got a written secret. Write "
-                    f'{key} = {{ env = "NAME" }} and change the secret: it was in a '
-                    "file."
-                )
-                raise ConfigError(message)
+            if isinstance(getattr(settings, key), SecretStr):
+                yield f"destinations.{name}.{key}"
+
+
+_PASSWORD = re.compile(r"//[^/:@]*:[^@]+@|[?&]password=", re.IGNORECASE)

@@ -4,7 +4,7 @@ How a run is started belongs here; what the command line prints does not.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -12,10 +12,28 @@ from typing import Any
 
 import dagster as dg
 
+# Dagster's own command line starts runs with these, too, but says nothing of the code
+# location; then the UI can show such a run and not re-execute it.
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster_shared.error import SerializableErrorInfo
+
+from assets.conversions import conversions
 from assets.deliveries import delivery_key
-from pipelines.build import build
+from pipelines.build import build, lent_source
 from pipelines.config import Config, ConfigError, dagster_home
 from pipelines.jobs import export_day
+
+LOCATION = "attribution"
+_ORIGIN = RemoteJobOrigin(
+    RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), "__repository__"),
+    export_day.name,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +88,33 @@ class Launcher:
 
         Raises:
             ConfigError: There is no such destination or partition.
+            LedgerError: The delivery tables cannot be used.
+            StagingError: The staging folder cannot be used.
         """
-        self._check(day, to)
-        result = self._job.execute_in_process(
-            partition_key=day.isoformat(),
-            instance=self._instance,
-            asset_selection=self._selected(to, until_conversions=until_conversions),
-            run_config=self._run_config(to, limit),
-            raise_on_error=False,
+        self.check(day, to)
+        selection = self._selected(to, until_conversions=until_conversions)
+        job = (
+            self._job.get_subset(asset_selection=selection) if selection else self._job
         )
+        run = self._instance.create_run_for_job(
+            job,
+            run_config=self._run_config(to, limit),
+            tags={"dagster/partition": day.isoformat()},
+            asset_selection=selection,
+            remote_job_origin=_ORIGIN,
+        )
+        result = execute_run(InMemoryJob(job), run, self._instance)
         failures = {
-            event.step_key or "run": _reason(event)
+            event.step_key or "run": _reason(event.step_failure_data.error)
             for event in result.all_events
             if event.is_step_failure
         }
+        if not result.success and not failures:
+            failures["run"] = _reason(_error_of_run(result.all_events))
         return DayResult(day, result.run_id, failures)
 
-    def _check(self, day: date, to: Sequence[str]) -> None:
+    def check(self, day: date, to: Sequence[str]) -> None:
+        """Raise what `export` would raise before it starts a run."""
         for name in to:
             if name not in self.config.destinations:
                 known = ", ".join(self.config.destinations)
@@ -103,15 +131,19 @@ class Launcher:
                 f"{self.config.timezone}. Choose such a day."
             )
             raise ConfigError(message)
+        with lent_source(self.config) as source:
+            source.database.ensure_version()
 
     def _selected(
         self, to: Sequence[str], *, until_conversions: bool
-    ) -> list[dg.AssetKey] | None:
+    ) -> set[dg.AssetKey] | None:
         if not to and not until_conversions:
             return None
+        if until_conversions:
+            staged = dg.AssetSelection.assets(conversions).upstream()
+            return set(staged.resolve(self._job.asset_layer.asset_graph))
         keys = self._job.asset_layer.executable_asset_keys
-        names = set() if until_conversions else set(to)
-        return [key for key in keys if len(key.path) == 1 or key.path[-1] in names]
+        return {key for key in keys if len(key.path) == 1 or key.path[-1] in to}
 
     def _run_config(self, to: Sequence[str], limit: int) -> dict[str, Any]:
         config: dict[str, Any] = {
@@ -152,8 +184,12 @@ def _today(config: Config) -> date:
     return datetime.now(config.zone).date()
 
 
-def _reason(event: dg.DagsterEvent) -> str:
-    error = event.step_failure_data.error
+def _error_of_run(events: Iterable[dg.DagsterEvent]) -> SerializableErrorInfo | None:
+    failed = (one.job_failure_data.error for one in events if one.is_job_failure)
+    return next(failed, None)
+
+
+def _reason(error: SerializableErrorInfo | None) -> str:
     if error is None:
         return "no reason given"
     cause = error.cause or error

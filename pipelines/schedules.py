@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -20,6 +21,7 @@ def nightly_schedule(
         hour: Local hour, 0 to 23.
         lookback_days: How many days in all.
     """
+    zone = ZoneInfo(partitions.timezone)
 
     @dg.schedule(
         job=nightly_export,
@@ -29,15 +31,13 @@ def nightly_schedule(
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
     def nightly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-        at = context.scheduled_execution_time
-        days = [
-            at.date() - timedelta(days=back) for back in range(1, lookback_days + 1)
-        ]
+        night = context.scheduled_execution_time.astimezone(zone).date()
+        days = [night - timedelta(days=back) for back in range(1, lookback_days + 1)]
         for age, day in enumerate(days):
             key = day.isoformat()
             if partitions.has_partition_key(key):
                 yield dg.RunRequest(
-                    run_key=f"{at.date()}:{key}",
+                    run_key=f"{night}:{key}",
                     partition_key=key,
                     # Yesterday first: it has the most to send.
                     tags={"dagster/priority": str(-age)},

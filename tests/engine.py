@@ -196,19 +196,15 @@ def orders_of(request: Request) -> list[str]:
     return list(json.loads(request.body)["orders"])
 
 
-@dataclass
 class Chunk:
     """Orders as they come from staging."""
 
-    conversions: Sequence[Conversion]
-
-    @property
-    def order_ids(self) -> Sequence[str]:
-        return [one.order_id for one in self.conversions]
-
-    @property
-    def source_hashes(self) -> Sequence[str]:
-        return [sha256(repr(one).encode()).hexdigest() for one in self.conversions]
+    def __init__(self, conversions: Sequence[Conversion]) -> None:
+        self.conversions = conversions
+        self.order_ids = [one.order_id for one in conversions]
+        self.source_hashes = [
+            sha256(repr(one).encode()).hexdigest() for one in conversions
+        ]
 
     def conversion(self, index: int) -> Conversion:
         return self.conversions[index]

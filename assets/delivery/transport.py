@@ -171,6 +171,8 @@ class HttpTransport:
                 return _reply(start, _progress.phase, error=_name(broken))
         if _progress.watchdog.has_bitten:
             error = "deadline"
+        elif error is None and not body and _has_no_end(response):
+            error = "no_length"
         phase = Phase.DONE if error is None else Phase.READING
         return _reply(start, phase, response=response, body=body, error=error)
 
@@ -198,6 +200,13 @@ def _read(response: requests.Response) -> tuple[bytes, str | None]:
     finally:
         response.close()
     return body, None
+
+
+def _has_no_end(response: requests.Response) -> bool:
+    """Tell whether a reply that broke off in its headers would look the same."""
+    named = response.headers
+    told = "content-length" in named or "transfer-encoding" in named
+    return not told and response.status_code not in {204, 304}
 
 
 def _name(broken: Exception) -> str:

@@ -6,7 +6,7 @@ What a visitor clicked and saw belongs in `visitors.py`.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -48,7 +48,7 @@ def orders_of(
     seconds = end.timestamp() - start.timestamp()
     for number in range(count):
         elapsed = int(random.triangular(0, 1, 0.75) * (seconds - 1))
-        at = datetime.fromtimestamp(start.timestamp() + elapsed, tz=zone)
+        at = datetime.fromtimestamp(start.timestamp() + elapsed, tz=UTC)
         order = _order(f"D{day:%Y%m%d}-{number:06}", at, random, visitors)
         yield _damaged(order, number)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from assets.delivery.totals import totals
 from pipelines.build import open_source
-from pipelines.config import DEMO_CONFIG, Config, load_config
+from pipelines.config import DEMO_CONFIG, Config, demo_environ, load_config
 from pipelines.demo.warehouse import seed
 from pipelines.launch import Launcher
 from pipelines.sandbox.server import SandboxServer
@@ -21,12 +21,13 @@ from pipelines.shown import print_states
 
 FOLDER = Path("var/demo")
 PORT = 8787
-FAULTS = (
-    "trackdesk/bumpy:lost_reply@0.1~.#1",
-    "trackdesk/bumpy:status=503@0.15~.#2",
+REFUSALS = ("trackdesk/bumpy:status=403 conversion limit reached@0.05~.",)
+OUTAGE = (
+    "trackdesk/bumpy:lost_reply@0.1~.#first-1",
+    "trackdesk/bumpy:status=503@0.15~.#first-2",
     "trackdesk/bumpy:status=500~[05]$",
-    "trackdesk/bumpy:status=403 conversion limit reached@0.05~.",
 )
+"""The first export meets it; for the UI, the provider has recovered."""
 DAYS = 3
 
 
@@ -37,11 +38,12 @@ def tour(console: Console, *, ui: bool) -> int:
         console: Where to print.
         ui: Keep the sandbox and open the Dagster UI afterwards.
     """
-    config = load_config(DEMO_CONFIG)
+    config = load_config(DEMO_CONFIG, demo_environ())
     last_day = datetime.now(config.zone).date() - timedelta(days=1)
     if not ui or not (FOLDER / "warehouse.duckdb").exists():
         _fresh(console, config, last_day)
-    with SandboxServer(PORT, FOLDER / "sandbox.jsonl", FAULTS) as server:
+    faults = REFUSALS if ui else OUTAGE + REFUSALS
+    with SandboxServer(PORT, FOLDER / "sandbox.jsonl", faults) as server:
         if not ui:
             _export(console, config, last_day)
             return 0
@@ -94,4 +96,4 @@ Try next
 
 def _open_ui() -> int:
     dg = Path(sys.executable).parent / "dg"
-    return subprocess.run([dg, "dev"], check=False).returncode  # noqa: S603
+    return subprocess.run([dg, "dev"], env=demo_environ(), check=False).returncode  # noqa: S603

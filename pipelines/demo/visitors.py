@@ -86,7 +86,7 @@ def segments_of(visitor: str, order_at: datetime, random: Random) -> Iterator[Ro
     if random.random() < _SEGMENTED:
         yield {
             "visitor_id": visitor,
-            "browser": random.choice(["CH", "FF", "SF", "EDGE"]),
+            "browser": random.choice(["CH", "FF", "SF", "OTH"]),
             "device": random.choice(["DESK", "ALLPH", "ALLTAB"]),
             "source": random.choice(["direct", "search", "referral", "campaign"]),
             "visitor_type": random.choice(["new", "returning"]),

@@ -99,10 +99,12 @@ def _write(path: Path, tables: Tables) -> None:
 
 def _schema(name: str) -> pa.Schema:
     contract = arrow_schema(EXTRACTS[name])
-    fields = [
-        (column, _CENTS if pa.types.is_decimal(kind) else kind)
-        for column in contract_columns(name)
-        for kind in [contract.field(column).type]
-    ]
-    extra = [("store_code", TEXT)] if name == "completed_orders" else []
-    return pa.schema(fields + extra)
+    kinds = {column: contract.field(column).type for column in contract_columns(name)}
+    if name == "completed_orders":
+        kinds["store_code"] = TEXT
+    return pa.schema(
+        [
+            (column, _CENTS if pa.types.is_decimal(kind) else kind)
+            for column, kind in kinds.items()
+        ]
+    )

@@ -6,7 +6,7 @@ with orders as (
     select
         order_rows.order_id,
         min(order_rows) as first_row,
-        count(distinct order_rows) as versions
+        min(order_rows) <> max(order_rows) as contradicts
     from completed_orders as order_rows
     group by order_rows.order_id
 ),
@@ -182,7 +182,7 @@ facts as (
 verdicts as (
     select
         o.order_id,
-        case when o.versions > 1 then ['conflicting_rows'] else [] end
+        case when o.contradicts then ['conflicting_rows'] else [] end
         || case when i.repeats_line_no then ['conflicting_items'] else [] end
         || case when i.too_precise then ['amount_precision'] else [] end
         || case

@@ -20,7 +20,6 @@ from assets.delivery.rows import (
     new_attempt_id,
 )
 from assets.delivery.states import IllegalTransitionError, State
-from assets.delivery.totals import totals
 
 SENDABLE = frozenset({State.PENDING, State.RETRYABLE})
 LEASE = timedelta(seconds=120)
@@ -75,7 +74,7 @@ def attempt(one: Claimed, event: str = "outcome", **changes: Any) -> dict[str, A
         "delivery_id": one.delivery_id,
         "attempt_no": one.attempt_no,
         "step_no": 0,
-        "at": NOW,
+        "happened_at": NOW,
         "decided_by": "auto",
     }
     return plain | changes
@@ -182,13 +181,14 @@ def test_without_its_intent_a_claim_does_not_stand(
 ) -> None:
     plan(ledger, decision())
     before = bench.rows()
-    with (
-        pytest.raises(sqlalchemy.exc.IntegrityError),
-        bench.database.write() as connection,
-    ):
-        (one,) = ledger.claim(connection, [key()], SENDABLE, NOW + LEASE).values()
-        twice = [attempt(one, "intent"), attempt(one, "intent")]
-        ledger.intend(connection, twice)
+
+    def claim_with_a_broken_intent() -> None:
+        with bench.database.write() as connection:
+            (one,) = ledger.claim(connection, [key()], SENDABLE, NOW + LEASE).values()
+            ledger.intend(connection, [attempt(one, "intent")] * 2)
+
+    with pytest.raises(sqlalchemy.exc.IntegrityError):
+        claim_with_a_broken_intent()
     assert bench.rows() == before
     assert bench.attempts() == []
 

@@ -1,0 +1,245 @@
+"""The `attribution` command: what it prints, and its exit status."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from deployment import DAY, NAMES, Deployment, deployed, without_patience
+from typer.testing import CliRunner, Result
+
+from pipelines import launch
+from pipelines.cli import app
+
+COMMAND = Path(sys.executable).parent / "attribution"
+BEFORE = DAY - timedelta(days=1)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    """Two days of few orders; the command is run from its folder."""
+    without_patience(monkeypatch)
+    with deployed(tmp_path, orders_per_day=20, days=2) as deployment:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)
+        monkeypatch.setenv("COLUMNS", "200")
+        yield deployment
+
+
+def attribution(shop: Deployment, *words: str) -> Result:
+    """Run a command in this process."""
+    result = CliRunner().invoke(app, words, env=shop.command_environ())
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def process(shop: Deployment, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command as a person does."""
+    return subprocess.run(
+        [COMMAND, *words],
+        cwd=shop.folder,
+        env=shop.command_environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def said(text: str) -> str:
+    """Text without the line ends of the terminal."""
+    return " ".join(text.split())
+
+
+def test_a_good_export_shows_every_state_and_ends_well(shop: Deployment) -> None:
+    done = process(shop, "export", "--date", str(DAY))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    for word in (*NAMES, "settled", "accepted", "staged", "quarantined", "USD"):
+        assert word in done.stdout
+
+
+def test_an_export_that_left_something_ends_with_one(shop: Deployment) -> None:
+    shop.server.sandbox.misbehave("trackdesk/bumpy:status=503~.")
+    done = attribution(shop, "export", "--date", str(DAY))
+    assert done.exit_code == 1
+    assert "sends only what is missing" in said(done.stderr)
+    assert "trackdesk_main" not in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_only_the_named_destinations_are_exported(shop: Deployment) -> None:
+    words = ["--to", "impact_us", "--to", "idme_wallet"]
+    done = attribution(shop, "export", "--date", str(DAY), *words)
+    assert done.exit_code == 0
+    held = {one.destination for one in shop.totals()}
+    assert held == {"impact_us", "idme_wallet"}
+    assert shop.states("impact_us")["settled"] > 0
+
+
+def test_a_limit_is_kept_and_the_rest_is_sent_by_the_next_run(
+    shop: Deployment,
+) -> None:
+    done = attribution(shop, "export", "--date", str(DAY), "--limit", "2")
+    assert done.exit_code == 1
+    assert shop.states("impact_us")["pending"] > 0
+    assert len(shop.server.sandbox.effects("trackdesk", "demo")) == 2
+    done = attribution(shop, "export", "--date", str(DAY))
+    assert done.exit_code == 0
+    assert shop.states("impact_us")["pending"] == 0
+
+
+def test_a_dry_run_tells_what_would_be_sent_and_sends_nothing(
+    shop: Deployment,
+) -> None:
+    tables = "select table_schema, table_name from information_schema.tables"
+    before = shop.warehouse(tables)
+    done = attribution(shop, "export", "--date", str(DAY), "--dry-run")
+    assert done.exit_code == 0
+    assert shop.server.sandbox.journal.entries == []
+    assert shop.rows() == {}
+    assert shop.warehouse(tables) == before
+    told = said(done.stdout)
+    attribution(shop, "export", "--date", str(DAY))
+    for name in NAMES:
+        sent = shop.states(name)
+        count = sent["settled"] + sent["accepted"] + sent["staged"]
+        assert f"{name}: would send {count} conversions in " in told
+    assert "worth" in told
+
+
+def test_a_backfill_exports_every_day_and_goes_on_after_a_bad_one(
+    shop: Deployment,
+) -> None:
+    pattern = BEFORE.strftime("%Y%m%d")
+    shop.server.sandbox.misbehave(f"trackdesk/bumpy:status=503~^D{pattern}")
+    words = ["backfill", "--from", str(BEFORE), "--to", str(DAY)]
+    done = attribution(shop, *words)
+    assert done.exit_code == 1
+    assert f"{BEFORE} deliveries__trackdesk_bumpy" in said(done.stderr)
+    assert f"{DAY} deliveries" not in said(done.stderr)
+    days = {one.partition_key for one in shop.totals(destination="trackdesk_main")}
+    assert days == {str(BEFORE), str(DAY)}
+
+
+def test_status_is_json_with_exact_money(shop: Deployment) -> None:
+    words = ["backfill", "--from", str(BEFORE), "--to", str(DAY)]
+    assert attribution(shop, *words, "--destination", "impact_us").exit_code == 0
+    words = ["status", "--from", str(DAY), "--to", str(DAY), "--json"]
+    rows = json.loads(attribution(shop, *words).stdout)
+    assert sum(row["orders"] for row in rows) == 20
+    assert {row["destination"] for row in rows} == {"impact_us"}
+    held = shop.totals(first=str(DAY), last=str(DAY))
+    for row in rows:
+        for currency, text in row["revenue"].items():
+            minor = sum(
+                one.amount_minor
+                for one in held
+                if (one.state, one.currency) == (row["state"], currency)
+            )
+            assert isinstance(text, str)
+            assert Decimal(text) == Decimal(minor).scaleb(-2)
+    everything = json.loads(attribution(shop, "status", "--json").stdout)
+    assert sum(row["orders"] for row in everything) == 40
+
+
+def test_status_of_empty_tables_is_empty(shop: Deployment) -> None:
+    done = attribution(shop, "status", "--json")
+    assert (done.exit_code, json.loads(done.stdout)) == (0, [])
+
+
+def test_migrating_twice_is_the_same_as_once(shop: Deployment) -> None:
+    for _ in range(2):
+        done = attribution(shop, "migrate")
+        assert done.exit_code == 0
+        assert "at this program's version" in done.stdout
+
+
+WRONG: list[tuple[Sequence[str], str]] = [
+    (
+        ["export", "--date", str(DAY), "--to", "impakt"],
+        "expected one of impact_us, con",
+    ),
+    (["export", "--date", "2099-01-01"], "expected a whole day from"),
+    (["export", "--date", "2000-01-01"], "expected a whole day from"),
+    (["export", "--date", "2099-01-01", "--dry-run"], "expected a whole day from"),
+    (["export", "--date", "yesterday"], "Invalid value for '--date'"),
+    (["export"], "Missing option '--date'"),
+    (["export", "--date", str(DAY), "--limit", "-1"], "Invalid value for '--limit'"),
+    (["backfill", "--from", str(DAY), "--to", str(BEFORE)], "Swap them"),
+    (["backfill", "--from", str(DAY), "--to", "2099-01-01"], "Choose such a day"),
+    (["sandbox", "--fault", "trackdesk:explode"], "expected a kind of status"),
+    (["sandbox", "--fault", "nobody:drop"], "expected a provider of impact, convert"),
+    (["deliver"], "No such command 'deliver'"),
+]
+
+
+@pytest.mark.parametrize(("words", "why"), WRONG)
+def test_wrong_usage_is_told_in_a_sentence(
+    shop: Deployment, words: Sequence[str], why: str
+) -> None:
+    done = attribution(shop, *words)
+    assert done.exit_code == 2
+    assert why in said(done.stderr)
+    assert "Traceback" not in done.stderr
+    assert shop.rows() == {}
+    assert shop.server.sandbox.journal.entries == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("LEDGER", "duckdb:///x.db", "expected a sqlite or postgresql URL"),
+        ("LEDGER", "postgresql+psycopg://me:canary@127.0.0.1:1/x", "ledger_url"),
+        ("LEDGER", "canary", "ledger_url"),
+    ],
+)
+@pytest.mark.parametrize("words", [["status"], ["export", "--date", str(DAY)]])
+def test_a_ledger_that_cannot_be_used_is_told_in_a_sentence(
+    shop: Deployment, words: Sequence[str], variable: str, value: str, why: str
+) -> None:
+    shop.environ[variable] = value
+    done = attribution(shop, *words)
+    assert done.exit_code == 2
+    assert why in said(done.stderr)
+    assert "canary" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_staging_that_cannot_be_used_fails_the_export(shop: Deployment) -> None:
+    path = shop.config_path
+    text = path.read_text().replace(f'"{shop.folder}/staging"', '"s3://shop/staging"')
+    path.write_text(text)
+    done = attribution(shop, "export", "--date", str(DAY))
+    assert done.exit_code == 2
+    assert "expected a local folder" in said(done.stderr)
+
+
+def test_a_process_that_fails_shows_no_traceback(shop: Deployment) -> None:
+    (shop.folder / "warehouse.db").unlink()
+    done = process(shop, "export", "--date", str(DAY))
+    assert done.returncode == 1
+    assert "completed_orders: Extract failed" in said(done.stderr)
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_the_sandbox_ends_when_it_is_interrupted(shop: Deployment) -> None:
+    with subprocess.Popen(
+        [COMMAND, "sandbox", "--port", "0"],
+        cwd=shop.folder,
+        env=shop.command_environ() | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as started:
+        assert started.stdout is not None
+        assert "Sandbox at http://127.0.0.1:" in started.stdout.readline()
+        started.send_signal(signal.SIGINT)
+        rest, wrong = started.communicate(timeout=20)
+    assert (started.returncode, wrong) == (0, "")
+    assert "Sandbox ended." in rest

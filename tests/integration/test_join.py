@@ -1,0 +1,323 @@
+"""The join of the staged extracts: one test for each rule of what counts when."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import assets.join
+from assets.join import JoinResult, join
+from assets.providers.conversion import Conversion
+from assets.rejects import Reject
+from assets.schemas import CONVERSIONS, EXTRACTS, arrow_schema, contract_columns
+from assets.staging import Staging, StagingError
+from assets.validation import validate
+
+DAY = "2026-01-02"
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+Row = dict[str, Any]
+
+
+def order(order_id: str = "o-1", **changes: Any) -> Row:
+    return {
+        "order_id": order_id,
+        "completed_at": NOON,
+        "visitor_id": "v-1",
+        "currency": "USD",
+        "total": "13.50",
+        "revenue": "10.00",
+        "discount": 0,
+        "shipping": "2.50",
+        "tax": "1.00",
+        "is_test": False,
+    } | changes
+
+
+def item(line_no: int = 1, order_id: str = "o-1", **changes: Any) -> Row:
+    return {
+        "order_id": order_id,
+        "line_no": line_no,
+        "sku": f"s-{line_no}",
+        "quantity": 1,
+        "unit_price": 10,
+        "subtotal": 10,
+        "discount": 0,
+    } | changes
+
+
+def click(value: str, ago: timedelta = HOUR, **changes: Any) -> Row:
+    return {
+        "visitor_id": "v-1",
+        "kind": "impact_click_id",
+        "value": value,
+        "captured_at": NOON - ago,
+    } | changes
+
+
+def exposure(variation: str, ago: timedelta = HOUR, **changes: Any) -> Row:
+    return {
+        "visitor_id": "v-1",
+        "experience_id": "e-1",
+        "variation_id": variation,
+        "bucketed_at": NOON - ago,
+    } | changes
+
+
+def segments(browser: str, ago: timedelta = HOUR) -> Row:
+    return {"visitor_id": "v-1", "browser": browser, "captured_at": NOON - ago}
+
+
+class Joined:
+    """The staged rows of one partition, joined."""
+
+    def __init__(self, root: Path, tables: dict[str, list[Row]], **options: Any):
+        self.staging = Staging(root)
+        for name, schema in EXTRACTS.items():
+            self._stage(name, tables.get(name, []), arrow_schema(schema))
+        self.rejects: list[Reject] = []
+        self.issues: list[dict[str, str]] = []
+        self.result: JoinResult = join(
+            self.staging,
+            DAY,
+            on_rejects=self.rejects.extend,
+            on_issues=self.issues.extend,
+            **options,
+        )
+        batches = self.staging.read("conversions", DAY)
+        self.rows = [row for batch in batches for row in batch.to_pylist()]
+
+    def _stage(self, name: str, rows: list[Row], schema: Any) -> None:
+        with self.staging.writer(name, DAY, schema) as writer:
+            if rows:
+                empty = dict.fromkeys(contract_columns(name))
+                frame = pd.DataFrame([empty | row for row in rows], dtype=object)
+                checked = validate(frame, name, DAY)
+                assert checked.rejects == []
+                writer.write_table(checked.good)
+
+    @property
+    def conversion(self) -> Conversion:
+        (row,) = self.rows
+        return Conversion.from_row(row)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        assert self.rows == []
+        (reject,) = self.rejects
+        return reject.reasons
+
+
+Join = Callable[..., Joined]
+
+
+@pytest.fixture
+def joined(tmp_path: Path) -> Join:
+    """Joins one order with one line, and what else is named."""
+
+    def run(
+        orders: list[Row] | None = None,
+        items: list[Row] | None = None,
+        identifiers: list[Row] | None = None,
+        bucketing: list[Row] | None = None,
+        stored_segments: list[Row] | None = None,
+        **options: Any,
+    ) -> Joined:
+        tables = {
+            "completed_orders": [order()] if orders is None else orders,
+            "order_items": [item()] if items is None else items,
+            "visitor_identifiers": identifiers or [],
+            "visitor_bucketing": bucketing or [],
+            "visitor_segments": stored_segments or [],
+        }
+        return Joined(tmp_path, tables, **options)
+
+    return run
+
+
+def test_an_order_becomes_a_conversion(joined: Join) -> None:
+    outcome = joined(
+        orders=[order(store=7)],
+        items=[item(2, subtotal=4, gift=1), item(1, subtotal=6)],
+    )
+    found = outcome.conversion
+    assert found.completed_at == NOON
+    assert (found.revenue, found.currency, found.currency_digits) == (10, "USD", 2)
+    assert [one.line_no for one in found.items] == [1, 2]
+    assert found.items[1].extra == {"gift": "1"}
+    assert found.extra == {"store": "7"}
+    assert found.segments is None
+    assert outcome.result == JoinResult(1, 0, {"USD": (1, 1000)})
+
+
+def test_the_file_has_the_schema_of_conversions(joined: Join) -> None:
+    (batch,) = joined().staging.read("conversions", DAY)
+    assert batch.schema.equals(arrow_schema(CONVERSIONS))
+
+
+def test_a_day_without_orders_has_an_empty_file(joined: Join) -> None:
+    outcome = joined(orders=[], items=[])
+    assert (outcome.rows, outcome.result) == ([], JoinResult(0, 0, {}))
+
+
+def test_orders_come_in_binary_order_whatever_the_slices(
+    joined: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assets.join, "SLICE_ORDERS", 2)
+    ids = ["b", "a", "Z", "é", "10", "9"]
+    outcome = joined(
+        orders=[order(one) for one in ids], items=[item(order_id=one) for one in ids]
+    )
+    assert [row["order_id"] for row in outcome.rows] == sorted(ids)
+    assert outcome.result.totals == {"USD": (6, 6000)}
+
+
+def test_the_latest_identifier_before_the_order_counts(joined: Join) -> None:
+    clicks = [click("old", 9 * HOUR), click("new"), click("after", -HOUR)]
+    assert joined(identifiers=clicks).conversion.identifiers == {
+        "impact_click_id": "new"
+    }
+
+
+def test_an_identifier_captured_with_the_order_counts(joined: Join) -> None:
+    clicks = [click("now", timedelta())]
+    assert joined(identifiers=clicks).rows[0]["impact_click_id"] == "now"
+
+
+def test_an_identifier_of_the_order_beats_a_later_one_of_the_visitor(
+    joined: Join,
+) -> None:
+    clicks = [click("later"), click("bound", 9 * HOUR, order_id="o-1")]
+    assert joined(identifiers=clicks).rows[0]["impact_click_id"] == "bound"
+
+
+def test_an_identifier_of_another_order_does_not_count(joined: Join) -> None:
+    assert joined(identifiers=[click("x", order_id="o-2")]).conversion.identifiers == {}
+
+
+def test_identifiers_of_the_same_time_are_decided_by_their_value(joined: Join) -> None:
+    clicks = [click("a"), click("c"), click("b")]
+    assert joined(identifiers=clicks).rows[0]["impact_click_id"] == "c"
+
+
+def test_the_first_exposure_before_the_order_counts(joined: Join) -> None:
+    seen = [exposure("x"), exposure("x", 9 * HOUR), exposure("y", -HOUR)]
+    outcome = joined(bucketing=seen)
+    assert outcome.conversion.bucketing == {"e-1": "x"}
+    assert outcome.issues == []
+
+
+def test_two_variations_of_an_experience_leave_it_out(joined: Join) -> None:
+    seen = [
+        exposure("x"),
+        exposure("y", 9 * HOUR),
+        exposure("z", experience_id="e-2"),
+    ]
+    outcome = joined(bucketing=seen)
+    assert outcome.conversion.bucketing == {"e-2": "z"}
+    assert outcome.rows[0]["bucketing_conflicts"] == ["e-1"]
+    assert outcome.issues == [{"order_id": "o-1", "experience_id": "e-1"}]
+
+
+def test_bucketing_is_found_under_the_convert_visitor_id_where_one_is_stored(
+    joined: Join,
+) -> None:
+    outcome = joined(
+        identifiers=[click("cv-1", kind="convert_visitor_id")],
+        bucketing=[exposure("own"), exposure("convert", visitor_id="cv-1")],
+    )
+    assert outcome.conversion.bucketing == {"e-1": "convert"}
+
+
+def test_the_latest_segments_before_the_order_count(joined: Join) -> None:
+    stored = [segments("FF", 9 * HOUR), segments("CH"), segments("SF", -HOUR)]
+    found = joined(stored_segments=stored).conversion.segments
+    assert found is not None
+    assert (found.browser, found.custom_segments) == ("CH", ())
+
+
+def test_identical_order_rows_are_one_order(joined: Join) -> None:
+    outcome = joined(orders=[order(), order()])
+    assert outcome.result == JoinResult(1, 0, {"USD": (1, 1000)})
+
+
+def test_contradicting_order_rows_are_refused(joined: Join) -> None:
+    outcome = joined(orders=[order(), order(customer_city="Boston")])
+    assert outcome.reasons == ("conflicting_rows",)
+
+
+def test_a_repeated_line_is_refused(joined: Join) -> None:
+    outcome = joined(items=[item(subtotal=5), item(subtotal=5)])
+    assert outcome.reasons == ("conflicting_items",)
+
+
+def test_an_order_without_lines_is_refused_unless_allowed(joined: Join) -> None:
+    assert joined(items=[]).reasons == ("no_items",)
+    allowed = joined(items=[], allow_orders_without_items=True)
+    assert allowed.conversion.items == ()
+
+
+def test_lines_and_discounts_must_add_up_to_the_revenue(joined: Join) -> None:
+    outcome = joined(items=[item(subtotal="10.01")])
+    assert outcome.reasons == ("money_mismatch",)
+    (reject,) = outcome.rejects
+    assert (reject.dataset, reject.order_id, reject.amount_minor) == (
+        "conversions",
+        "o-1",
+        1000,
+    )
+    assert reject.row_redacted["items_subtotal"] == "10.010000"
+
+
+def test_discounts_of_lines_and_order_are_taken_off(joined: Join) -> None:
+    outcome = joined(
+        orders=[order(discount="2.50")], items=[item(subtotal=14, discount="1.50")]
+    )
+    assert outcome.result.orders == 1
+
+
+def test_line_money_finer_than_the_currency_is_refused(joined: Join) -> None:
+    outcome = joined(items=[item(1, subtotal="9.995"), item(2, subtotal="0.005")])
+    assert outcome.reasons == ("amount_precision",)
+
+
+def test_a_unit_price_may_be_finer_than_the_currency(joined: Join) -> None:
+    assert joined(items=[item(unit_price="3.333333")]).conversion.items[
+        0
+    ].unit_price == Decimal("3.333333")
+
+
+def test_orders_with_a_refused_row_are_left_out(joined: Join) -> None:
+    outcome = joined(blocked_order_ids=["o-1", "o-9"])
+    assert outcome.result == JoinResult(0, 0, {})
+    assert outcome.rejects == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"orders": [order(promo_code="X")]},
+        {"orders": [order(store=7)]},
+        {"items": [item(name="X")]},
+        {"identifiers": [click("x")]},
+        {"bucketing": [exposure("x")]},
+        {"stored_segments": [segments("CH")]},
+    ],
+    ids=["order", "extra", "items", "identifiers", "bucketing", "segments"],
+)
+def test_the_source_hash_changes_with_the_source_only(
+    joined: Join, changed: dict[str, list[Row]]
+) -> None:
+    first, again = joined().rows[0], joined().rows[0]
+    assert len(first["source_hash"]) == 64
+    assert first["source_hash"] == again["source_hash"]
+    assert joined(**changed).rows[0]["source_hash"] != first["source_hash"]
+
+
+def test_a_missing_extract_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StagingError, match="Materialise completed_orders"):
+        join(Staging(tmp_path), DAY, on_rejects=print, on_issues=print)

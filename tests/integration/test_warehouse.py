@@ -1,0 +1,330 @@
+"""The extract statements against real databases, and what they say when they cannot."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from assets.extract import ExtractResult, extract
+from assets.schemas import EXTRACTS, contract_columns
+from assets.staging import Staging
+from assets.warehouse import Warehouse, WarehouseError
+
+START = datetime(2026, 1, 2, tzinfo=UTC)
+END = START + timedelta(days=1)
+NOON = START + timedelta(hours=12)
+HOUR = timedelta(hours=1)
+
+TYPES = {
+    **dict.fromkeys(
+        ("completed_at", "captured_at", "bucketed_at"), "timestamp with time zone"
+    ),
+    **dict.fromkeys(
+        ("total", "revenue", "discount", "shipping", "tax"), "decimal(18, 2)"
+    ),
+    **dict.fromkeys(("unit_price", "subtotal", "quantity"), "decimal(18, 2)"),
+    **dict.fromkeys(("tracking_consent", "is_test"), "boolean"),
+    "line_no": "integer",
+}
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def order(order_id: str, completed_at: datetime = NOON, **changes: Any) -> Any:
+    money = dict.fromkeys(("total", "revenue", "discount", "shipping", "tax"), 0)
+    return {
+        **dict.fromkeys(contract_columns("completed_orders")),
+        **money,
+        "order_id": order_id,
+        "completed_at": completed_at,
+        "visitor_id": f"v-{order_id}",
+        "currency": "USD",
+        "is_test": False,
+        "store": "east",
+    } | changes
+
+
+def identifier(value: str, at: datetime = NOON - HOUR, **changes: Any) -> Any:
+    return {
+        "order_id": None,
+        "visitor_id": None,
+        "kind": "impact_click_id",
+        "value": value,
+        "captured_at": at,
+    } | changes
+
+
+def exposure(visitor_id: str, at: datetime = NOON - HOUR) -> Any:
+    return {
+        "visitor_id": visitor_id,
+        "experience_id": "e",
+        "variation_id": "x",
+        "bucketed_at": at,
+    }
+
+
+def create(url: str, rows: Rows) -> None:
+    """Make the five tables of the contract; `store` is an extra column."""
+    engine = sa.create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        for name in EXTRACTS:
+            extra = ("store",) if name == "completed_orders" else ()
+            columns = [*contract_columns(name), *extra]
+            typed = ", ".join(f"{one} {TYPES.get(one, 'text')}" for one in columns)
+            connection.execute(sa.text(f"create table {name} ({typed})"))
+            marks = ", ".join(f":{one}" for one in columns)
+            for row in rows.get(name, []):
+                full = dict.fromkeys(columns) | row
+                insert = f"insert into {name} values ({marks})"
+                connection.execute(sa.text(insert), full)
+    engine.dispose()
+
+
+@pytest.fixture(params=["duckdb", "postgresql"])
+def warehouse_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database, on each kind in turn."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    path = tmp_path / "warehouse.duckdb"
+    duckdb.connect(str(path)).close()
+    return f"duckdb:///{path}"
+
+
+Values = Callable[[Rows, str, str], list[Any]]
+
+
+@pytest.fixture
+def values(warehouse_url: str) -> Values:
+    """Gives one column of a statement over a warehouse with the named rows."""
+
+    def read(rows: Rows, statement: str, column: str) -> list[Any]:
+        create(warehouse_url, rows)
+        frames = list(Warehouse(warehouse_url).frames(statement, START, END))
+        return sorted(value for frame in frames for value in frame[column])
+
+    return read
+
+
+def test_the_window_holds_its_start_but_not_its_end(values: Values) -> None:
+    orders = [
+        order("before", START - timedelta(microseconds=1)),
+        order("first", START),
+        order("last", END - timedelta(microseconds=1)),
+        order("after", END),
+    ]
+    found = values({"completed_orders": orders}, "completed_orders", "order_id")
+    assert found == ["first", "last"]
+
+
+def test_lines_are_those_of_the_windows_orders(values: Values) -> None:
+    rows = {
+        "completed_orders": [order("in"), order("in"), order("out", END)],
+        "order_items": [{"order_id": "in"}, {"order_id": "out"}],
+    }
+    assert values(rows, "order_items", "order_id") == ["in"]
+
+
+def test_identifiers_are_those_known_by_the_time_of_the_order(values: Values) -> None:
+    rows = {
+        "completed_orders": [order("in"), order("out", END)],
+        "visitor_identifiers": [
+            identifier("of the order", order_id="in"),
+            identifier("of the visitor", visitor_id="v-in"),
+            identifier("of both", order_id="in", visitor_id="v-in"),
+            identifier("weeks ago", NOON - 700 * HOUR, visitor_id="v-in"),
+            identifier("at once", NOON, visitor_id="v-in"),
+            identifier("too late", NOON + HOUR, visitor_id="v-in"),
+            identifier("other order", order_id="out", visitor_id="v-in"),
+            identifier("other visitor", visitor_id="v-out"),
+        ],
+    }
+    found = values(rows, "visitor_identifiers", "value")
+    assert found == [
+        "at once",
+        "of both",
+        "of the order",
+        "of the visitor",
+        "weeks ago",
+    ]
+
+
+def test_bucketing_is_looked_up_under_either_id_of_the_visitor(values: Values) -> None:
+    convert = {"kind": "convert_visitor_id"}
+    rows = {
+        "completed_orders": [order("1"), order("2"), order("3")],
+        "visitor_identifiers": [
+            identifier("c-1", order_id="1", **convert),
+            identifier("c-2", visitor_id="v-2", **convert),
+            identifier("c-4", visitor_id="v-4", **convert),
+        ],
+        "visitor_bucketing": [
+            *map(exposure, ["c-1", "c-2", "v-3", "c-4", "v-4"]),
+            exposure("v-1", NOON + HOUR),
+        ],
+    }
+    found = values(rows, "visitor_bucketing", "visitor_id")
+    assert found == ["c-1", "c-2", "v-3"]
+
+
+def test_segments_are_those_of_the_windows_visitors(values: Values) -> None:
+    rows = {
+        "completed_orders": [order("1"), order("2", END)],
+        "visitor_segments": [
+            {"visitor_id": "v-1", "browser": "CH", "captured_at": NOON - HOUR},
+            {"visitor_id": "v-1", "browser": "late", "captured_at": NOON + HOUR},
+            {"visitor_id": "v-2", "browser": "other", "captured_at": NOON - HOUR},
+        ],
+    }
+    assert values(rows, "visitor_segments", "browser") == ["CH"]
+
+
+def test_rows_come_in_frames_of_at_most_the_chunk(warehouse_url: str) -> None:
+    create(warehouse_url, {"completed_orders": [order(str(n)) for n in range(5)]})
+    warehouse = Warehouse(warehouse_url, chunk_rows=2)
+    frames = list(warehouse.frames("completed_orders", START, END))
+    assert [len(frame) for frame in frames] == [2, 2, 1]
+    assert {str(kind) for frame in frames for kind in frame.dtypes} == {"object"}
+    assert frames[0]["promo_code"].tolist() == [None, None]
+
+
+def test_columns_are_told_without_rows(warehouse_url: str) -> None:
+    create(warehouse_url, {})
+    for name in EXTRACTS:
+        given = Warehouse(warehouse_url).columns(name)
+        assert set(contract_columns(name)) <= set(given)
+    assert "store" in Warehouse(warehouse_url).columns("completed_orders")
+
+
+def test_an_extract_stages_good_rows_and_hands_over_bad_ones(
+    warehouse_url: str, tmp_path: Path
+) -> None:
+    orders = [order("1"), order("me@example.org"), order("2"), order("3", currency="?")]
+    create(warehouse_url, {"completed_orders": orders})
+    staging, rejects = Staging(tmp_path / "staging"), []
+    result = extract(
+        Warehouse(warehouse_url, chunk_rows=2),
+        staging,
+        "completed_orders",
+        "2026-01-02",
+        (START, END),
+        on_rejects=rejects.extend,
+    )
+    batches = staging.read("completed_orders", "2026-01-02")
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    assert result == ExtractResult(rows=2, rejects=2)
+    assert {row["order_id"] for row in rows} == {"1", "2"}
+    assert rows[0]["extra"] == '{"store": "east"}'
+    assert sorted(reject.reasons for reject in rejects) == [
+        ("pii_as_id",),
+        ("unknown_currency",),
+    ]
+    assert len({reject.row_no for reject in rejects}) == 2
+
+
+def test_naive_times_are_compared_in_the_source_timezone(
+    warehouse_url: str, tmp_path: Path
+) -> None:
+    create(warehouse_url, {"completed_orders": [order("evening")]})
+    statement = (
+        "select * from (select o.*, cast('2026-01-01 20:00:00' as timestamp) as at_"
+        " from completed_orders as o) as p"
+        " where at_ >= :window_start and at_ < :window_end"
+    )
+    (tmp_path / "completed_orders.sql").write_text(statement)
+    for zone, expected in (("America/New_York", 1), (None, 0)):
+        warehouse = Warehouse(warehouse_url, extract_dir=tmp_path, source_timezone=zone)
+        frames = list(warehouse.frames("completed_orders", START, END))
+        assert sum(map(len, frames)) == expected
+
+
+STATEMENT = ("completed_orders", START, END)
+
+
+def failure(url: str, extract_dir: Path | None = None) -> str:
+    with pytest.raises(WarehouseError) as caught:
+        next(Warehouse(url, extract_dir=extract_dir).frames(*STATEMENT), None)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    return str(caught.value)
+
+
+def test_a_missing_table_is_named(warehouse_url: str) -> None:
+    text = failure(warehouse_url)
+    assert "for completed_orders: expected table completed_orders" in text
+    assert "extract_dir" in text
+
+
+def test_a_missing_contract_column_is_named(warehouse_url: str, tmp_path: Path) -> None:
+    create(warehouse_url, {})
+    columns = set(contract_columns("completed_orders")) - {"promo_code"}
+    (tmp_path / "completed_orders.sql").write_text(
+        f"select {', '.join(sorted(columns))} from completed_orders"
+        " where completed_at between :window_start and :window_end"
+    )
+    text = failure(warehouse_url, tmp_path)
+    assert "got none named promo_code. Select them in completed_orders.sql" in text
+
+
+def test_a_column_that_the_statement_misspells_is_named(
+    warehouse_url: str, tmp_path: Path
+) -> None:
+    create(warehouse_url, {})
+    (tmp_path / "completed_orders.sql").write_text(
+        "select revenu from completed_orders"
+        " where completed_at between :window_start and :window_end"
+    )
+    assert "expected column revenu" in failure(warehouse_url, tmp_path)
+
+
+def test_a_column_given_twice_is_named(warehouse_url: str, tmp_path: Path) -> None:
+    create(warehouse_url, {})
+    (tmp_path / "completed_orders.sql").write_text(
+        "select *, order_id from completed_orders"
+        " where completed_at between :window_start and :window_end"
+    )
+    assert "order_id repeatedly" in failure(warehouse_url, tmp_path)
+
+
+def test_a_statement_the_warehouse_refuses_is_named(
+    warehouse_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "completed_orders.sql").write_text("selec 1")
+    text = failure(warehouse_url, tmp_path)
+    assert "Run completed_orders.sql by hand" in text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://reader:hush@127.0.0.1:9/shop",
+        "duckdb:////nowhere/hush/shop.duckdb",
+        "hush://reader@shop",
+        "hush",
+    ],
+)
+def test_an_unreachable_warehouse_does_not_give_its_address_away(url: str) -> None:
+    text = failure(url)
+    assert "warehouse_url" in text
+    for secret in ("hush", "reader", "shop", "127.0.0.1", "nowhere"):
+        assert secret not in text
+
+
+def test_a_hashed_email_may_stand_for_the_sha1_column(
+    warehouse_url: str, tmp_path: Path
+) -> None:
+    create(warehouse_url, {"completed_orders": [order("1")]})
+    columns = set(contract_columns("completed_orders")) - {"customer_email_sha1"}
+    (tmp_path / "completed_orders.sql").write_text(
+        f"select {', '.join(sorted(columns))}, 'a@b.c' as customer_email"
+        " from completed_orders where completed_at between :window_start and"
+        " :window_end"
+    )
+    (frame,) = Warehouse(warehouse_url, extract_dir=tmp_path).frames(*STATEMENT)
+    assert isinstance(frame, pd.DataFrame)
+    assert frame["customer_email"].tolist() == ["a@b.c"]

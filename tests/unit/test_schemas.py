@@ -1,0 +1,314 @@
+"""What counts as a good row, value by value."""
+
+import hashlib
+import json
+import uuid
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from assets.providers.conversion import IDENTIFIER_KINDS, Conversion, Item, Segments
+from assets.schemas import CONVERSIONS, EXTRACTS, arrow_schema, contract_columns
+from assets.validation import Validated, validate
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+NEW_YORK = ZoneInfo("America/New_York")
+
+ROWS: dict[str, dict[str, Any]] = {
+    "completed_orders": {
+        **dict.fromkeys(contract_columns("completed_orders")),
+        "order_id": "o-1",
+        "completed_at": NOON,
+        "currency": "USD",
+        "total": Decimal("13.50"),
+        "revenue": Decimal("10.00"),
+        "discount": Decimal(0),
+        "shipping": Decimal("2.50"),
+        "tax": Decimal("1.00"),
+        "is_test": False,
+    },
+    "order_items": {
+        **dict.fromkeys(contract_columns("order_items")),
+        "order_id": "o-1",
+        "line_no": 1,
+        "sku": "s-1",
+        "quantity": 2,
+        "unit_price": Decimal("5.00"),
+        "subtotal": Decimal("10.00"),
+        "discount": Decimal(0),
+    },
+    "visitor_identifiers": {
+        "order_id": None,
+        "visitor_id": "v-1",
+        "kind": "impact_click_id",
+        "value": "click",
+        "captured_at": NOON,
+    },
+    "visitor_bucketing": {
+        "visitor_id": "v-1",
+        "experience_id": "100",
+        "variation_id": "200",
+        "bucketed_at": NOON,
+    },
+    "visitor_segments": {
+        **dict.fromkeys(contract_columns("visitor_segments")),
+        "visitor_id": "v-1",
+        "captured_at": NOON,
+    },
+}
+
+
+def check(statement: str, *, zone: Any = None, **changes: Any) -> Validated:
+    frame = pd.DataFrame([ROWS[statement] | changes], dtype=object)
+    return validate(frame, statement, "2026-01-02", zone=zone)
+
+
+def reasons(statement: str, **changes: Any) -> tuple[str, ...]:
+    checked = check(statement, **changes)
+    return checked.rejects[0].reasons if checked.rejects else ()
+
+
+def stored(statement: str, *, zone: Any = None, **changes: Any) -> dict[str, Any]:
+    checked = check(statement, zone=zone, **changes)
+    assert checked.rejects == []
+    return checked.good.to_pylist()[0]
+
+
+@pytest.mark.parametrize("statement", EXTRACTS)
+def test_a_plain_row_is_good_and_has_the_schema_of_its_table(statement: str) -> None:
+    assert check(statement).good.schema == arrow_schema(EXTRACTS[statement])
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"order_id": None}, "missing_order_id"),
+        ({"order_id": " "}, "missing_order_id"),
+        ({"order_id": 7.0}, "unreadable_order_id"),
+        ({"order_id": True}, "unreadable_order_id"),
+        ({"order_id": b"7"}, "unreadable_order_id"),
+        ({"order_id": "a\0b"}, "unreadable_order_id"),
+        ({"order_id": "half \ud800"}, "unreadable_order_id"),
+        ({"completed_at": None}, "missing_completed_at"),
+        ({"completed_at": "yesterday"}, "unreadable_completed_at"),
+        ({"completed_at": "2026-01-02"}, "unreadable_completed_at"),
+        ({"completed_at": date(2026, 1, 2)}, "unreadable_completed_at"),
+        ({"completed_at": 1767355200}, "unreadable_completed_at"),
+        ({"completed_at": NOON.replace(tzinfo=None)}, "naive_time"),
+        ({"completed_at": "2026-01-02 12:00:00"}, "naive_time"),
+        ({"completed_at": datetime.now(UTC) + timedelta(hours=2)}, "future_time"),
+        ({"currency": None}, "missing_currency"),
+        ({"currency": "ZZD"}, "unknown_currency"),
+        ({"currency": "XAU"}, "unknown_currency"),
+        ({"currency": "US$"}, "unknown_currency"),
+        ({"revenue": None}, "missing_revenue"),
+        ({"revenue": float("nan")}, "unreadable_revenue"),
+        ({"revenue": Decimal("NaN")}, "unreadable_revenue"),
+        ({"revenue": Decimal("sNaN")}, "unreadable_revenue"),
+        ({"revenue": float("inf")}, "unreadable_revenue"),
+        ({"revenue": "ten"}, "unreadable_revenue"),
+        ({"revenue": "1_0"}, "unreadable_revenue"),
+        ({"revenue": "10,00"}, "unreadable_revenue"),
+        ({"revenue": True}, "unreadable_revenue"),
+        ({"revenue": Decimal(10) ** 18}, "unreadable_revenue"),
+        ({"revenue": "1e999999999"}, "unreadable_revenue"),
+        ({"discount": Decimal("-0.01")}, "negative_amount"),
+        ({"discount": Decimal("0.001")}, "amount_precision"),
+        ({"discount": 0.1 + 0.2}, "amount_precision"),
+        ({"discount": "0.00000001"}, "amount_precision"),
+        ({"currency": "JPY"}, "amount_precision"),
+        ({"total": Decimal("13.51")}, "total_mismatch"),
+        ({"order_id": "me@example.org"}, "pii_as_id"),
+        ({"order_id": "+15551234567"}, "pii_as_id"),
+        ({"visitor_id": "(555) 123-4567"}, "pii_as_id"),
+        ({"visitor_id": "555.123.4567"}, "pii_as_id"),
+        ({"customer_id": "1-555-123-4567"}, "pii_as_id"),
+        ({"customer_id": "0171/1234567"}, "pii_as_id"),
+        ({"customer_id": "06 12 34 56 78"}, "pii_as_id"),
+        ({"customer_email_sha1": "me@b.c"}, "unreadable_customer_email_sha1"),
+        ({"is_test": None}, "missing_is_test"),
+        ({"is_test": "maybe"}, "unreadable_is_test"),
+        ({"tracking_consent": 2}, "unreadable_tracking_consent"),
+        ({"customer_postcode": 2108.0}, "unreadable_customer_postcode"),
+    ],
+)
+def test_an_order_is_refused_with_its_reason(
+    changes: dict[str, Any], expected: str
+) -> None:
+    assert reasons("completed_orders", **changes) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("statement", "changes", "expected"),
+    [
+        ("order_items", {"line_no": "first"}, "unreadable_line_no"),
+        ("order_items", {"line_no": 1.5}, "unreadable_line_no"),
+        ("order_items", {"line_no": None}, "missing_line_no"),
+        ("order_items", {"sku": None}, "missing_sku"),
+        ("order_items", {"quantity": -1}, "negative_amount"),
+        ("order_items", {"unit_price": "0.1234567"}, "amount_precision"),
+        ("visitor_identifiers", {"visitor_id": None}, "missing_visitor_id"),
+        ("visitor_identifiers", {"value": "me@example.org"}, "pii_as_id"),
+        ("visitor_identifiers", {"kind": "gclid"}, "unknown_kind"),
+        ("visitor_bucketing", {"variation_id": None}, "missing_variation_id"),
+        ("visitor_bucketing", {"visitor_id": "me@example.org"}, "pii_as_id"),
+        ("visitor_segments", {"custom_segments": "a,b"}, "unreadable_custom_segments"),
+        ("visitor_segments", {"custom_segments": 3}, "unreadable_custom_segments"),
+    ],
+)
+def test_a_row_is_refused_with_its_reason(
+    statement: str, changes: dict[str, Any], expected: str
+) -> None:
+    assert reasons(statement, **changes) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("order_id", "007", "007"),
+        ("order_id", 7, "7"),
+        ("order_id", np.int64(7), "7"),
+        ("order_id", Decimal(7), "7"),
+        ("order_id", uuid.UUID(int=7), str(uuid.UUID(int=7))),
+        ("order_id", " 7 ", " 7 "),
+        ("order_id", "5551234567", "5551234567"),
+        ("order_id", "112-1234567-1234567", "112-1234567-1234567"),
+        ("order_id", "100-000123", "100-000123"),
+        ("visitor_id", "1234567890.1234567890", "1234567890.1234567890"),
+        ("promo_code", None, None),
+        ("promo_code", float("nan"), None),
+        ("promo_code", pd.NA, None),
+        ("promo_code", pd.NaT, None),
+        ("promo_code", "", None),
+        ("promo_code", "nan", "nan"),
+        ("promo_code", "ÉTÉ", "ÉTÉ"),
+        ("currency", "usd", "USD"),
+        ("customer_email_sha1", "A" * 40, "a" * 40),
+        ("discount", 0.1, Decimal("0.1")),
+        ("discount", "0.10", Decimal("0.1")),
+        ("discount", 3, Decimal(3)),
+        ("discount", np.float64(0.1), Decimal("0.1")),
+        ("discount", Decimal("1E+1"), Decimal(10)),
+        ("completed_at", "2026-01-02T12:00:00Z", NOON),
+        ("completed_at", NOON.astimezone(NEW_YORK), NOON),
+        ("completed_at", NOON.astimezone(timezone(timedelta(hours=9))), NOON),
+        ("completed_at", pd.Timestamp(NOON), NOON),
+        ("tracking_consent", 1, True),
+        ("tracking_consent", "FALSE", False),
+        ("tracking_consent", "0", False),
+        ("tracking_consent", np.True_, True),
+        ("tracking_consent", Decimal(1), True),
+        ("tracking_consent", None, None),
+        ("tracking_consent", float("nan"), None),
+    ],
+)
+def test_what_a_driver_gives_is_read_exactly(
+    column: str, value: Any, expected: Any
+) -> None:
+    assert stored("completed_orders", **{column: value})[column] == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (["a", "b"], ["a", "b"]),
+        (("a", 7), ["a", "7"]),
+        ('["a", null]', ["a"]),
+        (np.array(["a"]), ["a"]),
+        ("[]", []),
+        ("null", None),
+        (None, None),
+    ],
+)
+def test_custom_segments_come_as_list_or_json(value: Any, expected: Any) -> None:
+    row = stored("visitor_segments", custom_segments=value)
+    assert row["custom_segments"] == expected
+
+
+def test_a_naive_time_is_a_local_time_of_the_source_timezone() -> None:
+    row = stored("completed_orders", completed_at="2026-01-02 07:00:00", zone=NEW_YORK)
+    assert row["completed_at"] == NOON
+
+
+@pytest.mark.parametrize("local", ["2026-11-01 01:30:00", "2026-03-08 02:30:00"])
+def test_a_local_time_shown_twice_or_never_is_ambiguous(local: str) -> None:
+    checked = check("completed_orders", completed_at=local, zone=NEW_YORK)
+    assert checked.rejects[0].reasons == ("ambiguous_time",)
+
+
+def test_columns_beyond_the_contract_become_extra() -> None:
+    row = stored(
+        "completed_orders", store=7, margin=Decimal("1.50"), note=None, gift=True
+    )
+    assert row["extra"] == '{"gift": "true", "margin": "1.50", "store": "7"}'
+
+
+def test_a_raw_email_is_hashed_and_forgotten() -> None:
+    checked = check("completed_orders", customer_email=" Me@Example.org", total=1)
+    digest = hashlib.sha1(b"me@example.org").hexdigest()
+    assert "xample" not in repr(checked)
+    row = stored("completed_orders", Customer_Email=" Me@Example.org")
+    assert row["customer_email_sha1"] == digest
+    assert row["extra"] is None
+
+
+def test_a_refused_row_shows_what_failed_but_no_personal_data() -> None:
+    reject = check(
+        "completed_orders",
+        order_id="me@example.org",
+        visitor_id="me@example.org",
+        promo_code=1.5,
+        currency="Z" * 100,
+    ).rejects[0]
+    assert reject.reasons == ("pii_as_id", "unknown_currency", "unreadable_promo_code")
+    assert reject.order_id is None
+    assert reject.row_redacted["currency"] == "Z" * 40
+    assert reject.row_redacted["promo_code"] == "1.5"
+    assert "example" not in json.dumps(dict(reject.row_redacted))
+
+
+def test_a_refused_order_tells_its_worth_where_it_can() -> None:
+    reject = check("completed_orders", total=1).rejects[0]
+    assert (reject.order_id, reject.order_at) == ("o-1", NOON)
+    assert (reject.currency, reject.amount_minor, reject.currency_digits) == (
+        "USD",
+        1000,
+        2,
+    )
+
+
+def test_a_chunk_is_taken_apart_row_by_row() -> None:
+    good, bad = ROWS["order_items"], ROWS["order_items"] | {"sku": None}
+    frame = pd.DataFrame([good, bad, good], dtype=object, index=[5, 5, 5])
+    checked = validate(frame, "order_items", "2026-01-02", first_row_no=11)
+    assert len(checked.good) == 2
+    assert [reject.row_no for reject in checked.rejects] == [12]
+
+
+def test_the_same_row_has_the_same_hash_whatever_the_order_of_its_columns() -> None:
+    row = ROWS["order_items"] | {"sku": None}
+    turned = dict(reversed(row.items()))
+    hashes = {
+        validate(pd.DataFrame([one], dtype=object), "order_items", "x")
+        .rejects[0]
+        .source_row_hash
+        for one in (row, turned)
+    }
+    assert len(hashes) == 1
+
+
+def test_conversions_have_what_a_conversion_is_built_from() -> None:
+    schema = arrow_schema(CONVERSIONS)
+    fields = set(Conversion.__dataclass_fields__) - {"identifiers"}
+    assert fields | set(IDENTIFIER_KINDS) < set(schema.names)
+    items = schema.field("items").type
+    assert isinstance(items, pa.ListType)
+    assert {f.name for f in items.value_type} == set(Item.__dataclass_fields__)
+    segments = {f.name for f in schema.field("segments").type}
+    assert segments == set(Segments.__dataclass_fields__)
