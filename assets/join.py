@@ -49,7 +49,7 @@ def join(
     staging: Staging,
     partition: str,
     *,
-    blocked_order_ids: Iterable[str] = (),
+    refused_order_ids: Iterable[str] = (),
     allow_orders_without_items: bool = False,
     memory_limit: str = "1GB",
     on_rejects: OnRejects,
@@ -60,7 +60,8 @@ def join(
     Args:
         staging: Holds the five extracts of the partition; takes `conversions`.
         partition: Key of the partition.
-        blocked_order_ids: Orders of which a row was refused before; left out.
+        refused_order_ids: Orders of which a row was refused before: refused as a whole,
+            `unfit_row`.
         allow_orders_without_items: Report an order whose lines are not stored.
         memory_limit: Of DuckDB, which spills to a temporary folder beyond it.
         on_rejects: Is given the refused orders, batch by batch.
@@ -76,7 +77,7 @@ def join(
         _database(staging, partition, memory_limit) as database,
         staging.writer(ASSET, partition, schema) as writer,
     ):
-        _set(database, blocked_order_ids, allow_orders_without_items)
+        _set(database, refused_order_ids, allow_orders_without_items)
         for batch in _joined(database):
             good, bad = _split(batch)
             rejects = [_reject(row, partition, tally.rows + no) for no, row in bad]
@@ -126,7 +127,7 @@ def _database(
         ) as database,
     ):
         database.execute("set timezone = 'UTC'")
-        database.execute("create temp table blocked_orders (order_id varchar)")
+        database.execute("create temp table refused_rows (order_id varchar)")
         for name, path in paths.items():
             database.read_parquet(str(path)).create_view(f"staged_{name}")
             database.execute(_view(name))
@@ -139,24 +140,21 @@ def _view(name: str) -> str:
         """
         where order_id >= getvariable('first_order_id')
             and order_id <= getvariable('last_order_id')
-            and not exists (
-                select 1 from blocked_orders as b where b.order_id = s.order_id
-            )
         """
         if name in _SLICED
         else ""
     )
-    return f"create temp view {name} as select * from staged_{name} as s {condition}"  # noqa: S608
+    return f"create temp view {name} as select * from staged_{name} {condition}"  # noqa: S608
 
 
 def _set(
     database: duckdb.DuckDBPyConnection,
-    blocked_order_ids: Iterable[str],
+    refused_order_ids: Iterable[str],
     allow_orders_without_items: bool,  # noqa: FBT001
 ) -> None:
-    blocked = pa.table({"order_id": pa.array(set(blocked_order_ids), pa.string())})
-    database.register("blocked", blocked)
-    database.execute("insert into blocked_orders select order_id from blocked")
+    refused = pa.table({"order_id": pa.array(set(refused_order_ids), pa.string())})
+    database.register("refused", refused)
+    database.execute("insert into refused_rows select order_id from refused")
     database.execute(
         "set variable allow_orders_without_items = $1", [allow_orders_without_items]
     )

@@ -60,11 +60,11 @@ class Source:
         """Stage the conversions of a partition and count what the source holds."""
         quarantine = self._quarantine(partition_key)
         extracted = ("completed_orders", "order_items")
-        blocked = quarantined_orders(self.database, partition_key, extracted)
+        refused = quarantined_orders(self.database, partition_key, extracted)
         result = join(
             self.staging,
             partition_key,
-            blocked_order_ids={row["order_id"] for row in blocked},
+            refused_order_ids={row["order_id"] for row in refused},
             allow_orders_without_items=self.allow_orders_without_items,
             on_rejects=lambda rejects: quarantine.keep(_rows(rejects)),
             on_issues=lambda issues: quarantine.doubt(_conflicts(issues)),

@@ -6,6 +6,7 @@ it: then it counts as resolved. Nothing here decides what is wrong with a row.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import select, update
@@ -83,8 +84,8 @@ def quarantined_orders(
 ) -> list[Mapping[str, Any]]:
     """Return, per order that is held back, its open quarantined row.
 
-    Of several rows of one order, the one that knows the money. Sorted by order id;
-    rows whose order id could not be read are left out.
+    Several rows of one order come as one: the money of the row that knows it, and all
+    reasons. Sorted by order id; rows whose order id could not be read are left out.
     """
     statement = (
         select(quarantine_row)
@@ -101,5 +102,13 @@ def quarantined_orders(
         )
     )
     with database.read() as connection:
-        rows = connection.execute(statement).mappings()
-        return list({row["order_id"]: dict(row) for row in rows}.values())
+        rows = [dict(row) for row in connection.execute(statement).mappings()]
+    return [_merged(list(own)) for _, own in groupby(rows, lambda row: row["order_id"])]
+
+
+def _merged(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    reasons = dict.fromkeys(code for row in rows for code in row["reasons"])
+    if len(reasons) > 1:
+        # It says only that another row of the order was refused, which is here.
+        reasons.pop("unfit_row", None)
+    return {**rows[-1], "reasons": list(reasons)}

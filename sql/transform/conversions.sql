@@ -1,6 +1,7 @@
 -- One row per order with what was known of its visitor at that time.
 --
--- Reads the five staged extracts as views of the same names. Rows with a non-empty
+-- Reads the five staged extracts as views of the same names, and the ids of orders of
+-- which a row was refused as `refused_rows`. Rows with a non-empty
 -- `quarantine_reasons` must not be sent. A visitor's row counts up to `completed_at`.
 with orders as (
     select
@@ -182,7 +183,8 @@ facts as (
 verdicts as (
     select
         o.order_id,
-        case when o.contradicts then ['conflicting_rows'] else [] end
+        case when r.order_id is not null then ['unfit_row'] else [] end
+        || case when o.contradicts then ['conflicting_rows'] else [] end
         || case when i.repeats_line_no then ['conflicting_items'] else [] end
         || case when i.too_precise then ['amount_precision'] else [] end
         || case
@@ -194,6 +196,7 @@ verdicts as (
         end as quarantine_reasons
     from orders as o
     left join items as i on o.order_id = i.order_id
+    left join refused_rows as r on o.order_id = r.order_id
 )
 
 select

@@ -73,7 +73,7 @@ def run(path: Path, window: tuple[datetime, datetime]) -> Day:
     day.result = join(
         staging,
         partition,
-        blocked_order_ids=[one.order_id for one in day.rejects if one.order_id],
+        refused_order_ids=[one.order_id for one in day.rejects if one.order_id],
         on_rejects=day.rejects.extend,
         on_issues=day.issues.extend,
     )

@@ -127,15 +127,16 @@ def test_a_lost_reply_is_asked_again_where_the_provider_dedupes(bench: Bench) ->
 
 
 def test_no_repeat_leaves_once_the_provider_may_have_forgotten(bench: Bench) -> None:
+    orders = [order("O2"), order("O1")]  # not sorted, as they ought to be
     bench.transport = FakeTransport({"O1": LOST})
-    bench.run([order()])
+    bench.run(orders)
     bench.transport = FakeTransport({"O1": answer(401)})
     bench.clock.pass_by(hours=23)
-    bench.run([order()])
+    bench.run(orders)
     assert bench.row()["state"] == "retryable"
     bench.clock.pass_by(hours=2)
     bench.transport = FakeTransport()
-    bench.run([order()])
+    bench.run(orders)
     row = bench.row()
     assert (row["state"], row["state_reason"]) == ("exhausted", "dedup_window_over")
     assert bench.transport.sent == []

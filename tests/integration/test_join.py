@@ -291,10 +291,13 @@ def test_a_unit_price_may_be_finer_than_the_currency(joined: Join) -> None:
     ].unit_price == Decimal("3.333333")
 
 
-def test_orders_with_a_refused_row_are_left_out(joined: Join) -> None:
-    outcome = joined(blocked_order_ids=["o-1", "o-9"])
-    assert outcome.result == JoinResult(0, 0, {})
-    assert outcome.rejects == []
+def test_an_order_with_a_refused_row_is_refused_whole_with_its_money(
+    joined: Join,
+) -> None:
+    outcome = joined(refused_order_ids=["o-1", "o-9"])
+    assert outcome.result == JoinResult(0, 1, {})
+    assert outcome.reasons == ("unfit_row",)
+    assert outcome.rejects[0].amount_minor is not None
 
 
 @pytest.mark.parametrize(

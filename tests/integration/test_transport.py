@@ -144,6 +144,18 @@ def test_a_reset_inside_our_body_is_not_unsent(serve: Serve, send: Send) -> None
     assert reply.phase in {Phase.SENDING, Phase.WAITING}
 
 
+def test_a_body_that_is_not_taken_is_not_unsent(
+    serve: Serve, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assets.delivery.transport.CONNECT_SECONDS", 0.3)
+
+    def take_nothing(_server: Server, _connection: socket.socket) -> None:
+        time.sleep(0.6)
+
+    reply = send(serve(take_nothing), b"x" * 20_000_000)
+    assert reply.phase is Phase.SENDING
+
+
 HEAD = b"HTTP/1.1 200 OK\r\n"
 ZIPPED = gzip.compress(os.urandom(500))
 TORN = {

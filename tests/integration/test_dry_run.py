@@ -1,0 +1,90 @@
+"""A dry run tells what a run would send, to the cent, and opens no socket."""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from deployment import DAY, NAMES, Deployment, deployed, without_patience
+from pytest_socket import disable_socket, enable_socket
+from typer.testing import CliRunner
+
+from assets import money
+from pipelines import launch
+from pipelines.cli import app
+
+SENT = {"settled", "accepted", "staged", "rejected", "duplicate", "queued"}
+LINE = re.compile(
+    r"(?P<name>\w+): would send (?P<orders>[\d,]+) conversions in (?P<requests>[\d,]+)"
+    r" requests(, worth (?P<worth>.*))?"
+)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    without_patience(monkeypatch)
+    with deployed(tmp_path) as deployment:
+        monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)
+        monkeypatch.setenv("COLUMNS", "200")
+        yield deployment
+
+
+@pytest.fixture
+def no_socket(shop: Deployment) -> Iterator[None]:
+    """From here on, whoever makes a socket to another process fails."""
+    disable_socket(allow_unix_socket=True)
+    yield
+    enable_socket()
+
+
+def dry_run(shop: Deployment, *words: str) -> dict[str, re.Match[str]]:
+    """What is told, by destination."""
+    words = ("export", "--date", str(DAY), "--dry-run", *words)
+    done = CliRunner().invoke(app, words, env=shop.command_environ())
+    assert done.exception is None, done.stderr
+    return {found["name"]: found for found in LINE.finditer(done.stdout)}
+
+
+def worth(told: re.Match[str]) -> dict[str, Decimal]:
+    amounts = (one.split(" ") for one in (told["worth"] or "").split(", ") if one)
+    return {code: Decimal(text.replace(",", "")) for text, code in amounts}
+
+
+def test_no_socket_is_opened_and_nothing_is_written(
+    shop: Deployment, no_socket: None
+) -> None:
+    tables = "select table_schema, table_name from information_schema.tables"
+    before = shop.warehouse(tables)
+    assert set(dry_run(shop)) == set(NAMES)
+    assert shop.rows() == {}
+    assert shop.warehouse(tables) == before
+    assert not (shop.config.staging / "outbox").exists()
+    assert shop.server.sandbox.journal.entries == []
+
+
+def test_what_is_told_is_what_a_run_then_sends(shop: Deployment) -> None:
+    told = dry_run(shop)
+    shop.run()
+    for name in NAMES:
+        sent = [one for one in shop.totals(destination=name) if one.state in SENT]
+        amounts: dict[str, Decimal] = {}
+        for one in sent:
+            assert one.currency is not None
+            assert one.currency_digits is not None
+            amount = money.from_minor(one.amount_minor, one.currency_digits)
+            amounts[one.currency] = amounts.get(one.currency, Decimal(0)) + amount
+        assert int(told[name]["orders"]) == sum(one.orders for one in sent) > 0
+        assert worth(told[name]) == amounts
+
+
+def test_after_a_good_run_nothing_would_be_sent(shop: Deployment) -> None:
+    shop.run()
+    before = shop.rows()
+    told = dry_run(shop)
+    assert {(one["orders"], one["requests"]) for one in told.values()} == {("0", "0")}
+    assert shop.rows() == before
+
+
+def test_only_the_named_destination_is_looked_at(shop: Deployment) -> None:
+    assert set(dry_run(shop, "--to", "convert_web")) == {"convert_web"}

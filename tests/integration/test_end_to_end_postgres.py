@@ -1,0 +1,139 @@
+"""PostgreSQL as warehouse and as ledger comes to the same as DuckDB and SQLite."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+import time_machine
+from deployment import DAY, NAMES, Deployment, deployed, without_patience
+from typer.testing import CliRunner
+
+from assets.schemas import EXTRACTS
+from pipelines.cli import app
+
+FAULTS = (
+    "trackdesk/bumpy:status=503~[0-4]$",
+    "trackdesk/bumpy:lost_reply~[56]$",
+    "impact:settle=CONTRACT_NOT_FOUND~7$",
+)
+KEY = DAY.isoformat()
+
+
+def copy_warehouse(path: Path, url: str) -> None:
+    """Make the tables of a DuckDB file anew in PostgreSQL."""
+    with duckdb.connect(str(path)) as source, psycopg.connect(url) as target:
+        for table in EXTRACTS:
+            described = source.execute(f"describe {table}").fetchall()
+            columns = ", ".join(f"{name} {kind}" for name, kind, *_ in described)
+            target.execute(f"create table {table} ({columns})")
+            rows = source.sql(f"select * from {table}").to_arrow_table().to_pylist()
+            with target.cursor().copy(f"copy {table} from stdin") as copied:
+                for row in rows:
+                    copied.write_row(list(row.values()))
+
+
+@pytest.fixture
+def warehouse_url(postgres_url: str) -> str:
+    """A second database, beside that of the delivery tables."""
+    plain = postgres_url.replace("+psycopg", "")
+    name = plain.rpartition("/")[2] + "_shop"
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    return f"{postgres_url}_shop"
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    without_patience(monkeypatch)
+    folder = tmp_path / "embedded"
+    folder.mkdir()
+    with deployed(folder, faults=FAULTS) as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def served(
+    tmp_path: Path, postgres_url: str, warehouse_url: str
+) -> Iterator[Deployment]:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    environ = {"WAREHOUSE": warehouse_url, "LEDGER": postgres_url}
+    with deployed(folder, faults=FAULTS, environ=environ) as deployment:
+        copy_warehouse(folder / "warehouse.db", warehouse_url.replace("+psycopg", ""))
+        yield deployment
+
+
+def facts(deployment: Deployment) -> dict[str, tuple[object, ...]]:
+    """What must be the same wherever the rows are kept."""
+    names = (
+        "state",
+        "state_reason",
+        "order_at",
+        "amount_minor",
+        "currency",
+        "attempts",
+    )
+    names += ("source_hash", "payload_hash")
+    return {
+        key: tuple(row[name] for name in names)
+        for key, row in deployment.rows().items()
+    }
+
+
+def test_the_day_comes_to_the_same_on_both(
+    embedded: Deployment, served: Deployment
+) -> None:
+    runs = [deployment.run() for deployment in (embedded, served)]
+    assert runs[0].failures == runs[1].failures
+    assert set(runs[0].failures) == {"deliveries__trackdesk_bumpy"}
+    assert embedded.totals() == served.totals()
+    assert facts(embedded) == facts(served)
+    kinds = Counter(one.state for one in served.totals(destination="trackdesk_bumpy"))
+    assert {"retryable", "uncertain", "accepted", "suppressed"} <= set(kinds)
+
+    for deployment in (embedded, served):
+        deployment.server.sandbox.misbehave()
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        again = [deployment.run() for deployment in (embedded, served)]
+    assert [one.failures for one in again] == [{}, {}]
+    assert embedded.totals() == served.totals()
+    for provider in ("impact", "convert", "trackdesk"):
+        effects = served.server.sandbox.effects(provider)
+        assert effects == embedded.server.sandbox.effects(provider)
+
+
+def test_a_good_day_is_run_again_for_nothing(served: Deployment) -> None:
+    served.server.sandbox.misbehave()
+    assert served.run().finished
+    before = served.rows()
+    entries = len(served.server.sandbox.journal.entries)
+    assert served.run().finished
+    assert served.rows() == before
+    assert len(served.server.sandbox.journal.entries) == entries
+
+
+def test_the_delivery_tables_are_published_to_the_warehouse(
+    served: Deployment, warehouse_url: str
+) -> None:
+    served.server.sandbox.misbehave()
+    served.run()
+    with psycopg.connect(warehouse_url.replace("+psycopg", "")) as connection:
+        found = connection.execute(
+            "select destination, count(*) from attribution.delivery group by 1"
+        ).fetchall()
+    assert dict(found) == {name: len(served.rows(name)) for name in NAMES}
+
+
+def test_the_command_checks_and_counts(served: Deployment) -> None:
+    environ = served.command_environ()
+    checked = CliRunner().invoke(app, ["check"], env=environ)
+    assert checked.exit_code == 0, checked.stdout
+    served.run()
+    words = ["status", "--from", KEY, "--to", KEY]
+    counted = CliRunner().invoke(app, words, env=environ)
+    assert counted.exit_code == 0
+    assert all(name in counted.stdout for name in NAMES)
