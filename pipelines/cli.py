@@ -7,7 +7,8 @@ Exit status: 0 all delivered or nothing to do; 1 something is left that a re-run
 
 import errno
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from functools import wraps
 from pathlib import Path
@@ -160,7 +161,8 @@ def status(first: From = None, last: Until = None, as_json: AsJson = False) -> N
     from assets.delivery.totals import totals
     from pipelines.shown import by_state, print_states
 
-    found = totals(_database(load_config()), first=_key(first), last=_key(last))
+    with _database(load_config()) as database:
+        found = totals(database, first=_key(first), last=_key(last))
     if as_json:
         typer.echo(json.dumps(by_state(found)))
     else:
@@ -186,7 +188,8 @@ def check() -> None:
 @explained
 def migrate() -> None:
     """Make the delivery tables, or bring them to this program's version."""
-    _database(load_config()).migrate()
+    with _database(load_config()) as database:
+        database.migrate()
     console.print("The delivery tables are at this program's version.")
 
 
@@ -244,7 +247,8 @@ def _print_states(config: Config, first: date, last: date) -> None:
     from assets.delivery.totals import totals
     from pipelines.shown import print_states
 
-    found = totals(_database(config), first=first.isoformat(), last=last.isoformat())
+    with _database(config) as database:
+        found = totals(database, first=first.isoformat(), last=last.isoformat())
     print_states(console, found)
 
 
@@ -270,11 +274,16 @@ def _end(results: "list[DayResult]") -> None:
         raise typer.Exit(LEFT_OVER)
 
 
-def _database(config: Config) -> Any:
+@contextmanager
+def _database(config: Config) -> Iterator[Any]:
     from assets.delivery.database import Database
 
     config.require("ledger_url")
-    return Database(config.ledger_url.get_secret_value())
+    database = Database(config.ledger_url.get_secret_value())
+    try:
+        yield database
+    finally:
+        database.dispose()
 
 
 def _key(day: datetime | None) -> str | None:

@@ -6,7 +6,7 @@ from assets.deliveries import staged_chunks
 from assets.delivery.ledger import Ledger
 from assets.delivery.planning import Planner
 from assets.delivery.preview import Preview, preview
-from pipelines.build import open_destination, open_source
+from pipelines.build import lent_source, open_destination
 from pipelines.config import Config
 
 
@@ -20,16 +20,16 @@ def previews(
         partition_key: A partition whose conversions are staged.
         names: Only these destinations; none: all.
     """
-    source = open_source(config)
-    for name in names or config.destinations:
-        destination = open_destination(config, name)
-        ledger = Ledger(
-            source.database,
-            destination=name,
-            provider=destination.provider_name,
-            run_id="dry-run",
-        )
-        planner = Planner(
-            destination, ledger, partition_key=partition_key, zone=config.zone
-        )
-        yield name, preview(planner, staged_chunks(source, partition_key))
+    with lent_source(config) as source:
+        for name in names or config.destinations:
+            destination = open_destination(config, name)
+            ledger = Ledger(
+                source.database,
+                destination=name,
+                provider=destination.provider_name,
+                run_id="dry-run",
+            )
+            planner = Planner(
+                destination, ledger, partition_key=partition_key, zone=config.zone
+            )
+            yield name, preview(planner, staged_chunks(source, partition_key))

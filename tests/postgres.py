@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -92,6 +93,6 @@ def running_server() -> Iterator[str]:
         _wait(url, server, log)
         yield url
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # ends without waiting for clients
         server.wait(30)
         shutil.rmtree(folder, ignore_errors=True)

@@ -26,6 +26,9 @@ from assets.delivery.rows import (
 from assets.delivery.states import SOFT, State, check
 from assets.delivery.tables import delivery, delivery_attempt
 
+SLICE = 500
+"""Order ids asked for at once: an index look-up each, whatever else is stored."""
+
 
 class Ledger:
     """The deliveries of one destination, for one run.
@@ -54,15 +57,18 @@ class Ledger:
         self.clock = clock
         self.owner = f"{run_id[:24]}:{uuid.uuid4().hex[:12]}"
 
-    def rows(self, first_order: str, last_order: str) -> dict[str, Row]:
-        """Return the deliveries of a range of order ids, by conversion key."""
-        statement = select(*_ROW_COLUMNS).where(
-            delivery.c.destination == self.destination,
-            delivery.c.order_id.between(first_order, last_order),
-        )
+    def rows(self, order_ids: Sequence[str]) -> dict[str, Row]:
+        """Return the deliveries of these orders, by conversion key."""
+        found: dict[str, Row] = {}
         with self.database.read() as connection:
-            found = connection.execute(statement).mappings()
-            return {row["conversion_key"]: _row(dict(row)) for row in found}
+            for start in range(0, len(order_ids), SLICE):
+                statement = select(*_ROW_COLUMNS).where(
+                    delivery.c.destination == self.destination,
+                    delivery.c.order_id.in_(order_ids[start : start + SLICE]),
+                )
+                for row in connection.execute(statement).mappings():
+                    found[row["conversion_key"]] = _row(dict(row))
+        return found
 
     def plan(
         self, partition_key: str, decisions: Iterable[tuple[Row | None, Decision]]

@@ -33,7 +33,7 @@ class Destination:
 
 
 class Chunk(Protocol):
-    """Some staged conversions, sorted by order id; built one by one when needed."""
+    """Some staged conversions, built one by one when they are needed."""
 
     order_ids: Sequence[str]
     source_hashes: Sequence[str]
@@ -73,9 +73,7 @@ class Planner:
             quarantined: Rows of `quarantine_row` whose order is known.
         """
         by_order = {row["order_id"]: row for row in quarantined}
-        if not by_order:
-            return
-        known = self.ledger.rows(min(by_order), max(by_order))
+        known = self.ledger.rows(list(by_order))
         decisions = [
             (known.get(self._key(order_id)), self._quarantined(row))
             for order_id, row in by_order.items()
@@ -98,9 +96,7 @@ class Planner:
             The deliveries that exist, the decisions about those never sent, and the
             conversions that are due.
         """
-        if not chunk.order_ids:
-            return [], [], []
-        known = self.ledger.rows(min(chunk.order_ids), max(chunk.order_ids))
+        known = self.ledger.rows(chunk.order_ids)
         decisions: list[tuple[Row | None, Decision]] = []
         due: list[Conversion] = []
         for index, order_id in enumerate(chunk.order_ids):
@@ -123,7 +119,7 @@ class Planner:
             reason="payload_error",
             detail=f"building the request failed with {type(broken).__name__}",
         )
-        known = self.ledger.rows(conversion.order_id, conversion.order_id)
+        known = self.ledger.rows([conversion.order_id])
         row = known[self._key(conversion.order_id)]
         self.ledger.plan(self.partition_key, [(row, decision)])
 

@@ -12,7 +12,7 @@ from shutil import rmtree
 from rich.console import Console
 
 from assets.delivery.totals import totals
-from pipelines.build import open_source
+from pipelines.build import lent_source
 from pipelines.config import DEMO_CONFIG, Config, demo_environ, load_config
 from pipelines.demo.warehouse import seed
 from pipelines.launch import Launcher
@@ -68,8 +68,8 @@ def _export(console: Console, config: Config, day: date) -> None:
     console.print(f"Exporting {day} to {len(config.destinations)} destinations ...")
     result = Launcher(config).export(day)
     key = day.isoformat()
-    database = open_source(config).database
-    print_states(console, totals(database, first=key, last=key))
+    with lent_source(config) as source:
+        print_states(console, totals(source.database, first=key, last=key))
     for step, why in result.failures.items():
         console.print(f"[red]{step}[/red] {why}")
     console.print(_WHERE.format(day=day))

@@ -94,25 +94,6 @@ def test_a_limit_is_kept_and_the_rest_is_sent_by_the_next_run(
     assert shop.states("impact_us")["pending"] == 0
 
 
-def test_a_dry_run_tells_what_would_be_sent_and_sends_nothing(
-    shop: Deployment,
-) -> None:
-    tables = "select table_schema, table_name from information_schema.tables"
-    before = shop.warehouse(tables)
-    done = attribution(shop, "export", "--date", str(DAY), "--dry-run")
-    assert done.exit_code == 0
-    assert shop.server.sandbox.journal.entries == []
-    assert shop.rows() == {}
-    assert shop.warehouse(tables) == before
-    told = said(done.stdout)
-    attribution(shop, "export", "--date", str(DAY))
-    for name in NAMES:
-        sent = shop.states(name)
-        count = sent["settled"] + sent["accepted"] + sent["staged"]
-        assert f"{name}: would send {count} conversions in " in told
-    assert "worth" in told
-
-
 def test_a_backfill_exports_every_day_and_goes_on_after_a_bad_one(
     shop: Deployment,
 ) -> None:
@@ -218,6 +199,70 @@ def test_staging_that_cannot_be_used_fails_the_export(shop: Deployment) -> None:
     done = attribution(shop, "export", "--date", str(DAY))
     assert done.exit_code == 2
     assert "expected a local folder" in said(done.stderr)
+
+
+def checked(shop: Deployment) -> dict[str, str]:
+    """What `attribution check` says of each subject."""
+    done = attribution(shop, "check")
+    found = {}
+    for line in done.stdout.splitlines():
+        mark, _, told = line.partition(" ")
+        found[told.strip()] = mark
+    assert done.exit_code == (2 if "fail" in found.values() else 0)
+    return {told: mark for told, mark in found.items() if mark == "fail"} or found
+
+
+def test_checking_a_good_deployment_finds_all_of_it_good(shop: Deployment) -> None:
+    found = checked(shop)
+    assert set(found.values()) == {"ok"}
+    assert len(found) == 1 + 1 + 5 + len(NAMES)
+    assert "statement completed_orders as the contract says; extra: store_code" in found
+    assert "destination impact_us impact, secrets set" in found
+    assert shop.server.sandbox.journal.entries == []
+
+
+def test_checking_tells_which_variable_is_missing(shop: Deployment) -> None:
+    del shop.environ["TRACKDESK_KEY"]
+    (told,) = checked(shop)
+    assert told.startswith("destination trackdesk_main ")
+    assert "Set TRACKDESK_KEY" in told
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        ("alter table order_items drop column sku", "expected the columns of the con"),
+        ("drop table order_items", "expected table order_items in the warehouse"),
+    ],
+)
+def test_checking_holds_each_statement_to_the_contract(
+    shop: Deployment, damage: str, why: str
+) -> None:
+    shop.warehouse(damage)
+    (told,) = checked(shop)
+    assert told.startswith("statement order_items ")
+    assert why in told
+
+
+def test_checking_tells_of_a_warehouse_that_does_not_answer(shop: Deployment) -> None:
+    shop.environ["WAREHOUSE"] = "postgresql+psycopg://me:canary@127.0.0.1:1/x"
+    found = checked(shop)
+    assert len(found) == 5
+    assert all("expected a warehouse that answers" in told for told in found)
+    assert "canary" not in str(found)
+
+
+def test_checking_tells_of_delivery_tables_of_another_version(
+    shop: Deployment,
+) -> None:
+    attribution(shop, "migrate")
+    with shop.ledger() as database, database.write() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '9999'")
+    (told,) = checked(shop)
+    assert told.startswith("delivery tables ")
+    assert "got 9999" in told
+    exported = attribution(shop, "export", "--date", str(DAY))
+    assert (exported.exit_code, shop.server.sandbox.journal.entries) == (2, [])
 
 
 def test_a_process_that_fails_shows_no_traceback(shop: Deployment) -> None:

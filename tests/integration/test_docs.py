@@ -28,7 +28,9 @@ def options(command: str) -> set[str]:
 
 
 def test_every_command_in_the_docs_exists_with_its_options() -> None:
-    for command, rest in re.findall(r"(?:`|bin/|\n)attribution ([a-z]+)\b([^`\n]*)", ALL):
+    for command, rest in re.findall(
+        r"(?:`|bin/|\n)attribution ([a-z]+)\b([^`\n]*)", ALL
+    ):
         assert command in COMMANDS
         assert set(re.findall(r"--[a-z-]+", rest)) <= options(command)
 

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import pytest
 from olist.deployment import ACCOUNTS, Deployment
 from olist.figures import Order, completed_orders, sent_to
-from olist.loader import DATA
+from olist.loader import DATA, add_order
 from olist.visitors import make_up
 
 from pipelines.sandbox.server import SandboxServer
@@ -200,7 +201,19 @@ def test_the_reconciliation_misses_no_order_and_no_money(
     assert {row["unfinished"] + row["uncertain"] for row in rows} == {0}
 
 
-# Last, because it runs the backfill again.
+def test_the_warehouse_holds_the_same_deliveries(backfilled: Backfilled) -> None:
+    statement = (
+        "select delivery_id, state, amount_minor, row_version from {}delivery "
+        "order by delivery_id"
+    )
+
+    copy = backfilled.deployment.published(statement.format("attribution."))
+
+    rows = backfilled.deployment.rows(statement.format(""))
+    assert copy == [tuple(row.values()) for row in rows]
+
+
+# Last of the backfilled ones, because it runs the backfill again.
 def test_a_second_backfill_sends_nothing_and_changes_no_delivery(
     backfilled: Backfilled,
 ) -> None:
@@ -218,3 +231,46 @@ def test_a_second_backfill_sends_nothing_and_changes_no_delivery(
         deployment.rows("select * from delivery_attempt order by attempt_id")
         == attempts
     )
+
+
+def test_an_order_at_a_time_the_clock_skips_or_repeats_is_quarantined_in_one_day(
+    tmp_path: Path,
+) -> None:
+    orders = completed_orders(DATA)
+    some = orders[0]
+    with SandboxServer() as sandbox:
+        deployment = Deployment(tmp_path, sandbox, make_up(orders))
+        for order_id, at in (
+            ("repeated", "2/18/2017 23:30"),
+            ("skipped", "10/15/2017 0:30"),
+        ):
+            add_order(deployment.warehouse, order_id, at, like=some.order_id)
+
+        for first, last in (
+            (date(2017, 2, 18), date(2017, 2, 19)),
+            (date(2017, 10, 14), date(2017, 10, 15)),
+        ):
+            run = deployment.backfill(first, last)
+            assert run.returncode == 0, run.stderr
+
+        held = deployment.rows(
+            "select order_id, partition_key, reasons from quarantine_row "
+            "order by order_id"
+        )
+        made = deployment.rows(
+            "select destination, order_id, state, state_reason, amount_minor "
+            "from delivery where order_id in ('repeated', 'skipped')"
+        )
+        unseen = deployment.rows("select * from v_reconcile where never_seen <> 0")
+        deployment.database.dispose()
+
+    assert [tuple(row.values()) for row in held] == [
+        ("repeated", "2017-02-18", '["ambiguous_time"]'),
+        ("skipped", "2017-10-14", '["ambiguous_time"]'),
+    ]
+    assert {tuple(row.values()) for row in made} == {
+        (name, order_id, "quarantined", "ambiguous_time", some.cents)
+        for name in ACCOUNTS
+        for order_id in ("repeated", "skipped")
+    }
+    assert unseen == []

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from olist.loader import PROJECT, STATEMENTS, load
 from olist.visitors import MadeUp
 from sqlalchemy import text
@@ -43,7 +44,8 @@ class Deployment:
     def __init__(self, folder: Path, sandbox: SandboxServer, made_up: MadeUp) -> None:
         self.folder = folder
         self.sandbox = sandbox.sandbox
-        load(folder / "warehouse.duckdb", made_up)
+        self.warehouse = folder / "warehouse.duckdb"
+        load(self.warehouse, made_up)
         instance = (PROJECT / "dagster.yaml").read_text(encoding="utf-8")
         history = folder / "history"
         (folder / "dagster.yaml").write_text(
@@ -57,7 +59,7 @@ class Deployment:
             "DAGSTER_HOME": str(folder),
             "DAGSTER_DISABLE_TELEMETRY": "1",
             "ATTRIBUTION_CONFIG": str(CONFIG),
-            "OLIST_WAREHOUSE_URL": f"duckdb:///{folder}/warehouse.duckdb",
+            "OLIST_WAREHOUSE_URL": f"duckdb:///{self.warehouse}",
             "OLIST_LEDGER_URL": ledger_url,
             "OLIST_STAGING": str(folder / "staging"),
             "OLIST_STATEMENTS": str(STATEMENTS),
@@ -82,6 +84,11 @@ class Deployment:
             text=True,
             check=False,
         )
+
+    def published(self, statement: str) -> list[tuple[Any, ...]]:
+        """Ask the warehouse for its copy of the delivery tables."""
+        with duckdb.connect(str(self.warehouse), read_only=True) as database:
+            return database.execute(statement).fetchall()
 
     def rows(self, statement: str) -> Sequence[dict[str, Any]]:
         """Ask the delivery tables, as an analyst would."""

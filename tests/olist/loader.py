@@ -5,7 +5,6 @@ and are only read. What is made up about the visitors is in `visitors.py`.
 """
 
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -17,29 +16,20 @@ STATEMENTS = Path(__file__).parent / "extract"
 
 TABLES = ("orders", "order_items", "order_payments", "customers", "products")
 
-_INSTANT = pa.timestamp("us", tz="UTC")
-_MADE_UP = {
-    "identifiers": [
-        *((name, pa.string()) for name in ("order_id", "visitor_id", "kind", "value")),
-        ("captured_at", _INSTANT),
-    ],
-    "bucketing": [
-        *(
-            (name, pa.string())
-            for name in ("visitor_id", "experience_id", "variation_id")
-        ),
-        ("bucketed_at", _INSTANT),
-    ],
+_TEXTS = {
+    "identifiers": ("order_id", "visitor_id", "kind", "value"),
+    "bucketing": ("visitor_id", "experience_id", "variation_id"),
+    "segments": (
+        *("visitor_id", "browser", "device", "source", "visitor_type"),
+        *("country", "campaign"),
+    ),
+}
+_OTHERS: dict[str, list[tuple[str, pa.DataType]]] = {
+    "identifiers": [("captured_at", pa.timestamp("us", tz="UTC"))],
+    "bucketing": [("bucketed_at", pa.timestamp("us", tz="UTC"))],
     "segments": [
-        *(
-            (name, pa.string())
-            for name in (
-                *("visitor_id", "browser", "device", "source"),
-                *("visitor_type", "country", "campaign"),
-            )
-        ),
         ("custom_segments", pa.list_(pa.string())),
-        ("captured_at", _INSTANT),
+        ("captured_at", pa.timestamp("us", tz="UTC")),
     ],
 }
 
@@ -50,15 +40,30 @@ def load(path: Path, made_up: MadeUp) -> None:
         for name in TABLES:
             rows = database.read_csv(str(DATA / f"{name}.csv"), all_varchar=True)
             rows.create(f"olist_{name}")
-        for name, columns in _MADE_UP.items():
-            _create(database, f"made_up_{name}", getattr(made_up, name), columns)
+        for name, texts in _TEXTS.items():
+            columns = [(text, pa.string()) for text in texts] + _OTHERS[name]
+            table = pa.Table.from_pylist(getattr(made_up, name), pa.schema(columns))
+            database.from_arrow(table).create(f"made_up_{name}")
 
 
-def _create(
-    database: duckdb.DuckDBPyConnection,
-    name: str,
-    rows: list[dict[str, Any]],
-    columns: list[tuple[str, pa.DataType]],
-) -> None:
-    table = pa.Table.from_pylist(rows, pa.schema(columns))
-    database.from_arrow(table).create(name)
+def add_order(path: Path, order_id: str, purchased_at: str, *, like: str) -> None:
+    """Add a copy of the order `like`, purchased at another time.
+
+    Args:
+        path: The warehouse.
+        order_id: Of the copy.
+        purchased_at: As the source writes it, `M/D/YYYY H:MM`.
+        like: Id of the order that is copied, lines included.
+    """
+    with duckdb.connect(str(path)) as database:
+        for table, changes in (
+            ("olist_orders", {"order_purchase_timestamp": purchased_at}),
+            ("olist_order_items", {}),
+        ):
+            changed = {"order_id": order_id} | changes
+            new = ", ".join(f"'{value}' as {name}" for name, value in changed.items())
+            database.execute(
+                f"insert into {table} select * replace ({new}) from {table} "
+                "where order_id = $1",
+                [like],
+            )
