@@ -141,6 +141,36 @@ class Limits:
     requests_per_hour: int | None = None
 
 
+def limits_of(
+    settings: DestinationSettings, *, in_flight: int, conversions_per_request: int = 1
+) -> Limits:
+    """Return the limits of a destination.
+
+    Args:
+        settings: Its own wishes, which win.
+        in_flight: What the provider takes by default.
+        conversions_per_request: Size of a batch.
+    """
+    return Limits(
+        conversions_per_request=conversions_per_request,
+        in_flight=settings.in_flight or in_flight,
+        requests_per_second=settings.requests_per_second,
+        requests_per_hour=settings.requests_per_hour,
+    )
+
+
+def refuse_mapping(fields: dict[str, str]) -> dict[str, str]:
+    """Refuse `fields` of a provider for which nothing can be mapped yet.
+
+    Raises:
+        ValueError: Something is mapped.
+    """
+    if fields:
+        message = "no field of this provider can be mapped yet"
+        raise ValueError(message)
+    return fields
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResendPolicy:
     """Whether a conversion that may have been applied may be sent again.

@@ -18,10 +18,11 @@ from assets.money import fits, minor_digits
 from assets.providers.base import (
     DestinationSettings,
     Exchange,
-    Limits,
     Request,
     ResendPolicy,
     Withheld,
+    limits_of,
+    refuse_mapping,
     withhold,
 )
 from assets.providers.conversion import Conversion
@@ -99,13 +100,7 @@ class ConvertSettings(DestinationSettings):
         minor_digits(code.upper())
         return code.upper()
 
-    @field_validator("fields")
-    @classmethod
-    def _must_map_nothing(cls, fields: dict[str, str]) -> dict[str, str]:
-        if fields:
-            message = "no field of Convert can be mapped yet"
-            raise ValueError(message)
-        return fields
+    _must_map_nothing = field_validator("fields")(refuse_mapping)
 
     @field_validator("first_order_only")
     @classmethod
@@ -147,11 +142,10 @@ class Convert:
     def __init__(self, settings: ConvertSettings) -> None:
         self._settings = settings
         self.event = settings.goal_id
-        self.limits = Limits(
+        self.limits = limits_of(
+            settings,
+            in_flight=DEFAULT_IN_FLIGHT,
             conversions_per_request=settings.visitors_per_request,
-            in_flight=settings.in_flight or DEFAULT_IN_FLIGHT,
-            requests_per_second=settings.requests_per_second,
-            requests_per_hour=settings.requests_per_hour,
         )
         self.resend = ResendPolicy(
             kind="dedupe" if settings.resend_uncertain else "never"

@@ -21,11 +21,11 @@ from assets.money import fits, from_minor, to_minor
 from assets.providers.base import (
     DestinationSettings,
     Exchange,
-    Limits,
     Request,
     ResendPolicy,
     Withheld,
     checked_url,
+    limits_of,
     one_by_one,
     withhold,
 )
@@ -109,11 +109,7 @@ class IdMe:
         url = settings.endpoint_url
         self.channel: Literal["http", "outbox"] = "outbox" if url is None else "http"
         self.secrets: tuple[str, ...] = () if url is None else (url,)
-        self.limits = Limits(
-            in_flight=settings.in_flight or 1,
-            requests_per_second=settings.requests_per_second,
-            requests_per_hour=settings.requests_per_hour,
-        )
+        self.limits = limits_of(settings, in_flight=1)
         self.resend = ResendPolicy(kind="dedupe")
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Withheld | None:

@@ -14,11 +14,11 @@ from urllib.parse import quote, urlencode
 
 from assets.providers.base import (
     Exchange,
-    Limits,
     Request,
     ResendPolicy,
     Settlement,
     Withheld,
+    limits_of,
     one_by_one,
     withhold,
 )
@@ -60,11 +60,7 @@ class Impact:
         }
         self.secrets: tuple[str, ...] = (token, sid, credentials)
         self.event = settings.event_type_code or str(settings.event_type_id)
-        self.limits = Limits(
-            in_flight=settings.in_flight or _IN_FLIGHT,
-            requests_per_second=settings.requests_per_second,
-            requests_per_hour=settings.requests_per_hour,
-        )
+        self.limits = limits_of(settings, in_flight=_IN_FLIGHT)
         self.resend = ResendPolicy(
             kind="dedupe",
             window=timedelta(hours=settings.dedup_window_hours),

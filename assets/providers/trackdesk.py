@@ -18,11 +18,12 @@ from assets.money import fits, to_text
 from assets.providers.base import (
     DestinationSettings,
     Exchange,
-    Limits,
     Request,
     ResendPolicy,
     Withheld,
+    limits_of,
     one_by_one,
+    refuse_mapping,
     withhold,
 )
 from assets.providers.conversion import Conversion
@@ -76,13 +77,7 @@ class TrackdeskSettings(DestinationSettings):
             return {"base_url": f"https://{given['tenant_id']}.trackdesk.com", **given}
         return given
 
-    @field_validator("fields")
-    @classmethod
-    def _must_map_nothing(cls, fields: dict[str, str]) -> dict[str, str]:
-        if fields:
-            message = "no field of Trackdesk can be mapped yet"
-            raise ValueError(message)
-        return fields
+    _must_map_nothing = field_validator("fields")(refuse_mapping)
 
     @model_validator(mode="after")
     def _must_name_the_revenue_origin(self) -> Self:
@@ -118,11 +113,7 @@ class Trackdesk:
     def __init__(self, settings: TrackdeskSettings) -> None:
         self._settings = settings
         self.event = settings.conversion_type_code
-        self.limits = Limits(
-            in_flight=settings.in_flight or DEFAULT_IN_FLIGHT,
-            requests_per_second=settings.requests_per_second,
-            requests_per_hour=settings.requests_per_hour,
-        )
+        self.limits = limits_of(settings, in_flight=DEFAULT_IN_FLIGHT)
         self.resend = ResendPolicy(kind="dedupe")
         key = settings.api_key
         self.secrets: tuple[str, ...] = (key.get_secret_value(),) if key else ()

@@ -34,7 +34,7 @@ ECHOES = (
     f"impact:error_in_200=unknown token {SECRETS['IMPACT_TOKEN']}~[34]$",
     f"trackdesk/demo:status=400 x-api-key {SECRETS['TRACKDESK_KEY']} is odd~[0-4]$",
     f"trackdesk/demo:status=503 {SECRETS['TRACKDESK_KEY']}~[5-7]$",
-    f"trackdesk/bumpy:status=401 not {SECRETS['TRACKDESK_KEY']}~.",
+    "trackdesk/bumpy:status=401 unauthorized~.",
     f"convert:status=400 {SECRETS['CONVERT_KEY']} {SECRETS['CONVERT_SECRET']}~.",
 )
 THEIRS = {"warehouse.db", "journal.jsonl"}

@@ -128,7 +128,7 @@ def test_ids_may_be_written_as_numbers() -> None:
         ({"send_without_bucketing": True, "enrich_data": False}, "needs enrich_data"),
         ({"resend_uncertain": True, "enrich_data": False}, "needs enrich_data"),
         ({"first_order_only": True}, "not built yet"),
-        ({"fields": {"customDimension1": "affiliation"}}, "no field of Convert"),
+        ({"fields": {"customDimension1": "affiliation"}}, "no field of this provider"),
         ({"goal": "100037225"}, "goal\n"),
     ],
 )
