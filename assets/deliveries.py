@@ -188,7 +188,8 @@ def _rerun_helps(summary: Summary) -> bool:
 def _next_action(name: str, partition_key: str, summary: Summary) -> str:
     stopped = summary.stop_reason
     why = f" The run stopped: {stopped}." if stopped else ""
-    first = "Mend the settings, then run" if stopped else "Run"
+    mend = stopped is not None and stopped.startswith("configuration")
+    first = "Mend the settings, then run" if mend else "Run"
     return (
         f"Delivering failed for {name} {partition_key}: expected every delivery to be "
         f"finished, got {summary.unfinished} that are not.{why} {first} this "

@@ -32,8 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-console = Console()
-errors = Console(stderr=True)
+console = Console(soft_wrap=True)
+errors = Console(stderr=True, soft_wrap=True)
 
 _DAY = ["%Y-%m-%d"]
 To = Annotated[
@@ -66,7 +66,7 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except (ConfigError, LedgerError, StagingError, WarehouseError) as wrong:
-            errors.print(str(wrong), style="red", markup=False, highlight=False)
+            errors.print(str(wrong), style="red", markup=False)
             raise typer.Exit(WRONG) from None
         except OSError as wrong:
             if wrong.errno != errno.EADDRINUSE:

@@ -64,7 +64,7 @@ def print_preview(console: Console, name: str, found: Preview) -> None:
     amounts = ", ".join(f"{amount:,} {code}" for code, amount in found.amounts.items())
     console.print(
         f"[bold]{name}[/bold]: would send {found.conversions:,} conversions in "
-        f"{found.requests:,} requests" + (f", worth {amounts}" if amounts else "")
+        f"{found.requests:,} requests" + (f", worth {amounts}" if amounts else ""),
     )
     for (state, reason), orders in sorted(found.withheld.items()):
         console.print(f"  {state} {reason}: {orders:,}")

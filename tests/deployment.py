@@ -8,7 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from shutil import copy
@@ -119,7 +119,7 @@ class Deployment:
     folder: Path
     server: SandboxServer
     environ: dict[str, str]
-    instance: dg.DagsterInstance = field(default_factory=dg.DagsterInstance.ephemeral)
+    instance: dg.DagsterInstance
 
     @property
     def config_path(self) -> Path:
@@ -207,7 +207,12 @@ def deployed(
     with SandboxServer(0, folder / "journal.jsonl", faults) as server:
         text = HEAD.format(folder=folder, start=START) + more
         text += DESTINATIONS.format(url=server.url)
-        deployment = Deployment(folder, server, SECRETS | dict(environ or {}))
+        deployment = Deployment(
+            folder,
+            server,
+            SECRETS | dict(environ or {}),
+            dg.DagsterInstance.ephemeral(str(folder)),
+        )
         deployment.config_path.write_text(text, encoding="utf-8")
         yield deployment
         deployment.instance.dispose()

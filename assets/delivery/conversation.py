@@ -110,6 +110,12 @@ class Conversation:
             for step, reply in replied
         ]
 
+    @property
+    def last_reply(self) -> Reply:
+        """The reply after which nothing more was said."""
+        replies = [step.reply for step in self.steps if step.reply is not None]
+        return replies[-1]
+
     def bytes_left(self, position: int) -> bool:
         """Tell whether a byte about this conversion may have left."""
         return any(

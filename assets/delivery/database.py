@@ -107,6 +107,13 @@ class Database:
             for view in VIEWS:
                 connection.exec_driver_sql(sql.load(f"views/{view}"))
 
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the SQLite file; None for a database that is a server."""
+        if self.engine.dialect.name != "sqlite":
+            return None
+        return Path(self.engine.url.database or "").parent
+
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()

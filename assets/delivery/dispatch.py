@@ -1,35 +1,34 @@
-"""Delivers one partition to one destination: plan, claim, send, record.
+"""Delivers one partition to one destination: plans every order, sends what is due.
 
-The only module that knows both providers and the ledger. Every request has its intent
-committed before its first byte leaves, and every reply of a window is recorded before
-the next window goes out.
+It decides when to send, how much at once, and when to stop; how a window is sent is the
+business of `sending.py`.
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 from itertools import islice
 from typing import Any
 
-from assets.delivery import outcomes, retry
-from assets.delivery.conversation import Conversation, Step
+from assets.delivery import retry
+from assets.delivery.brake import Brake
 from assets.delivery.ledger import Ledger
-from assets.delivery.pace import Pace, Window
+from assets.delivery.pace import Pace, RepeatBudget, Window
 from assets.delivery.planning import Chunk, Destination, Planner
-from assets.delivery.rows import Claimed, Result, Total
+from assets.delivery.rows import Total
+from assets.delivery.sending import Round, Sender
+from assets.delivery.spool import Spool
 from assets.delivery.states import RERUN_HELPS, State
 from assets.delivery.totals import totals
 from assets.delivery.transport import Transport
 from assets.providers.conversion import Conversion
-from assets.providers.replies import Verdict
+from assets.providers.replies import seconds_until_quota
 
 PASSES = 4
 PATIENCE = timedelta(seconds=30)
-"""A run waits so long for its next retry; what is due later is left to the next run."""
-LEASE = timedelta(seconds=120)
-_GOOD = frozenset({Verdict.ACCEPTED, Verdict.QUEUED, Verdict.DUPLICATE, Verdict.STAGED})
+"""A run waits so long for a retry or a quota; what comes later is the next run's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +38,14 @@ class Summary:
     Attributes:
         requests: Sent by this run.
         conversions_sent: Claimed and spoken of by this run; a retry counts again.
+        replayed: Outcomes of an earlier run that were recorded now.
         stop_reason: Why the run ended early, or None.
         totals: Deliveries and money of the partition by state and currency.
     """
 
     requests: int
     conversions_sent: int
+    replayed: int
     stop_reason: str | None
     totals: Sequence[Total]
 
@@ -52,10 +53,6 @@ class Summary:
     def unfinished(self) -> int:
         """Deliveries that another run of this partition would finish."""
         return sum(one.orders for one in self.totals if one.state in RERUN_HELPS)
-
-
-class LeaseLostError(Exception):
-    """Another run took our deliveries over while we were talking about them."""
 
 
 class Dispatch:
@@ -68,6 +65,10 @@ class Dispatch:
         partition_key: The day, `YYYY-MM-DD`.
         zone: In which `order_date` is read.
         limit: Send at most so many conversions; None: all.
+        spool: Takes outcomes while the ledger cannot.
+        is_alone: No other run can be at work for this destination (`lock.py`), so that
+            what one left behind needs no waiting for its lease.
+        told_to_stop: Asked after each window; true ends the run.
         sleep: Waits for seconds.
         on_progress: Told how many conversions were sent so far.
     """
@@ -81,23 +82,28 @@ class Dispatch:
         partition_key: str,
         zone: tzinfo,
         limit: int | None = None,
+        spool: Spool | None = None,
+        is_alone: bool = False,
+        told_to_stop: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] = time.sleep,
         on_progress: Callable[[int], None] = lambda _sent: None,
     ) -> None:
-        self.destination = destination
         self.provider = destination.provider
         self.ledger = ledger
-        self.transport = transport
         self.partition_key = partition_key
+        self._limit = limit
+        self._is_alone = is_alone
+        self._told_to_stop = told_to_stop
+        self._sleep = sleep
+        self._on_progress = on_progress
         self._planner = Planner(
             destination, ledger, partition_key=partition_key, zone=zone
         )
-        self.clock = ledger.clock
-        self._limit = limit
-        self._sleep = sleep
-        self._on_progress = on_progress
-        self._pace = Pace(self.provider.limits, sleep=sleep)
-        self._window = Window(self.provider.limits.in_flight, self._pace.interval)
+        pace = Pace(self.provider.limits, sleep=sleep)
+        self._sender = Sender(self._planner, transport, pace, spool=spool, sleep=sleep)
+        self._window = Window(self.provider.limits.in_flight, pace.interval)
+        self._brake = Brake(resend_is_safe=self.provider.resend.is_safe)
+        self._budget = RepeatBudget()
         self._requests = 0
         self._sent = 0
         self._stop_reason: str | None = None
@@ -107,7 +113,7 @@ class Dispatch:
         chunks: Callable[[], Iterable[Chunk]],
         quarantined: Iterable[Mapping[str, Any]] = (),
     ) -> Summary:
-        """Deliver what is due and return how the partition stands.
+        """Plan every order, deliver what is due, return how the partition stands.
 
         Args:
             chunks: Reads the staged conversions from the start, once per pass.
@@ -117,172 +123,96 @@ class Dispatch:
             LeaseLostError: Another run is at work on the same deliveries.
             LedgerError: The delivery tables cannot be used.
         """
+        replayed = self._sender.replay()
         self._recover()
         self._planner.hold(quarantined)
         with ThreadPoolExecutor(self.provider.limits.in_flight) as pool:
             self._pool = pool
-            for _ in range(PASSES):
-                for chunk in chunks():
-                    self._send_all(self._planner.due(chunk, self.clock()))
-                    if self._stopped():
-                        break
-                if self._stopped() or not self._wait_for_retries():
+            self._pass(chunks, repeats=False)
+            for _ in range(PASSES - 1):
+                if self._is_over() or not self._wait_for_retries():
                     break
+                self._pass(chunks, repeats=True)
+        return self._summary(replayed)
+
+    def _summary(self, replayed: int) -> Summary:
         return Summary(
             requests=self._requests,
             conversions_sent=self._sent,
+            replayed=replayed,
             stop_reason=self._stop_reason,
             totals=totals(
                 self.ledger.database,
-                destination=self.destination.name,
+                destination=self.ledger.destination,
                 first=self.partition_key,
                 last=self.partition_key,
             ),
         )
 
     def _recover(self) -> None:
-        safe = self.provider.resend.is_safe
-        to = State.RETRYABLE if safe else State.UNCERTAIN
+        policy = self.provider.resend
+        to = State.RETRYABLE if policy.is_safe else State.UNCERTAIN
         self.ledger.release_abandoned(
-            to, "owner_died", self.provider.resend.settle_delay
+            to, "owner_died", policy.settle_delay, at_once=self._is_alone
         )
 
-    def _stopped(self) -> bool:
+    def _pass(self, chunks: Callable[[], Iterable[Chunk]], *, repeats: bool) -> None:
+        """Go through the partition once; the first time, every order is planned."""
+        for chunk in chunks():
+            if repeats and self._is_over():
+                return
+            due = self._planner.due(chunk, self.ledger.clock())
+            if not self._is_over():
+                self._send_all(due, repeats=repeats)
+
+    def _send_all(self, due: Sequence[Conversion], *, repeats: bool) -> None:
+        batches = iter(self.provider.batches(due[: self._allowed(repeats=repeats)]))
+        while window := list(islice(batches, self._window.size)):
+            done = self._sender.send(self._pool, window)
+            self._regulate(done, repeats=repeats)
+            if self._is_over():
+                return
+
+    def _allowed(self, *, repeats: bool) -> int | None:
+        by_limit = None if self._limit is None else self._limit - self._sent
+        if not repeats:
+            return by_limit
+        left = self._budget.left
+        return left if by_limit is None else min(left, by_limit)
+
+    def _regulate(self, done: Round, *, repeats: bool) -> None:
+        self._budget.sent(len(done.outcomes), repeats=repeats)
+        self._requests += done.requests
+        self._sent += len(done.outcomes)
+        self._on_progress(self._sent)
+        for reply, outcomes in done.talks:
+            self._brake.note(reply, outcomes, repeats=repeats)
+        self._window.note(done.replies, done.outcomes)
+        self._stop_reason = self._stop_reason or self._brake.reason
+        if self._stop_reason is None and self._told_to_stop():
+            self._stop_reason = "interrupted: this run was told to stop"
+        self._wait_for_quota(done)
+
+    def _wait_for_quota(self, done: Round) -> None:
+        told = [seconds_until_quota(reply) for reply in done.replies]
+        wait = max((one for one in told if one is not None), default=0.0)
+        if self._stop_reason is not None or wait <= 0:
+            return
+        if wait > PATIENCE.total_seconds():
+            self._stop_reason = f"quota: resets in {wait:.0f} s"
+        else:
+            self._sleep(wait)
+
+    def _is_over(self) -> bool:
         spent = self._limit is not None and self._sent >= self._limit
         return spent or self._stop_reason is not None
 
     def _wait_for_retries(self) -> bool:
         states = retry.sendable_states(self.provider.resend)
         due = self.ledger.next_due(self.partition_key, states)
-        wait = None if due is None else due - self.clock()
-        if wait is None or wait > PATIENCE:
+        wait = None if due is None else due - self.ledger.clock()
+        if wait is None or wait > PATIENCE or not self._budget.left:
             return False
-        self._sleep(max(0.0, wait.total_seconds()))
+        if wait > timedelta():
+            self._sleep(wait.total_seconds())
         return True
-
-    def _send_all(self, due: Sequence[Conversion]) -> None:
-        if self._limit is not None:
-            due = due[: self._limit - self._sent]
-        batches = iter(self.provider.batches(due))
-        while window := list(islice(batches, self._window.size)):
-            talks = self._claim(self._build(window))
-            list(self._pool.map(self._talk, talks))
-            self._record(talks)
-            if self._stopped():
-                return
-
-    def _build(self, window: Sequence[Sequence[Conversion]]) -> list[Conversation]:
-        """Build first requests before any claim, so that a bad row costs no attempt."""
-        built = []
-        for batch in window:
-            talk = Conversation(self.provider, batch)
-            try:
-                talk.open()
-            except (ValueError, ArithmeticError, LookupError, TypeError) as broken:
-                if len(batch) > 1:
-                    built += self._build([[one] for one in batch])
-                else:
-                    self._planner.set_aside(batch[0], broken)
-            else:
-                built.append(talk)
-        return built
-
-    def _claim(self, talks: Sequence[Conversation]) -> list[Conversation]:
-        """Claim and write the intents of a window in one commit."""
-        wanted = [
-            self._planner.delivery_id(one.order_id)
-            for talk in talks
-            for one in talk.batch
-        ]
-        if not wanted:
-            return []
-        now = self.clock()
-        states = retry.sendable_states(self.provider.resend)
-        with self.ledger.database.write() as connection:
-            claims = self.ledger.claim(connection, wanted, states, now + LEASE)
-            ours = [mine for talk in talks if (mine := self._ours(talk, claims))]
-            rows = [row for talk in ours for row in talk.intents(talk.steps[0], now)]
-            self._intend(connection, rows)
-        return ours
-
-    def _ours(
-        self, talk: Conversation, claims: Mapping[str, Claimed]
-    ) -> Conversation | None:
-        """Keep to the conversions that were claimed; rebuild where some were not."""
-        ids = [self._planner.delivery_id(one.order_id) for one in talk.batch]
-        if not all(one in claims for one in ids):
-            pairs = zip(ids, talk.batch, strict=True)
-            talk = Conversation(
-                self.provider, [one for key, one in pairs if key in claims]
-            )
-            if not talk.batch:
-                return None
-            talk.open()
-        talk.claims = [claims[one] for one in ids if one in claims]
-        return talk
-
-    def _intend(self, connection: Any, rows: Sequence[dict[str, Any]]) -> None:
-        whose = {"run_id": self.ledger.run_id, "partition_key": self.partition_key}
-        if rows:
-            self.ledger.intend(connection, [row | whose for row in rows])
-
-    def _talk(self, talk: Conversation) -> None:
-        talk.talk(self.transport, self._intend_further, self._pace.wait)
-
-    def _intend_further(self, talk: Conversation, step: Step) -> None:
-        now = self.clock()
-        claims = [talk.claims[position] for position in step.attempt_ids]
-        with self.ledger.database.write() as connection:
-            if not self.ledger.renew(connection, claims, now + LEASE):
-                message = f"A lease was lost by {self.destination.name}: nothing sent."
-                raise LeaseLostError(message)
-            self._intend(connection, talk.intents(step, now))
-
-    def _record(self, talks: Sequence[Conversation]) -> None:
-        now = self.clock()
-        results = [
-            self._result(talk, position, now)
-            for talk in talks
-            for position in range(len(talk.batch))
-        ]
-        fenced = self.ledger.record(results) if results else 0
-        self._requests += sum(talk.requests for talk in talks)
-        self._sent += len(results)
-        self._on_progress(self._sent)
-        for talk in talks:
-            self._learn(talk)
-            if talk.broken is not None:
-                raise talk.broken
-        if fenced:
-            message = (
-                f"Recording failed for {self.destination.name} {self.partition_key}: "
-                f"expected {len(results)} deliveries of ours, {fenced} were taken "
-                "over by another run. Wait for that run to end, then run again."
-            )
-            raise LeaseLostError(message)
-
-    def _learn(self, talk: Conversation) -> None:
-        for outcome in talk.outcomes:
-            if outcome.verdict in _GOOD:
-                self._window.succeeded()
-            if outcome.verdict is Verdict.CONFIGURATION:
-                self._stop_reason = f"configuration: {outcome.reason}"
-
-    def _result(self, talk: Conversation, position: int, now: datetime) -> Result:
-        outcome, claim = talk.outcomes[position], talk.claims[position]
-        state, changes = outcomes.apply(
-            outcome,
-            claim,
-            self.provider,
-            now=now,
-            bytes_left=talk.bytes_left(position),
-            payload_hash=talk.payload_hash(position),
-        )
-        whose = {"run_id": self.ledger.run_id, "partition_key": self.partition_key}
-        return Result(
-            delivery_id=claim.delivery_id,
-            attempt_no=claim.attempt_no,
-            state=state,
-            changes=changes,
-            attempts=[row | whose for row in talk.attempts(position, state)],
-        )

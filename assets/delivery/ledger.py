@@ -10,7 +10,15 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Update, bindparam, func, select, update
+from sqlalchemy import (
+    Connection,
+    Update,
+    bindparam,
+    func,
+    select,
+    true,
+    update,
+)
 
 from assets.delivery.database import Database, insert_if_new
 from assets.delivery.rows import (
@@ -164,7 +172,7 @@ class Ledger:
     ) -> bool:
         """Hold claims for longer; False where one of them is no longer ours."""
         attempts = {one.delivery_id: one.attempt_no for one in claims}
-        held = self._held(connection, list(attempts))
+        held = self._held(connection, list(attempts), self.owner)
         connection.execute(
             update(delivery)
             .where(delivery.c.delivery_id.in_(held))
@@ -190,14 +198,20 @@ class Ledger:
                     )
                 )
 
-    def record(self, results: Sequence[Result]) -> int:
+    def record(self, results: Sequence[Result], owner: str | None = None) -> int:
         """Write what the attempts came to; return how many were no longer ours.
 
         Where another run took a delivery over, its state is left alone and our
         attempt is kept as `fenced`.
+
+        Args:
+            results: What the attempts came to.
+            owner: Who had claimed them; None: we.
         """
         with self.database.write() as connection:
-            held = self._held(connection, [one.delivery_id for one in results])
+            held = self._held(
+                connection, [one.delivery_id for one in results], owner or self.owner
+            )
             ours: list[Result] = []
             fenced: list[Result] = []
             for one in results:
@@ -209,7 +223,12 @@ class Ledger:
         return len(fenced)
 
     def release_abandoned(
-        self, to: State, reason: str, wait: timedelta = timedelta()
+        self,
+        to: State,
+        reason: str,
+        wait: timedelta = timedelta(),
+        *,
+        at_once: bool = False,
     ) -> int:
         """Give up the claims of owners whose lease is over; return how many.
 
@@ -220,6 +239,7 @@ class Ledger:
             to: `retryable` where a repeat is harmless, else `uncertain`.
             reason: Recorded with the state.
             wait: A repeat is harmless only after so long.
+            at_once: No other run can be at work: leases are not waited for.
         """
         check(State.SENDING, to)
         now = self.clock()
@@ -233,7 +253,7 @@ class Ledger:
             .where(
                 delivery.c.destination == self.destination,
                 delivery.c.state == State.SENDING,
-                delivery.c.lease_until <= now,
+                true() if at_once else delivery.c.lease_until <= now,
             )
             .with_for_update(skip_locked=True)
         )
@@ -307,14 +327,14 @@ class Ledger:
             connection.execute(_CHANGE_SOFT, list(changed))
 
     def _held(
-        self, connection: Connection, delivery_ids: Sequence[str]
+        self, connection: Connection, delivery_ids: Sequence[str], owner: str
     ) -> dict[str, int]:
         statement = (
             select(delivery.c.delivery_id, delivery.c.attempts)
             .where(
                 delivery.c.delivery_id.in_(delivery_ids),
                 delivery.c.state == State.SENDING,
-                delivery.c.owner == self.owner,
+                delivery.c.owner == owner,
             )
             .with_for_update()
         )

@@ -8,7 +8,6 @@ Sources: `impact-conversions-reference.txt` ("Example response") and
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from assets.providers.impact_fields import may_be_quoted
@@ -23,8 +22,6 @@ from assets.providers.replies import (
 )
 
 _MESSAGE = 200
-_EPOCH = 1e9
-_TOO_MANY = 429
 
 _SUBMISSION_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
@@ -67,8 +64,6 @@ def read_conversion_reply(reply: Reply, submissions: str) -> Outcome:
         return _read_success(_object(reply), submissions)
     if about_the_order:
         return _refused(_object(reply), general)
-    if reply.status == _TOO_MANY and general.retry_after_s is None:
-        return replace(general, retry_after_s=_seconds_to_reset(reply))
     return general
 
 
@@ -159,21 +154,6 @@ def _first_error(body: dict[str, Any]) -> str | None:
     if name and not may_be_quoted(name):
         message = None
     return ": ".join(part for part in (name, message) if part) or None
-
-
-def _seconds_to_reset(reply: Reply) -> float | None:
-    """Seconds until the hourly quota is refilled, where a header tells (impact.md 4).
-
-    The documents contradict each other on the unit: above 10^9 it is an epoch.
-    """
-    names = ("x-ratelimit-reset", "x-ratelimit-reset-hour", "ratelimit-reset")
-    for name in names:
-        text = reply.headers.get(name, "").strip()
-        if text.isascii() and text.isdigit() and len(text) <= len("1487332519000"):
-            reset = float(text)
-            seconds = reset - reply.at.timestamp() if reset > _EPOCH else reset
-            return max(0.0, seconds)
-    return None
 
 
 def _read_state(body: dict[str, Any], order_id: str) -> Outcome | None:

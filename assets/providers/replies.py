@@ -115,7 +115,7 @@ def classify(reply: Reply, *, resend_is_safe: bool) -> Outcome:
     return Outcome(
         verdict=_by_status(reply.status, lost, wait is not None),
         reason=f"http_{reply.status}",
-        retry_after_s=wait,
+        retry_after_s=wait if wait is not None else seconds_until_quota(reply),
     )
 
 
@@ -228,3 +228,31 @@ def _is_failure(name: str, said: Any) -> bool:
     if name in {"status", "code", "statuscode", "status_code"}:
         return isinstance(said, int) and said in _SERVER_OR_CLIENT_ERROR
     return False
+
+
+_EPOCH = 1e9
+_RESETS = ("x-ratelimit-reset", "x-ratelimit-reset-hour", "ratelimit-reset")
+_REMAINING = ("x-ratelimit-remaining", "x-ratelimit-remaining-hour")
+
+
+def seconds_until_quota(reply: Reply) -> float | None:
+    """Return for how long nothing more should be sent, or None where nothing says so.
+
+    Retry-After wins; else a reset header, above 10^9 an epoch, otherwise seconds:
+    impact.com's documents contradict each other on the unit (impact.md, section 4).
+    """
+    spent = any(reply.headers.get(name, "").strip() == "0" for name in _REMAINING)
+    if reply.status != 429 and not spent:  # noqa: PLR2004
+        return None
+    told = retry_after(reply)
+    return _seconds_to_reset(reply) if told is None else told
+
+
+def _seconds_to_reset(reply: Reply) -> float | None:
+    for name in _RESETS:
+        text = reply.headers.get(name, "").strip()
+        if text.isascii() and text.isdigit() and len(text) <= len("1487332519000"):
+            reset = float(text)
+            seconds = reset - reply.at.timestamp() if reset > _EPOCH else reset
+            return max(0.0, seconds)
+    return None

@@ -10,8 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from deployment import DAY, NAMES, Deployment, deployed, without_patience
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from pipelines import launch
 from pipelines.cli import app

@@ -3,6 +3,7 @@
 import io
 import re
 import socket
+import subprocess
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 from shutil import copy
 from typing import Any
 
+import dagster as dg
 import pytest
 from deployment import ROOT, without_patience
 from rich.console import Console
@@ -48,6 +50,8 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a test runs the demo for itself."""
     prepare(tmp_path, monkeypatch)
+    instance = dg.DagsterInstance.ephemeral(str(tmp_path))
+    monkeypatch.setattr(launch, "open_instance", lambda: instance)
     return tmp_path
 
 
@@ -146,7 +150,7 @@ def test_the_ui_opens_on_the_demo(
 
     monkeypatch.setenv("ATTRIBUTION_CONFIG", "mine.toml")
     monkeypatch.setenv("ATTRIBUTION_LEDGER_URL", "sqlite:///real.db")
-    monkeypatch.setattr(tour.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     assert demo(ui=True)[0] == 0
     config = load_config(None, started[0])
     assert config.ledger_url.get_secret_value() == "sqlite:///var/demo/ledger.db"

@@ -76,8 +76,9 @@ def facts(deployment: Deployment) -> dict[str, tuple[object, ...]]:
         "amount_minor",
         "currency",
         "attempts",
+        "source_hash",
+        "payload_hash",
     )
-    names += ("source_hash", "payload_hash")
     return {
         key: tuple(row[name] for name in names)
         for key, row in deployment.rows().items()

@@ -169,7 +169,8 @@ def test_a_password_in_an_address_is_never_written(tmp_path: Path, key: str) -> 
 
 def test_an_address_without_a_password_may_be_written(tmp_path: Path) -> None:
     written = PLAIN.replace('{ env = "LEDGER" }', '"sqlite:///ledger.db"')
-    assert read(tmp_path, written).require("ledger_url") is None
+    url = read(tmp_path, written).ledger_url
+    assert url.get_secret_value() == "sqlite:///ledger.db"
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from assets.delivery.pace import Pace, Window
+from assets.delivery.pace import Pace, RepeatBudget, Window
 from assets.providers.base import Limits
+from assets.providers.replies import Outcome, Phase, Reply, Verdict
 
 
 class Seconds:
@@ -75,17 +76,60 @@ def test_threads_take_turns() -> None:
     assert slots == [round(number / 10, 6) for number in range(1, 20)]
 
 
+GOOD = Reply(phase=Phase.DONE, status=200, duration_s=0.05)
+SLOW = Reply(phase=Phase.DONE, status=200, duration_s=1.0)
+BUSY = Reply(phase=Phase.DONE, status=429)
+LOST = Reply(phase=Phase.WAITING)
+TAKEN = Outcome(verdict=Verdict.ACCEPTED)
+REFUSED = Outcome(verdict=Verdict.REJECTED)
+
+
+def grown(window: Window, rounds: int) -> Window:
+    for _ in range(rounds):
+        window.note([GOOD], [TAKEN])
+    return window
+
+
 def test_a_window_is_one_until_something_succeeded() -> None:
     window = Window(32)
+    for _ in range(5):
+        window.note([GOOD], [REFUSED])
     assert window.size == 1
-    window.succeeded()
-    assert window.size == 32
+    window.note([GOOD], [TAKEN])
+    assert window.size == 2
+
+
+def test_a_window_grows_by_one_up_to_its_cap() -> None:
+    assert grown(Window(32), 10).size == 11
+    assert grown(Window(8), 50).size == 8
+
+
+@pytest.mark.parametrize("reply", [BUSY, LOST, SLOW])
+def test_trouble_halves_the_window(reply: Reply) -> None:
+    window = grown(Window(32), 15)
+    window.note([GOOD, reply, reply], [TAKEN])
+    assert window.size == 8
+
+
+def test_the_size_that_was_too_much_is_tried_again_late() -> None:
+    window = grown(Window(32), 9)
+    window.note([LOST], [TAKEN])
+    assert grown(window, 19).size == 9
+    assert grown(window, 2).size == 10
 
 
 @pytest.mark.parametrize(
     ("interval", "size"), [(0.0, 32), (0.5, 32), (3.6, 8), (20.0, 1), (90.0, 1)]
 )
 def test_a_window_lasts_at_most_half_a_minute(interval: float, size: int) -> None:
-    window = Window(32, interval)
-    window.succeeded()
-    assert window.size == size
+    assert grown(Window(32, interval), 60).size == size
+
+
+def test_a_tenth_may_be_repeated_and_never_less_than_ten() -> None:
+    budget = RepeatBudget()
+    assert budget.left == 10
+    budget.sent(1_000, repeats=False)
+    budget.sent(60, repeats=True)
+    assert budget.left == 40
+    budget.sent(60, repeats=True)
+    assert budget.left == 0

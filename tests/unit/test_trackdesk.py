@@ -95,7 +95,10 @@ def test_an_address_that_is_given_stands() -> None:
         ({"amount": "subtotal"}, "'revenue', 'total' or 'none'"),
         ({"external_cid_conversion_path": "tracking"}, "external_cid_conversion_path"),
         ({"external_cid_conversion_path": "/a?b"}, "external_cid_conversion_path"),
-        ({"fields": {"customParams.advS1": "affiliation"}}, "no field of this provider"),
+        (
+            {"fields": {"customParams.advS1": "affiliation"}},
+            "no field of this provider",
+        ),
         ({"tenant": "example-shop"}, "tenant\n"),
     ],
 )

@@ -1,0 +1,89 @@
+"""One run per destination at a time.
+
+A throttle and a comfort: correctness rests on the claims of the ledger. But who holds
+this lock knows that the run that held it before is gone, so that nobody has to wait for
+the leases of a run that died. The lock goes with its process, killed or not.
+"""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from sqlalchemy import text
+
+from assets.delivery.database import Database
+
+POLL_SECONDS = 0.5
+PATIENCE_SECONDS = 900.0
+
+
+class DestinationBusyError(Exception):
+    """Another run is sending to the same destination; run again when it has ended."""
+
+
+@contextmanager
+def destination_lock(
+    database: Database,
+    destination: str,
+    *,
+    patience: float = PATIENCE_SECONDS,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[None]:
+    """Hold a destination; wait for whoever holds it.
+
+    Args:
+        database: The delivery tables; the lock lies beside them.
+        destination: Configured name.
+        patience: Seconds to wait; 0: not at all.
+        monotonic: Seconds of a clock that never jumps.
+        sleep: Waits for seconds.
+
+    Raises:
+        DestinationBusyError: Another run held it all the time.
+    """
+    deadline = monotonic() + patience
+    lock = _on_postgresql if database.folder is None else _on_file
+    while True:
+        with lock(database, destination) as held:
+            if held:
+                yield
+                return
+        if monotonic() >= deadline:
+            message = (
+                f"Sending failed for {destination}: expected to be the only run for "
+                "this destination, got another one at work. Wait for it to end, then "
+                "run again."
+            )
+            raise DestinationBusyError(message)
+        sleep(POLL_SECONDS)
+
+
+@contextmanager
+def _on_postgresql(database: Database, destination: str) -> Iterator[bool]:
+    digest = sha256(f"attribution:{destination}".encode()).digest()
+    key = int.from_bytes(digest[:8], "big", signed=True)
+    # A session lock on a connection of its own: the server frees it when we die.
+    with database.engine.connect() as connection:
+        statement = text("select pg_try_advisory_lock(:key)")
+        held = bool(connection.execute(statement, {"key": key}).scalar())
+        connection.commit()
+        try:
+            yield held
+        finally:
+            connection.invalidate()
+
+
+@contextmanager
+def _on_file(database: Database, destination: str) -> Iterator[bool]:
+    folder = database.folder or Path()
+    with (folder / f".{destination}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
