@@ -11,9 +11,8 @@ import dagster as dg
 import pyarrow as pa
 
 from assets.conversions import conversions
-from assets.delivery.dispatch import Dispatch, Summary
-from assets.delivery.ledger import Ledger
-from assets.delivery.runs import end_run, start_run
+from assets.delivery.delivering import deliver
+from assets.delivery.dispatch import Summary
 from assets.join import ASSET
 from assets.outlook import metadata_of
 from assets.providers.conversion import Conversion
@@ -121,35 +120,19 @@ def _deliver(
 ) -> Summary:
     destination = destinations.open(name)
     key = context.partition_key
-    ledger = Ledger(
+    return deliver(
+        destination,
         source.database,
-        destination=name,
-        provider=destination.provider_name,
-        run_id=context.run.run_id,
-    )
-    start_run(
-        source.database,
-        run_id=context.run.run_id,
-        destination=name,
-        provider=destination.provider_name,
+        destinations.transport(destination, key),
+        lambda: staged_chunks(source, key),
         partition_key=key,
-        at=ledger.clock(),
+        run_id=context.run.run_id,
+        zone=destinations.zone,
+        quarantined=source.quarantined(key),
+        limit=config.limit or None,
+        spool_folder=destinations.spool,
+        on_progress=_progress(context),
     )
-    transport = destinations.transport(destination, key)
-    try:
-        summary = Dispatch(
-            destination,
-            ledger,
-            transport,
-            partition_key=key,
-            zone=destinations.zone,
-            limit=config.limit or None,
-            on_progress=_progress(context),
-        ).run(lambda: staged_chunks(source, key), source.quarantined(key))
-    finally:
-        transport.close()
-    _close(ledger, key, summary)
-    return summary
 
 
 def _progress(context: dg.AssetExecutionContext) -> Any:
@@ -161,24 +144,6 @@ def _progress(context: dg.AssetExecutionContext) -> Any:
             state["next"] = sent + 1_000
 
     return tell
-
-
-def _close(ledger: Ledger, partition_key: str, summary: Summary) -> None:
-    outcome = "stopped" if summary.stop_reason else "complete"
-    end_run(
-        ledger.database,
-        run_id=ledger.run_id,
-        destination=ledger.destination,
-        partition_key=partition_key,
-        changes={
-            "ended_at": ledger.clock(),
-            "outcome": outcome,
-            "stop_reason": summary.stop_reason,
-            "requests": summary.requests,
-            "conversions_sent": summary.conversions_sent,
-            "counts": {f"{one.state}": one.orders for one in summary.totals},
-        },
-    )
 
 
 def _rerun_helps(summary: Summary) -> bool:

@@ -114,12 +114,14 @@ class Destinations:
         open_destination: Returns a destination; raises where its secrets are not set.
         urls: Addresses of each destination, by name.
         outbox: Folder of the outbox files.
+        spool: Folder for outcomes that the delivery tables could not take.
     """
 
     zone: ZoneInfo
     open_destination: Callable[[str], Destination]
     urls: Mapping[str, Sequence[str]]
     outbox: Path
+    spool: Path
 
     def open(self, name: str) -> Destination:
         """Return a configured destination, ready to build requests."""

@@ -7,61 +7,61 @@ from typing import Any
 from sqlalchemy import delete, update
 
 from assets.delivery.database import Database, insert_or_update
+from assets.delivery.ledger import Ledger
 from assets.delivery.tables import export_run, source_total
 
 
-def start_run(
-    database: Database,
-    *,
-    run_id: str,
-    destination: str,
-    provider: str,
-    partition_key: str,
-    at: datetime,
-) -> None:
-    """Say that a run began; a step that is tried again begins anew."""
+def start_run(ledger: Ledger, partition_key: str) -> None:
+    """Say that a run began; runs before it that never ended are called crashed.
+
+    Only for who holds the lock of the destination: nobody else can be at work then. A
+    step that is tried again begins anew.
+    """
+    now = ledger.clock()
     row = {
-        "run_id": run_id,
-        "destination": destination,
-        "partition_key": partition_key,
-        "provider": provider,
-        "started_at": at,
+        **_key(ledger, partition_key),
+        "provider": ledger.provider,
+        "started_at": now,
         "ended_at": None,
         "outcome": None,
         "stop_reason": None,
     }
-    with database.write() as connection:
+    with ledger.database.write() as connection:
+        connection.execute(
+            update(export_run)
+            .where(
+                export_run.c.destination == ledger.destination,
+                export_run.c.ended_at.is_(None),
+            )
+            .values(ended_at=now, outcome="crashed")
+        )
         again = ("started_at", "ended_at", "outcome", "stop_reason")
         connection.execute(insert_or_update(connection, export_run, again), row)
 
 
-def end_run(
-    database: Database,
-    *,
-    run_id: str,
-    destination: str,
-    partition_key: str,
-    changes: Mapping[str, Any],
-) -> None:
+def end_run(ledger: Ledger, partition_key: str, changes: Mapping[str, Any]) -> None:
     """Say how a run ended.
 
     Args:
-        database: Where the delivery tables are.
-        run_id: The run.
-        destination: Configured name.
+        ledger: Of the run.
         partition_key: The partition.
-        changes: ended_at, outcome, stop_reason, requests, conversions_sent, counts.
+        changes: outcome, stop_reason, requests, conversions_sent, counts.
     """
-    with database.write() as connection:
+    key = _key(ledger, partition_key)
+    with ledger.database.write() as connection:
         connection.execute(
             update(export_run)
-            .where(
-                export_run.c.run_id == run_id,
-                export_run.c.destination == destination,
-                export_run.c.partition_key == partition_key,
-            )
-            .values(**changes)
+            .where(*(export_run.c[name] == value for name, value in key.items()))
+            .values(ended_at=ledger.clock(), **changes)
         )
+
+
+def _key(ledger: Ledger, partition_key: str) -> dict[str, str]:
+    return {
+        "run_id": ledger.run_id,
+        "destination": ledger.destination,
+        "partition_key": partition_key,
+    }
 
 
 def keep_source_totals(

@@ -1,0 +1,116 @@
+"""One run of one partition for one destination, from its lock to its closing entry.
+
+What surrounds the sending belongs here: that nobody else sends, that a run told to stop
+ends well, that how it ended is written down. No Dagster.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+
+from assets.delivery.database import Database
+from assets.delivery.dispatch import Dispatch, Summary
+from assets.delivery.interrupts import deferred_stop
+from assets.delivery.ledger import Ledger
+from assets.delivery.lock import PATIENCE_SECONDS, destination_lock
+from assets.delivery.planning import Chunk, Destination
+from assets.delivery.rows import Clock, utc_now
+from assets.delivery.runs import end_run, start_run
+from assets.delivery.spool import Spool
+from assets.delivery.transport import Transport
+
+
+def deliver(
+    destination: Destination,
+    database: Database,
+    transport: Transport,
+    chunks: Callable[[], Iterable[Chunk]],
+    *,
+    partition_key: str,
+    run_id: str,
+    zone: tzinfo,
+    quarantined: Iterable[Mapping[str, Any]] = (),
+    limit: int | None = None,
+    spool_folder: Path | None = None,
+    patience: float = PATIENCE_SECONDS,
+    clock: Clock = utc_now,
+    sleep: Callable[[float], None] = time.sleep,
+    on_progress: Callable[[int], None] = lambda _sent: None,
+) -> Summary:
+    """Deliver what is due of a partition; alone for its destination.
+
+    Told to stop (SIGTERM, SIGINT), it finishes and records what is on the wire first.
+
+    Args:
+        destination: Where to.
+        database: The delivery tables.
+        transport: Where requests go; closed at the end.
+        chunks: Reads the staged conversions from the start, once per pass.
+        partition_key: The day, `YYYY-MM-DD`.
+        run_id: Recorded with every change.
+        zone: In which `order_date` is read.
+        quarantined: Rows of `quarantine_row` whose order is known.
+        limit: Send at most so many conversions; None: all.
+        spool_folder: Takes outcomes while the delivery tables cannot.
+        patience: Seconds to wait for another run of this destination.
+        clock: Tells the time.
+        sleep: Waits for seconds.
+        on_progress: Told how many conversions were sent so far.
+
+    Raises:
+        DestinationBusyError: Another run did not end in time.
+        LeaseLostError: Another run took deliveries of ours over.
+        LedgerError: The delivery tables cannot be used.
+    """
+    ledger = Ledger(
+        database,
+        destination=destination.name,
+        provider=destination.provider_name,
+        run_id=run_id,
+        clock=clock,
+    )
+    spool = None
+    if spool_folder is not None:
+        spool = Spool(spool_folder / f"{destination.name}.jsonl")
+    with (
+        closing(transport),
+        destination_lock(database, destination.name, patience=patience),
+        deferred_stop() as told_to_stop,
+    ):
+        start_run(ledger, partition_key)
+        summary = Dispatch(
+            destination,
+            ledger,
+            transport,
+            partition_key=partition_key,
+            zone=zone,
+            limit=limit,
+            spool=spool,
+            is_alone=True,
+            told_to_stop=lambda: bool(told_to_stop),
+            sleep=sleep,
+            on_progress=on_progress,
+        ).run(chunks, quarantined)
+        end_run(ledger, partition_key, _closing_entry(summary))
+    return summary
+
+
+def _closing_entry(summary: Summary) -> dict[str, Any]:
+    stopped = summary.stop_reason
+    return {
+        "outcome": f"stopped_{stopped.partition(':')[0]}" if stopped else "complete",
+        "stop_reason": stopped,
+        "requests": summary.requests,
+        "conversions_sent": summary.conversions_sent,
+        "counts": _counts(summary),
+    }
+
+
+def _counts(summary: Summary) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for total in summary.totals:
+        counts[total.state] = counts.get(total.state, 0) + total.orders
+    return counts
