@@ -132,6 +132,7 @@ def _deliver(
         limit=config.limit or None,
         spool_folder=destinations.spool,
         on_progress=_progress(context),
+        on_warning=context.log.warning,
     )
 
 

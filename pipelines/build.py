@@ -27,7 +27,13 @@ from pipelines.jobs import export_day, nightly_export
 from pipelines.schedules import nightly_schedule
 
 _FOLLOWED = {"deliveries", "settlements"}
-_NO_MAPPING = {"base_url", "in_flight", "requests_per_second", "requests_per_hour"}
+_NO_MAPPING = {
+    "base_url",
+    "in_flight",
+    "requests_per_second",
+    "requests_per_hour",
+    "time_budget_minutes",
+}
 
 
 def build(config: Config) -> dg.Definitions:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
+from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,14 @@ from pipelines.config import Config, ConfigError, load_config
 
 if TYPE_CHECKING:
     from pipelines.launch import DayResult
+
+
+class Verdict(StrEnum):
+    """What a person found out about a delivery."""
+
+    DELIVERED = "delivered"
+    NOT_DELIVERED = "not-delivered"
+
 
 LEFT_OVER = 1
 WRONG = 2
@@ -146,10 +155,11 @@ def backfill(
         raise ConfigError(message)
     for day in (days[0], days[-1]):
         launcher.check(day, names)
-    results = [
-        launcher.export(day, to=names)
-        for day in track(days, description="Days", console=errors)
-    ]
+    results = []
+    for day in track(days, description="Days", console=errors):
+        results.append(launcher.export(day, to=names))
+        if results[-1].interrupted:
+            break
     _print_states(config, days[0], days[-1])
     _end(results)
 
@@ -191,6 +201,32 @@ def migrate() -> None:
     with _database(load_config()) as database:
         database.migrate()
     console.print("The delivery tables are at this program's version.")
+
+
+@app.command()
+@explained
+def resolve(
+    delivery: Annotated[str, typer.Argument(help="Its id, from v_needs_human.")],
+    verdict: Annotated[Verdict, typer.Argument(help="What you found out.")],
+    by: Annotated[str, typer.Option(help="Your name, kept with the decision.")],
+    why: Annotated[str, typer.Option(help="What it rests on, kept as well.")],
+) -> None:
+    """Settle a delivery that no run can finish: say whether it was delivered."""
+    from assets.delivery.resolving import ResolveError
+    from assets.delivery.resolving import resolve as settle
+
+    with _database(load_config()) as database:
+        try:
+            done = settle(
+                database,
+                delivery,
+                is_delivered=verdict is Verdict.DELIVERED,
+                by=by,
+                why=why,
+            )
+        except ResolveError as wrong:
+            raise ConfigError(str(wrong)) from None
+    console.print(f"{done.destination} {done.order_id}: {done.before} -> {done.after}")
 
 
 @app.command()

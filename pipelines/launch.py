@@ -43,11 +43,13 @@ class DayResult:
     Attributes:
         run_id: To be found in the UI.
         failures: Text of each failed step, by step.
+        interrupted: The process was told to stop: no further day may begin.
     """
 
     day: date
     run_id: str
     failures: dict[str, str]
+    interrupted: bool = False
 
     @property
     def finished(self) -> bool:
@@ -111,7 +113,12 @@ class Launcher:
         }
         if not result.success and not failures:
             failures["run"] = _reason(_error_of_run(result.all_events))
-        return DayResult(day, result.run_id, failures)
+        return DayResult(
+            day,
+            result.run_id,
+            failures,
+            interrupted=_was_interrupted(result.all_events),
+        )
 
     def check(self, day: date, to: Sequence[str]) -> None:
         """Raise what `export` would raise before it starts a run."""
@@ -156,6 +163,21 @@ class Launcher:
                 for name in names
             }
         return config
+
+
+def _was_interrupted(events: Sequence[dg.DagsterEvent]) -> bool:
+    errors = [one.step_failure_data.error for one in events if one.is_step_failure]
+    errors.append(_error_of_run(events))
+    while errors:
+        error = errors.pop()
+        if error is not None:
+            if error.cls_name in _INTERRUPTS:
+                return True
+            errors += [error.cause, error.context]
+    return False
+
+
+_INTERRUPTS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 
 
 def days_between(first: date, last: date) -> Iterator[date]:

@@ -97,6 +97,9 @@ class FakeProvider:
         starts = range(0, len(conversions), size)
         return (conversions[start : start + size] for start in starts)
 
+    def payload(self, conversion: Conversion) -> bytes:
+        return repr((self.event, conversion)).encode()
+
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         ids = [one.order_id for one in batch]
         if self.unbuildable.intersection(ids):

@@ -1,11 +1,18 @@
 """A server that speaks bytes, so that it can misbehave in any way."""
 
+import json
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+
+from invariants import Seen
 
 Behaviour = Callable[[socket.socket], None]
 
@@ -18,7 +25,7 @@ class Server:
         self.tls = tls
         self.seen: list[bytes] = []
         self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.url = f"http{'s' if tls else ''}://{self.host}"
         self._threads = [threading.Thread(target=self._serve)]
@@ -33,7 +40,8 @@ class Server:
                 return b""
             got += piece
         head, _, body = got.partition(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        told = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        length = int(told or 0)
         while len(body) < length:
             body += connection.recv(65536)
         self.seen.append(head + b"\r\n\r\n" + body)
@@ -77,3 +85,153 @@ def reset(connection: socket.socket) -> None:
     linger = struct.pack("ii", 1, 0)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     connection.close()
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a bookkeeper does with one request that it has read whole.
+
+    Attributes:
+        wire: Bytes that it says, or what it does to the connection instead.
+        says: What a whole reply means for its orders, as a `Verdict`; None: it says
+            nothing that could be understood.
+        applies: It counts the orders; where it dedupes, each of them once.
+        keeps: It waits for another request on the same connection.
+    """
+
+    wire: bytes | Behaviour
+    says: str | None = None
+    applies: bool = False
+    keeps: bool = False
+
+
+def http(status: int, body: bytes | str = b"", **headers: object) -> bytes:
+    """A whole reply; `Retry_After=2` becomes a header."""
+    plain = body.encode() if isinstance(body, str) else body
+    named = {"Content-Type": "application/json"} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
+    lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(plain)}"]
+    lines += [f"{name}: {value}" for name, value in named.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + plain
+
+
+def say(status: int, body: bytes | str, says: str | None, **headers: object) -> Act:
+    """Reply in full and count nothing."""
+    return Act(http(status, body, **headers), says, keeps=True)
+
+
+TAKEN = Act(http(200, '{"status": "accepted"}'), "accepted", applies=True, keeps=True)
+KNOWN = say(409, '{"status": "known"}', "duplicate")
+
+Script = Callable[[str, int], Act]
+"""Order id (the first one of a request) and which request about it -> what is done."""
+
+
+def always(act: Act) -> Script:
+    return lambda _order, _time: act
+
+
+def in_turn(*acts: Act) -> Script:
+    """The first requests about each order meet these; later ones the last of them."""
+    return lambda _order, time: acts[min(time, len(acts)) - 1]
+
+
+def orders_in_json(body: bytes) -> Sequence[str]:
+    return list(json.loads(body)["orders"])
+
+
+@dataclass
+class Books:
+    """What a bookkeeper saw and counted.
+
+    Attributes:
+        journal: Every request that arrived whole, oldest first.
+        counted: How often each order took effect.
+        busy: Most requests in work at once so far.
+    """
+
+    journal: list[Seen] = field(default_factory=list)
+    counted: Counter[str] = field(default_factory=Counter)
+    busy: int = 0
+
+    @property
+    def orders(self) -> list[str]:
+        """The orders of all requests, oldest first."""
+        return [one for seen in self.journal for one in seen.orders]
+
+
+class Bookkeeper(Server):
+    """A provider: counts orders, answers by a script, keeps a journal.
+
+    Args:
+        script: What becomes of each request.
+        dedupes: It counts an order once and says of a repeat that it is known.
+        orders_of: Reads the order ids in a body.
+        clock: By which the journal is kept.
+        tls: For https.
+    """
+
+    def __init__(
+        self,
+        script: Script = always(TAKEN),
+        *,
+        dedupes: bool = True,
+        orders_of: Callable[[bytes], Sequence[str]] = orders_in_json,
+        clock: Callable[[], datetime | None] = lambda: None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.script = script
+        self.dedupes = dedupes
+        self.orders_of = orders_of
+        self.books = Books()
+        self._clock = clock
+        self._asked: Counter[str] = Counter()
+        self._busy = 0
+        self._lock = threading.Lock()
+        super().__init__(self._keep_books, tls)
+
+    def _keep_books(self, connection: socket.socket) -> None:
+        for _ in count():
+            request = self.read(connection)
+            if not request:
+                return
+            act = self._enter(request)
+            if callable(act.wire):
+                act.wire(connection)
+            else:
+                connection.sendall(act.wire)
+            self._busy -= 1
+            if not act.keeps:
+                return
+
+    def _enter(self, request: bytes) -> Act:
+        head, _, body = request.partition(b"\r\n\r\n")
+        asks = head.startswith(b"GET")
+        with self._lock:
+            self._busy += 1
+            self.books.busy = max(self.books.busy, self._busy)
+            orders = [] if asks else list(self.orders_of(body))
+            subject = head.split(b" ")[1].decode() if asks else orders[0]
+            self._asked[subject] += 1
+            act = self.script(subject, self._asked[subject])
+            if self.dedupes and act.applies and self.books.counted[subject]:
+                act = KNOWN if act.says else Act(act.wire)
+            self._write(act, orders, body, asks=asks)
+        return act
+
+    def _write(
+        self, act: Act, orders: Collection[str], body: bytes, *, asks: bool
+    ) -> None:
+        applied = orders if act.applies else ()
+        self.books.counted.update(applied)
+        self.books.journal.append(
+            Seen(
+                orders=orders,
+                body=body,
+                applied=applied,
+                answered=dict.fromkeys(orders, act.says) if act.says else {},
+                at=self._clock(),
+                asks=asks,
+            )
+        )

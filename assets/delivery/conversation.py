@@ -7,6 +7,7 @@ talk, and with whom else at the same time, is decided in `dispatch.py`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from assets.delivery import evidence
@@ -122,10 +123,9 @@ class Conversation:
             reply.phase not in _BEFORE_BYTES for _, reply in self._replied(position)
         )
 
-    def payload_hash(self, position: int) -> str | None:
-        """Hash of the last request that spoke of a conversion."""
-        hashes = [step.request.hash for step, _ in self._replied(position)]
-        return hashes[-1] if hashes else None
+    def payload_hash(self, position: int) -> str:
+        """Hash of what is reported of a conversion, by which drift is recognised."""
+        return sha256(self.provider.payload(self.batch[position])).hexdigest()
 
     @property
     def requests(self) -> int:

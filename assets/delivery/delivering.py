@@ -39,6 +39,7 @@ def deliver(
     clock: Clock = utc_now,
     sleep: Callable[[float], None] = time.sleep,
     on_progress: Callable[[int], None] = lambda _sent: None,
+    on_warning: Callable[[str], None] = lambda _text: None,
 ) -> Summary:
     """Deliver what is due of a partition; alone for its destination.
 
@@ -59,6 +60,7 @@ def deliver(
         clock: Tells the time.
         sleep: Waits for seconds.
         on_progress: Told how many conversions were sent so far.
+        on_warning: Told what a person should know before anything is sent.
 
     Raises:
         DestinationBusyError: Another run did not end in time.
@@ -93,6 +95,7 @@ def deliver(
             told_to_stop=lambda: bool(told_to_stop),
             sleep=sleep,
             on_progress=on_progress,
+            on_warning=on_warning,
         ).run(chunks, quarantined)
         end_run(ledger, partition_key, _closing_entry(summary))
     return summary

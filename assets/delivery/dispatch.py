@@ -70,7 +70,9 @@ class Dispatch:
             what one left behind needs no waiting for its lease.
         told_to_stop: Asked after each window; true ends the run.
         sleep: Waits for seconds.
+        monotonic: Seconds of a clock that never jumps.
         on_progress: Told how many conversions were sent so far.
+        on_warning: Told what a person should know before anything is sent.
     """
 
     def __init__(
@@ -86,7 +88,9 @@ class Dispatch:
         is_alone: bool = False,
         told_to_stop: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
         on_progress: Callable[[int], None] = lambda _sent: None,
+        on_warning: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self.provider = destination.provider
         self.ledger = ledger
@@ -95,12 +99,16 @@ class Dispatch:
         self._is_alone = is_alone
         self._told_to_stop = told_to_stop
         self._sleep = sleep
+        self._monotonic = monotonic
+        self._started = monotonic()
         self._on_progress = on_progress
+        self._on_warning = on_warning
         self._planner = Planner(
             destination, ledger, partition_key=partition_key, zone=zone
         )
         pace = Pace(self.provider.limits, sleep=sleep)
         self._sender = Sender(self._planner, transport, pace, spool=spool, sleep=sleep)
+        self._interval = pace.interval
         self._window = Window(self.provider.limits.in_flight, pace.interval)
         self._brake = Brake(resend_is_safe=self.provider.resend.is_safe)
         self._budget = RepeatBudget()
@@ -115,6 +123,8 @@ class Dispatch:
     ) -> Summary:
         """Plan every order, deliver what is due, return how the partition stands.
 
+        Every order has its delivery before the first request leaves.
+
         Args:
             chunks: Reads the staged conversions from the start, once per pass.
             quarantined: Rows of `quarantine_row` whose order is known.
@@ -126,6 +136,8 @@ class Dispatch:
         replayed = self._sender.replay()
         self._recover()
         self._planner.hold(quarantined)
+        due = sum(self._planner.plan(chunk, self.ledger.clock()) for chunk in chunks())
+        self._warn(due)
         with ThreadPoolExecutor(self.provider.limits.in_flight) as pool:
             self._pool = pool
             self._pass(chunks, repeats=False)
@@ -156,14 +168,24 @@ class Dispatch:
             to, "owner_died", policy.settle_delay, at_once=self._is_alone
         )
 
+    def _warn(self, due: int) -> None:
+        """Say before anything is sent that it will take longer than it may."""
+        limits = self.provider.limits
+        seconds = due / limits.conversions_per_request * self._interval
+        budget = limits.time_budget_s
+        if budget is not None and seconds > budget:
+            self._on_warning(
+                f"{due} conversions take at least {seconds / 60:.0f} minutes at the "
+                f"configured pace, longer than the {budget / 60:.0f} that are allowed: "
+                "the rest is left to the next run."
+            )
+
     def _pass(self, chunks: Callable[[], Iterable[Chunk]], *, repeats: bool) -> None:
-        """Go through the partition once; the first time, every order is planned."""
         for chunk in chunks():
-            if repeats and self._is_over():
+            if self._is_over():
                 return
             due = self._planner.due(chunk, self.ledger.clock())
-            if not self._is_over():
-                self._send_all(due, repeats=repeats)
+            self._send_all(due, repeats=repeats)
 
     def _send_all(self, due: Sequence[Conversion], *, repeats: bool) -> None:
         batches = iter(self.provider.batches(due[: self._allowed(repeats=repeats)]))
@@ -189,9 +211,16 @@ class Dispatch:
             self._brake.note(reply, outcomes, repeats=repeats)
         self._window.note(done.replies, done.outcomes)
         self._stop_reason = self._stop_reason or self._brake.reason
-        if self._stop_reason is None and self._told_to_stop():
-            self._stop_reason = "interrupted: this run was told to stop"
+        self._stop_reason = self._stop_reason or self._out_of_time()
         self._wait_for_quota(done)
+
+    def _out_of_time(self) -> str | None:
+        if self._told_to_stop():
+            return "interrupted: this run was told to stop"
+        budget = self.provider.limits.time_budget_s
+        if budget is not None and self._monotonic() - self._started >= budget:
+            return f"time: the {budget / 60:.0f} minutes of this run are over"
+        return None
 
     def _wait_for_quota(self, done: Round) -> None:
         told = [seconds_until_quota(reply) for reply in done.replies]

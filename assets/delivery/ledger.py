@@ -1,11 +1,10 @@
-"""The ledger: which delivery may be sent, which was, and what came of each attempt.
+"""The ledger: who may send a delivery, and what came of each attempt.
 
 It knows rows, not providers: what a reply means is decided before it comes here. Each
 method is one transaction, so that a crash leaves the state before or the state after.
 """
 
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -20,92 +19,14 @@ from sqlalchemy import (
     update,
 )
 
-from assets.delivery.database import Database, insert_if_new
-from assets.delivery.rows import (
-    Claimed,
-    Clock,
-    Decision,
-    Result,
-    Row,
-    delivery_id,
-    new_attempt_id,
-    utc_now,
-)
-from assets.delivery.states import SOFT, State, check
+from assets.delivery.register import Register
+from assets.delivery.rows import Claimed, Result, new_attempt_id
+from assets.delivery.states import State, check
 from assets.delivery.tables import delivery, delivery_attempt
 
-SLICE = 500
-"""Order ids asked for at once: an index look-up each, whatever else is stored."""
 
-
-class Ledger:
-    """The deliveries of one destination, for one run.
-
-    Args:
-        database: Where the delivery tables are.
-        destination: Configured name.
-        provider: Its provider.
-        run_id: Recorded with every change.
-        clock: Tells the time; tests hand in their own.
-    """
-
-    def __init__(
-        self,
-        database: Database,
-        *,
-        destination: str,
-        provider: str,
-        run_id: str,
-        clock: Clock = utc_now,
-    ) -> None:
-        self.database = database
-        self.destination = destination
-        self.provider = provider
-        self.run_id = run_id
-        self.clock = clock
-        self.owner = f"{run_id[:24]}:{uuid.uuid4().hex[:12]}"
-
-    def rows(self, order_ids: Sequence[str]) -> dict[str, Row]:
-        """Return the deliveries of these orders, by conversion key."""
-        found: dict[str, Row] = {}
-        with self.database.read() as connection:
-            for start in range(0, len(order_ids), SLICE):
-                statement = select(*_ROW_COLUMNS).where(
-                    delivery.c.destination == self.destination,
-                    delivery.c.order_id.in_(order_ids[start : start + SLICE]),
-                )
-                for row in connection.execute(statement).mappings():
-                    found[row["conversion_key"]] = _row(dict(row))
-        return found
-
-    def plan(
-        self, partition_key: str, decisions: Iterable[tuple[Row | None, Decision]]
-    ) -> None:
-        """Write what the source says: new rows, and soft states that changed.
-
-        Args:
-            partition_key: Kept with new rows.
-            decisions: For each, the delivery as it was read, or None.
-
-        Raises:
-            IllegalTransitionError: A decision would undo a delivery that was sent.
-        """
-        new: list[dict[str, Any]] = []
-        changed: list[dict[str, Any]] = []
-        for known, decision in decisions:
-            values = self._planned(decision)
-            if known is None:
-                check(None, decision.state)
-                new.append(self._born(partition_key, decision) | values)
-            elif known.state in SOFT and _differs(known, decision):
-                if known.state is not decision.state:
-                    check(known.state, decision.state)
-                bound = {f"to_{name}": value for name, value in values.items()}
-                bound |= {"known_id": known.delivery_id, "known_state": known.state}
-                changed.append(bound)
-        if new or changed:
-            with self.database.write() as connection:
-                self._write_plan(connection, new, changed)
+class Ledger(Register):
+    """The deliveries of one destination, and what is sent of them by one run."""
 
     def claim(
         self,
@@ -179,24 +100,6 @@ class Ledger:
             .values(lease_until=lease_until)
         )
         return held == attempts
-
-    def exhaust(self, rows: Sequence[tuple[Row, str]]) -> None:
-        """Give up deliveries that must not be sent again, each with its reason."""
-        if not rows:
-            return
-        with self.database.write() as connection:
-            for row, reason in rows:
-                check(row.state, State.EXHAUSTED)
-                connection.execute(
-                    update(delivery)
-                    .where(
-                        delivery.c.delivery_id == row.delivery_id,
-                        delivery.c.state == row.state,
-                    )
-                    .values(
-                        state=State.EXHAUSTED, state_reason=reason, **self.touched()
-                    )
-                )
 
     def record(self, results: Sequence[Result], owner: str | None = None) -> int:
         """Write what the attempts came to; return how many were no longer ours.
@@ -276,56 +179,6 @@ class Ledger:
         with self.database.read() as connection:
             return connection.execute(statement).scalar()
 
-    def touched(self) -> dict[str, Any]:
-        """Columns that every change of a delivery carries."""
-        return {
-            "run_id": self.run_id,
-            "updated_at": self.clock(),
-            "row_version": delivery.c.row_version + 1,
-        }
-
-    def _planned(self, decision: Decision) -> dict[str, Any]:
-        return {
-            "state": decision.state,
-            "state_reason": decision.reason,
-            "state_detail": decision.detail and decision.detail[:512],
-            "order_at": decision.order_at,
-            "order_date": decision.order_date,
-            "amount_minor": decision.amount_minor,
-            "currency": decision.currency,
-            "currency_digits": decision.currency_digits,
-            "source_hash": decision.source_hash,
-            "mapping_version": decision.mapping_version,
-            "run_id": self.run_id,
-            "updated_at": self.clock(),
-        }
-
-    def _born(self, partition_key: str, decision: Decision) -> dict[str, Any]:
-        return {
-            "delivery_id": delivery_id(
-                self.provider, self.destination, decision.conversion_key
-            ),
-            "destination": self.destination,
-            "provider": self.provider,
-            "conversion_key": decision.conversion_key,
-            "order_id": decision.order_id,
-            "partition_key": partition_key,
-            "attempts": 0,
-            "row_version": 1,
-            "created_at": self.clock(),
-        }
-
-    def _write_plan(
-        self,
-        connection: Connection,
-        new: Sequence[dict[str, Any]],
-        changed: Sequence[dict[str, Any]],
-    ) -> None:
-        if new:
-            connection.execute(insert_if_new(connection, delivery), list(new))
-        if changed:
-            connection.execute(_CHANGE_SOFT, list(changed))
-
     def _held(
         self, connection: Connection, delivery_ids: Sequence[str], owner: str
     ) -> dict[str, int]:
@@ -393,56 +246,12 @@ class Ledger:
         )
 
 
-_ROW_COLUMNS = tuple(delivery.c[name] for name in Row.__dataclass_fields__)
 _CLAIM_COLUMNS = (
     delivery.c.delivery_id,
     delivery.c.state,
     delivery.c.attempts,
     delivery.c.first_sent_at,
 )
-_SOFT_COLUMNS = (
-    "state",
-    "state_reason",
-    "state_detail",
-    "order_at",
-    "order_date",
-    "amount_minor",
-    "currency",
-    "currency_digits",
-    "source_hash",
-    "mapping_version",
-    "run_id",
-    "updated_at",
-)
-_CHANGE_SOFT = (
-    update(delivery)
-    .where(
-        delivery.c.delivery_id == bindparam("known_id"),
-        delivery.c.state == bindparam("known_state"),
-    )
-    .values(
-        {name: bindparam(f"to_{name}") for name in _SOFT_COLUMNS}
-        | {"row_version": delivery.c.row_version + 1}
-    )
-)
-
-
-def _row(found: Mapping[str, Any]) -> Row:
-    return Row(**{**found, "state": State(found["state"])})
-
-
-def _differs(known: Row, decision: Decision) -> bool:
-    return (
-        known.state,
-        known.state_reason,
-        known.source_hash,
-        known.mapping_version,
-    ) != (
-        decision.state,
-        decision.reason,
-        decision.source_hash,
-        decision.mapping_version,
-    )
 
 
 def _append(connection: Connection, results: Sequence[Result], *, event: str) -> None:

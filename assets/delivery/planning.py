@@ -7,11 +7,14 @@ on. Nothing here sends.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import partial
 from typing import Any, Protocol
 
 from assets import money
 from assets.delivery import retry
+from assets.delivery.assessing import Assessment, Assessor
 from assets.delivery.ledger import Ledger
+from assets.delivery.quarantine import Quarantine
 from assets.delivery.rows import Decision, Row, delivery_id
 from assets.delivery.states import SOFT, State
 from assets.providers.base import Provider
@@ -80,36 +83,77 @@ class Planner:
         ]
         self.ledger.plan(self.partition_key, decisions)
 
+    def plan(self, chunk: Chunk, now: datetime) -> int:
+        """Give every order of a chunk its delivery; return how many are due now."""
+        found = self.assess(chunk, now)
+        self.ledger.plan(self.partition_key, found.planned)
+        self.ledger.revise(found.revised)
+        self.ledger.relocate(self.partition_key, found.moved)
+        self.ledger.acknowledge(found.unchanged)
+        self.ledger.exhaust(found.given_up)
+        self._report_drift(found.drifted, now)
+        return len(found.due)
+
     def due(self, chunk: Chunk, now: datetime) -> list[Conversion]:
-        """Plan the orders of a chunk and return those to be sent now."""
-        known, decisions, due = self.assess(chunk, now)
-        self.ledger.plan(self.partition_key, decisions)
-        self._exhaust(known, now)
-        return due
-
-    def assess(
-        self, chunk: Chunk, now: datetime
-    ) -> tuple[Sequence[Row], list[tuple[Row | None, Decision]], list[Conversion]]:
-        """Return what would be planned and sent, and write nothing.
-
-        Returns:
-            The deliveries that exist, the decisions about those never sent, and the
-            conversions that are due.
-        """
+        """Return the planned conversions of a chunk that are to be sent now."""
         known = self.ledger.rows(chunk.order_ids)
-        decisions: list[tuple[Row | None, Decision]] = []
-        due: list[Conversion] = []
+        rows = [known.get(self._key(order_id)) for order_id in chunk.order_ids]
+        policy = self.provider.resend
+        return [
+            chunk.conversion(index)
+            for index, row in enumerate(rows)
+            if row is not None and retry.is_due(row, policy, now)
+        ]
+
+    def assess(self, chunk: Chunk, now: datetime) -> Assessment:
+        """Return what is to be done about the orders of a chunk; write nothing."""
+        known = self.ledger.rows(chunk.order_ids)
+        found = Assessment()
         for index, order_id in enumerate(chunk.order_ids):
             row = known.get(self._key(order_id))
-            if row is None or row.state in SOFT:
-                conversion = chunk.conversion(index)
-                decision = self._decide(conversion, chunk.source_hashes[index], now)
-                decisions.append((row, decision))
-                if decision.state is State.PENDING:
-                    due.append(conversion)
-            elif retry.is_due(row, self.provider.resend, now):
-                due.append(chunk.conversion(index))
-        return list(known.values()), decisions, due
+            self._assess(found, row, chunk, index, now)
+        return found
+
+    def _assess(
+        self,
+        found: Assessment,
+        row: Row | None,
+        chunk: Chunk,
+        index: int,
+        now: datetime,
+    ) -> None:
+        source_hash = chunk.source_hashes[index]
+        build = partial(chunk.conversion, index)
+        decide = partial(self._decide, source_hash=source_hash, now=now)
+        if row is not None and row.partition_key != self.partition_key:
+            found.moved.append((row, decide(build())))
+        if row is None or row.state in SOFT:
+            conversion = build()
+            decision = decide(conversion)
+            found.planned.append((row, decision))
+            found.due += [conversion] if decision.state is State.PENDING else []
+            return
+        version = self.destination.mapping_version
+        is_changed = (row.source_hash, row.mapping_version) != (source_hash, version)
+        assessor = Assessor(self.provider, decide, now)
+        assessor.assess(found, row, build, is_changed=is_changed)
+
+    def _report_drift(
+        self, drifted: Sequence[tuple[Row, Decision]], now: datetime
+    ) -> None:
+        name = self.destination.name
+        Quarantine(self.ledger.database, self.partition_key, now).doubt(
+            [
+                {
+                    "order_id": row.order_id,
+                    "code": "drift",
+                    "subject": name,
+                    "destination": name,
+                    "detail": f"changed after it was {row.state}; nothing was sent",
+                }
+                for row, _ in drifted
+            ]
+        )
 
     def set_aside(self, conversion: Conversion, broken: Exception) -> None:
         """Quarantine a conversion of which no request can be built."""
@@ -173,8 +217,3 @@ class Planner:
             source_hash=row["source_row_hash"],
             mapping_version=self.destination.mapping_version,
         )
-
-    def _exhaust(self, rows: Iterable[Row], now: datetime) -> None:
-        policy = self.provider.resend
-        reasons = ((row, retry.exhaustion(row, policy, now)) for row in rows)
-        self.ledger.exhaust([(row, why) for row, why in reasons if why])

@@ -34,11 +34,11 @@ def preview(planner: Planner, chunks: Iterable[Chunk]) -> Preview:
     """
     found = Preview()
     for chunk in chunks:
-        _, decisions, due = planner.assess(chunk, planner.ledger.clock())
-        for _, decision in decisions:
+        assessment = planner.assess(chunk, planner.ledger.clock())
+        for _, decision in assessment.planned:
             if decision.state is not State.PENDING:
                 found.withheld[decision.state, decision.reason or "?"] += 1
-        for batch in planner.provider.batches(due):
+        for batch in planner.provider.batches(assessment.due):
             next(planner.provider.exchange(batch))
             found.requests += 1
             found.conversions += len(batch)

@@ -14,6 +14,11 @@ MAX_ATTEMPTS = 30
 LONGEST_SECONDS = 86_400.0
 """The most that a provider's Retry-After is believed: it may be nonsense."""
 
+HORIZON = timedelta(hours=72)
+"""Three nights: what was not taken by then waits for a person."""
+_NOT_TRIED = frozenset({"not_sent", "http_408", "http_425", "http_429"})
+"""The provider did nothing with it: such a try uses no attempt."""
+
 Jitter = Callable[[float, float], float]
 
 
@@ -39,8 +44,14 @@ def sendable_states(policy: ResendPolicy) -> frozenset[State]:
 
 
 def is_due(row: Row, policy: ResendPolicy, now: datetime) -> bool:
-    """Tell whether `row` is to be sent now."""
+    """Tell whether `row` is to be sent now.
+
+    What a provider once took into its queue is never sent again: if it vanished there,
+    a person has to ask.
+    """
     if row.state not in sendable_states(policy) or exhaustion(row, policy, now):
+        return False
+    if row.state is State.UNCERTAIN and row.accepted_at is not None:
         return False
     return row.next_attempt_at is None or row.next_attempt_at <= now
 
@@ -53,8 +64,11 @@ def exhaustion(row: Row, policy: ResendPolicy, now: datetime) -> str | None:
     """
     if row.state not in sendable_states(policy) - {State.PENDING}:
         return None
-    if policy.window and row.first_sent_at and now - row.first_sent_at > policy.window:
+    age = now - row.first_sent_at if row.first_sent_at else timedelta()
+    if policy.window and age > policy.window:
         return "dedup_window_over"
-    if row.attempts >= MAX_ATTEMPTS:
+    if age > HORIZON:
+        return "retry_horizon_over"
+    if row.attempts >= MAX_ATTEMPTS and row.state_reason not in _NOT_TRIED:
         return "attempts_used_up"
     return None

@@ -52,13 +52,16 @@ class Row:
     delivery_id: str
     conversion_key: str
     order_id: str
+    partition_key: str
     state: State
     state_reason: str | None
     attempts: int
     source_hash: str | None
+    payload_hash: str | None
     mapping_version: str | None
     first_sent_at: datetime | None
     next_attempt_at: datetime | None
+    accepted_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,15 @@ TRANSITIONS: dict[State | None, frozenset[State]] = {
     S.SETTLED: frozenset(),
     S.DUPLICATE: frozenset(),
 }
-"""Every legal way. None: there is no row yet."""
+"""Every legal way of the program. None: there is no row yet."""
+
+BY_A_PERSON: dict[State, frozenset[State]] = {
+    S.UNCERTAIN: frozenset({S.ACCEPTED, S.PENDING}),
+    S.EXHAUSTED: frozenset({S.ACCEPTED, S.PENDING}),
+    S.REJECTED: frozenset({S.PENDING}),
+    S.STAGED: frozenset({S.ACCEPTED, S.PENDING}),
+}
+"""What a person may decide who knows what became of a delivery."""
 
 
 class IllegalTransitionError(Exception):

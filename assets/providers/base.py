@@ -35,6 +35,7 @@ class DestinationSettings(BaseModel):
         fields: Provider field <- column of the order, or `extra.<column>`.
         in_flight: Requests on the wire at once; None takes the provider's default.
         max_age_days: Older orders are suppressed `too_old`; None: no limit.
+        time_budget_minutes: A run ends after so long; None: never.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -48,6 +49,7 @@ class DestinationSettings(BaseModel):
     requests_per_second: float | None = Field(default=None, gt=0)
     requests_per_hour: int | None = Field(default=None, gt=0)
     max_age_days: int | None = Field(default=None, ge=1)
+    time_budget_minutes: int | None = Field(default=None, ge=1)
 
     @field_validator("fields")
     @classmethod
@@ -133,12 +135,14 @@ class Limits:
     Attributes:
         conversions_per_request: At most so many in one batch.
         in_flight: Requests on the wire at once.
+        time_budget_s: A run ends after so many seconds; None: never.
     """
 
     conversions_per_request: int = 1
     in_flight: int = 32
     requests_per_second: float | None = None
     requests_per_hour: int | None = None
+    time_budget_s: float | None = None
 
 
 def limits_of(
@@ -151,11 +155,13 @@ def limits_of(
         in_flight: What the provider takes by default.
         conversions_per_request: Size of a batch.
     """
+    budget = settings.time_budget_minutes
     return Limits(
         conversions_per_request=conversions_per_request,
         in_flight=settings.in_flight or in_flight,
         requests_per_second=settings.requests_per_second,
         requests_per_hour=settings.requests_per_hour,
+        time_budget_s=budget and budget * 60.0,
     )
 
 
@@ -220,6 +226,13 @@ class Provider(Protocol):
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
         """Cut `conversions`, all eligible, into what goes out together."""
+
+    def payload(self, conversion: Conversion) -> bytes:
+        """Return what is reported of a conversion, by which a change is recognised.
+
+        Raises:
+            ValueError: No request can be built of it.
+        """
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         """Talk about one batch. The same batch gives the same bytes."""

@@ -179,6 +179,10 @@ class Convert:
             positions = chain.from_iterable(visitors[start : start + size])
             yield [conversions[position] for position in positions]
 
+    def payload(self, conversion: Conversion) -> bytes:
+        """Return the body that would report a conversion alone."""
+        return self._request([conversion], by_visitor([conversion])).body
+
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         """Send the batch; send what was refused again in halves, down to one order.
 

@@ -134,6 +134,10 @@ class IdMe:
         """One event a request: the SDK's call takes one order (page, step 2)."""
         return one_by_one(conversions)
 
+    def payload(self, conversion: Conversion) -> bytes:
+        """Return the event of a conversion."""
+        return self._request(conversion).body
+
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         """Hand over one event and read the reply, if anybody gives one."""
         (conversion,) = batch

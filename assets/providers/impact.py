@@ -81,6 +81,10 @@ class Impact:
         """One conversion a request: there is no bulk endpoint (impact.md 1)."""
         return one_by_one(conversions)
 
+    def payload(self, conversion: Conversion) -> bytes:
+        """Return the form of a conversion."""
+        return self._post(conversion).body
+
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         """Post one conversion and read the reply."""
         (conversion,) = batch

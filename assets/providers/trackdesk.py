@@ -136,13 +136,15 @@ class Trackdesk:
         """Cut into batches of one: the API takes one conversion a request."""
         return one_by_one(conversions)
 
+    def payload(self, conversion: Conversion) -> bytes:
+        """Return the body of a conversion; the link before it reports nothing."""
+        identity = self._known_identity(conversion)
+        return json_bytes(self._body(conversion, identity.fields))
+
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         """Link the external cid where that is asked for, then send the conversion."""
         (conversion,) = batch
-        identity = self._identity(conversion)
-        if isinstance(identity, Withheld):
-            message = f"not eligible: {identity.reason}"
-            raise ValueError(message)  # noqa: TRY004 - the order is wrong, not its type
+        identity = self._known_identity(conversion)
         if identity.link is not None:
             reply = yield self._request(LINK_PATH, identity.link, conversion)
             failed = link_outcome(reply)
@@ -212,6 +214,13 @@ class Trackdesk:
                 body["currency"] = {"code": conversion.currency}
         body["externalId"] = conversion.order_id
         return body
+
+    def _known_identity(self, conversion: Conversion) -> Identity:
+        identity = self._identity(conversion)
+        if isinstance(identity, Withheld):
+            message = f"not eligible: {identity.reason}"
+            raise ValueError(message)  # noqa: TRY004 - the order is wrong, not its type
+        return identity
 
     def _conversion_path(self) -> str:
         if self._settings.identify_by == "external_cid":

@@ -107,7 +107,7 @@ def test_a_batch_speaks_only_of_what_is_ours(bench: Bench) -> None:
     limits = Limits(conversions_per_request=5)
     bench.provider = FakeProvider(limits=limits, resend=NEVER)
     sender, other = bench.dispatch()._sender, bench.dispatch()._sender
-    other._planner.due(Chunk(orders), bench.clock())
+    other._planner.plan(Chunk(orders), bench.clock())
     talks = sender._build([orders])
     (theirs,) = other._claim(other._build([orders[1:3]]))
     (mine,) = sender._claim(talks)

@@ -9,6 +9,7 @@ from engine import DAY, NOW
 from sqlalchemy import delete, insert
 
 from assets.delivery.database import Database
+from assets.delivery.ledger import Ledger
 from assets.delivery.rows import Total
 from assets.delivery.runs import keep_source_totals, start_run
 from assets.delivery.states import State
@@ -70,14 +71,10 @@ class Book:
         keep_source_totals(self.database, DAY, rows, run_id="run-1", at=NOW)
 
     def export(self, destination: str = "shop") -> None:
-        start_run(
-            self.database,
-            run_id="run-1",
-            destination=destination,
-            provider="fake",
-            partition_key=DAY,
-            at=NOW,
+        ledger = Ledger(
+            self.database, destination=destination, provider="fake", run_id="run-1"
         )
+        start_run(ledger, DAY)
 
 
 def exact(value: Any) -> Any:
@@ -205,11 +202,12 @@ def test_a_person_is_shown_what_no_run_finishes(book: Book) -> None:
     waiting = {
         book.add("uncertain", 1),
         book.add("exhausted", 2),
-        book.add("rejected", 3),
+        book.add("uncertain", 3, next_attempt_at=NOW, accepted_at=NOW),
         book.add("duplicate", 4, state_reason="foreign"),
         book.add("queued", 5, state_reason="queued_without_ref"),
     }
-    for state in set(State) - {State.UNCERTAIN, State.EXHAUSTED, State.REJECTED}:
+    book.add("uncertain", next_attempt_at=NOW)
+    for state in set(State) - {State.UNCERTAIN, State.EXHAUSTED}:
         book.add(state, state_reason="own")
     rows = book.read("v_needs_human", "order_id", "amount")
     assert {order_id for order_id, _ in rows} == waiting

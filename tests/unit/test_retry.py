@@ -34,6 +34,9 @@ def row(state: State, **changes: Any) -> Row:
         "mapping_version": None,
         "first_sent_at": NOW,
         "next_attempt_at": None,
+        "accepted_at": None,
+        "partition_key": "2026-11-20",
+        "payload_hash": None,
     }
     return Row(state=state, **(plain | changes))
 

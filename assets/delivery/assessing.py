@@ -1,0 +1,117 @@
+"""What a run makes of the deliveries it finds: plan, send again, mend, leave, report.
+
+Reads and decides; nothing is written and nothing is sent. The dry run shows an
+assessment, a real one carries it out (`planning.py`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+
+from assets.delivery import retry
+from assets.delivery.rows import Decision, Row
+from assets.delivery.states import State
+from assets.providers.base import Provider
+from assets.providers.conversion import Conversion
+
+Build = Callable[[], Conversion]
+Decide = Callable[[Conversion], Decision]
+
+REPORTED = frozenset(
+    {State.ACCEPTED, State.SETTLED, State.DUPLICATE, State.QUEUED, State.STAGED}
+)
+"""The provider was told: a change of the order is drift, never a reason to resend."""
+
+
+@dataclass(slots=True)
+class Assessment:
+    """What is to be done about some orders of a partition.
+
+    Attributes:
+        planned: Orders never sent, with the delivery that exists or None.
+        due: Conversions to be sent now.
+        revised: Deliveries that go back into planning.
+        moved: Deliveries whose order lies in another partition now.
+        unchanged: The source row changed in nothing that the destination is told.
+        drifted: The order changed after it was reported.
+        given_up: Deliveries not to be sent again, each with the reason.
+    """
+
+    planned: list[tuple[Row | None, Decision]] = field(default_factory=list)
+    due: list[Conversion] = field(default_factory=list)
+    revised: list[tuple[Row, Decision]] = field(default_factory=list)
+    moved: list[tuple[Row, Decision]] = field(default_factory=list)
+    unchanged: list[tuple[Row, Decision]] = field(default_factory=list)
+    drifted: list[tuple[Row, Decision]] = field(default_factory=list)
+    given_up: list[tuple[Row, str]] = field(default_factory=list)
+
+
+class Assessor:
+    """Assesses deliveries that a request may already have spoken of.
+
+    Args:
+        provider: Whose rules hold.
+        decide: What the source says of a conversion.
+        now: The time of the assessment.
+    """
+
+    def __init__(self, provider: Provider, decide: Decide, now: datetime) -> None:
+        self._provider = provider
+        self._decide = decide
+        self._now = now
+
+    def assess(
+        self, found: Assessment, row: Row, build: Build, *, is_changed: bool
+    ) -> None:
+        """Add what is to be done about one delivery.
+
+        Args:
+            found: Takes the result.
+            row: A delivery that is not in a soft state.
+            build: Builds its conversion; called only where it is needed.
+            is_changed: The source row or the mapping is not what it was.
+        """
+        why = retry.exhaustion(row, self._provider.resend, self._now)
+        if why:
+            found.given_up.append((row, why))
+        elif retry.is_due(row, self._provider.resend, self._now):
+            self._assess_due(found, row, build())
+        elif is_changed and row.state is State.REJECTED:
+            self._assess_rejected(found, row, build())
+        elif is_changed and row.state in REPORTED:
+            self._assess_reported(found, row, build())
+
+    def _assess_due(self, found: Assessment, row: Row, conversion: Conversion) -> None:
+        decision = self._decide(conversion)
+        if decision.state is State.PENDING:
+            found.due.append(conversion)
+        elif row.first_sent_at is None and decision.state is State.SUPPRESSED:
+            found.revised.append((row, decision))
+        else:
+            # It may have been applied, so that it must not look as if never sent.
+            found.given_up.append((row, decision.reason or decision.state))
+
+    def _assess_rejected(
+        self, found: Assessment, row: Row, conversion: Conversion
+    ) -> None:
+        decision = self._decide(conversion)
+        is_mended = self._payload_hash(conversion) != row.payload_hash
+        if is_mended and decision.state is State.PENDING:
+            found.revised.append((row, decision))
+        else:
+            found.unchanged.append((row, decision))
+
+    def _assess_reported(
+        self, found: Assessment, row: Row, conversion: Conversion
+    ) -> None:
+        decision = self._decide(conversion)
+        if row.payload_hash not in {None, self._payload_hash(conversion)}:
+            found.drifted.append((row, decision))
+        found.unchanged.append((row, decision))
+
+    def _payload_hash(self, conversion: Conversion) -> str | None:
+        try:
+            return sha256(self._provider.payload(conversion)).hexdigest()
+        except (ValueError, ArithmeticError, LookupError, TypeError):
+            return None

@@ -1,0 +1,267 @@
+"""The register: which deliveries there are and what the source says of each.
+
+Everything about a delivery that does not need a request: it comes to be, is planned,
+moves to another partition, is given up. Sending stands in `ledger.py`.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from assets.delivery.database import Database, insert_if_new
+from assets.delivery.rows import Clock, Decision, Row, delivery_id, utc_now
+from assets.delivery.states import SOFT, State, check
+from assets.delivery.tables import delivery
+
+SLICE = 500
+"""Order ids asked for at once: an index look-up each, whatever else is stored."""
+
+
+class Register:
+    """The deliveries of one destination, for one run.
+
+    Args:
+        database: Where the delivery tables are.
+        destination: Configured name.
+        provider: Its provider.
+        run_id: Recorded with every change.
+        clock: Tells the time; tests hand in their own.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        destination: str,
+        provider: str,
+        run_id: str,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.database = database
+        self.destination = destination
+        self.provider = provider
+        self.run_id = run_id
+        self.clock = clock
+        self.owner = f"{run_id[:24]}:{uuid.uuid4().hex[:12]}"
+
+    def rows(self, order_ids: Sequence[str]) -> dict[str, Row]:
+        """Return the deliveries of these orders, by conversion key."""
+        found: dict[str, Row] = {}
+        with self.database.read() as connection:
+            for start in range(0, len(order_ids), SLICE):
+                statement = select(*_ROW_COLUMNS).where(
+                    delivery.c.destination == self.destination,
+                    delivery.c.order_id.in_(order_ids[start : start + SLICE]),
+                )
+                for row in connection.execute(statement).mappings():
+                    found[row["conversion_key"]] = _row(dict(row))
+        return found
+
+    def plan(
+        self, partition_key: str, decisions: Iterable[tuple[Row | None, Decision]]
+    ) -> None:
+        """Write what the source says: new rows, and soft states that changed.
+
+        Args:
+            partition_key: Kept with new rows.
+            decisions: For each, the delivery as it was read, or None.
+
+        Raises:
+            IllegalTransitionError: There is no way from the known state.
+        """
+        new: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
+        for known, decision in decisions:
+            if known is None:
+                check(None, decision.state)
+                born = self._born(partition_key, decision)
+                new.append(born | self._planned(decision))
+            elif known.state in SOFT and _differs(known, decision):
+                changed.append(self._change(known, decision))
+        self._write(new, changed)
+
+    def revise(self, decisions: Sequence[tuple[Row, Decision]]) -> None:
+        """Take deliveries that were sent before back into planning.
+
+        Only where `states.TRANSITIONS` has a way: a refused order that was mended, an
+        order never received that must not be sent any more.
+
+        Raises:
+            IllegalTransitionError: There is no way from the known state.
+        """
+        self._write(
+            [], [self._change(known, decision) for known, decision in decisions]
+        )
+
+    def relocate(
+        self, partition_key: str, moved: Sequence[tuple[Row, Decision]]
+    ) -> None:
+        """Move deliveries to the partition in which their order lies now."""
+        changes = [
+            {
+                "known_id": row.delivery_id,
+                "to_order_at": decision.order_at,
+                "to_order_date": decision.order_date,
+            }
+            for row, decision in moved
+        ]
+        if changes:
+            statement = (
+                update(delivery)
+                .where(delivery.c.delivery_id == bindparam("known_id"))
+                .values(
+                    partition_key=partition_key,
+                    order_at=bindparam("to_order_at"),
+                    order_date=bindparam("to_order_date"),
+                    **self.touched(),
+                )
+            )
+            with self.database.write() as connection:
+                connection.execute(statement, changes)
+
+    def acknowledge(self, unchanged: Sequence[tuple[Row, Decision]]) -> None:
+        """Note that a source row changed in nothing that its destination is told."""
+        changes = [
+            {
+                "known_id": row.delivery_id,
+                "to_source_hash": decision.source_hash,
+                "to_mapping_version": decision.mapping_version,
+            }
+            for row, decision in unchanged
+        ]
+        if changes:
+            statement = (
+                update(delivery)
+                .where(delivery.c.delivery_id == bindparam("known_id"))
+                .values(
+                    source_hash=bindparam("to_source_hash"),
+                    mapping_version=bindparam("to_mapping_version"),
+                )
+            )
+            with self.database.write() as connection:
+                connection.execute(statement, changes)
+
+    def exhaust(self, rows: Sequence[tuple[Row, str]]) -> None:
+        """Give up deliveries that must not be sent again, each with its reason."""
+        if not rows:
+            return
+        with self.database.write() as connection:
+            for row, reason in rows:
+                check(row.state, State.EXHAUSTED)
+                connection.execute(
+                    update(delivery)
+                    .where(
+                        delivery.c.delivery_id == row.delivery_id,
+                        delivery.c.state == row.state,
+                    )
+                    .values(
+                        state=State.EXHAUSTED, state_reason=reason, **self.touched()
+                    )
+                )
+
+    def touched(self) -> dict[str, Any]:
+        """Columns that every change of a delivery carries."""
+        return {
+            "run_id": self.run_id,
+            "updated_at": self.clock(),
+            "row_version": delivery.c.row_version + 1,
+        }
+
+    def _planned(self, decision: Decision) -> dict[str, Any]:
+        return {
+            "state": decision.state,
+            "state_reason": decision.reason,
+            "state_detail": decision.detail and decision.detail[:512],
+            "order_at": decision.order_at,
+            "order_date": decision.order_date,
+            "amount_minor": decision.amount_minor,
+            "currency": decision.currency,
+            "currency_digits": decision.currency_digits,
+            "source_hash": decision.source_hash,
+            "mapping_version": decision.mapping_version,
+            "run_id": self.run_id,
+            "updated_at": self.clock(),
+        }
+
+    def _born(self, partition_key: str, decision: Decision) -> dict[str, Any]:
+        return {
+            "delivery_id": delivery_id(
+                self.provider, self.destination, decision.conversion_key
+            ),
+            "destination": self.destination,
+            "provider": self.provider,
+            "conversion_key": decision.conversion_key,
+            "order_id": decision.order_id,
+            "partition_key": partition_key,
+            "attempts": 0,
+            "row_version": 1,
+            "created_at": self.clock(),
+        }
+
+    def _change(self, known: Row, decision: Decision) -> dict[str, Any]:
+        if known.state is not decision.state:
+            check(known.state, decision.state)
+        values = self._planned(decision)
+        return {f"to_{name}": value for name, value in values.items()} | {
+            "known_id": known.delivery_id,
+            "known_state": known.state,
+        }
+
+    def _write(
+        self, new: Sequence[dict[str, Any]], changed: Sequence[dict[str, Any]]
+    ) -> None:
+        if not new and not changed:
+            return
+        with self.database.write() as connection:
+            if new:
+                connection.execute(insert_if_new(connection, delivery), list(new))
+            if changed:
+                connection.execute(_CHANGE_PLAN, list(changed))
+
+
+_ROW_COLUMNS = tuple(delivery.c[name] for name in Row.__dataclass_fields__)
+_PLAN_COLUMNS = (
+    "state",
+    "state_reason",
+    "state_detail",
+    "order_at",
+    "order_date",
+    "amount_minor",
+    "currency",
+    "currency_digits",
+    "source_hash",
+    "mapping_version",
+    "run_id",
+    "updated_at",
+)
+_CHANGE_PLAN = (
+    update(delivery)
+    .where(
+        delivery.c.delivery_id == bindparam("known_id"),
+        delivery.c.state == bindparam("known_state"),
+    )
+    .values(
+        {name: bindparam(f"to_{name}") for name in _PLAN_COLUMNS}
+        | {"row_version": delivery.c.row_version + 1}
+    )
+)
+
+
+def _row(found: Mapping[str, Any]) -> Row:
+    return Row(**{**found, "state": State(found["state"])})
+
+
+def _differs(known: Row, decision: Decision) -> bool:
+    return (
+        known.state,
+        known.state_reason,
+        known.source_hash,
+        known.mapping_version,
+    ) != (
+        decision.state,
+        decision.reason,
+        decision.source_hash,
+        decision.mapping_version,
+    )

@@ -1,0 +1,179 @@
+"""Kills in number, and the account of what they cost.
+
+The account is drawn up at the server's journal: what it counted, not what we believe.
+"""
+
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from faults.kill.harness import Ended, Exporter
+from faults.kill.job import BATCH, IN_FLIGHT, MINOR, Job, Kind, Point, destination
+from faults.kill.server import CountingServer
+from invariants import check_invariants
+from sqlalchemy import func, select
+
+from assets.delivery.database import Database
+from assets.delivery.states import DELIVERED
+from assets.delivery.tables import delivery, export_run
+
+LATEST_SECONDS = 0.35
+FINISHING_RUNS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What so many kills came to, once a run was allowed to finish.
+
+    Attributes:
+        lost: Orders without a delivery, or called delivered and never counted.
+        double: Orders that the server counted more than once.
+        repeated: Orders of which the server saw more than one request.
+        uncertain: Deliveries that a person has to look at.
+        bound: The most that may be uncertain: kills x conversions on the wire.
+    """
+
+    name: str
+    orders: int
+    kills: int
+    lost: int
+    double: int
+    repeated: int
+    uncertain: int
+    bound: int
+    seconds: float
+
+
+class Shop:
+    """One destination that is exported to, over and over, with kills in between."""
+
+    def __init__(
+        self, kind: Kind, database: Database, server: CountingServer, orders: int
+    ) -> None:
+        self.kind = kind
+        self.database = database
+        self.server = server
+        self.orders = orders
+        self.runs = 0
+
+    def job(self, **options: Any) -> Job:
+        self.runs += 1
+        url = self.database.engine.url.render_as_string(hide_password=False)
+        plain = {"orders": self.orders, "run_id": f"run-{self.runs}"}
+        return Job(
+            **{"database": url, "host": self.server.host, "kind": self.kind}
+            | plain
+            | options
+        )
+
+    def kill(self, exporter: Exporter, point: Point, window: int) -> Ended:
+        """Run until killed at `point` of a window, or to the end."""
+        if point is Point.RANDOM:
+            exporter.start(self.job())
+            time.sleep(random.uniform(0, LATEST_SECONDS))
+            exporter.signal(signal.SIGKILL)
+        elif point is Point.AFTER_BYTES:
+            # One request in the first window, then one more in each.
+            fatal = len(self.server.journal) + window * (window + 1) // 2
+
+            def kill_at(number: int) -> bool:
+                if number == fatal:
+                    exporter.signal(signal.SIGKILL)
+                return number >= fatal
+
+            self.server.on_request = kill_at
+            exporter.start(self.job())
+        else:
+            exporter.start(self.job(point=point, window=window))
+        ended = exporter.wait()
+        self.server.on_request = lambda _number: False
+        return ended
+
+    def finish(self, exporter: Exporter) -> None:
+        """Let runs end until nothing is left to do."""
+        for _ in range(FINISHING_RUNS):
+            ended = exporter.run(self.job())
+            assert "error" not in ended.told, ended.told
+            assert ended.told["stop_reason"] is None
+            if not ended.told["unfinished"]:
+                return
+        raise AssertionError(ended.told)
+
+    def check(
+        self, *, complete: bool = True, rerun: Callable[[], Any] | None = None
+    ) -> None:
+        check_invariants(
+            self.database,
+            {f"O{number:05}": (MINOR, "USD") for number in range(self.orders)},
+            {"shop": destination(self.kind).provider.resend},
+            self.server.journal,
+            complete=complete,
+            rerun=rerun,
+        )
+
+    def states(self) -> Counter[str]:
+        statement = select(delivery.c.state, func.count()).group_by(delivery.c.state)
+        with self.database.read() as connection:
+            return Counter({state: n for state, n in connection.execute(statement)})
+
+    def run_outcomes(self) -> Counter[str | None]:
+        with self.database.read() as connection:
+            return Counter(connection.execute(select(export_run.c.outcome)).scalars())
+
+    def delivered(self) -> set[str]:
+        statement = select(delivery.c.order_id).where(delivery.c.state.in_(DELIVERED))
+        with self.database.read() as connection:
+            return set(connection.execute(statement).scalars())
+
+
+def campaign(
+    shop: Shop, exporter: Exporter, points: Iterable[Point], name: str
+) -> Account:
+    """Kill once at every point, finish, and draw up the account."""
+    start = time.monotonic()
+    kills = 0
+    for point in points:
+        while not shop.kill(exporter, point, random.randint(1, 9)).was_killed:
+            # It came through before its time: so new orders come in.
+            shop.orders += 100 * BATCH[shop.kind]
+        kills += 1
+    shop.finish(exporter)
+    shop.server.wait_until_quiet()
+    shop.check(rerun=lambda: exporter.run(shop.job()))
+    outcomes = shop.run_outcomes()
+    assert None not in outcomes
+    assert 0 < outcomes["crashed"] <= kills
+    return _account(shop, kills, name, time.monotonic() - start)
+
+
+def _account(shop: Shop, kills: int, name: str, seconds: float) -> Account:
+    server, states = shop.server, shop.states()
+    never_counted = shop.delivered() - server.effects.keys()
+    requests = Counter(one for seen in server.journal for one in seen.orders)
+    return Account(
+        name=name,
+        orders=shop.orders,
+        kills=kills,
+        lost=shop.orders - states.total() + len(never_counted),
+        double=sum(times > 1 for times in server.effects.values()),
+        repeated=sum(times > 1 for times in requests.values()),
+        uncertain=states["uncertain"],
+        bound=0 if shop.kind == "dedupe" else kills * IN_FLIGHT * BATCH[shop.kind],
+        seconds=seconds,
+    )
+
+
+def table(accounts: Iterable[Account]) -> str:
+    """The accounts, and their sum, for a person to read."""
+    head = ("run", "orders", "kills", "lost", "double", "uncertain", "bound", "s")
+    lines = ["{:<22}{:>8}{:>7}{:>6}{:>8}{:>11}{:>7}{:>7}".format(*head)]
+    lines += [
+        f"{one.name:<22}{one.orders:>8}{one.kills:>7}{one.lost:>6}{one.double:>8}"
+        f"{one.uncertain:>11}{one.bound:>7}{one.seconds:>7.1f}"
+        for one in accounts
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,116 @@
+"""Dying at an exact place, by wrapping the product from outside.
+
+All of it happens in the process that is to die, and the death is a real SIGKILL:
+nothing is flushed, no `finally` runs.
+"""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from faults.kill.job import Job, Point
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
+
+from assets.delivery.database import Database
+from assets.delivery.ledger import Ledger
+from assets.delivery.rows import Claimed, Result
+from assets.delivery.transport import HttpTransport
+from assets.providers.base import Request
+from assets.providers.replies import Reply
+
+
+def die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    while True:
+        time.sleep(60)
+
+
+def die_within(seconds: float) -> None:
+    """Be killed from outside a little later, whatever is being done then."""
+    victim = os.getpid()
+    if os.fork() == 0:
+        time.sleep(random.uniform(0, seconds))
+        os.kill(victim, signal.SIGKILL)
+        os._exit(0)
+
+
+class Fate:
+    """Counts the windows of a run and knows in which one it ends."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.windows = 0
+        self.is_recording = False
+
+    def comes_at(self, point: Point) -> bool:
+        return self._job.point is point and self.windows == self._job.window
+
+    def meet(self, point: Point) -> None:
+        if self.comes_at(point):
+            die()
+
+    def fail(self, what: str) -> None:
+        """Fail as a database does that ran out of space."""
+        if self._job.broken == what:
+            raise OperationalError(what, {}, Exception("database or disk is full"))
+
+    def watch(self, database: Database) -> None:
+        event.listen(database.engine, "after_cursor_execute", self._on_statement)
+        event.listen(database.engine, "commit", self._on_commit)
+
+    def _on_statement(
+        self, _connection: Any, _cursor: Any, statement: str, *_: Any
+    ) -> None:
+        # The deliveries were moved, their attempts are not yet written.
+        if self.is_recording and statement.lower().startswith("update delivery"):
+            self.meet(Point.IN_OUTCOME)
+
+    def _on_commit(self, _connection: Connection) -> None:
+        if self.is_recording and self.comes_at(Point.IN_COMMIT):
+            die_within(0.002)
+
+
+class FatalTransport(HttpTransport):
+    """Dies before the first byte of a window leaves."""
+
+    def __init__(self, host: str, fate: Fate) -> None:
+        super().__init__([host], read_seconds=30)
+        self._fate = fate
+        self._gate = threading.Lock()
+
+    def send(self, request: Request) -> Reply:
+        with self._gate:
+            self._fate.meet(Point.AFTER_CLAIM)
+        return super().send(request)
+
+
+def fatal_ledger(fate: Fate) -> type[Ledger]:
+    """The ledger of a run that meets its fate."""
+
+    class FatalLedger(Ledger):
+        def claim(self, *given: Any, **named: Any) -> dict[str, Claimed]:
+            fate.windows += 1
+            fate.meet(Point.BEFORE_CLAIM)
+            claims = super().claim(*given, **named)
+            fate.meet(Point.IN_CLAIM)
+            return claims
+
+        def intend(self, *given: Any, **named: Any) -> None:
+            super().intend(*given, **named)
+            fate.fail("intents")
+
+        def record(self, results: Sequence[Result], owner: str | None = None) -> int:
+            fate.meet(Point.AFTER_ANSWER)
+            fate.fail("outcomes")
+            fate.is_recording = True
+            try:
+                return super().record(results, owner)
+            finally:
+                fate.is_recording = False
+
+    return FatalLedger

@@ -1,0 +1,104 @@
+"""Starts the exporter, kills it, and says how it ended."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from faults.kill.job import Job
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        signal: What killed it, or None.
+        told: What it said last: its figures, or `error` and `message`.
+    """
+
+    signal: int | None
+    told: dict[str, Any]
+
+    @property
+    def was_killed(self) -> bool:
+        return self.signal == signal.SIGKILL
+
+
+class Exporter:
+    """One process after the other, each doing one job."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+        self._driver = subprocess.Popen(
+            [sys.executable, "-m", "faults.kill.exporter"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        self.pid = 0
+
+    def start(self, job: Job) -> int:
+        """Begin a job; return the process that does it."""
+        self._say(job.to_line())
+        self.pid = int(self._hear()["pid"])
+        return self.pid
+
+    def signal(self, number: int) -> None:
+        """Send a signal; one that comes too late does no harm."""
+        os.kill(self.pid, number)
+
+    def wait(self) -> Ended:
+        """Return how the job ended."""
+        told = self._hear()
+        self._say("\n")
+        return Ended(signal=told["signal"], told=told["result"] or {})
+
+    def run(self, job: Job) -> Ended:
+        self.start(job)
+        return self.wait()
+
+    def close(self) -> None:
+        assert self._driver.stdin is not None
+        assert self._driver.stdout is not None
+        self._driver.stdin.close()
+        self._driver.wait(20)
+        self._driver.stdout.close()
+
+    def _say(self, line: str) -> None:
+        assert self._driver.stdin is not None
+        self._driver.stdin.write(line)
+        self._driver.stdin.flush()
+
+    def _hear(self) -> dict[str, Any]:
+        assert self._driver.stdout is not None
+        line = self._driver.stdout.readline()
+        assert line, "the process that starts the exporter is gone"
+        return dict(json.loads(line))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+
+@contextmanager
+def stopped(exporter: Exporter) -> Iterator[None]:
+    """Freeze the process that sends: SIGSTOP, and SIGCONT in the end."""
+    exporter.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        exporter.signal(signal.SIGCONT)
