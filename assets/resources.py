@@ -115,6 +115,8 @@ class Destinations:
         urls: Addresses of each destination, by name.
         outbox: Folder of the outbox files.
         spool: Folder for outcomes that the delivery tables could not take.
+        ca_bundle: Certificates to trust instead of the usual ones.
+        proxy: Address of a proxy.
     """
 
     zone: ZoneInfo
@@ -122,6 +124,8 @@ class Destinations:
     urls: Mapping[str, Sequence[str]]
     outbox: Path
     spool: Path
+    ca_bundle: Path | None = None
+    proxy: str | None = field(default=None, repr=False)
 
     def open(self, name: str) -> Destination:
         """Return a configured destination, ready to build requests."""
@@ -135,6 +139,8 @@ class Destinations:
         return HttpTransport(
             [urlsplit(url).netloc for url in self.urls[destination.name]],
             connections=destination.provider.limits.in_flight,
+            ca_bundle=self.ca_bundle,
+            proxy=self.proxy,
         )
 
 

@@ -98,6 +98,8 @@ def open_destinations(config: Config) -> Destinations:
         urls={name: _urls(one) for name, one in config.destinations.items()},
         outbox=config.staging / "outbox",
         spool=config.staging / "spool",
+        ca_bundle=config.ca_bundle,
+        proxy=config.proxy.get_secret_value() if config.proxy else None,
     )
 
 

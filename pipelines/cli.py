@@ -280,12 +280,21 @@ def _dry_run(launcher: Any, day: date, names: list[str]) -> None:
 
 
 def _print_states(config: Config, first: date, last: date) -> None:
-    from assets.delivery.totals import totals
+    from assets.delivery.totals import totals, waiting_for_a_person
     from pipelines.shown import print_states
 
+    days = {"first": first.isoformat(), "last": last.isoformat()}
     with _database(config) as database:
-        found = totals(database, first=first.isoformat(), last=last.isoformat())
+        found, waiting = (
+            totals(database, **days),
+            waiting_for_a_person(database, **days),
+        )
     print_states(console, found)
+    if waiting:
+        console.print(
+            f"{waiting} deliveries wait for a person: look at v_needs_human, then use "
+            "attribution resolve."
+        )
 
 
 def _print_entry(entry: Any) -> None:

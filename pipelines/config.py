@@ -21,6 +21,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    FilePath,
     PrivateAttr,
     SecretStr,
     ValidationError,
@@ -53,6 +54,8 @@ class Config(BaseModel):
         chunk_rows: Rows that are held in memory at once.
         publish: Whether the delivery tables are copied to the warehouse.
         allow_orders_without_items: Send orders of which no line is known.
+        ca_bundle: File of certificates to trust instead of the usual ones.
+        proxy: Address of a proxy to the providers; none is taken from elsewhere.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -69,6 +72,8 @@ class Config(BaseModel):
     chunk_rows: int = Field(default=50_000, ge=100, le=1_000_000)
     publish: bool = True
     allow_orders_without_items: bool = False
+    ca_bundle: FilePath | None = None
+    proxy: SecretStr | None = None
     destinations: dict[str, AnySettings] = Field(min_length=1)
 
     _unset: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import count
 
 from invariants import Seen
 
@@ -148,12 +147,10 @@ class Books:
     Attributes:
         journal: Every request that arrived whole, oldest first.
         counted: How often each order took effect.
-        busy: Most requests in work at once so far.
     """
 
     journal: list[Seen] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
-    busy: int = 0
 
     @property
     def orders(self) -> list[str]:
@@ -163,6 +160,9 @@ class Books:
 
 class Bookkeeper(Server):
     """A provider: counts orders, answers by a script, keeps a journal.
+
+    Attributes:
+        busy: Requests in work at this moment.
 
     Args:
         script: What becomes of each request.
@@ -187,21 +187,21 @@ class Bookkeeper(Server):
         self.books = Books()
         self._clock = clock
         self._asked: Counter[str] = Counter()
-        self._busy = 0
+        self.busy = 0
         self._lock = threading.Lock()
         super().__init__(self._keep_books, tls)
 
     def _keep_books(self, connection: socket.socket) -> None:
-        for _ in count():
-            request = self.read(connection)
-            if not request:
-                return
+        while request := self.read(connection):
             act = self._enter(request)
-            if callable(act.wire):
-                act.wire(connection)
-            else:
-                connection.sendall(act.wire)
-            self._busy -= 1
+            try:
+                if callable(act.wire):
+                    act.wire(connection)
+                else:
+                    connection.sendall(act.wire)
+            finally:
+                with self._lock:
+                    self.busy -= 1
             if not act.keeps:
                 return
 
@@ -209,8 +209,7 @@ class Bookkeeper(Server):
         head, _, body = request.partition(b"\r\n\r\n")
         asks = head.startswith(b"GET")
         with self._lock:
-            self._busy += 1
-            self.books.busy = max(self.books.busy, self._busy)
+            self.busy += 1
             orders = [] if asks else list(self.orders_of(body))
             subject = head.split(b" ")[1].decode() if asks else orders[0]
             self._asked[subject] += 1

@@ -1,6 +1,6 @@
 """How many deliveries stand in which state, and what they are worth."""
 
-from sqlalchemy import func, select
+from sqlalchemy import column, func, select, table
 
 from assets.delivery.database import Database
 from assets.delivery.rows import Total
@@ -56,3 +56,15 @@ def totals(
             )
             for row in connection.execute(statement).mappings()
         ]
+
+
+def waiting_for_a_person(database: Database, *, first: str, last: str) -> int:
+    """Count what `v_needs_human` shows of the partitions from `first` to `last`."""
+    view = table("v_needs_human", column("partition_key"))
+    statement = (
+        select(func.count())
+        .select_from(view)
+        .where(view.c.partition_key.between(first, last))
+    )
+    with database.read() as connection:
+        return connection.execute(statement).scalar_one()

@@ -4,6 +4,7 @@ It never decides what a reply means and never sends a second time. What it must 
 for sure is how far each request came, because that decides whether a repeat is safe.
 """
 
+import os
 import socket
 import ssl
 import threading
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
@@ -46,7 +48,7 @@ class _Watchdog:
     """
 
     def __init__(self, seconds: float) -> None:
-        self.socket: socket.socket | None = None
+        self._socket: socket.socket | None = None
         self.has_bitten = False
         self._timer = threading.Timer(seconds, self._bite)
         self._timer.daemon = True
@@ -57,13 +59,29 @@ class _Watchdog:
 
     def __exit__(self, *_exception: object) -> None:
         self._timer.cancel()
+        if self._socket is not None:
+            self._socket.close()
+
+    def watch(self, connection: socket.socket) -> None:
+        """Watch a connection from now on.
+
+        Raises:
+            TimeoutError: The time is over already.
+        """
+        # A second handle: TLS takes the first one away while it shakes hands.
+        handle = socket.socket(fileno=os.dup(connection.fileno()))
+        earlier, self._socket = self._socket, handle
+        if earlier is not None:
+            earlier.close()
+        if self.has_bitten:
+            message = "deadline"
+            raise TimeoutError(message)
 
     def _bite(self) -> None:
         self.has_bitten = True
-        if self.socket is not None:
+        if self._socket is not None:
             with suppress(OSError):
-                # Not the method of an SSL socket, which another thread is reading.
-                socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 class _Progress(threading.local):
@@ -79,16 +97,30 @@ _progress = _Progress()
 class _Watched:
     """Notes the phase of a request at the moment it changes."""
 
+    _is_connecting = False
+
     def connect(self) -> None:
         _progress.phase = Phase.CONNECTING
-        super().connect()  # type: ignore[misc]
+        self._is_connecting = True
+        try:
+            super().connect()  # type: ignore[misc]
+        finally:
+            self._is_connecting = False
+
+    def _new_conn(self) -> socket.socket:
+        connection: socket.socket = super()._new_conn()  # type: ignore[misc]
+        _watch(connection)
+        return connection
 
     def send(self, data: Any) -> None:
         if self.sock is None:  # type: ignore[attr-defined]
             self.connect()
+        if self._is_connecting:  # what a proxy is told holds nothing of the request
+            super().send(data)  # type: ignore[misc]
+            return
+        if _progress.phase is not Phase.SENDING:
+            _watch(self.sock)  # type: ignore[attr-defined]
         _progress.phase = Phase.SENDING
-        if _progress.watchdog is not None:
-            _progress.watchdog.socket = self.sock  # type: ignore[attr-defined]
         super().send(data)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
@@ -96,6 +128,11 @@ class _Watched:
         response = super().getresponse()  # type: ignore[misc]
         _progress.phase = Phase.READING
         return response
+
+
+def _watch(connection: socket.socket) -> None:
+    if _progress.watchdog is not None:
+        _progress.watchdog.watch(connection)
 
 
 class _WatchedHTTP(_Watched, HTTPConnection):
@@ -114,6 +151,22 @@ class _PoolHTTPS(HTTPSConnectionPool):
     ConnectionCls = _WatchedHTTPS
 
 
+_POOLS = {"http": _PoolHTTP, "https": _PoolHTTPS}
+
+
+class _WatchedAdapter(HTTPAdapter):
+    """Watches connections through a proxy like direct ones."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
 class ForbiddenHostError(Exception):
     """A request was made for a host that is not configured: a bug, nothing was sent."""
 
@@ -129,6 +182,8 @@ class HttpTransport:
         connections: How many requests may be on the wire at once.
         read_seconds: Longest silence of the server.
         deadline_seconds: The longest that a request may take in all.
+        ca_bundle: Certificates to trust instead of the usual ones.
+        proxy: Address of a proxy, the only one that is used.
     """
 
     def __init__(
@@ -138,17 +193,17 @@ class HttpTransport:
         connections: int = 32,
         read_seconds: float = READ_SECONDS,
         deadline_seconds: float = DEADLINE_SECONDS,
+        ca_bundle: Path | None = None,
+        proxy: str | None = None,
     ) -> None:
         self._hosts = frozenset(hosts)
+        self._verify = True if ca_bundle is None else str(ca_bundle)
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._timeout = (CONNECT_SECONDS, read_seconds)
         self._deadline = deadline_seconds
-        self._adapter = HTTPAdapter(
+        self._adapter = _WatchedAdapter(
             pool_connections=len(self._hosts), pool_maxsize=connections, max_retries=0
         )
-        self._adapter.poolmanager.pool_classes_by_scheme = {
-            "http": _PoolHTTP,
-            "https": _PoolHTTPS,
-        }
 
     def send(self, request: Request) -> Reply:
         """Send once and read at most 64 KiB of the reply.
@@ -164,7 +219,11 @@ class HttpTransport:
         with _Watchdog(self._deadline) as _progress.watchdog:
             try:
                 response = self._adapter.send(
-                    _prepared(request), stream=True, timeout=self._timeout, verify=True
+                    _prepared(request),
+                    stream=True,
+                    timeout=self._timeout,
+                    verify=self._verify,
+                    proxies=self._proxies,
                 )
                 body, error = _read(response)
             except (requests.RequestException, HTTPError) as broken:
@@ -213,10 +272,18 @@ def _name(broken: Exception) -> str:
     # Only the kind: the text of such an exception carries the URL.
     link: BaseException | None = broken
     while link is not None:
-        if isinstance(link, ssl.SSLCertVerificationError):
+        if isinstance(link, ssl.SSLCertVerificationError) or _is_no_tls(link):
             return CERTIFICATE
         link = link.__cause__ or link.__context__
     return type(broken).__name__
+
+
+def _is_no_tls(broken: BaseException) -> bool:
+    """Tell whether something answered that speaks no TLS, so cannot prove itself."""
+    return isinstance(broken, ssl.SSLError) and broken.reason in {
+        "WRONG_VERSION_NUMBER",
+        "HTTP_REQUEST",
+    }
 
 
 def _reply(

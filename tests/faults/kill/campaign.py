@@ -5,6 +5,7 @@ The account is drawn up at the server's journal: what it counted, not what we be
 
 import random
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -19,7 +20,7 @@ from sqlalchemy import func, select
 
 from assets.delivery.database import Database
 from assets.delivery.states import DELIVERED
-from assets.delivery.tables import delivery, export_run
+from assets.delivery.tables import delivery, delivery_attempt, export_run
 
 LATEST_SECONDS = 0.35
 FINISHING_RUNS = 5
@@ -63,12 +64,14 @@ class Shop:
     def job(self, **options: Any) -> Job:
         self.runs += 1
         url = self.database.engine.url.render_as_string(hide_password=False)
-        plain = {"orders": self.orders, "run_id": f"run-{self.runs}"}
-        return Job(
-            **{"database": url, "host": self.server.host, "kind": self.kind}
-            | plain
-            | options
-        )
+        plain: dict[str, Any] = {
+            "database": url,
+            "host": self.server.host,
+            "kind": self.kind,
+            "orders": self.orders,
+            "run_id": f"run-{self.runs}",
+        }
+        return Job(**plain | options)
 
     def kill(self, exporter: Exporter, point: Point, window: int) -> Ended:
         """Run until killed at `point` of a window, or to the end."""
@@ -79,14 +82,17 @@ class Shop:
         elif point is Point.AFTER_BYTES:
             # One request in the first window, then one more in each.
             fatal = len(self.server.journal) + window * (window + 1) // 2
+            began = threading.Event()
 
             def kill_at(number: int) -> bool:
+                began.wait()
                 if number == fatal:
                     exporter.signal(signal.SIGKILL)
                 return number >= fatal
 
             self.server.on_request = kill_at
             exporter.start(self.job())
+            began.set()
         else:
             exporter.start(self.job(point=point, window=window))
         ended = exporter.wait()
@@ -116,16 +122,31 @@ class Shop:
         )
 
     def states(self) -> Counter[str]:
-        statement = select(delivery.c.state, func.count()).group_by(delivery.c.state)
+        statement = select(delivery.c.state, func.count().label("n")).group_by(
+            delivery.c.state
+        )
         with self.database.read() as connection:
-            return Counter({state: n for state, n in connection.execute(statement)})
+            return Counter({row.state: row.n for row in connection.execute(statement)})
 
     def run_outcomes(self) -> Counter[str | None]:
         with self.database.read() as connection:
             return Counter(connection.execute(select(export_run.c.outcome)).scalars())
 
-    def delivered(self) -> set[str]:
-        statement = select(delivery.c.order_id).where(delivery.c.state.in_(DELIVERED))
+    def orders_in(self, *states: str) -> set[str]:
+        statement = select(delivery.c.order_id).where(delivery.c.state.in_(states))
+        with self.database.read() as connection:
+            return set(connection.execute(statement).scalars())
+
+    def last_window(self) -> set[str]:
+        """The orders that were claimed together last."""
+        at = delivery_attempt.c.happened_at
+        is_intent = delivery_attempt.c.event == "intent"
+        last = select(func.max(at)).where(is_intent).scalar_subquery()
+        statement = (
+            select(delivery.c.order_id)
+            .join(delivery_attempt)
+            .where(is_intent, at == last)
+        )
         with self.database.read() as connection:
             return set(connection.execute(statement).scalars())
 
@@ -152,7 +173,7 @@ def campaign(
 
 def _account(shop: Shop, kills: int, name: str, seconds: float) -> Account:
     server, states = shop.server, shop.states()
-    never_counted = shop.delivered() - server.effects.keys()
+    never_counted = shop.orders_in(*DELIVERED) - server.effects.keys()
     requests = Counter(one for seen in server.journal for one in seen.orders)
     return Account(
         name=name,

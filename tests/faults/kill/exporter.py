@@ -31,18 +31,17 @@ def run(job: Job) -> dict[str, Any]:
     if job.lease is not None:
         sending.LEASE = timedelta(seconds=job.lease)
     fate = Fate(job)
-    delivering.Ledger = fatal_ledger(fate)  # type: ignore[misc]
+    vars(delivering)["Ledger"] = fatal_ledger(fate)
     database = Database(job.database)
     fate.watch(database)
     held = orders(job.orders)
+    starts = range(0, len(held), CHUNK_ROWS)
+    chunks: Any = [Chunk(held[start : start + CHUNK_ROWS]) for start in starts]
     summary = delivering.deliver(
         destination(job.kind, job.host),
         database,
         FatalTransport(job.host, fate),
-        lambda: (
-            Chunk(held[start : start + CHUNK_ROWS])
-            for start in range(0, len(held), CHUNK_ROWS)
-        ),
+        lambda: chunks,
         partition_key=DAY,
         run_id=job.run_id,
         zone=UTC,

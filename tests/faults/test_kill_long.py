@@ -1,0 +1,53 @@
+"""A thousand kills, and what they cost: as in `test_kill.py`, printed."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from faults.kill.campaign import Account, Shop, campaign, table
+from faults.kill.harness import Exporter
+from faults.kill.job import BATCH, KINDS, Kind, Point
+from faults.kill.server import CountingServer
+
+from assets.delivery.database import Database
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+
+AT_ANY_MOMENT = 100
+AT_EACH_POINT = 10
+ORDERS = 600
+
+
+def kills() -> list[Point]:
+    exact = [point for point in Point if point is not Point.RANDOM]
+    points = [Point.RANDOM] * AT_ANY_MOMENT + exact * AT_EACH_POINT
+    random.shuffle(points)
+    return points
+
+
+@pytest.fixture(scope="module")
+def accounts(request: pytest.FixtureRequest) -> Iterator[list[Account]]:
+    """Takes the account of each campaign; all are printed in the end."""
+    accounts: list[Account] = []
+    yield accounts
+    terminal = request.config.get_terminal_writer()
+    terminal.line()
+    terminal.line(table(accounts))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_thousand_kills(
+    kind: Kind, database: Database, accounts: list[Account]
+) -> None:
+    server = CountingServer(drops_repeats=kind == "dedupe")
+    shop = Shop(kind, database, server, orders=ORDERS * BATCH[kind])
+    name = f"{kind} {database.engine.dialect.name}"
+    try:
+        with Exporter() as exporter:
+            account = campaign(shop, exporter, kills(), name)
+    finally:
+        server.close()
+    accounts.append(account)
+    assert (account.lost, account.double) == (0, 0)
+    assert account.repeated == 0 or kind == "dedupe"
+    assert account.uncertain <= account.bound

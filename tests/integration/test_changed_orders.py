@@ -1,0 +1,154 @@
+"""Orders that change after they were planned or sent: never a second send."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from engine import (
+    LOST,
+    NEVER,
+    REFUSED,
+    Bench,
+    FakeTransport,
+    answer,
+    many,
+    order,
+    words,
+)
+from sqlalchemy import select
+
+from assets.delivery.database import Database
+from assets.delivery.tables import data_issue
+from assets.providers.base import Request, Withheld
+
+NEXT_DAY = "2026-11-21"
+
+
+@pytest.fixture
+def bench(database: Database) -> Bench:
+    return Bench(database)
+
+
+def issues(bench: Bench) -> list[dict[str, Any]]:
+    with bench.database.read() as connection:
+        found = connection.execute(select(data_issue)).mappings()
+        return [dict(row) for row in found]
+
+
+def people(bench: Bench) -> list[tuple[str, str]]:
+    with bench.database.read() as connection:
+        view = "select order_id, reason from v_needs_human order by order_id"
+        return [tuple(row) for row in connection.exec_driver_sql(view)]
+
+
+def test_every_order_has_its_delivery_before_the_first_request_leaves(
+    bench: Bench,
+) -> None:
+    seen: list[int] = []
+
+    def count(_request: Request) -> None:
+        seen.append(len(bench.rows()))
+
+    bench.transport = FakeTransport(witness=count)
+    bench.run(many(20), chunk_rows=3)
+    assert seen[0] == 20
+
+
+def test_a_change_after_delivery_is_drift_and_not_sent(bench: Bench) -> None:
+    bench.run([order()])
+    bench.run([order(promo_code="LATER")])
+    assert len(bench.transport.sent) == 1
+    assert [(one["code"], one["destination"]) for one in issues(bench)] == [
+        ("drift", "shop")
+    ]
+    assert people(bench) == [("O1", "drift")]
+
+
+def test_drift_is_reported_once_and_then_changes_nothing(bench: Bench) -> None:
+    bench.run([order()])
+    for _ in range(2):
+        bench.run([order(promo_code="LATER")])
+    before = bench.rows(), issues(bench)
+    bench.run([order(promo_code="LATER")])
+    assert (bench.rows(), issues(bench)) == before
+
+
+def test_a_change_that_the_destination_is_not_told_is_no_drift(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench.provider, "payload", lambda one: one.order_id.encode())
+    bench.run([order()])
+    bench.run([order(promo_code="LATER")])
+    assert issues(bench) == []
+    assert bench.states() == {"O1": "accepted"}
+
+
+def test_a_refused_order_that_was_mended_is_sent_again(bench: Bench) -> None:
+    bench.transport = FakeTransport({"O1": [words(O1="rejected"), answer()]})
+    bench.run([order()])
+    bench.run([order()])
+    assert bench.states() == {"O1": "rejected"}
+    bench.run([order(promo_code="MENDED")])
+    assert bench.states() == {"O1": "accepted"}
+    assert len(bench.transport.sent) == 2
+
+
+def test_an_order_that_moved_to_another_day_is_sent_once(bench: Bench) -> None:
+    bench.run([order()])
+    moved = order(completed_at=order().completed_at + timedelta(days=1))
+    bench.run([moved], partition_key=NEXT_DAY)
+    assert len(bench.transport.sent) == 1
+    assert bench.row()["partition_key"] == NEXT_DAY
+    assert bench.row()["order_at"] == moved.completed_at
+    assert bench.states() == {"O1": "accepted"}
+
+
+def test_who_may_not_be_told_any_more_is_not_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.transport = FakeTransport({"O1": REFUSED, "O2": LOST})
+    bench.run([order("O1"), order("O2")], limit=2)
+    assert set(bench.states().values()) == {"retryable"}
+    bench.clock.pass_by(hours=1)
+    bench.transport = FakeTransport()
+    refused = Withheld("suppressed", "consent_refused")
+    monkeypatch.setattr(bench.provider, "eligibility", lambda _one, _now: refused)
+    bench.run([order("O1"), order("O2")])
+    assert bench.transport.sent == []
+    assert bench.states() == {"O1": "suppressed", "O2": "exhausted"}
+
+
+def test_what_nobody_answered_in_three_nights_waits_for_a_person(bench: Bench) -> None:
+    bench.provider.resend = replace(bench.provider.resend, window=None)
+    bench.transport = FakeTransport({"O1": LOST})
+    bench.run([order()], limit=1)
+    bench.clock.pass_by(hours=73)
+    bench.run([order()])
+    assert bench.row()["state_reason"] == "retry_horizon_over"
+    assert people(bench) == [("O1", "retry_horizon_over")]
+
+
+def test_what_vanished_in_the_queue_is_not_sent_again(bench: Bench) -> None:
+    bench.provider.resend = NEVER
+    bench.transport = FakeTransport({"O1": LOST})
+    bench.run([order()])
+    bench.clock.pass_by(days=30)
+    bench.run([order()])
+    assert len(bench.transport.sent) == 1
+    assert people(bench) == [("O1", "no_reply")]
+
+
+def test_a_run_whose_time_is_over_leaves_the_rest_to_the_next(bench: Bench) -> None:
+    limits = replace(bench.provider.limits, requests_per_second=1.0, time_budget_s=60.0)
+    bench.provider.limits = limits
+    warnings: list[str] = []
+
+    def elapsed() -> float:
+        return bench.clock.now.timestamp()
+
+    summary = bench.run(many(200), monotonic=elapsed, on_warning=warnings.append)
+    assert "200 conversions take at least 3 minutes" in warnings[0]
+    assert str(summary.stop_reason).startswith("time:")
+    assert 0 < summary.conversions_sent < 200
+    assert summary.unfinished == 200 - summary.conversions_sent
