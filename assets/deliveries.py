@@ -154,10 +154,19 @@ def _rerun_helps(summary: Summary) -> bool:
 def _next_action(name: str, partition_key: str, summary: Summary) -> str:
     stopped = summary.stop_reason
     why = f" The run stopped: {stopped}." if stopped else ""
-    mend = stopped is not None and stopped.startswith("configuration")
-    first = "Mend the settings, then run" if mend else "Run"
+    kind = (stopped or "").partition(":")[0]
+    due = summary.next_due
+    when = f", from {due:%Y-%m-%d %H:%M} UTC on" if due and not stopped else ""
     return (
         f"Delivering failed for {name} {partition_key}: expected every delivery to be "
-        f"finished, got {summary.unfinished} that are not.{why} {first} this "
-        "partition again: it sends only what is missing."
+        f"finished, got {summary.unfinished} that are not.{why} "
+        f"{_BEFORE.get(kind, '')}Run this partition again{when}: it sends only what is "
+        "missing."
     )
+
+
+_BEFORE = {
+    "configuration": "Mend the settings of the destination. ",
+    "unreachable": "Check base_url and the network. ",
+    "rejected": "Look at v_top_reasons and mend what is refused. ",
+}

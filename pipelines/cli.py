@@ -1,7 +1,7 @@
 """The `attribution` command. Each command reads its options, calls, prints, exits.
 
-Exit status: 0 all delivered or nothing to do; 1 something is left that a re-run helps;
-2 usage or configuration. Commands import what they need when they are called, so that
+Exit status: 0 nothing is left that a re-run helps; 1 something is; 2 usage or
+configuration. Commands import what they need when they are called, so that
 `--help` and `status` are quick.
 """
 

@@ -165,7 +165,7 @@ class Bookkeeper(Server):
         busy: Requests in work at this moment.
 
     Args:
-        script: What becomes of each request.
+        script: What becomes of each request; None: it is taken.
         dedupes: It counts an order once and says of a repeat that it is known.
         orders_of: Reads the order ids in a body.
         clock: By which the journal is kept.
@@ -174,14 +174,14 @@ class Bookkeeper(Server):
 
     def __init__(
         self,
-        script: Script = always(TAKEN),
+        script: Script | None = None,
         *,
         dedupes: bool = True,
         orders_of: Callable[[bytes], Sequence[str]] = orders_in_json,
         clock: Callable[[], datetime | None] = lambda: None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.script = script
+        self.script = script or always(TAKEN)
         self.dedupes = dedupes
         self.orders_of = orders_of
         self.books = Books()

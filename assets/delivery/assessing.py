@@ -23,6 +23,9 @@ REPORTED = frozenset(
 )
 """The provider was told: a change of the order is drift, never a reason to resend."""
 
+TOLD = REPORTED | {State.UNCERTAIN, State.RETRYABLE, State.SENDING, State.EXHAUSTED}
+"""The provider was or may have been told."""
+
 
 @dataclass(slots=True)
 class Assessment:

@@ -71,10 +71,12 @@ class Brake:
             self._note_failure(reply, verdicts)
         for one in outcomes:
             self._note_rejection(one)
+            self._judge_rejections()
         if Verdict.UNCERTAIN in verdicts:
             self._uncertain += 1
-        if Verdict.CONFIGURATION in verdicts:
-            self._pull(f"configuration: {outcomes[0].reason}")
+        for one in outcomes:
+            if one.verdict is Verdict.CONFIGURATION:
+                self._pull(f"configuration: {one.reason}")
         self._judge()
 
     def _note_reach(self, reply: Reply) -> None:
@@ -103,13 +105,15 @@ class Brake:
             self._failed
         ) >= FAILED_SHARE * len(self._failed):
             self._pull(f"failing: {sum(self._failed)} of {len(self._failed)} requests")
+        harm = max(UNCERTAIN_AT_LEAST, UNCERTAIN_SHARE * self._requests)
+        if not self._resend_is_safe and self._uncertain >= harm:
+            self._pull(f"uncertain: {self._uncertain} requests without an answer")
+
+    def _judge_rejections(self) -> None:
         if self._judged == REJECTED_FIRST or len(self._rejected) == REJECTED_LAST:
             rejected = sum(self._rejected)
             if rejected >= REJECTED_SHARE * len(self._rejected):
                 self._pull(f"rejected: {rejected} of the last {len(self._rejected)}")
-        harm = max(UNCERTAIN_AT_LEAST, UNCERTAIN_SHARE * self._requests)
-        if not self._resend_is_safe and self._uncertain >= harm:
-            self._pull(f"uncertain: {self._uncertain} requests without an answer")
 
     def _pull(self, reason: str) -> None:
         self.reason = self.reason or reason

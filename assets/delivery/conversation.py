@@ -7,7 +7,9 @@ talk, and with whom else at the same time, is decided in `dispatch.py`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from hashlib import sha256
+from itertools import chain
 from typing import Any
 
 from assets.delivery import evidence
@@ -29,6 +31,7 @@ class Step:
     request: Request
     attempt_ids: dict[int, str]
     reply: Reply | None = None
+    is_intended: bool = True
 
 
 @dataclass
@@ -71,11 +74,11 @@ class Conversation:
                 wait()
                 step.reply = self._send(transport, step.request)
                 step = self._step(self._exchange.send(step.reply))
-                intend(self, step)
+                self._intend(intend, step)
         except StopIteration as done:
             self._conclude(done.value or ())
         except Exception as broken:  # noqa: BLE001 - recorded first, raised later
-            self.broken = broken
+            self.broken = self.broken or broken
         if not self.outcomes:
             self.outcomes = [self._unknown(one) for one in range(len(self.batch))]
 
@@ -114,7 +117,11 @@ class Conversation:
     @property
     def last_reply(self) -> Reply:
         """The reply after which nothing more was said."""
-        replies = [step.reply for step in self.steps if step.reply is not None]
+        replies = [
+            step.reply
+            for step in self.steps
+            if step.is_intended and step.reply is not None
+        ]
         return replies[-1]
 
     def bytes_left(self, position: int) -> bool:
@@ -130,11 +137,11 @@ class Conversation:
     @property
     def requests(self) -> int:
         """How many requests were handed to the transport."""
-        return sum(step.reply is not None for step in self.steps)
+        return sum(step.is_intended and step.reply is not None for step in self.steps)
 
     def _conclude(self, outcomes: Sequence[Outcome]) -> None:
         if len(outcomes) == len(self.batch):
-            secrets = self.provider.secrets
+            secrets = self._hidden
             self.outcomes = [evidence.storable(one, secrets) for one in outcomes]
         elif self.broken is None:
             message = (
@@ -147,10 +154,23 @@ class Conversation:
         return [
             (step, step.reply)
             for step in self.steps
-            if position in step.attempt_ids and step.reply is not None
+            if step.is_intended
+            and position in step.attempt_ids
+            and step.reply is not None
         ]
 
+    def _intend(self, intend: Intend, step: Step) -> None:
+        if self.broken is None:
+            try:
+                intend(self, step)
+            except Exception as broken:  # noqa: BLE001 - recorded first, raised later
+                self.broken = broken
+        step.is_intended = self.broken is None
+
     def _send(self, transport: Transport, request: Request) -> Reply:
+        if self.broken is not None:
+            # Without its intent nothing leaves; the module still tells what it knows.
+            return Reply(phase=Phase.NONE, error="not_intended", at=utc_now())
         try:
             return transport.send(request)
         except ForbiddenHostError as refused:
@@ -189,6 +209,11 @@ class Conversation:
             "batch_index": position,
         }
 
+    @cached_property
+    def _hidden(self) -> list[str]:
+        personal = map(evidence.personal_values, self.batch)
+        return [*self.provider.secrets, *chain.from_iterable(personal)]
+
     def _evidence(self, reply: Reply, position: int) -> dict[str, Any]:
         outcome = self.outcomes[position]
         return {
@@ -196,7 +221,7 @@ class Conversation:
             "retry_after_s": _whole(outcome.retry_after_s),
             "reason": outcome.reason,
             "detail": outcome.detail,
-        } | evidence.of_reply(reply, self.provider.secrets)
+        } | evidence.of_reply(reply, self._hidden)
 
 
 _BEFORE_BYTES = frozenset({Phase.NONE, Phase.CONNECTING})

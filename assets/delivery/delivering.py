@@ -5,6 +5,7 @@ ends well, that how it ended is written down. No Dagster.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from datetime import tzinfo
@@ -20,6 +21,7 @@ from assets.delivery.planning import Chunk, Destination
 from assets.delivery.rows import Clock, utc_now
 from assets.delivery.runs import end_run, start_run
 from assets.delivery.spool import Spool
+from assets.delivery.states import WITHHELD
 from assets.delivery.transport import Transport
 
 
@@ -79,7 +81,7 @@ def deliver(
         spool = Spool(spool_folder / f"{destination.name}.jsonl")
     with (
         closing(transport),
-        destination_lock(database, destination.name, patience=patience),
+        destination_lock(database, destination.name, patience=patience) as still_held,
         deferred_stop() as told_to_stop,
     ):
         start_run(ledger, partition_key)
@@ -91,7 +93,7 @@ def deliver(
             zone=zone,
             limit=limit,
             spool=spool,
-            is_alone=True,
+            still_alone=still_held,
             told_to_stop=lambda: bool(told_to_stop),
             sleep=sleep,
             on_progress=on_progress,
@@ -108,12 +110,25 @@ def _closing_entry(summary: Summary) -> dict[str, Any]:
         "stop_reason": stopped,
         "requests": summary.requests,
         "conversions_sent": summary.conversions_sent,
+        "eligible": sum(
+            one.orders for one in summary.totals if one.state not in WITHHELD
+        ),
         "counts": _counts(summary),
+        "amounts_minor": _amounts(summary),
     }
 
 
 def _counts(summary: Summary) -> dict[str, int]:
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for total in summary.totals:
-        counts[total.state] = counts.get(total.state, 0) + total.orders
-    return counts
+        counts[total.state] += total.orders
+    return dict(counts)
+
+
+def _amounts(summary: Summary) -> dict[str, dict[str, int]]:
+    """Money in minor units, by state and currency."""
+    amounts: dict[str, dict[str, int]] = {}
+    for total in summary.totals:
+        if total.currency is not None:
+            amounts.setdefault(total.state, {})[total.currency] = total.amount_minor
+    return amounts

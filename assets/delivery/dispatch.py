@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from itertools import islice
 from typing import Any
 
@@ -20,8 +20,8 @@ from assets.delivery.planning import Chunk, Destination, Planner
 from assets.delivery.rows import Total
 from assets.delivery.sending import Round, Sender
 from assets.delivery.spool import Spool
-from assets.delivery.states import RERUN_HELPS, State
-from assets.delivery.totals import totals
+from assets.delivery.states import State
+from assets.delivery.totals import totals, unfinished
 from assets.delivery.transport import Transport
 from assets.providers.conversion import Conversion
 from assets.providers.replies import seconds_until_quota
@@ -41,6 +41,8 @@ class Summary:
         replayed: Outcomes of an earlier run that were recorded now.
         stop_reason: Why the run ended early, or None.
         totals: Deliveries and money of the partition by state and currency.
+        unfinished: Deliveries that another run of this partition would finish.
+        next_due: When the first of them may be sent again; None: at once.
     """
 
     requests: int
@@ -48,11 +50,8 @@ class Summary:
     replayed: int
     stop_reason: str | None
     totals: Sequence[Total]
-
-    @property
-    def unfinished(self) -> int:
-        """Deliveries that another run of this partition would finish."""
-        return sum(one.orders for one in self.totals if one.state in RERUN_HELPS)
+    unfinished: int
+    next_due: datetime | None = None
 
 
 class Dispatch:
@@ -66,8 +65,9 @@ class Dispatch:
         zone: In which `order_date` is read.
         limit: Send at most so many conversions; None: all.
         spool: Takes outcomes while the ledger cannot.
-        is_alone: No other run can be at work for this destination (`lock.py`), so that
-            what one left behind needs no waiting for its lease.
+        still_alone: Tells whether no other run can be at work for this destination
+            (`lock.py`): then what one left behind needs no waiting for its lease. None:
+            others may be at work.
         told_to_stop: Asked after each window; true ends the run.
         sleep: Waits for seconds.
         monotonic: Seconds of a clock that never jumps.
@@ -85,7 +85,7 @@ class Dispatch:
         zone: tzinfo,
         limit: int | None = None,
         spool: Spool | None = None,
-        is_alone: bool = False,
+        still_alone: Callable[[], bool] | None = None,
         told_to_stop: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
@@ -96,7 +96,7 @@ class Dispatch:
         self.ledger = ledger
         self.partition_key = partition_key
         self._limit = limit
-        self._is_alone = is_alone
+        self._is_alone = still_alone is not None
         self._told_to_stop = told_to_stop
         self._sleep = sleep
         self._monotonic = monotonic
@@ -107,7 +107,14 @@ class Dispatch:
             destination, ledger, partition_key=partition_key, zone=zone
         )
         pace = Pace(self.provider.limits, sleep=sleep)
-        self._sender = Sender(self._planner, transport, pace, spool=spool, sleep=sleep)
+        self._sender = Sender(
+            self._planner,
+            transport,
+            pace,
+            spool=spool,
+            still_alone=still_alone,
+            sleep=sleep,
+        )
         self._interval = pace.interval
         self._window = Window(self.provider.limits.in_flight, pace.interval)
         self._brake = Brake(resend_is_safe=self.provider.resend.is_safe)
@@ -145,6 +152,8 @@ class Dispatch:
                 if self._is_over() or not self._wait_for_retries():
                     break
                 self._pass(chunks, repeats=True)
+        if self._stop_reason is None and self._limit is None:
+            self._planner.retire_gone(chunks())
         return self._summary(replayed)
 
     def _summary(self, replayed: int) -> Summary:
@@ -159,7 +168,18 @@ class Dispatch:
                 first=self.partition_key,
                 last=self.partition_key,
             ),
+            unfinished=unfinished(
+                self.ledger.database,
+                destination=self.ledger.destination,
+                partition_key=self.partition_key,
+                resends=self.provider.resend.is_safe,
+            ),
+            next_due=self._next_due(),
         )
+
+    def _next_due(self) -> datetime | None:
+        states = retry.sendable_states(self.provider.resend)
+        return self.ledger.next_due(self.partition_key, states)
 
     def _recover(self) -> None:
         policy = self.provider.resend
@@ -237,8 +257,7 @@ class Dispatch:
         return spent or self._stop_reason is not None
 
     def _wait_for_retries(self) -> bool:
-        states = retry.sendable_states(self.provider.resend)
-        due = self.ledger.next_due(self.partition_key, states)
+        due = self._next_due()
         wait = None if due is None else due - self.ledger.clock()
         if wait is None or wait > PATIENCE or not self._budget.left:
             return False

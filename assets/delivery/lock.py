@@ -9,15 +9,20 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from assets.delivery.database import Database
 
 POLL_SECONDS = 0.5
-PATIENCE_SECONDS = 900.0
+PATIENCE_SECONDS = 3600.0
+"""The days of a nightly run take turns at a destination."""
+
+StillHeld = Callable[[], bool]
 
 
 class DestinationBusyError(Exception):
@@ -32,7 +37,7 @@ def destination_lock(
     patience: float = PATIENCE_SECONDS,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[None]:
+) -> Iterator[StillHeld]:
     """Hold a destination; wait for whoever holds it.
 
     Args:
@@ -42,6 +47,9 @@ def destination_lock(
         monotonic: Seconds of a clock that never jumps.
         sleep: Waits for seconds.
 
+    Yields:
+        Tells whether the lock is still ours: a connection may be lost.
+
     Raises:
         DestinationBusyError: Another run held it all the time.
     """
@@ -49,8 +57,8 @@ def destination_lock(
     lock = _on_postgresql if database.folder is None else _on_file
     while True:
         with lock(database, destination) as held:
-            if held:
-                yield
+            if held is not None:
+                yield held
                 return
         if monotonic() >= deadline:
             message = (
@@ -63,7 +71,7 @@ def destination_lock(
 
 
 @contextmanager
-def _on_postgresql(database: Database, destination: str) -> Iterator[bool]:
+def _on_postgresql(database: Database, destination: str) -> Iterator[StillHeld | None]:
     digest = sha256(f"attribution:{destination}".encode()).digest()
     key = int.from_bytes(digest[:8], "big", signed=True)
     # A session lock on a connection of its own: the server frees it when we die.
@@ -72,18 +80,27 @@ def _on_postgresql(database: Database, destination: str) -> Iterator[bool]:
         held = bool(connection.execute(statement, {"key": key}).scalar())
         connection.commit()
         try:
-            yield held
+            yield partial(_answers, connection) if held else None
         finally:
             connection.invalidate()
 
 
 @contextmanager
-def _on_file(database: Database, destination: str) -> Iterator[bool]:
+def _on_file(database: Database, destination: str) -> Iterator[StillHeld | None]:
     folder = database.folder or Path()
     with (folder / f".{destination}.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
+            yield None
         else:
-            yield True
+            yield lambda: True
+
+
+def _answers(connection: Connection) -> bool:
+    try:
+        connection.execute(text("select 1"))
+        connection.commit()
+    except SQLAlchemyError:
+        return False
+    return True

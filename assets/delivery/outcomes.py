@@ -48,14 +48,14 @@ def apply(
     """
     state = STATE_OF.get(outcome.verdict, claim.from_state)
     refused_us = outcome.verdict is Verdict.CONFIGURATION
+    is_send = bytes_left and not refused_us and outcome.reason not in retry.NOT_TRIED
     sent = {"payload_hash": payload_hash, "last_sent_at": now} if bytes_left else {}
     return state, sent | {
         "state_reason": _reason(outcome, claim),
         "state_detail": outcome.detail,
         "provider_ref": outcome.provider_ref,
         "provider_status": outcome.provider_status,
-        "first_sent_at": claim.first_sent_at
-        or (now if bytes_left and not refused_us else None),
+        "first_sent_at": claim.first_sent_at or (now if is_send else None),
         "accepted_at": now if state in _TAKEN else None,
         "next_attempt_at": _next_attempt_at(outcome, claim, provider, now),
     }

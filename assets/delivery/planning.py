@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from assets import money
 from assets.delivery import retry
-from assets.delivery.assessing import Assessment, Assessor
+from assets.delivery.assessing import TOLD, Assessment, Assessor
 from assets.delivery.ledger import Ledger
 from assets.delivery.quarantine import Quarantine
 from assets.delivery.rows import Decision, Row, delivery_id
@@ -82,6 +82,33 @@ class Planner:
             for order_id, row in by_order.items()
         ]
         self.ledger.plan(self.partition_key, decisions)
+        open_states = retry.sendable_states(self.provider.resend)
+        self.ledger.exhaust(
+            [
+                (row, decision.reason or "quarantined")
+                for row, decision in decisions
+                if row is not None and row.state in open_states - SOFT
+            ]
+        )
+
+    def retire_gone(self, chunks: Iterable[Chunk]) -> None:
+        """End the unfinished deliveries of orders that the source no longer has.
+
+        Cancelled or deleted: no run would ever come to them again.
+        """
+        states = retry.sendable_states(self.provider.resend)
+        left = {
+            row.order_id: row
+            for row in self.ledger.open_orders(self.partition_key, states)
+        }
+        if left:
+            for chunk in chunks:
+                for order_id in chunk.order_ids:
+                    left.pop(order_id, None)
+        gone = [row for row in left.values() if row.accepted_at is None]
+        soft = [row for row in gone if row.state in SOFT]
+        self.ledger.revise([(row, self._gone(row)) for row in soft])
+        self.ledger.exhaust([(row, "order_gone") for row in gone if row not in soft])
 
     def plan(self, chunk: Chunk, now: datetime) -> int:
         """Give every order of a chunk its delivery; return how many are due now."""
@@ -109,10 +136,24 @@ class Planner:
         """Return what is to be done about the orders of a chunk; write nothing."""
         known = self.ledger.rows(chunk.order_ids)
         found = Assessment()
+        told = {row.order_id: row for row in known.values() if row.state in TOLD}
         for index, order_id in enumerate(chunk.order_ids):
             row = known.get(self._key(order_id))
-            self._assess(found, row, chunk, index, now)
+            if row is None and order_id in told:
+                before = self._told_before(chunk.conversion(index), told[order_id])
+                found.planned.append((None, before))
+            else:
+                self._assess(found, row, chunk, index, now)
         return found
+
+    def _told_before(self, conversion: Conversion, before: Row) -> Decision:
+        event = before.conversion_key.removesuffix(f":{before.order_id}")
+        return self._decision(
+            conversion,
+            state=State.SUPPRESSED,
+            reason="reported_before",
+            detail=f"reported as event {event} already",
+        )
 
     def _assess(
         self,
@@ -165,7 +206,25 @@ class Planner:
         )
         known = self.ledger.rows([conversion.order_id])
         row = known[self._key(conversion.order_id)]
-        self.ledger.plan(self.partition_key, [(row, decision)])
+        if row.state in SOFT:
+            self.ledger.plan(self.partition_key, [(row, decision)])
+        else:
+            self.ledger.exhaust([(row, "payload_error")])
+
+    def _gone(self, row: Row) -> Decision:
+        return Decision(
+            conversion_key=row.conversion_key,
+            order_id=row.order_id,
+            state=State.SUPPRESSED,
+            reason="order_gone",
+            order_at=row.order_at,
+            order_date=row.order_date,
+            amount_minor=row.amount_minor,
+            currency=row.currency,
+            currency_digits=row.currency_digits,
+            source_hash=row.source_hash,
+            mapping_version=row.mapping_version,
+        )
 
     def _key(self, order_id: str) -> str:
         return f"{self.provider.event}:{order_id}"

@@ -143,6 +143,17 @@ class Register:
             with self.database.write() as connection:
                 connection.execute(statement, changes)
 
+    def open_orders(self, partition_key: str, states: Iterable[State]) -> list[Row]:
+        """Return the deliveries of a partition that are in one of `states`."""
+        statement = select(*_ROW_COLUMNS).where(
+            delivery.c.destination == self.destination,
+            delivery.c.partition_key == partition_key,
+            delivery.c.state.in_(list(states)),
+        )
+        with self.database.read() as connection:
+            found = connection.execute(statement).mappings()
+            return [_row(dict(row)) for row in found]
+
     def exhaust(self, rows: Sequence[tuple[Row, str]]) -> None:
         """Give up deliveries that must not be sent again, each with its reason."""
         if not rows:

@@ -16,7 +16,7 @@ LONGEST_SECONDS = 86_400.0
 
 HORIZON = timedelta(hours=72)
 """Three nights: what was not taken by then waits for a person."""
-_NOT_TRIED = frozenset({"not_sent", "http_408", "http_425", "http_429"})
+NOT_TRIED = frozenset({"not_sent", "http_408", "http_425", "http_429"})
 """The provider did nothing with it: such a try uses no attempt."""
 
 Jitter = Callable[[float, float], float]
@@ -69,6 +69,6 @@ def exhaustion(row: Row, policy: ResendPolicy, now: datetime) -> str | None:
         return "dedup_window_over"
     if age > HORIZON:
         return "retry_horizon_over"
-    if row.attempts >= MAX_ATTEMPTS and row.state_reason not in _NOT_TRIED:
+    if row.attempts >= MAX_ATTEMPTS and row.state_reason not in NOT_TRIED:
         return "attempts_used_up"
     return None

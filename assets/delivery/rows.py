@@ -62,6 +62,11 @@ class Row:
     first_sent_at: datetime | None
     next_attempt_at: datetime | None
     accepted_at: datetime | None
+    order_at: datetime | None
+    order_date: date | None
+    amount_minor: int | None
+    currency: str | None
+    currency_digits: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

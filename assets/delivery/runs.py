@@ -45,7 +45,8 @@ def end_run(ledger: Ledger, partition_key: str, changes: Mapping[str, Any]) -> N
     Args:
         ledger: Of the run.
         partition_key: The partition.
-        changes: outcome, stop_reason, requests, conversions_sent, counts.
+        changes: outcome, stop_reason, requests, conversions_sent, eligible, counts,
+            amounts_minor.
     """
     key = _key(ledger, partition_key)
     with ledger.database.write() as connection:

@@ -65,6 +65,7 @@ class Sender:
         transport: Where requests go.
         pace: When the next request may go out.
         spool: Takes outcomes that the ledger cannot take; None: they are raised.
+        still_alone: Tells whether this run still holds its destination.
         sleep: Waits for seconds.
     """
 
@@ -75,6 +76,7 @@ class Sender:
         pace: Pace,
         *,
         spool: Spool | None = None,
+        still_alone: Callable[[], bool] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._planner = planner
@@ -83,6 +85,9 @@ class Sender:
         self._transport = transport
         self._pace = pace
         self._spool = spool
+        self._still_alone = still_alone or (lambda: True)
+        self._lease = LEASE + timedelta(seconds=2 * pace.interval)
+        self._in_window: list[Claimed] = []
         self._sleep = sleep
         self._whose = {
             "run_id": self._ledger.run_id,
@@ -134,13 +139,22 @@ class Sender:
         wanted = [self._id(one) for talk in talks for one in talk.batch]
         if not wanted:
             return []
+        self._in_window = []
+        if not self._still_alone():
+            message = (
+                f"Sending stopped for {self._ledger.destination} "
+                f"{self._planner.partition_key}: expected to hold the destination, "
+                "another run may have taken it. Run this partition again."
+            )
+            raise LeaseLostError(message)
         now = self._ledger.clock()
         states = retry.sendable_states(self._provider.resend)
         with self._ledger.database.write() as connection:
-            claims = self._ledger.claim(connection, wanted, states, now + LEASE)
+            claims = self._ledger.claim(connection, wanted, states, now + self._lease)
             ours = [mine for talk in talks if (mine := self._ours(talk, claims))]
             for talk in ours:
                 self._intend(connection, talk.intents(talk.steps[0], now))
+        self._in_window = [claim for talk in ours for claim in talk.claims]
         return ours
 
     def _ours(
@@ -163,9 +177,10 @@ class Sender:
 
     def _intend_further(self, talk: Conversation, step: Step) -> None:
         now = self._ledger.clock()
-        claims = [talk.claims[position] for position in step.attempt_ids]
+        # The whole window: what was answered already waits for this conversation.
+        claims, until = self._in_window, now + self._lease
         with self._ledger.database.write() as connection:
-            if not self._ledger.renew(connection, claims, now + LEASE):
+            if not self._ledger.renew(connection, claims, until):
                 message = "A lease was lost before a further request: it was not sent."
                 raise LeaseLostError(message)
             self._intend(connection, talk.intents(step, now))

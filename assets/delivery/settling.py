@@ -1,5 +1,8 @@
 """Follows queued deliveries to their end: what became of each submission.
 
+A run looks at every one that is due, of whatever partition: a day that was backfilled
+long ago has nobody else who asks.
+
 Only for providers that take a conversion into a queue and decide later. Asking changes
 nothing at the provider, so it needs no intent.
 """
@@ -17,7 +20,7 @@ from assets.delivery.ledger import Ledger
 from assets.delivery.outcomes import STATE_OF
 from assets.delivery.pace import Pace
 from assets.delivery.rows import new_attempt_id
-from assets.delivery.states import State, check
+from assets.delivery.states import DELIVERED, State, check
 from assets.delivery.tables import delivery, delivery_attempt
 from assets.delivery.transport import Transport
 from assets.providers.base import Request, Settling
@@ -38,13 +41,13 @@ class Answer:
 
 
 class Settle:
-    """One look at the queued deliveries of one partition and destination.
+    """One look at the queued deliveries of a destination.
 
     Args:
         provider: Reads the replies.
         ledger: The deliveries.
         transport: Where requests go.
-        partition_key: The day, `YYYY-MM-DD`.
+        partition_key: On whose behalf it looks; kept with the attempts.
     """
 
     def __init__(
@@ -82,7 +85,6 @@ class Settle:
             select(delivery)
             .where(
                 delivery.c.destination == self.ledger.destination,
-                delivery.c.partition_key == self.partition_key,
                 delivery.c.state == State.QUEUED,
                 delivery.c.next_attempt_at <= begun,
             )
@@ -151,7 +153,7 @@ class Settle:
             "state_reason": outcome.reason,
             "state_detail": outcome.detail,
             "provider_status": outcome.provider_status,
-            "settled_at": now,
+            "settled_at": now if state in DELIVERED else None,
             "settle_seconds": int((now - answer.row["accepted_at"]).total_seconds()),
             "next_attempt_at": None,
         }

@@ -212,6 +212,8 @@ export_run = Table(
     Column("stop_reason", String(512)),
     Column("requests", Integer),
     Column("conversions_sent", Integer),
+    Column("eligible", Integer),
+    Column("amounts_minor", JSON),
     Column("counts", JSON),
     Index("ix_export_run_partition", "partition_key", "destination"),
 )

@@ -4,7 +4,7 @@ from sqlalchemy import column, func, select, table
 
 from assets.delivery.database import Database
 from assets.delivery.rows import Total
-from assets.delivery.states import State
+from assets.delivery.states import RERUN_HELPS, State
 from assets.delivery.tables import delivery
 
 
@@ -56,6 +56,32 @@ def totals(
             )
             for row in connection.execute(statement).mappings()
         ]
+
+
+def unfinished(
+    database: Database, *, destination: str, partition_key: str, resends: bool
+) -> int:
+    """Count the deliveries of a partition that another run would finish.
+
+    Args:
+        database: Where the delivery tables are.
+        destination: Configured name.
+        partition_key: The partition.
+        resends: A run sends unanswered deliveries again.
+    """
+    states = [*RERUN_HELPS, State.UNCERTAIN] if resends else [*RERUN_HELPS]
+    statement = (
+        select(func.count())
+        .select_from(delivery)
+        .where(
+            delivery.c.destination == destination,
+            delivery.c.partition_key == partition_key,
+            delivery.c.state.in_(states),
+            delivery.c.accepted_at.is_(None),
+        )
+    )
+    with database.read() as connection:
+        return connection.execute(statement).scalar_one()
 
 
 def waiting_for_a_person(database: Database, *, first: str, last: str) -> int:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from assets.money import fits, to_text
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply
 
@@ -296,7 +297,10 @@ def _column(conversion: Conversion, column: str) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        digits = conversion.currency_digits
+        return (
+            to_text(value, digits) if fits(value, digits) else f"{value.normalize():f}"
+        )
     if isinstance(value, datetime):
         return value.isoformat()
     return None if value is None else str(value)

@@ -156,18 +156,33 @@ def retry_after(reply: Reply) -> float | None:
 def read_json(body: bytes) -> Any:
     """Return the JSON value in `body`, or None where there is none to be trusted.
 
-    Whatever a body holds, no exception leaves: deep nesting, a number of 5,000
-    digits, wrong encoding and NaN all count as no JSON.
+    Whatever a body holds, no exception leaves: deep nesting, a number too large to be
+    read, wrong encoding, NaN and a name that is given twice all count as no JSON.
     """
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse)
+        return json.loads(
+            body.decode("utf-8"),
+            parse_constant=_refuse,
+            parse_float=_finite,
+            object_pairs_hook=_unambiguous,
+        )
     except (ValueError, RecursionError):
         return None
 
 
-def _refuse(constant: str) -> Any:
-    message = f"{constant} is not JSON"
+def _refuse(what: str) -> Any:
+    message = f"{what} is not JSON to be trusted"
     raise ValueError(message)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if abs(number) < float("inf") else _refuse(text)
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _refuse("a name given twice")
 
 
 def is_html(reply: Reply) -> bool:

@@ -14,7 +14,7 @@ made as (
         partition_key,
         destination,
         coalesce(currency, '') as currency,
-        count(*) as deliveries,
+        count(distinct order_id) as deliveries,
         sum(
             case when state in ('accepted', 'settled', 'duplicate') then 1 else 0 end
         ) as delivered,

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 import pytest
 from faults.kill.campaign import Shop, campaign
 from faults.kill.harness import Exporter
-from faults.kill.job import BATCH, KINDS, Kind, Point
+from faults.kill.job import BATCH, IN_A_WINDOW, KINDS, Kind, Point
 from faults.kill.server import CountingServer
 
 from assets.delivery.database import Database
 
 WINDOW = 4
-EXACT = [point for point in Point if point is not Point.RANDOM]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def test_kills_at_any_moment(shop: Shop, exporter: Exporter) -> None:
     assert account.uncertain <= account.bound
 
 
-@pytest.mark.parametrize("point", EXACT)
+@pytest.mark.parametrize("point", IN_A_WINDOW)
 def test_a_kill_leaves_behind_what_is_promised(
     shop: Shop, exporter: Exporter, point: Point
 ) -> None:

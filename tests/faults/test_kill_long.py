@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from faults.kill.campaign import Account, Shop, campaign, table
 from faults.kill.harness import Exporter
-from faults.kill.job import BATCH, KINDS, Kind, Point
+from faults.kill.job import BATCH, IN_A_WINDOW, KINDS, Kind, Point
 from faults.kill.server import CountingServer
 
 from assets.delivery.database import Database
@@ -19,8 +19,7 @@ ORDERS = 600
 
 
 def kills() -> list[Point]:
-    exact = [point for point in Point if point is not Point.RANDOM]
-    points = [Point.RANDOM] * AT_ANY_MOMENT + exact * AT_EACH_POINT
+    points = [Point.RANDOM] * AT_ANY_MOMENT + list(IN_A_WINDOW) * AT_EACH_POINT
     random.shuffle(points)
     return points
 

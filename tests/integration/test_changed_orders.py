@@ -19,6 +19,7 @@ from engine import (
 from sqlalchemy import select
 
 from assets.delivery.database import Database
+from assets.delivery.sending import LeaseLostError
 from assets.delivery.tables import data_issue
 from assets.providers.base import Request, Withheld
 
@@ -152,3 +153,78 @@ def test_a_run_whose_time_is_over_leaves_the_rest_to_the_next(bench: Bench) -> N
     assert str(summary.stop_reason).startswith("time:")
     assert 0 < summary.conversions_sent < 200
     assert summary.unfinished == 200 - summary.conversions_sent
+
+
+def test_a_quota_day_uses_up_no_dedup_window(bench: Bench) -> None:
+    bench.transport = FakeTransport({"O1": answer(429, retry_after="3600")})
+    bench.run([order()])
+    bench.clock.pass_by(hours=25)
+    bench.transport = FakeTransport()
+    bench.run([order()])
+    assert bench.states() == {"O1": "accepted"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "state"), [(REFUSED, "exhausted"), (None, "suppressed")]
+)
+def test_an_order_that_the_source_no_longer_has_comes_to_an_end(
+    bench: Bench, reply: Any, state: str
+) -> None:
+    if reply is None:
+        bench.run([order("O1"), order("O2")], limit=1)
+    else:
+        bench.transport = FakeTransport({"O2": reply})
+        bench.run([order("O1"), order("O2")])
+    bench.clock.pass_by(hours=1)
+    summary = bench.run([order("O1")])
+    assert bench.row("O2")["state"] == state
+    assert bench.row("O2")["state_reason"] == "order_gone"
+    assert summary.unfinished == 0
+
+
+def test_an_order_quarantined_after_a_failed_try_comes_to_an_end(bench: Bench) -> None:
+    bench.transport = FakeTransport({"O1": REFUSED})
+    bench.run([order()])
+    row = {
+        "order_id": "O1",
+        "reasons": ["money_mismatch"],
+        "order_at": None,
+        "amount_minor": None,
+        "currency": None,
+        "currency_digits": None,
+        "source_row_hash": "h",
+    }
+    assert bench.run([], quarantined=[row]).unfinished == 0
+    assert bench.row()["state_reason"] == "money_mismatch"
+
+
+def test_an_order_reported_as_another_event_is_not_reported_again(bench: Bench) -> None:
+    bench.run([order()])
+    bench.provider.event = "renamed"
+    bench.run([order()])
+    assert len(bench.transport.sent) == 1
+    with bench.database.read() as connection:
+        found = connection.exec_driver_sql(
+            "select state, state_reason from delivery order by state"
+        ).all()
+    assert found == [("accepted", None), ("suppressed", "reported_before")]
+
+
+def test_an_unanswered_order_keeps_the_day_red_where_a_run_sends_it_again(
+    bench: Bench,
+) -> None:
+    bench.provider.resend = replace(
+        bench.provider.resend, settle_delay=timedelta(minutes=45)
+    )
+    bench.transport = FakeTransport({"O1": words(O1="uncertain")})
+    summary = bench.run([order()])
+    assert summary.unfinished == 1
+    assert summary.next_due == bench.clock.now + timedelta(minutes=45)
+
+
+def test_a_run_that_lost_its_lock_sends_no_more(bench: Bench) -> None:
+    held = iter([True, True, False])
+    with pytest.raises(LeaseLostError, match="Run this partition again"):
+        bench.run(many(20), still_alone=lambda: next(held))
+    assert len(bench.transport.sent) == 3
+    assert "sending" not in bench.states().values()

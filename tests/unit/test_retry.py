@@ -37,6 +37,11 @@ def row(state: State, **changes: Any) -> Row:
         "accepted_at": None,
         "partition_key": "2026-11-20",
         "payload_hash": None,
+        "order_at": NOW,
+        "order_date": NOW.date(),
+        "amount_minor": 1234,
+        "currency": "USD",
+        "currency_digits": 2,
     }
     return Row(state=state, **(plain | changes))
 

@@ -21,6 +21,35 @@ def key(length: int) -> sa.String:
     )
 
 
+KEEP_ATTEMPTS = {
+    "sqlite": """
+        create trigger delivery_attempt_{event} before {event} on delivery_attempt
+        begin
+            select raise(abort, 'delivery_attempt is append-only');
+        end
+    """,
+    "postgresql": """
+        create trigger delivery_attempt_{event} before {event} on delivery_attempt
+        for each statement execute function keep_delivery_attempt()
+    """,
+}
+REFUSE = """
+    create function keep_delivery_attempt() returns trigger language plpgsql as $$
+    begin
+        raise exception 'delivery_attempt is append-only';
+    end $$
+"""
+
+
+def keep_attempts() -> None:
+    """Refuse, in the database, to change or delete an attempt."""
+    dialect = op.get_bind().dialect.name
+    if dialect == "postgresql":
+        op.execute(REFUSE)
+    for event in ("update", "delete"):
+        op.execute(KEEP_ATTEMPTS[dialect].format(event=event))
+
+
 def upgrade() -> None:
     """Make the delivery tables."""
     op.create_table(
@@ -115,6 +144,8 @@ def upgrade() -> None:
         sa.Column("stop_reason", sa.String(length=512), nullable=True),
         sa.Column("requests", sa.Integer(), nullable=True),
         sa.Column("conversions_sent", sa.Integer(), nullable=True),
+        sa.Column("eligible", sa.Integer(), nullable=True),
+        sa.Column("amounts_minor", sa.JSON(), nullable=True),
         sa.Column("counts", sa.JSON(), nullable=True),
         sa.PrimaryKeyConstraint(
             "run_id", "destination", "partition_key", name=op.f("pk_export_run")
@@ -218,6 +249,7 @@ def upgrade() -> None:
             name=op.f("uq_delivery_attempt_delivery_id_attempt_no_step_no_event"),
         ),
     )
+    keep_attempts()
 
 
 def downgrade() -> None:
@@ -234,3 +266,5 @@ def downgrade() -> None:
     op.drop_index("ix_delivery_destination_order", table_name="delivery")
     op.drop_table("delivery")
     op.drop_table("data_issue")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("drop function keep_delivery_attempt()")

@@ -75,28 +75,33 @@ class Shop:
 
     def kill(self, exporter: Exporter, point: Point, window: int) -> Ended:
         """Run until killed at `point` of a window, or to the end."""
+        if point is Point.AFTER_BYTES:
+            # One request in the first window, then one more in each.
+            last = window * (window + 1) // 2
+            return self.signal_at(exporter, last, signal.SIGKILL)
         if point is Point.RANDOM:
             exporter.start(self.job())
             time.sleep(random.uniform(0, LATEST_SECONDS))
             exporter.signal(signal.SIGKILL)
-        elif point is Point.AFTER_BYTES:
-            # One request in the first window, then one more in each.
-            fatal = len(self.server.journal) + window * (window + 1) // 2
-            began = threading.Event()
+            return exporter.wait()
+        return exporter.run(self.job(point=point, window=window))
 
-            def kill_at(number: int) -> bool:
-                began.wait()
-                if number == fatal:
-                    exporter.signal(signal.SIGKILL)
-                return number >= fatal
+    def signal_at(self, exporter: Exporter, request: int, number: int) -> Ended:
+        """Run, and send a signal while a request of the run waits for its answer."""
+        fatal = len(self.server.journal) + request
+        began = threading.Event()
 
-            self.server.on_request = kill_at
-            exporter.start(self.job())
-            began.set()
-        else:
-            exporter.start(self.job(point=point, window=window))
+        def on_request(count: int) -> bool:
+            began.wait()
+            if count == fatal:
+                exporter.signal(number)
+            return number == signal.SIGKILL and count >= fatal
+
+        self.server.on_request = on_request
+        exporter.start(self.job())
+        began.set()
         ended = exporter.wait()
-        self.server.on_request = lambda _number: False
+        self.server.on_request = lambda _count: False
         return ended
 
     def finish(self, exporter: Exporter) -> None:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from engine import DAY, Chunk
-from faults.kill.failpoints import FatalTransport, Fate, fatal_ledger
+from faults.kill.failpoints import FatalTransport, Fate, fatal_ledger, fatal_spool
 from faults.kill.job import Job, destination, orders
 
+from assets.delivery import database as database_module
 from assets.delivery import delivering, lock, sending
 from assets.delivery.database import Database
 
@@ -32,6 +33,9 @@ def run(job: Job) -> dict[str, Any]:
         sending.LEASE = timedelta(seconds=job.lease)
     fate = Fate(job)
     vars(delivering)["Ledger"] = fatal_ledger(fate)
+    vars(delivering)["Spool"] = fatal_spool(fate)
+    if job.busy_seconds is not None:
+        vars(database_module)["BUSY_SECONDS"] = job.busy_seconds
     database = Database(job.database)
     fate.watch(database)
     held = orders(job.orders)

@@ -10,24 +10,18 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from faults.kill.job import Job, Point
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import OperationalError
 
 from assets.delivery.database import Database
 from assets.delivery.ledger import Ledger
 from assets.delivery.rows import Claimed, Result
+from assets.delivery.spool import Spool
 from assets.delivery.transport import HttpTransport
 from assets.providers.base import Request
 from assets.providers.replies import Reply
-
-
-def die() -> NoReturn:
-    os.kill(os.getpid(), signal.SIGKILL)
-    while True:
-        time.sleep(60)
 
 
 def die_within(seconds: float) -> None:
@@ -51,17 +45,23 @@ class Fate:
         return self._job.point is point and self.windows == self._job.window
 
     def meet(self, point: Point) -> None:
-        if self.comes_at(point):
-            die()
-
-    def fail(self, what: str) -> None:
-        """Fail as a database does that ran out of space."""
-        if self._job.broken == what:
-            raise OperationalError(what, {}, Exception("database or disk is full"))
+        if not self.comes_at(point):
+            return
+        if self._job.freezes:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return
+        os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(60)
 
     def watch(self, database: Database) -> None:
+        if self._job.free_pages is not None:
+            event.listen(database.engine, "connect", self._on_connect)
         event.listen(database.engine, "after_cursor_execute", self._on_statement)
         event.listen(database.engine, "commit", self._on_commit)
+
+    def _on_connect(self, connection: Any, _entry: Any) -> None:
+        (pages,) = connection.execute("pragma page_count").fetchone()
+        connection.execute(f"pragma max_page_count = {pages + self._job.free_pages}")
 
     def _on_statement(
         self, _connection: Any, _cursor: Any, statement: str, *_: Any
@@ -100,13 +100,8 @@ def fatal_ledger(fate: Fate) -> type[Ledger]:
             fate.meet(Point.IN_CLAIM)
             return claims
 
-        def intend(self, *given: Any, **named: Any) -> None:
-            super().intend(*given, **named)
-            fate.fail("intents")
-
         def record(self, results: Sequence[Result], owner: str | None = None) -> int:
             fate.meet(Point.AFTER_ANSWER)
-            fate.fail("outcomes")
             fate.is_recording = True
             try:
                 return super().record(results, owner)
@@ -114,3 +109,18 @@ def fatal_ledger(fate: Fate) -> type[Ledger]:
                 fate.is_recording = False
 
     return FatalLedger
+
+
+def fatal_spool(fate: Fate) -> type[Spool]:
+    """The spool of a run that meets its fate."""
+
+    class FatalSpool(Spool):
+        def keep(self, owner: str, results: Sequence[Result]) -> None:
+            super().keep(owner, results)
+            fate.meet(Point.AFTER_SPOOL)
+
+        def clear(self) -> None:
+            fate.meet(Point.IN_REPLAY)
+            super().clear()
+
+    return FatalSpool

@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -94,11 +93,9 @@ class Exporter:
         self.close()
 
 
-@contextmanager
-def stopped(exporter: Exporter) -> Iterator[None]:
-    """Freeze the process that sends: SIGSTOP, and SIGCONT in the end."""
-    exporter.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        exporter.signal(signal.SIGCONT)
+def wait_until_frozen(pid: int, seconds: float = 10) -> None:
+    """Return when a process was stopped by SIGSTOP."""
+    deadline = time.monotonic() + seconds
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        assert time.monotonic() < deadline, "the process never stopped"
+        time.sleep(0.005)

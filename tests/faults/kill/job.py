@@ -21,7 +21,7 @@ BATCH = {"dedupe": 1, "never": 1, "convert": 5}
 
 
 class Point(StrEnum):
-    """Where in a window the process that sends is killed."""
+    """Where the process that sends is killed."""
 
     BEFORE_CLAIM = "before the claim"
     IN_CLAIM = "before the commit of the claim"
@@ -30,7 +30,21 @@ class Point(StrEnum):
     AFTER_ANSWER = "after the answer, before the outcome"
     IN_OUTCOME = "inside the outcome, before its commit"
     IN_COMMIT = "during the commit of the outcome"
+    AFTER_SPOOL = "after the outcome was spooled"
+    IN_REPLAY = "after the spool was recorded, before it is cleared"
     RANDOM = "at any moment"
+
+
+IN_A_WINDOW = (
+    Point.BEFORE_CLAIM,
+    Point.IN_CLAIM,
+    Point.AFTER_CLAIM,
+    Point.AFTER_BYTES,
+    Point.AFTER_ANSWER,
+    Point.IN_OUTCOME,
+    Point.IN_COMMIT,
+)
+"""The exact points that every window passes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +60,9 @@ class Job:
         lease: Seconds for which a claim is held; None: as in the product.
         patience: Seconds to wait for another run.
         spool: Folder for outcomes that the delivery tables cannot take.
-        broken: What fails: `intents` or `outcomes`; None: nothing.
+        freezes: It stops at the point (SIGSTOP) instead of dying there.
+        busy_seconds: How long SQLite waits for a lock; None: as in the product.
+        free_pages: By how many pages a SQLite file may grow before the disk is full.
     """
 
     database: str
@@ -59,7 +75,9 @@ class Job:
     lease: float | None = None
     patience: float = 30.0
     spool: str | None = None
-    broken: Literal["intents", "outcomes"] | None = None
+    freezes: bool = False
+    busy_seconds: float | None = None
+    free_pages: int | None = None
 
     def to_line(self) -> str:
         return json.dumps(asdict(self)) + "\n"

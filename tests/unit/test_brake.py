@@ -1,0 +1,95 @@
+"""When a run stops because sending on would do harm or no good."""
+
+import pytest
+
+from assets.delivery.brake import Brake
+from assets.providers.replies import Outcome, Phase, Reply, Verdict
+
+DONE = Reply(phase=Phase.DONE, status=200)
+REFUSED = Reply(phase=Phase.CONNECTING)
+DOWN = Reply(phase=Phase.DONE, status=503)
+BUSY = Reply(phase=Phase.DONE, status=429)
+TORN = Reply(phase=Phase.READING, status=200)
+PAGE = Reply(phase=Phase.DONE, status=200, body=b"<!doctype html>")
+
+
+def one(verdict: Verdict, reason: str | None = None) -> list[Outcome]:
+    return [Outcome(verdict=verdict, reason=reason)]
+
+
+def fed(
+    *replies: tuple[Reply, Verdict], safe: bool = True, repeats: bool = False
+) -> str | None:
+    brake = Brake(resend_is_safe=safe)
+    for reply, verdict in replies:
+        brake.note(reply, one(verdict), repeats=repeats)
+    return brake.reason
+
+
+@pytest.mark.parametrize(("count", "stops"), [(4, False), (5, True)])
+def test_five_refused_connections_in_a_row_stop(count: int, stops: bool) -> None:
+    reason = fed(*[(REFUSED, Verdict.RETRYABLE)] * count)
+    assert (reason or "").startswith("unreachable") is stops
+
+
+def test_a_connection_in_between_starts_the_count_anew() -> None:
+    four = [(REFUSED, Verdict.RETRYABLE)] * 4
+    good = [(DONE, Verdict.ACCEPTED)] * 12
+    assert fed(*good, *four, (DONE, Verdict.ACCEPTED), *four) is None
+
+
+@pytest.mark.parametrize("reply", [TORN, PAGE])
+def test_three_unreadable_replies_in_a_row_stop(reply: Reply) -> None:
+    reason = fed(*[(reply, Verdict.RETRYABLE)] * 3)
+    assert (reason or "").startswith("unreadable")
+
+
+def test_half_of_the_last_twenty_failing_stops() -> None:
+    good, bad = (DONE, Verdict.ACCEPTED), (DOWN, Verdict.RETRYABLE)
+    assert fed(*[good] * 11, *[bad] * 9) is None
+    assert (fed(*[good] * 11, *[bad] * 10) or "").startswith("failing")
+
+
+def test_an_outage_is_noticed_after_ten_requests() -> None:
+    assert fed(*[(DOWN, Verdict.RETRYABLE)] * 9) is None
+    assert fed(*[(DOWN, Verdict.RETRYABLE)] * 10) is not None
+
+
+def test_a_rate_limit_is_no_failure() -> None:
+    assert fed(*[(BUSY, Verdict.RETRYABLE)] * 50) is None
+
+
+def test_repeats_that_fail_again_say_nothing_new() -> None:
+    assert fed(*[(DOWN, Verdict.RETRYABLE)] * 50, repeats=True) is None
+
+
+def test_a_mapping_bug_stops_after_twenty_five_refusals() -> None:
+    refused = (DONE, Verdict.REJECTED)
+    assert fed(*[refused] * 24) is None
+    assert (fed(*[refused] * 25) or "").startswith("rejected: 25")
+
+
+def test_a_mapping_bug_is_seen_inside_batches() -> None:
+    brake = Brake(resend_is_safe=True)
+    for _ in range(2):
+        brake.note(DONE, [Outcome(verdict=Verdict.REJECTED)] * 24)
+    assert (brake.reason or "").startswith("rejected")
+
+
+def test_some_refusals_among_good_orders_are_no_bug() -> None:
+    mixed = [(DONE, Verdict.REJECTED), (DONE, Verdict.ACCEPTED)] * 200
+    assert fed(*mixed) is None
+
+
+def test_unanswered_requests_stop_only_where_they_do_harm() -> None:
+    lost = Reply(phase=Phase.WAITING)
+    mixed = [(lost, Verdict.UNCERTAIN), *[(DONE, Verdict.ACCEPTED)] * 3] * 10
+    assert (fed(*mixed, safe=False) or "").startswith("uncertain: 10")
+    assert fed(*mixed, safe=True) is None
+
+
+def test_our_own_settings_stop_at_once_and_are_named() -> None:
+    brake = Brake(resend_is_safe=True)
+    accepted, ours = one(Verdict.ACCEPTED), one(Verdict.CONFIGURATION, "http_401")
+    brake.note(DONE, accepted + ours)
+    assert brake.reason == "configuration: http_401"
