@@ -30,11 +30,11 @@ ui: install ## the Dagster UI on the demo warehouse (port 3000), with the sandbo
 
 .PHONY: test
 test: install ## the tests that take less than ten minutes
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -n auto -m "not long"
 
 .PHONY: test-long
 test-long: install ## the tests that take longer
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -n auto -m long
 
 .PHONY: check
 check: install ## style, types, import contracts, SQL
@@ -43,6 +43,10 @@ check: install ## style, types, import contracts, SQL
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint sql tests
+
+.PHONY: bench
+bench: install ## speed and memory, as ratios against a baseline of the same run
+	$(BIN)/python -m benchmarks.delivery
 
 .PHONY: lock
 lock: install ## resolve requirements.lock anew from pyproject.toml

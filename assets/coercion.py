@@ -27,9 +27,11 @@ UNREADABLE = "unreadable"
 AMOUNT_PRECISION = "amount_precision"
 NAIVE_TIME = "naive_time"
 AMBIGUOUS_TIME = "ambiguous_time"
+AMOUNT_TOO_LARGE = "amount_too_large"
 
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
-_MONEY_LIMIT = Decimal(10) ** 18
+# The minor units of less fit 64 bits in every currency: none has more than 4 decimals.
+_MONEY_LIMIT = Decimal(10) ** 14
 _WHOLE_LIMIT = 2**63
 
 
@@ -96,10 +98,14 @@ def read_text(value: Any) -> str | None:
 
 
 def _checked(text: str) -> str | None:
-    # A database takes neither NUL nor half of a surrogate pair as text.
-    if "\0" in text or not (text.isascii() or _is_unicode(text)):
+    if not is_storable(text):
         raise RefusedValueError
     return text if text and not text.isspace() else None
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether a database takes `text`: no NUL, no half of a surrogate pair."""
+    return "\0" not in text and (text.isascii() or _is_unicode(text))
 
 
 def _is_unicode(text: str) -> bool:
@@ -115,15 +121,17 @@ def _is_integer(value: Any) -> bool:
 
 
 def read_money(value: Any) -> Decimal | None:
-    """Return an exact amount of at most 18 digits before and 6 after the point.
+    """Return an exact amount of at most 14 digits before and 6 after the point.
 
     A binary float is taken through its shortest decimal text.
     """
     amount = _decimal(value)
     if amount is None:
         return None
-    if not amount.is_finite() or not -_MONEY_LIMIT < amount < _MONEY_LIMIT:
+    if not amount.is_finite():
         raise RefusedValueError
+    if not -_MONEY_LIMIT < amount < _MONEY_LIMIT:
+        raise RefusedValueError(AMOUNT_TOO_LARGE)
     exact = round(amount, 6)
     if exact != amount:
         raise RefusedValueError(AMOUNT_PRECISION)

@@ -37,6 +37,7 @@ def extract(
     partition: str,
     window: Window,
     *,
+    extra_columns: frozenset[str] = frozenset(),
     on_rejects: OnRejects,
 ) -> ExtractResult:
     """Stage the rows of a statement; the earlier file of the partition is replaced.
@@ -47,6 +48,7 @@ def extract(
         statement: One of `schemas.EXTRACTS`.
         partition: Key of the partition.
         window: Bounds of the orders' `completed_at`, [start, end).
+        extra_columns: Columns beyond the contract that are staged too.
         on_rejects: Is given the refused rows, at most a chunk at a time.
 
     Raises:
@@ -62,6 +64,7 @@ def extract(
                 partition,
                 first_row_no=rows + rejects + 1,
                 zone=warehouse.zone,
+                extra_columns=extra_columns,
             )
             writer.write_table(chunk.good)
             if chunk.rejects:

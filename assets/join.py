@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pandera.errors import SchemaErrors
 
 import sql
 from assets.money import fits, to_minor
@@ -26,8 +28,18 @@ SLICE_ORDERS = 25_000
 BATCH_ROWS = 10_000
 _NONE = pa.scalar(0)
 _SLICED = frozenset({"completed_orders", "order_items"})
+_SCHEMA = arrow_schema(CONVERSIONS)
+_NULLABLE = pa.schema([one.with_nullable(True) for one in _SCHEMA])  # noqa: FBT003
+# Lists and structs are made by the join alone, of rows that were validated.
+_SCALARS = CONVERSIONS.select_columns(
+    [one.name for one in _SCHEMA if not pa.types.is_nested(one.type)]
+)
 
 OnIssues = Callable[[list[dict[str, str]]], object]
+
+
+class JoinError(Exception):
+    """The join made rows that are no conversions: a fault of it, not of the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +81,13 @@ def join(
             variations, batch by batch.
 
     Raises:
+        JoinError: The join is wrong; the message names the columns.
         StagingError: An extract is not staged; the message names it.
     """
     tally = _Tally()
-    schema = arrow_schema(CONVERSIONS)
     with (
         _database(staging, partition, memory_limit) as database,
-        staging.writer(ASSET, partition, schema) as writer,
+        staging.writer(ASSET, partition, _SCHEMA) as writer,
     ):
         _set(database, refused_order_ids, allow_orders_without_items)
         for batch in _joined(database):
@@ -85,7 +97,7 @@ def join(
                 on_rejects(rejects)
             if issues := _issues(good):
                 on_issues(issues)
-            writer.write_table(good.select(schema.names).cast(schema))
+            writer.write_table(_validated(good, partition))
             tally.add(good, len(batch))
     return JoinResult(tally.good, tally.rows - tally.good, tally.totals())
 
@@ -191,6 +203,24 @@ def _split(batch: pa.Table) -> tuple[pa.Table, list[tuple[int, dict[str, Any]]]]
     refused = batch.take(positions).to_pylist()
     numbers = [position + 1 for position in positions.to_pylist()]
     return batch.filter(is_good), list(zip(numbers, refused, strict=True))
+
+
+def _validated(good: pa.Table, partition: str) -> pa.Table:
+    """Return the rows in the schema of `conversions`, each scalar column checked."""
+    rows = good.select(_SCHEMA.names).cast(_NULLABLE)
+    scalars = rows.select(list(_SCALARS.columns))
+    try:
+        _SCALARS.validate(scalars.to_pandas(types_mapper=pd.ArrowDtype), lazy=True)
+    except SchemaErrors as errors:
+        columns = sorted({str(one.schema.name) for one in errors.schema_errors})
+        message = (
+            f"Joining failed for {partition}: expected conversions that fit their "
+            f"schema, got others in {', '.join(columns)}. Report it: this is a fault "
+            "of sql/transform/conversions.sql, not of the orders."
+        )
+        # Its own text quotes the rows, so it is not chained.
+        raise JoinError(message) from None
+    return rows.cast(_SCHEMA)
 
 
 def _reject(row: dict[str, Any], partition: str, row_no: int) -> Reject:

@@ -27,7 +27,8 @@ class Reject:
         dataset: The statement, or `conversions` for what only the join can see.
         row_no: Position of the row in the dataset of the partition, from 1.
         source_row_hash: sha256 of the row as the warehouse gave it, in hex.
-        order_id: None where none could be read, or where it holds personal data.
+        order_id: None where none could be read, where it holds personal data or is
+            longer than the delivery tables take.
         reasons: Codes, sorted.
         row_redacted: Failing column -> its value, shortened; personal data hashed.
         order_at: Aware instant of the order, where readable.
@@ -99,7 +100,9 @@ def _redacted(text: str | None, *, is_personal: bool) -> str | None:
         return None
     if is_personal:
         return f"sha256:{_sha256(text)[:12]}"
-    return text[:SHOWN_CHARACTERS]
+    # What was refused for its characters must not be refused once more here.
+    storable = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
+    return storable[:SHOWN_CHARACTERS]
 
 
 def _sha256(text: str) -> str:

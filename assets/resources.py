@@ -15,7 +15,11 @@ from assets import money
 from assets.delivery.database import Database
 from assets.delivery.outbox import Outbox
 from assets.delivery.planning import Destination
-from assets.delivery.quarantine import Quarantine, quarantined_orders
+from assets.delivery.quarantine import (
+    Quarantine,
+    quarantined_orders,
+    refused_order_ids,
+)
 from assets.delivery.rows import Clock, utc_now
 from assets.delivery.runs import keep_source_totals
 from assets.delivery.transport import HttpTransport, Transport
@@ -32,12 +36,15 @@ class Source:
 
     Attributes:
         allow_orders_without_items: Report an order of which no line is known.
+        extra_columns: Columns beyond the contract that a destination is sent; no other
+            is staged.
     """
 
     warehouse: Warehouse = field(repr=False)
     staging: Staging
     database: Database
     allow_orders_without_items: bool = False
+    extra_columns: frozenset[str] = frozenset()
     clock: Clock = utc_now
 
     def extract(
@@ -51,6 +58,7 @@ class Source:
             statement,
             partition_key,
             window,
+            extra_columns=self.extra_columns,
             on_rejects=lambda rejects: quarantine.keep(_rows(rejects)),
         )
         quarantine.resolve_unseen(statement)
@@ -59,12 +67,10 @@ class Source:
     def join(self, partition_key: str, run_id: str) -> JoinResult:
         """Stage the conversions of a partition and count what the source holds."""
         quarantine = self._quarantine(partition_key)
-        extracted = ("completed_orders", "order_items")
-        refused = quarantined_orders(self.database, partition_key, extracted)
         result = join(
             self.staging,
             partition_key,
-            refused_order_ids={row["order_id"] for row in refused},
+            refused_order_ids=refused_order_ids(self.database, partition_key),
             allow_orders_without_items=self.allow_orders_without_items,
             on_rejects=lambda rejects: quarantine.keep(_rows(rejects)),
             on_issues=lambda issues: quarantine.doubt(_conflicts(issues)),
@@ -74,7 +80,10 @@ class Source:
         return result
 
     def quarantined(self, partition_key: str) -> Sequence[Mapping[str, Any]]:
-        """Return the quarantined rows of a partition whose order is known."""
+        """Return one row per order of a partition that is held back.
+
+        An order whose id could not be read stands under the id of its row.
+        """
         return quarantined_orders(self.database, partition_key)
 
     def _quarantine(self, partition_key: str) -> Quarantine:

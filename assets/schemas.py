@@ -25,13 +25,19 @@ DIGITS = pa.int8()
 
 FUTURE_TOLERANCE = timedelta(hours=1)
 
-# Ids such as 112-1234567-1234567 or 1234567890.1234567890 are not telephone numbers,
-# so hyphens and dots count only in the groups that people write.
+# Ids such as 112-1234567-1234567, 1234-5678-9012, 1234567890.1234567890 or 2026/000123
+# are not telephone numbers, so hyphens and dots count only in the groups that people
+# write, a slash only after a leading zero.
 PHONE = (
     r"^\s*(?:\+[\d ().\-/]{6,}"
-    r"|[\d(][\d().\-/]*[ ()/][\d ().\-/]{5,}"
-    r"|(?:\d{1,3}[.\-])?\d{3,4}[.\-]\d{3,4}[.\-]\d{4})\s*$"
+    r"|[\d(][\d().\-]*[ ()][\d ().\-/]{5,}"
+    r"|0[\d().\-]*/[\d ().\-/]{5,}"
+    r"|(?:\d{1,3}[.\-])?(?:\d{3}|0\d{3})[.\-]\d{3,4}[.\-]\d{4})\s*$"
 )
+# Order numbers are written in any groups, so only what cannot be one counts.
+PHONE_AS_ORDER_ID = r"^\s*\+[\d ().\-/]{6,}\s*$"
+ID_LENGTH = 128
+"""Characters of an id that the delivery tables take (`delivery/tables.py`)."""
 
 ORDER_MONEY = ("total", "revenue", "discount", "shipping", "tax")
 
@@ -48,8 +54,12 @@ def _check(reason: str, holds: Callable[[Any], "pd.Series[bool]"]) -> pap.Check:
     return pap.Check(holds, name=reason, error=reason, n_failure_cases=1)
 
 
-def _is_no_personal_data(values: "pd.Series[str]") -> "pd.Series[bool]":
-    return ~(values.str.contains("@", regex=False) | values.str.match(PHONE))
+def _is_neither_address_nor(
+    phone: str,
+) -> Callable[["pd.Series[str]"], "pd.Series[bool]"]:
+    return lambda values: (
+        ~(values.str.contains("@", regex=False) | values.str.match(phone))
+    )
 
 
 def _is_past(instants: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
@@ -87,7 +97,9 @@ def _is_known_currency(codes: "pd.Series[str]") -> "pd.Series[bool]":
     return codes.isin([code for code in codes.unique() if is_currency(code)])
 
 
-NO_PERSONAL_DATA = _check("pii_as_id", _is_no_personal_data)
+NO_PERSONAL_DATA = _check("pii_as_id", _is_neither_address_nor(PHONE))
+NO_PERSONAL_ORDER_ID = _check("pii_as_id", _is_neither_address_nor(PHONE_AS_ORDER_ID))
+FITS = _check("too_long", lambda values: values.str.len() <= ID_LENGTH)
 NOT_NEGATIVE = _check("negative_amount", lambda amounts: amounts >= 0)
 PAST = _check("future_time", _is_past)
 KNOWN_CURRENCY = _check("unknown_currency", _is_known_currency)
@@ -117,7 +129,7 @@ def _texts(*names: str) -> dict[str, pap.Column]:
 
 
 _ORDER_COLUMNS = {
-    "order_id": _column(TEXT, NO_PERSONAL_DATA),
+    "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS),
     "completed_at": _column(INSTANT, PAST),
     "visitor_id": _column(TEXT, NO_PERSONAL_DATA, required=False),
     "customer_id": _column(TEXT, NO_PERSONAL_DATA, required=False),
@@ -151,7 +163,7 @@ COMPLETED_ORDERS = pap.DataFrameSchema(
 
 ORDER_ITEMS = pap.DataFrameSchema(
     {
-        "order_id": _column(TEXT, NO_PERSONAL_DATA),
+        "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS),
         "line_no": _column(WHOLE),
         "sku": _column(TEXT),
         **_texts("product_id", "name", "category", "sub_category", "brand", "variant"),
@@ -166,7 +178,7 @@ ORDER_ITEMS = pap.DataFrameSchema(
 
 VISITOR_IDENTIFIERS = pap.DataFrameSchema(
     {
-        "order_id": _column(TEXT, NO_PERSONAL_DATA, required=False),
+        "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS, required=False),
         "visitor_id": _column(TEXT, NO_PERSONAL_DATA, required=False),
         "kind": _column(TEXT, KNOWN_KIND),
         "value": _column(TEXT, NO_PERSONAL_DATA),
@@ -179,8 +191,8 @@ VISITOR_IDENTIFIERS = pap.DataFrameSchema(
 VISITOR_BUCKETING = pap.DataFrameSchema(
     {
         "visitor_id": _column(TEXT, NO_PERSONAL_DATA),
-        "experience_id": _column(TEXT),
-        "variation_id": _column(TEXT),
+        "experience_id": _column(TEXT, FITS),
+        "variation_id": _column(TEXT, FITS),
         "bucketed_at": _column(INSTANT, PAST),
     },
     name="visitor_bucketing",

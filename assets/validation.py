@@ -7,7 +7,7 @@ what a table must satisfy in `schemas.py`, what is kept of a bad row in `rejects
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
@@ -18,7 +18,7 @@ import pandera.pandas as pap
 import pyarrow as pa
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
-from assets.coercion import UNREADABLE, read_column, reader_of
+from assets.coercion import UNREADABLE, is_storable, read_column, reader_of
 from assets.money import fits, minor_digits, to_minor
 from assets.rejects import Reject, hash_row, redact, text_of
 from assets.schemas import (
@@ -28,6 +28,8 @@ from assets.schemas import (
     contract_columns,
     is_currency,
 )
+
+PII_IN_EXTRA = "pii_in_extra"
 
 Failures = dict[int, dict[str, tuple[str, ...]]]
 """Position of a row -> reason -> the columns that failed."""
@@ -53,6 +55,7 @@ def validate(
     *,
     first_row_no: int = 1,
     zone: tzinfo | None = None,
+    extra_columns: frozenset[str] = frozenset(),
 ) -> Validated:
     """Type and check the rows of one chunk.
 
@@ -62,10 +65,12 @@ def validate(
         partition: Key that the rejects carry.
         first_row_no: Position of the chunk's first row in the statement's result.
         zone: Zone of naive instants; None quarantines them.
+        extra_columns: Columns beyond the contract that are kept; no other is, since
+            nobody knows what it holds.
     """
     schema = EXTRACTS[statement]
     frame = hash_emails(frame.reset_index(drop=True))
-    table, failures = _coerce(frame, schema, zone)
+    table, failures = _coerce(frame, schema, zone, extra_columns)
     _run_checks(schema, table, failures)
     bad = sorted(failures)
     raw = frame.loc[bad].to_dict("records")
@@ -103,7 +108,10 @@ def _hash_email(email: Any) -> Any:
 
 
 def _coerce(
-    frame: pd.DataFrame, schema: pap.DataFrameSchema, zone: tzinfo | None
+    frame: pd.DataFrame,
+    schema: pap.DataFrameSchema,
+    zone: tzinfo | None,
+    extra_columns: frozenset[str],
 ) -> tuple[pa.Table, Failures]:
     failures: Failures = defaultdict(dict)
     columns: dict[str, pa.Array[Any]] = {}
@@ -115,41 +123,46 @@ def _coerce(
         for code, positions in refused.items():
             reason = f"{UNREADABLE}_{name}" if code == UNREADABLE else code
             _note(failures, positions, reason, (name,))
-    columns |= _derive(frame, schema, columns)
+    if "extra" in schema.columns:
+        kept = sorted(extra_columns.intersection(frame.columns).difference(columns))
+        columns["extra"] = pa.array(_extra(frame, kept, failures), pa.string())
+    if "currency_digits" in schema.columns:
+        columns["currency_digits"] = _digits(columns["currency"])
     # Nulls are still possible here; the checks find them.
     nullable = pa.schema([field.with_nullable(True) for field in target])  # noqa: FBT003
     return pa.table([columns[n] for n in target.names], schema=nullable), failures
 
 
-def _derive(
-    frame: pd.DataFrame,
-    schema: pap.DataFrameSchema,
-    columns: "dict[str, pa.Array[Any]]",
-) -> "dict[str, pa.Array[Any]]":
-    derived: dict[str, pa.Array[Any]] = {}
-    if "extra" in schema.columns:
-        derived["extra"] = pa.array(_extra(frame, set(columns)), pa.string())
-    if "currency_digits" in schema.columns:
-        codes = columns["currency"].to_pylist()
-        derived["currency_digits"] = pa.array(
-            [
-                minor_digits(code) if code and is_currency(code) else None
-                for code in codes
-            ],
-            pa.int8(),
-        )
-    return derived
+def _digits(codes: "pa.Array[Any]") -> "pa.Array[Any]":
+    digits = [
+        minor_digits(code) if code and is_currency(code) else None
+        for code in codes.to_pylist()
+    ]
+    return pa.array(digits, pa.int8())
 
 
-def _extra(frame: pd.DataFrame, contract: set[str]) -> Iterator[str | None]:
-    names = sorted(name for name in frame.columns if name not in contract)
+def _extra(
+    frame: pd.DataFrame, names: Sequence[str], failures: Failures
+) -> Iterator[str | None]:
     if not names:
         yield from [None] * len(frame)
         return
-    for row in zip(*(frame[name].tolist() for name in names), strict=True):
-        texts = zip(names, map(text_of, row), strict=True)
-        stored = {name: text for name, text in texts if text is not None}
+    rows = zip(*(frame[name].tolist() for name in names), strict=True)
+    for position, row in enumerate(rows):
+        stored = {}
+        for name, text in zip(names, map(text_of, row), strict=True):
+            refused = None if text is None else _refusal_of_extra(text)
+            if refused is not None:
+                _note(failures, [position], refused, (name,))
+            elif text is not None:
+                stored[name] = text
         yield json.dumps(stored, ensure_ascii=False) if stored else None
+
+
+def _refusal_of_extra(text: str) -> str | None:
+    if not is_storable(text):
+        return f"{UNREADABLE}_extra"
+    return PII_IN_EXTRA if "@" in text else None
 
 
 def _run_checks(
@@ -193,10 +206,11 @@ def _note(
 def _reject(
     raw: Mapping[Any, Any], typed: dict[str, Any], failed: dict[str, tuple[str, ...]]
 ) -> dict[str, Any]:
-    personal = failed.get("pii_as_id", ())
+    personal = failed.get("pii_as_id", ()) + failed.get(PII_IN_EXTRA, ())
+    unfit = personal + failed.get("too_long", ())
     facts = {
         "source_row_hash": hash_row(raw),
-        "order_id": None if "order_id" in personal else typed.get("order_id"),
+        "order_id": None if "order_id" in unfit else typed.get("order_id"),
         "reasons": tuple(sorted(failed)),
         "row_redacted": redact(raw, set().union(*failed.values()), personal),
     }

@@ -91,8 +91,12 @@ class Warehouse:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Engine]:
-        """Lend an engine that may write, for what is published for analysts."""
-        engine = sa.create_engine(self._url, poolclass=NullPool)
+        """Lend an engine that may write, for what is published for analysts.
+
+        Raises:
+            WarehouseError: It cannot be opened.
+        """
+        engine = self._engine("Publishing failed for the warehouse", read_only=False)
         try:
             yield engine
         finally:
@@ -103,7 +107,7 @@ class Warehouse:
         self, statement: str, start: datetime, end: datetime
     ) -> Iterator[sa.CursorResult[Any]]:
         text = sql.load(f"extract/{statement}", self._extract_dir)
-        engine = self._engine(statement)
+        engine = self._engine(f"Extract failed for {statement}", read_only=True)
         try:
             with (
                 self._connect(engine, statement) as connection,
@@ -118,19 +122,27 @@ class Warehouse:
         finally:
             engine.dispose()
 
-    def _engine(self, statement: str) -> sa.Engine:
+    def _engine(self, failed: str, *, read_only: bool) -> sa.Engine:
         try:
             url = sa.make_url(self._url)
             is_duckdb = url.get_backend_name() == "duckdb"
-            options = {"read_only": True} if is_duckdb else {}
-            return sa.create_engine(url, connect_args=options, poolclass=NullPool)
+            options = {"read_only": True} if is_duckdb and read_only else {}
+            engine = sa.create_engine(url, connect_args=options, poolclass=NullPool)
         except (ArgumentError, ImportError):
             message = (
-                f"Extract failed for {statement}: expected the address of a database "
-                "whose driver is installed, got one that SQLAlchemy cannot open. "
-                "Correct `warehouse_url`, or install the driver it names."
+                f"{failed}: expected the address of a database whose driver is "
+                "installed, got one that SQLAlchemy cannot open. Correct "
+                "`warehouse_url`, or install the driver it names."
             )
             raise WarehouseError(message) from None
+        if is_duckdb and not read_only and _is_missing_file(url.database):
+            # DuckDB would make an empty warehouse there.
+            message = (
+                f"{failed}: expected a warehouse that answers, got no DuckDB file. "
+                "Check `warehouse_url`."
+            )
+            raise WarehouseError(message)
+        return engine
 
     def _connect(self, engine: sa.Engine, statement: str) -> sa.Connection:
         try:
@@ -150,6 +162,11 @@ class Warehouse:
         return connection.execution_options(
             stream_results=True, max_row_buffer=self._chunk_rows
         )
+
+
+def _is_missing_file(database: str | None) -> bool:
+    is_file = bool(database) and ":" not in str(database)  # :memory:, md:...
+    return is_file and not Path(str(database)).is_file()
 
 
 def _check_contract(statement: str, names: list[str]) -> None:

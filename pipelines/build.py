@@ -22,7 +22,7 @@ from assets.resources import Destinations, Source
 from assets.settlements import settlement_asset
 from assets.staging import Staging
 from assets.warehouse import Warehouse
-from pipelines.config import Config
+from pipelines.config import Config, addresses
 from pipelines.jobs import export_day, nightly_export
 from pipelines.schedules import nightly_schedule
 
@@ -77,6 +77,18 @@ def open_source(config: Config) -> Source:
         staging=Staging(config.staging),
         database=Database(config.ledger_url.get_secret_value()),
         allow_orders_without_items=config.allow_orders_without_items,
+        extra_columns=frozenset().union(
+            *map(extra_columns, config.destinations.values())
+        ),
+    )
+
+
+def extra_columns(settings: DestinationSettings) -> frozenset[str]:
+    """Return the columns beyond the contract that a destination is sent."""
+    return frozenset(
+        column.removeprefix("extra.")
+        for column in settings.fields.values()
+        if column.startswith("extra.")
     )
 
 
@@ -95,7 +107,7 @@ def open_destinations(config: Config) -> Destinations:
     return Destinations(
         zone=config.zone,
         open_destination=lambda name: open_destination(config, name),
-        urls={name: _urls(one) for name, one in config.destinations.items()},
+        urls={name: addresses(one) for name, one in config.destinations.items()},
         outbox=config.staging / "outbox",
         spool=config.staging / "spool",
         ca_bundle=config.ca_bundle,
@@ -138,8 +150,3 @@ def _assets(config: Config) -> Sequence[dg.AssetsDefinition]:
         last = [asset.key for asset in made if asset.key.path[0] in _FOLLOWED]
         made.append(published_asset(last))
     return made
-
-
-def _urls(settings: DestinationSettings) -> list[str]:
-    named = (getattr(settings, key, None) for key in ("base_url", "endpoint_url"))
-    return [url for url in named if url]

@@ -1,20 +1,29 @@
-"""`attribution check`: is everything there that a run will need? Sends nothing."""
+"""`attribution check`: is everything there that a run will need?
+
+Nothing is sent, and what is written to try a right is taken back.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateSchema
 
 from assets.delivery.database import LedgerError
+from assets.delivery.publishing import SCHEMA
+from assets.delivery.tables import metadata
 from assets.schemas import EXTRACTS, contract_columns
 from assets.staging import StagingError
 from assets.warehouse import WarehouseError
-from pipelines.build import lent_source, open_destination
+from pipelines.build import extra_columns, lent_source, open_destination
 from pipelines.config import Config, ConfigError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TAKES_BACK = frozenset({"duckdb", "postgresql"})
+"""Dialects that undo the making of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,8 @@ def check_up(config: Config) -> Iterator[Finding]:
     yield _look("delivery tables", partial(_ledger, config))
     for statement in EXTRACTS:
         yield _look(f"statement {statement}", partial(_statement, config, statement))
+    if config.publish:
+        yield _look("publishing", partial(_publishing, config))
     for name in config.destinations:
         yield _look(f"destination {name}", partial(_destination, config, name))
 
@@ -66,4 +77,66 @@ def _statement(config: Config, name: str) -> str:
 
 def _destination(config: Config, name: str) -> str:
     destination = open_destination(config, name)
+    sent = extra_columns(config.destinations[name])
+    missing = _not_given(config, sent) if sent else set()
+    if missing:
+        message = (
+            f"Checking failed for destinations.{name}.fields: expected "
+            f"completed_orders.sql to give every column that is sent, got none named "
+            f"{', '.join(sorted(missing))}. Select it there, or take it out of "
+            "`fields`."
+        )
+        raise ConfigError(message)
     return f"{destination.provider_name}, secrets set"
+
+
+def _not_given(config: Config, sent: frozenset[str]) -> set[str]:
+    """Return what is sent of the columns that no order has beyond the contract."""
+    with lent_source(config) as source:
+        try:
+            given = set(source.warehouse.columns("completed_orders"))
+        except WarehouseError:
+            return set()  # a finding of its own
+    # An address is hashed and forgotten before anything could be sent of it.
+    given = {one for one in given if one.lower() != "customer_email"}
+    return set(sent - given.difference(contract_columns("completed_orders")))
+
+
+def _publishing(config: Config) -> str:
+    with lent_source(config) as source, source.warehouse.writing() as engine:
+        if engine.dialect.name not in _TAKES_BACK:
+            return f"not tried: {engine.dialect.name} does not take a table back"
+        try:
+            with engine.connect() as connection, connection.begin() as trial:
+                _try_to_publish(connection)
+                trial.rollback()
+        except SQLAlchemyError as wrong:
+            cause = type(getattr(wrong, "orig", None) or wrong).__name__
+            message = (
+                f"Publishing failed for schema {SCHEMA}: expected a warehouse that "
+                f"answers and takes the delivery tables, got {cause}. Give its user "
+                "the right to make and fill them, close other programs that hold the "
+                "file, drop copies of an older version, or set publish = false."
+            )
+            # The driver's own text may hold the address.
+            raise ConfigError(message) from None
+    return f"the warehouse takes schema {SCHEMA}"
+
+
+def _try_to_publish(connection: sa.Connection) -> None:
+    """Do to each table what publishing does, with no row."""
+    connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
+    known = sa.inspect(connection)
+    for table in metadata.sorted_tables:
+        copy = sa.Table(
+            table.name,
+            sa.MetaData(schema=SCHEMA),
+            *(sa.Column(one.name, sa.Text()) for one in table.columns),
+        )
+        if known.has_table(table.name, schema=SCHEMA):
+            connection.execute(sa.delete(copy).where(sa.false()))
+            nothing = sa.select(copy).where(sa.false())
+            names = list(copy.columns.keys())
+            connection.execute(sa.insert(copy).from_select(names, nothing))
+        else:
+            copy.create(connection)

@@ -2,8 +2,8 @@
 
 A wrong key fails here, with its path and what was expected, never at the first order.
 Values may be named instead of written: `{ env = "NAME" }`, with an optional `default`;
-a secret must be named. Definitions load without the variables; using a value whose
-variable is not set fails with the variable's name.
+a secret must be named, without a default. Definitions load without the variables;
+using a value whose variable is not set fails with the variable's name.
 """
 
 import os
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import load_dotenv
@@ -28,7 +29,7 @@ from pydantic import (
     field_validator,
 )
 
-from assets.providers.base import DestinationSettings
+from assets.providers.base import LOOPBACK_HOSTS, DestinationSettings
 from assets.providers.registry import REGISTRY, AnySettings
 
 CONFIG_VARIABLE = "ATTRIBUTION_CONFIG"
@@ -119,11 +120,19 @@ class Config(BaseModel):
 
 @dataclass
 class _Values:
-    """Takes named values out of the environment and notes which are not set."""
+    """Takes named values out of the environment and notes which are not set.
+
+    Attributes:
+        unset: Key -> the variable that is not set.
+        written: Key -> the value that stands in the file.
+        defaults: Key -> the default that stands in the file, used or not.
+        named: Every variable that the file names.
+    """
 
     environ: Mapping[str, str]
     unset: dict[str, str] = field(default_factory=dict)
-    written: set[str] = field(default_factory=set)
+    written: dict[str, Any] = field(default_factory=dict)
+    defaults: dict[str, Any] = field(default_factory=dict)
     named: set[str] = field(default_factory=set)
 
     def resolve(self, value: Any, path: str = "") -> Any:
@@ -132,12 +141,14 @@ class _Values:
         if isinstance(value, dict):
             below = f"{path}." if path else ""
             return {key: self.resolve(one, below + key) for key, one in value.items()}
-        self.written.add(path)
+        self.written[path] = value
         return value
 
     def _named(self, value: Mapping[str, str], path: str) -> str:
         variable = value["env"]
         self.named.add(variable)
+        if "default" in value:
+            self.defaults[path] = value["default"]
         found = self.environ.get(variable) or value.get("default")
         if found is None:
             self.unset[path] = variable
@@ -175,7 +186,7 @@ def load_config(
         problems = "\n".join(_problem(one, values.unset) for one in wrong.errors())
         message = f"Reading configuration failed for {path}:\n{problems}"
         raise ConfigError(message) from None
-    _refuse_written_secrets(config, values.written, path)
+    _refuse_written_secrets(config, values, path)
     config._unset.update(values.unset)  # noqa: SLF001 - its own module
     return config
 
@@ -195,6 +206,12 @@ def dagster_home() -> Path | None:
     """Return the folder of Dagster's own configuration, if one is set."""
     folder = os.environ.get("DAGSTER_HOME")
     return Path(folder) if folder else None
+
+
+def addresses(settings: DestinationSettings) -> list[str]:
+    """Return the addresses to which a destination's requests may go."""
+    named = (getattr(settings, key, None) for key in ("base_url", "endpoint_url"))
+    return [url for url in named if url]
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -228,26 +245,38 @@ def _problem(error: Any, unset: Mapping[str, str]) -> str:
     return f"  {where or 'file'}: {text}."
 
 
-def _refuse_written_secrets(config: Config, written: set[str], path: Path) -> None:
-    for where in _secrets(config):
-        if where in written:
-            key = where.rpartition(".")[2]
-            message = (
-                f"Reading configuration failed for {path} {where}: expected the name "
-                f"of an environment variable, got a written secret. Write {key} = "
-                '{ env = "NAME" } and change the secret: it was in a file.'
-            )
-            raise ConfigError(message)
+def _refuse_written_secrets(config: Config, values: _Values, path: Path) -> None:
+    for where in _written_secrets(config, values):
+        key = where.rpartition(".")[2]
+        message = (
+            f"Reading configuration failed for {path} {where}: expected the name "
+            f"of an environment variable, got a written secret. Write {key} = "
+            '{ env = "NAME" } and change the secret: it was in a file.'
+        )
+        raise ConfigError(message)
 
 
-def _secrets(config: Config) -> Iterator[str]:
-    for key in ("warehouse_url", "ledger_url"):
-        if _PASSWORD.search(getattr(config, key).get_secret_value()):
+def _written_secrets(config: Config, values: _Values) -> Iterator[str]:
+    in_file = values.written | values.defaults
+    for key in ("warehouse_url", "ledger_url", "proxy"):
+        if _PASSWORD.search(str(in_file.get(key, ""))):
             yield key
     for name, settings in config.destinations.items():
+        # What only this machine is told is no secret: the sandbox takes anything.
+        known = values.written if _stays_here(settings) else in_file
         for key in type(settings).model_fields:
-            if isinstance(getattr(settings, key), SecretStr):
-                yield f"destinations.{name}.{key}"
+            where = f"destinations.{name}.{key}"
+            if where in known and isinstance(getattr(settings, key), SecretStr):
+                yield where
 
 
-_PASSWORD = re.compile(r"//[^/:@]*:[^@]+@|[?&]password=", re.IGNORECASE)
+def _stays_here(settings: DestinationSettings) -> bool:
+    parts = [urlsplit(url) for url in addresses(settings)]
+    return bool(parts) and all(
+        part.scheme == "http" and part.hostname in LOOPBACK_HOSTS for part in parts
+    )
+
+
+_PASSWORD = re.compile(
+    r"//[^/:@]*:[^@]+@|[?&]\w*(?:password|token|secret)=", re.IGNORECASE
+)

@@ -1,4 +1,8 @@
-"""The dry run of a staged partition: what each destination would be sent."""
+"""The dry run of a staged partition: what each destination would be sent.
+
+Nothing is sent and no delivery is written. The partition is staged anew beforehand, so
+staged files and quarantined rows are written as by any run.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -32,4 +36,5 @@ def previews(
             planner = Planner(
                 destination, ledger, partition_key=partition_key, zone=config.zone
             )
-            yield name, preview(planner, staged_chunks(source, partition_key))
+            chunks = staged_chunks(source, partition_key)
+            yield name, preview(planner, chunks, source.quarantined(partition_key))

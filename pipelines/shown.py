@@ -61,10 +61,18 @@ def print_states(console: Console, totals: Sequence[Total]) -> None:
 
 def print_preview(console: Console, name: str, found: Preview) -> None:
     """Print what a run would do for one destination."""
-    amounts = ", ".join(f"{amount:,} {code}" for code, amount in found.amounts.items())
+    amounts = ", ".join(
+        f"{_at_its_digits(amount, code):,} {code}"
+        for code, amount in found.amounts.items()
+    )
     console.print(
         f"[bold]{name}[/bold]: would send {found.conversions:,} conversions in "
         f"{found.requests:,} requests" + (f", worth {amounts}" if amounts else ""),
     )
     for (state, reason), orders in sorted(found.withheld.items()):
         console.print(f"  {state} {reason}: {orders:,}")
+
+
+def _at_its_digits(amount: Decimal, currency: str) -> Decimal:
+    digits = money.minor_digits(currency)
+    return money.from_minor(money.to_minor(amount, digits), digits)

@@ -143,7 +143,7 @@ def _never_double_sent(found: _Found) -> Iterator[str]:
             continue
         if not policy.is_safe and _was_repeated_blindly(row["order_id"], seen):
             yield f"I2: {name} was sent again although it may have counted"
-        if _was_repeated_late(policy, seen):
+        if _was_repeated_late(policy, row["order_id"], seen):
             yield f"I2: {name} was sent again after the provider forgot it"
         forgetful = SOFT if policy.is_safe else SOFT | {State.RETRYABLE}
         if effects and row["state"] in forgetful:
@@ -157,11 +157,16 @@ def _was_repeated_blindly(order_id: str, seen: Sequence[Seen]) -> bool:
     return any(one.answered.get(order_id) not in _NOT_PROCESSED for one in seen[:-1])
 
 
-def _was_repeated_late(policy: ResendPolicy, seen: Sequence[Seen]) -> bool:
-    moments = [one.at for one in seen if one.at is not None]
-    if policy.window is None or not moments:
-        return False
-    return max(moments) - min(moments) > policy.window
+def _was_repeated_late(
+    policy: ResendPolicy, order_id: str, seen: Sequence[Seen]
+) -> bool:
+    begun: datetime | None = None
+    for one in seen:
+        if policy.window and begun and one.at and one.at - begun > policy.window:
+            return True
+        if begun is None and one.answered.get(order_id) not in _NOT_PROCESSED:
+            begun = one.at
+    return False
 
 
 def _intent_before_bytes(found: _Found) -> Iterator[str]:

@@ -257,10 +257,12 @@ class Dispatch:
         return spent or self._stop_reason is not None
 
     def _wait_for_retries(self) -> bool:
-        due = self._next_due()
-        wait = None if due is None else due - self.ledger.clock()
-        if wait is None or wait > PATIENCE or not self._budget.left:
+        """Wait until everything is due that a run waits for; False: nothing is."""
+        now = self.ledger.clock()
+        states = retry.sendable_states(self.provider.resend)
+        due = self.ledger.last_due(self.partition_key, states, now + PATIENCE)
+        if due is None or not self._budget.left:
             return False
-        if wait > timedelta():
-            self._sleep(wait.total_seconds())
+        if due > now:
+            self._sleep((due - now).total_seconds())
         return True

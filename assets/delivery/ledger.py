@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from assets.delivery.database import insert_if_new
 from assets.delivery.register import Register
 from assets.delivery.rows import Claimed, Result, new_attempt_id
 from assets.delivery.states import State, check
@@ -107,6 +108,9 @@ class Ledger(Register):
         Where another run took a delivery over, its state is left alone and our
         attempt is kept as `fenced`.
 
+        What is recorded already is left as it is: a commit whose answer got lost, or
+        a spool that was not cleared, brings it here twice.
+
         Args:
             results: What the attempts came to.
             owner: Who had claimed them; None: we.
@@ -120,6 +124,7 @@ class Ledger(Register):
             for one in results:
                 is_ours = held.get(one.delivery_id) == one.attempt_no
                 (ours if is_ours else fenced).append(one)
+            fenced = _not_recorded(connection, fenced)
             self._move(connection, ours)
             _append(connection, ours, event="outcome")
             _append(connection, fenced, event="fenced")
@@ -175,6 +180,19 @@ class Ledger(Register):
             delivery.c.destination == self.destination,
             delivery.c.partition_key == partition_key,
             delivery.c.state.in_(states),
+        )
+        with self.database.read() as connection:
+            return connection.execute(statement).scalar()
+
+    def last_due(
+        self, partition_key: str, states: frozenset[State], by: datetime
+    ) -> datetime | None:
+        """Return when the last of those is due that may be tried again until `by`."""
+        statement = select(func.max(delivery.c.next_attempt_at)).where(
+            delivery.c.destination == self.destination,
+            delivery.c.partition_key == partition_key,
+            delivery.c.state.in_(states),
+            delivery.c.next_attempt_at <= by,
         )
         with self.database.read() as connection:
             return connection.execute(statement).scalar()
@@ -257,4 +275,21 @@ _CLAIM_COLUMNS = (
 def _append(connection: Connection, results: Sequence[Result], *, event: str) -> None:
     rows = [{**row, "event": event} for one in results for row in one.attempts]
     if rows:
-        connection.execute(delivery_attempt.insert(), rows)
+        # `fenced` may be brought twice; that any other event is, is a bug.
+        is_new = event != "fenced"
+        plain = delivery_attempt.insert()
+        insert = plain if is_new else insert_if_new(connection, delivery_attempt)
+        connection.execute(insert, rows)
+
+
+def _not_recorded(connection: Connection, results: Sequence[Result]) -> list[Result]:
+    ids = [row["attempt_id"] for one in results for row in one.attempts]
+    statement = select(delivery_attempt.c.attempt_id).where(
+        delivery_attempt.c.attempt_id.in_(ids), delivery_attempt.c.event == "outcome"
+    )
+    recorded = set(connection.execute(statement).scalars()) if ids else set()
+    return [
+        one
+        for one in results
+        if recorded.isdisjoint(row["attempt_id"] for row in one.attempts)
+    ]

@@ -24,10 +24,10 @@ class Window:
     """How many requests may be on the wire at once.
 
     One until something succeeded, so that wrong credentials cost one request and not a
-    window of them. Then one more after each window without trouble, and half after a
-    window with a 429, a 503, an unanswered request, or replies three times slower than
-    the provider can do. The size at which that happened is tried again only after
-    twenty good windows.
+    window of them. Then twice as many after each window, until there is trouble: a
+    429, a 503, an unanswered request, or replies three times slower than the provider
+    can do. Trouble halves it; after that it grows by one, and the size at which it
+    happened is tried again only after twenty good windows.
 
     Args:
         cap: The most that the destination takes.
@@ -40,6 +40,7 @@ class Window:
         self._ceiling = self._cap
         self._proven = False
         self._clean = 0
+        self._had_trouble = False
         self._fastest = float("inf")
         self.size = 1
         """Requests for the next round."""
@@ -48,6 +49,7 @@ class Window:
         """Take in a round: the replies of its requests and what they came to."""
         self._proven = self._proven or any(one.verdict in _GOOD for one in outcomes)
         if any(map(_is_trouble, replies)) or self._is_slower(replies):
+            self._had_trouble = True
             self._ceiling = max(1, self.size - 1)
             self.size = max(1, self.size // 2)
             self._clean = 0
@@ -55,7 +57,8 @@ class Window:
             self._clean += 1
             if self._clean % PROBE_AFTER == 0:
                 self._ceiling = min(self._cap, self._ceiling + 1)
-            self.size = min(self._ceiling, self.size + 1)
+            grown = self.size + 1 if self._had_trouble else self.size * 2
+            self.size = min(self._ceiling, grown)
 
     def _is_slower(self, replies: Sequence[Reply]) -> bool:
         took = [one.duration_s for one in replies if one.phase is Phase.DONE]

@@ -1,12 +1,19 @@
-"""What a run would do, without a socket and without a write: the dry run."""
+"""What a run would do: the dry run of what is staged and quarantined.
+
+No socket is opened and nothing is written here; extracting the partition beforehand did
+write staged files and `quarantine_row`.
+"""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from assets.delivery.planning import Chunk, Planner
-from assets.delivery.states import State
+from assets.delivery.states import SOFT, State
+from assets.providers.base import Provider
+from assets.providers.conversion import Conversion
 
 
 @dataclass(slots=True)
@@ -26,22 +33,54 @@ class Preview:
     withheld: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def preview(planner: Planner, chunks: Iterable[Chunk]) -> Preview:
+def preview(
+    planner: Planner,
+    chunks: Iterable[Chunk],
+    quarantined: Iterable[Mapping[str, Any]] = (),
+) -> Preview:
     """Assess every chunk and build, but do not send, every first request.
 
-    Raises:
-        ValueError: A request cannot be built.
+    Args:
+        planner: Of the destination.
+        chunks: The staged conversions.
+        quarantined: Rows of `quarantine_row`, one per order that is held back.
     """
     found = Preview()
+    _hold(found, planner, quarantined)
     for chunk in chunks:
         assessment = planner.assess(chunk, planner.ledger.clock())
         for _, decision in assessment.planned:
             if decision.state is not State.PENDING:
                 found.withheld[decision.state, decision.reason or "?"] += 1
         for batch in planner.provider.batches(assessment.due):
-            next(planner.provider.exchange(batch))
-            found.requests += 1
-            found.conversions += len(batch)
-            for conversion in batch:
-                found.amounts[conversion.currency] += conversion.revenue
+            _build(found, planner.provider, batch)
     return found
+
+
+def _hold(
+    found: Preview, planner: Planner, quarantined: Iterable[Mapping[str, Any]]
+) -> None:
+    """Count the quarantined orders of which nothing was ever sent."""
+    by_order = {row["order_id"]: row for row in quarantined}
+    rows = planner.ledger.rows(list(by_order)).values()
+    sent = {row.delivery_id for row in rows if row.state not in SOFT}
+    for order_id, row in by_order.items():
+        if planner.delivery_id(order_id) not in sent:
+            found.withheld[State.QUARANTINED, row["reasons"][0]] += 1
+
+
+def _build(found: Preview, provider: Provider, batch: Sequence[Conversion]) -> None:
+    """Build the first request as a run does: a bad order costs only itself."""
+    try:
+        next(provider.exchange(batch))
+    except (ValueError, ArithmeticError, LookupError, TypeError):
+        if len(batch) > 1:
+            for one in batch:
+                _build(found, provider, [one])
+        else:
+            found.withheld[State.QUARANTINED, "payload_error"] += 1
+        return
+    found.requests += 1
+    found.conversions += len(batch)
+    for conversion in batch:
+        found.amounts[conversion.currency] += conversion.revenue

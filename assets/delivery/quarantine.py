@@ -2,6 +2,9 @@
 
 A quarantined row is kept with its reasons until a run of its partition no longer finds
 it: then it counts as resolved. Nothing here decides what is wrong with a row.
+
+A row of `completed_orders` is an order even where its order id is missing or must not
+be kept: it stands under a stand-in id, so that no order vanishes from the counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,13 +12,21 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, delete, or_, select, update
 
 from assets.delivery.database import Database, insert_or_update
-from assets.delivery.tables import data_issue, quarantine_row
+from assets.delivery.states import State
+from assets.delivery.tables import data_issue, delivery, quarantine_row
 
 BLOCKING = ("completed_orders", "order_items", "conversions")
 """A bad row of these takes its whole order; others only lack an attribution."""
+ORDERS = "completed_orders"
+SLICE = 500
+
+
+def stand_in(source_row_hash: str) -> str:
+    """Return the order id of a row of `completed_orders` that has none of its own."""
+    return f"row:{source_row_hash[:16]}"
 
 
 class Quarantine:
@@ -77,33 +88,82 @@ class Quarantine:
                 )
                 .values(resolved_at=self.at)
             )
+            if dataset == ORDERS:
+                self._drop_stand_ins(connection)
+
+    def _drop_stand_ins(self, connection: Connection) -> None:
+        """Drop the deliveries of resolved rows that had no order id.
+
+        Nothing was ever sent of them, and the mended row has deliveries under its own
+        id: with both, one order would count twice.
+        """
+        resolved = select(quarantine_row.c.source_row_hash).where(
+            quarantine_row.c.partition_key == self.partition_key,
+            quarantine_row.c.dataset == ORDERS,
+            quarantine_row.c.order_id.is_(None),
+            quarantine_row.c.resolved_at.is_not(None),
+        )
+        ids = [stand_in(one) for one in connection.execute(resolved).scalars()]
+        for start in range(0, len(ids), SLICE):
+            connection.execute(
+                delete(delivery).where(
+                    delivery.c.order_id.in_(ids[start : start + SLICE]),
+                    delivery.c.partition_key == self.partition_key,
+                    delivery.c.state == State.QUARANTINED,
+                    delivery.c.attempts == 0,
+                )
+            )
 
 
 def quarantined_orders(
-    database: Database, partition_key: str, datasets: Sequence[str] = BLOCKING
+    database: Database, partition_key: str
 ) -> list[Mapping[str, Any]]:
     """Return, per order that is held back, its open quarantined row.
 
     Several rows of one order come as one: the money of the row that knows it, and all
-    reasons. Sorted by order id; rows whose order id could not be read are left out.
+    reasons. A row of `completed_orders` without a readable order id is an order of its
+    own, under its `stand_in`. Sorted by order id.
     """
     statement = (
         select(quarantine_row)
         .where(
             quarantine_row.c.partition_key == partition_key,
-            quarantine_row.c.dataset.in_(datasets),
-            quarantine_row.c.order_id.is_not(None),
+            quarantine_row.c.dataset.in_(BLOCKING),
+            or_(
+                quarantine_row.c.order_id.is_not(None),
+                quarantine_row.c.dataset == ORDERS,
+            ),
             quarantine_row.c.resolved_at.is_(None),
         )
-        .order_by(
-            quarantine_row.c.order_id,
-            quarantine_row.c.amount_minor.is_not(None),
-            quarantine_row.c.dataset,
-        )
+        .order_by(quarantine_row.c.amount_minor.is_not(None), quarantine_row.c.dataset)
     )
     with database.read() as connection:
-        rows = [dict(row) for row in connection.execute(statement).mappings()]
-    return [_merged(list(own)) for _, own in groupby(rows, lambda row: row["order_id"])]
+        found = connection.execute(statement).mappings()
+        rows = sorted((_named(dict(row)) for row in found), key=_order_id)
+    return [_merged(list(own)) for _, own in groupby(rows, _order_id)]
+
+
+def refused_order_ids(database: Database, partition_key: str) -> set[str]:
+    """Return the orders of which the extracts refused a row, without stand-ins."""
+    statement = select(quarantine_row.c.order_id).where(
+        quarantine_row.c.partition_key == partition_key,
+        quarantine_row.c.dataset.in_([ORDERS, "order_items"]),
+        quarantine_row.c.order_id.is_not(None),
+        quarantine_row.c.resolved_at.is_(None),
+    )
+    with database.read() as connection:
+        return set(connection.execute(statement).scalars())
+
+
+def _named(row: Mapping[str, Any]) -> dict[str, Any]:
+    order_id = row["order_id"]
+    if order_id is None:
+        order_id = stand_in(row["source_row_hash"])
+    return {**row, "order_id": order_id}
+
+
+def _order_id(row: Mapping[str, Any]) -> str:
+    return str(row["order_id"])
 
 
 def _merged(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -111,11 +111,13 @@ class Sender:
 
     def replay(self) -> int:
         """Record what an earlier run could only spool; return how many outcomes."""
-        kept = self._spool.read() if self._spool else []
+        if self._spool is None:
+            return 0
+        kept = self._spool.read()
         for owner, result in kept:
             self._ledger.record([result], owner=owner)
-        if kept and self._spool:
-            self._spool.clear()
+        # Even where nothing is kept: the next outcome must not follow half a line.
+        self._spool.clear()
         return len(kept)
 
     def _build(self, window: Sequence[Batch]) -> list[Conversation]:

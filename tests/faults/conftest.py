@@ -8,10 +8,11 @@ and transport between them.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta
+from datetime import UTC
 from pathlib import Path
 from shutil import copy
 from typing import Any, Literal
+from urllib.parse import parse_qs
 
 import pytest
 from engine import DAY, DEDUPE, NEVER, Chunk, Clock
@@ -28,6 +29,7 @@ from assets.delivery.tables import delivery, delivery_attempt
 from assets.delivery.transport import HttpTransport
 from assets.providers.base import Exchange, Limits, Request, ResendPolicy, Withheld
 from assets.providers.conversion import Conversion
+from assets.providers.impact import Impact, ImpactSettings
 from assets.providers.replies import (
     Outcome,
     Reply,
@@ -225,6 +227,15 @@ def tables(empty_tables: Path, tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
+def postgres_tables(postgres_url: str) -> Iterator[Database]:
+    """Empty delivery tables on PostgreSQL."""
+    database = Database(postgres_url)
+    database.migrate()
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
 def make_line() -> Iterator[MakeLine]:
     """Makes lines; their servers end with the test."""
     servers: list[Bookkeeper] = []
@@ -242,9 +253,42 @@ def make_line() -> Iterator[MakeLine]:
 
 
 @pytest.fixture
+def make_impact(make_line: MakeLine) -> MakeLine:
+    """Makes lines to impact.com."""
+
+    def make(database: Database) -> Line:
+        line = make_line(
+            database, DEDUPE, orders_of=lambda body: parse_qs(body.decode())["OrderId"]
+        )
+        settings: dict[str, Any] = {
+            "provider": "impact",
+            "base_url": line.server.url,
+            "account_sid": "IRsid",
+            "auth_token": TOKEN,
+            "campaign_id": 1,
+            "event_type_id": 2,
+        }
+        line.provider = Impact(ImpactSettings(**settings))
+        return line
+
+    return make
+
+
+@pytest.fixture
 def line(make_line: MakeLine, tables: Database, policy: ResendPolicy) -> Line:
     """A line of each policy, on SQLite."""
     return make_line(tables, policy)
+
+
+@pytest.fixture
+def shop(line: Line, tmp_path: Path) -> Any:
+    """A `Shop` on DuckDB with empty tables, a line of each policy behind it."""
+    from test_matrix_source import DAY, START, Shop
+
+    line.clock.now = START + DAY
+    made = Shop(tmp_path, f"duckdb:///{tmp_path}/warehouse.db", line)
+    made.create()
+    return made
 
 
 @pytest.fixture
@@ -253,11 +297,3 @@ def line_anywhere(
 ) -> Line:
     """A line of each policy on SQLite and on PostgreSQL."""
     return make_line(database, policy)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every retry is left to the next run."""
-    from assets.delivery import dispatch
-
-    monkeypatch.setattr(dispatch, "PATIENCE", timedelta(seconds=-1))

@@ -15,9 +15,6 @@ from rawserver import KNOWN, TAKEN, Act, always, http, in_turn, say
 if TYPE_CHECKING:
     from conftest import Line, MakeLine
 
-    from assets.delivery.database import Database
-    from assets.providers.base import ResendPolicy
-
 BAD = say(400, '{"message": "amount is wrong"}', "rejected")
 
 
@@ -38,14 +35,9 @@ def check_stopped(line: Line, orders: int, reason: str) -> None:
 @pytest.mark.parametrize("host", ["same", "other"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_23_redirects_are_not_followed(
-    line: Line,
-    make_line: MakeLine,
-    tables: Database,
-    policy: ResendPolicy,
-    status: int,
-    host: str,
+    line: Line, make_line: MakeLine, status: int, host: str
 ) -> None:
-    other = make_line(tables, policy).server
+    other = make_line(line.database, line.provider.resend).server
     to = f"{other.url}/orders" if host == "other" else "/elsewhere"
     line.server.script = always(say(status, "", "configuration", Location=to))
     check_stopped(line, 5, f"http_{status}")

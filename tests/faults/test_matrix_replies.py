@@ -10,13 +10,10 @@ import os
 import tracemalloc
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
 import pytest
-from engine import DEDUPE, many
+from engine import many
 from rawserver import TAKEN, Act, always, http, say
-
-from assets.providers.impact import Impact, ImpactSettings
 
 if TYPE_CHECKING:
     import socket
@@ -191,22 +188,6 @@ def test_20_json_that_is_none(line: Line, body: str | bytes) -> None:
     check_lost(line, Act(http(200, body), applies=True, keeps=True), "done")
 
 
-def impact_line(make_line: MakeLine, tables: Database) -> Line:
-    line = make_line(
-        tables, DEDUPE, orders_of=lambda body: parse_qs(body.decode())["OrderId"]
-    )
-    settings = ImpactSettings(
-        provider="impact",
-        base_url=line.server.url,
-        account_sid="IRsid",  # type: ignore[arg-type]
-        auth_token="hush",  # type: ignore[arg-type]
-        campaign_id=1,
-        event_type_id=2,
-    )
-    line.provider = Impact(settings)
-    return line
-
-
 IMPACT_DOUBTS = {
     name: body.replace("status", "Status").replace("accepted", "QUEUED")
     if isinstance(body, str)
@@ -217,13 +198,13 @@ IMPACT_DOUBTS = {
 
 @pytest.mark.parametrize("body", IMPACT_DOUBTS.values(), ids=IMPACT_DOUBTS)
 def test_19_20_impact_believes_no_such_reply_either(
-    make_line: MakeLine,
+    make_impact: MakeLine,
     tables: Database,
     conversion: Callable[..., Conversion],
     body: str | bytes,
 ) -> None:
     """Its first copy may stand in the queue: asked again only after a while."""
-    line = impact_line(make_line, tables)
+    line = make_impact(tables)
     line.server.script = always(Act(http(200, body), applies=True, keeps=True))
     orders = [conversion(order_id="O00000")]
     line.run(orders)

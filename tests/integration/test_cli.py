@@ -216,7 +216,8 @@ def checked(shop: Deployment) -> dict[str, str]:
 def test_checking_a_good_deployment_finds_all_of_it_good(shop: Deployment) -> None:
     found = checked(shop)
     assert set(found.values()) == {"ok"}
-    assert len(found) == 1 + 1 + 5 + len(NAMES)
+    assert len(found) == 1 + 1 + 5 + 1 + len(NAMES)
+    assert "publishing the warehouse takes schema attribution" in found
     assert "statement completed_orders as the contract says; extra: store_code" in found
     assert "destination impact_us impact, secrets set" in found
     assert shop.server.sandbox.journal.entries == []
@@ -248,7 +249,7 @@ def test_checking_holds_each_statement_to_the_contract(
 def test_checking_tells_of_a_warehouse_that_does_not_answer(shop: Deployment) -> None:
     shop.environ["WAREHOUSE"] = "postgresql+psycopg://me:canary@127.0.0.1:1/x"
     found = checked(shop)
-    assert len(found) == 5
+    assert len(found) == 5 + 1
     assert all("expected a warehouse that answers" in told for told in found)
     assert "canary" not in str(found)
 

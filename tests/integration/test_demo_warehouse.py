@@ -68,6 +68,7 @@ def run(path: Path, window: tuple[datetime, datetime]) -> Day:
             statement,
             partition,
             window,
+            extra_columns=frozenset({"store_code"}),
             on_rejects=day.rejects.extend,
         )
     day.result = join(

@@ -1,16 +1,24 @@
 """A dry run tells what a run would send, to the cent, and opens no socket."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from deployment import DAY, NAMES, Deployment, deployed, without_patience
+from engine import DAY as BENCH_DAY
+from engine import Bench, Chunk, FakeProvider, many, order
 from pytest_socket import disable_socket, enable_socket
 from typer.testing import CliRunner
 
 from assets import money
+from assets.delivery.database import Database
+from assets.delivery.planning import Planner
+from assets.delivery.preview import Preview, preview
+from assets.providers.base import Limits
 from pipelines import launch
 from pipelines.cli import app
 
@@ -84,6 +92,51 @@ def test_after_a_good_run_nothing_would_be_sent(shop: Deployment) -> None:
     told = dry_run(shop)
     assert {(one["orders"], one["requests"]) for one in told.values()} == {("0", "0")}
     assert shop.rows() == before
+
+
+def test_money_is_told_at_the_digits_of_its_currency(shop: Deployment) -> None:
+    for told in dry_run(shop).values():
+        for amount in told["worth"].split(", "):
+            assert re.fullmatch(r"[\d,]+\.\d\d [A-Z]{3}", amount)
+
+
+def test_quarantined_orders_are_told_before_and_after_they_have_a_delivery(
+    shop: Deployment,
+) -> None:
+    tests = shop.warehouse("select count(*) from completed_orders where is_test")[0][0]
+    shop.warehouse("update completed_orders set order_id = null where is_test")
+    for _ in range(2):
+        words = ("export", "--date", str(DAY), "--dry-run", "--to", "impact_us")
+        done = CliRunner().invoke(app, words, env=shop.command_environ())
+        assert "quarantined money_mismatch: 1\n" in done.stdout
+        assert f"quarantined missing_order_id: {tests}\n" in done.stdout
+        shop.run(to=["impact_us"])
+
+
+def previewed(bench: Bench, held: dict[str, str]) -> Preview:
+    destination = bench.dispatch()._planner.destination
+    planner = Planner(destination, bench.ledger(), partition_key=BENCH_DAY, zone=UTC)
+    quarantined = [
+        {"order_id": order_id, "reasons": [reason]} for order_id, reason in held.items()
+    ]
+    return preview(planner, [Chunk(many(5))], quarantined)
+
+
+def test_an_order_of_which_no_request_can_be_built_is_told(database: Database) -> None:
+    limits = Limits(conversions_per_request=3)
+    bench = Bench(database, FakeProvider(limits=limits, unbuildable={"O00001"}))
+    found = previewed(bench, {})
+    assert found.withheld == Counter({("quarantined", "payload_error"): 1})
+    assert (found.conversions, found.requests) == (4, 3)
+    assert found.amounts == {"USD": 4 * Decimal("12.34")}
+    assert bench.rows() == {}
+
+
+def test_an_order_that_was_sent_is_not_told_as_quarantined(database: Database) -> None:
+    bench = Bench(database)
+    bench.run([order("sent")])
+    found = previewed(bench, {"sent": "no_items", "new": "money_mismatch"})
+    assert found.withheld == Counter({("quarantined", "money_mismatch"): 1})
 
 
 def test_only_the_named_destination_is_looked_at(shop: Deployment) -> None:

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 import assets.join
-from assets.join import JoinResult, join
+import sql
+from assets.join import JoinError, JoinResult, join
 from assets.providers.conversion import Conversion
 from assets.rejects import Reject
 from assets.schemas import CONVERSIONS, EXTRACTS, arrow_schema, contract_columns
@@ -20,6 +21,7 @@ from assets.validation import validate
 DAY = "2026-01-02"
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+EXTRA = frozenset({"store", "gift"})
 Row = dict[str, Any]
 
 
@@ -96,7 +98,7 @@ class Joined:
             if rows:
                 empty = dict.fromkeys(contract_columns(name))
                 frame = pd.DataFrame([empty | row for row in rows], dtype=object)
-                checked = validate(frame, name, DAY)
+                checked = validate(frame, name, DAY, extra_columns=EXTRA)
                 assert checked.rejects == []
                 writer.write_table(checked.good)
 
@@ -319,6 +321,25 @@ def test_the_source_hash_changes_with_the_source_only(
     assert len(first["source_hash"]) == 64
     assert first["source_hash"] == again["source_hash"]
     assert joined(**changed).rows[0]["source_hash"] != first["source_hash"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "wrong"),
+    [
+        ("-f.revenue as revenue", "revenue"),
+        ("cast(null as varchar) as currency", "currency"),
+        ("f.order_id || '@' as order_id, -f.tax as tax", "order_id, tax"),
+    ],
+)
+def test_a_join_that_makes_wrong_columns_is_stopped_and_names_them(
+    joined: Join, monkeypatch: pytest.MonkeyPatch, columns: str, wrong: str
+) -> None:
+    right = sql.load("transform/conversions")
+    bad = right.replace("    f.*, --", f"    f.* replace ({columns}), --")
+    assert bad != right
+    monkeypatch.setattr(sql, "load", lambda _name: bad)
+    with pytest.raises(JoinError, match=f"schema, got others in {wrong}\\. Report"):
+        joined()
 
 
 def test_a_missing_extract_is_named(tmp_path: Path) -> None:

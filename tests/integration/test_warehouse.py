@@ -201,6 +201,33 @@ def test_columns_are_told_without_rows(warehouse_url: str) -> None:
     assert "store" in Warehouse(warehouse_url).columns("completed_orders")
 
 
+def staged(staging: Staging) -> list[dict[str, Any]]:
+    batches = staging.read("completed_orders", "2026-01-02")
+    return [row for batch in batches for row in batch.to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"),
+    [({"store"}, '{"store": "east"}'), ({"total", "shop"}, None), (set(), None)],
+)
+def test_of_further_columns_only_those_that_are_sent_are_staged(
+    warehouse_url: str, tmp_path: Path, wanted: set[str], kept: str | None
+) -> None:
+    create(warehouse_url, {"completed_orders": [order("1")]})
+    staging = Staging(tmp_path / "staging")
+    extract(
+        Warehouse(warehouse_url),
+        staging,
+        "completed_orders",
+        "2026-01-02",
+        (START, END),
+        extra_columns=frozenset(wanted),
+        on_rejects=lambda rejects: pytest.fail(str(rejects)),
+    )
+    (row,) = staged(staging)
+    assert row["extra"] == kept
+
+
 def test_an_extract_stages_good_rows_and_hands_over_bad_ones(
     warehouse_url: str, tmp_path: Path
 ) -> None:
@@ -215,11 +242,9 @@ def test_an_extract_stages_good_rows_and_hands_over_bad_ones(
         (START, END),
         on_rejects=rejects.extend,
     )
-    batches = staging.read("completed_orders", "2026-01-02")
-    rows = [row for batch in batches for row in batch.to_pylist()]
+    rows = staged(staging)
     assert result == ExtractResult(rows=2, rejects=2)
     assert {row["order_id"] for row in rows} == {"1", "2"}
-    assert rows[0]["extra"] == '{"store": "east"}'
     assert sorted(reject.reasons for reject in rejects) == [
         ("pii_as_id",),
         ("unknown_currency",),
@@ -297,6 +322,16 @@ def test_a_statement_the_warehouse_refuses_is_named(
     (tmp_path / "completed_orders.sql").write_text("selec 1")
     text = failure(warehouse_url, tmp_path)
     assert "Run completed_orders.sql by hand" in text
+
+
+def test_no_duckdb_file_is_made_by_writing_to_one_that_is_missing(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "missing.duckdb"
+    warehouse = Warehouse(f"duckdb:///{path}")
+    with pytest.raises(WarehouseError, match="got no DuckDB file"), warehouse.writing():
+        pass
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,50 @@ def test_a_secret_is_never_written(tmp_path: Path, written: str, key: str) -> No
     assert "t0ken" not in text
 
 
+IN_FILE = '{ env = "IMPACT_TOKEN", default = "t0ken-in-a-file" }'
+
+
+@pytest.mark.parametrize("environ", [{}, {"IMPACT_TOKEN": "another"}])
+@pytest.mark.parametrize(
+    "url", ["", 'base_url = "https://127.0.0.1"\n', 'base_url = "https://a.example"\n']
+)
+def test_a_secret_is_not_written_as_a_default_either(
+    tmp_path: Path, url: str, environ: dict[str, str]
+) -> None:
+    text = PLAIN.replace('{ env = "IMPACT_TOKEN" }', IN_FILE)
+    told = refusal(
+        tmp_path, text.replace("campaign_id", url + "campaign_id"), **environ
+    )
+    assert "destinations.shop.auth_token: expected the name of an env" in told
+    assert "t0ken" not in told
+
+
+def test_the_sandbox_may_be_told_a_default(tmp_path: Path) -> None:
+    text = PLAIN.replace('{ env = "IMPACT_TOKEN" }', IN_FILE)
+    url = '{ env = "URL", default = "http://127.0.0.1:8787/impact" }'
+    text = text.replace("campaign_id", f"base_url = {url}\ncampaign_id")
+    assert open_destination(read(tmp_path, text, IMPACT_SID="IR1"), "shop")
+    assert "auth_token" in refusal(tmp_path, text, URL="https://api.impact.com")
+
+
+@pytest.mark.parametrize("environ", [{}, {"WAREHOUSE": "duckdb:///w.db"}])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql+psycopg://me:{PASSWORD}@db.example/shop",
+        f"postgresql+psycopg://db.example/shop?user=me&password={PASSWORD}",
+        f"duckdb:///md:shop?motherduck_token={PASSWORD}",
+    ],
+)
+def test_a_password_in_the_default_of_an_address_is_refused(
+    tmp_path: Path, url: str, environ: dict[str, str]
+) -> None:
+    named = f'{{ env = "WAREHOUSE", default = "{url}" }}'
+    text = refusal(tmp_path, PLAIN.replace('{ env = "WAREHOUSE" }', named), **environ)
+    assert "warehouse_url: expected the name of an environment variable" in text
+    assert PASSWORD not in text
+
+
 @pytest.mark.parametrize("key", ["warehouse_url", "ledger_url"])
 def test_a_password_in_an_address_is_never_written(tmp_path: Path, key: str) -> None:
     variable = key.removesuffix("_url").upper()

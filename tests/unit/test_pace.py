@@ -99,20 +99,23 @@ def test_a_window_is_one_until_something_succeeded() -> None:
     assert window.size == 2
 
 
-def test_a_window_grows_by_one_up_to_its_cap() -> None:
-    assert grown(Window(32), 10).size == 11
+def test_a_window_doubles_up_to_its_cap() -> None:
+    assert [grown(Window(32), rounds).size for rounds in range(7)] == [
+        *(1, 2, 4, 8, 16, 32, 32)
+    ]
     assert grown(Window(8), 50).size == 8
 
 
 @pytest.mark.parametrize("reply", [BUSY, LOST, SLOW])
 def test_trouble_halves_the_window(reply: Reply) -> None:
-    window = grown(Window(32), 15)
+    window = grown(Window(32), 4)
     window.note([GOOD, reply, reply], [TAKEN])
     assert window.size == 8
+    assert grown(window, 3).size == 11
 
 
 def test_the_size_that_was_too_much_is_tried_again_late() -> None:
-    window = grown(Window(32), 9)
+    window = grown(Window(10), 4)
     window.note([LOST], [TAKEN])
     assert grown(window, 19).size == 9
     assert grown(window, 2).size == 10

@@ -13,8 +13,15 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from assets.coercion import is_storable
+from assets.money import to_minor
 from assets.providers.conversion import IDENTIFIER_KINDS, Conversion, Item, Segments
-from assets.schemas import CONVERSIONS, EXTRACTS, arrow_schema, contract_columns
+from assets.schemas import (
+    CONVERSIONS,
+    EXTRACTS,
+    arrow_schema,
+    contract_columns,
+)
 from assets.validation import Validated, validate
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -64,9 +71,12 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 
 
+EXTRA = frozenset({"store", "margin", "note", "gift", "absent"})
+
+
 def check(statement: str, *, zone: Any = None, **changes: Any) -> Validated:
     frame = pd.DataFrame([ROWS[statement] | changes], dtype=object)
-    return validate(frame, statement, "2026-01-02", zone=zone)
+    return validate(frame, statement, "2026-01-02", zone=zone, extra_columns=EXTRA)
 
 
 def reasons(statement: str, **changes: Any) -> tuple[str, ...]:
@@ -116,8 +126,9 @@ def test_a_plain_row_is_good_and_has_the_schema_of_its_table(statement: str) -> 
         ({"revenue": "1_0"}, "unreadable_revenue"),
         ({"revenue": "10,00"}, "unreadable_revenue"),
         ({"revenue": True}, "unreadable_revenue"),
-        ({"revenue": Decimal(10) ** 18}, "unreadable_revenue"),
-        ({"revenue": "1e999999999"}, "unreadable_revenue"),
+        ({"revenue": Decimal(10) ** 14}, "amount_too_large"),
+        ({"tax": -(10**14)}, "amount_too_large"),
+        ({"total": "1e999999999"}, "amount_too_large"),
         ({"discount": Decimal("-0.01")}, "negative_amount"),
         ({"discount": Decimal("0.001")}, "amount_precision"),
         ({"discount": 0.1 + 0.2}, "amount_precision"),
@@ -126,10 +137,15 @@ def test_a_plain_row_is_good_and_has_the_schema_of_its_table(statement: str) -> 
         ({"total": Decimal("13.51")}, "total_mismatch"),
         ({"order_id": "me@example.org"}, "pii_as_id"),
         ({"order_id": "+15551234567"}, "pii_as_id"),
+        ({"order_id": " +1 (555) 123-4567"}, "pii_as_id"),
+        ({"order_id": "o" * 129}, "too_long"),
+        ({"order_id": "é" * 129}, "too_long"),
         ({"visitor_id": "(555) 123-4567"}, "pii_as_id"),
         ({"visitor_id": "555.123.4567"}, "pii_as_id"),
         ({"customer_id": "1-555-123-4567"}, "pii_as_id"),
         ({"customer_id": "0171/1234567"}, "pii_as_id"),
+        ({"customer_id": "0171-1234-5678"}, "pii_as_id"),
+        ({"customer_id": "+49 171/1234567"}, "pii_as_id"),
         ({"customer_id": "06 12 34 56 78"}, "pii_as_id"),
         ({"customer_email_sha1": "me@b.c"}, "unreadable_customer_email_sha1"),
         ({"is_test": None}, "missing_is_test"),
@@ -153,6 +169,11 @@ def test_an_order_is_refused_with_its_reason(
         ("order_items", {"sku": None}, "missing_sku"),
         ("order_items", {"quantity": -1}, "negative_amount"),
         ("order_items", {"unit_price": "0.1234567"}, "amount_precision"),
+        ("order_items", {"subtotal": 10**17}, "amount_too_large"),
+        ("order_items", {"order_id": "o" * 129}, "too_long"),
+        ("visitor_identifiers", {"order_id": "o" * 129}, "too_long"),
+        ("visitor_bucketing", {"experience_id": "e" * 129}, "too_long"),
+        ("visitor_bucketing", {"variation_id": "v" * 129}, "too_long"),
         ("visitor_identifiers", {"visitor_id": None}, "missing_visitor_id"),
         ("visitor_identifiers", {"value": "me@example.org"}, "pii_as_id"),
         ("visitor_identifiers", {"kind": "gclid"}, "unknown_kind"),
@@ -180,6 +201,14 @@ def test_a_row_is_refused_with_its_reason(
         ("order_id", "5551234567", "5551234567"),
         ("order_id", "112-1234567-1234567", "112-1234567-1234567"),
         ("order_id", "100-000123", "100-000123"),
+        ("order_id", "2026/000123", "2026/000123"),
+        ("order_id", "1234-5678-9012", "1234-5678-9012"),
+        ("order_id", "555-123-4567", "555-123-4567"),
+        ("order_id", "100 000123", "100 000123"),
+        ("order_id", "+7", "+7"),
+        ("order_id", "é" * 128, "é" * 128),
+        ("customer_id", "2026/000123", "2026/000123"),
+        ("customer_id", "1234-5678-9012", "1234-5678-9012"),
         ("visitor_id", "1234567890.1234567890", "1234567890.1234567890"),
         ("promo_code", None, None),
         ("promo_code", float("nan"), None),
@@ -242,11 +271,45 @@ def test_a_local_time_shown_twice_or_never_is_ambiguous(local: str) -> None:
     assert checked.rejects[0].reasons == ("ambiguous_time",)
 
 
-def test_columns_beyond_the_contract_become_extra() -> None:
+def test_columns_that_are_sent_become_extra_and_no_others() -> None:
     row = stored(
-        "completed_orders", store=7, margin=Decimal("1.50"), note=None, gift=True
+        "completed_orders",
+        store=7,
+        margin=Decimal("1.50"),
+        note=None,
+        gift=True,
+        email="me@example.org",
+        phone="+15551234567",
     )
     assert row["extra"] == '{"gift": "true", "margin": "1.50", "store": "7"}'
+
+
+def test_an_address_in_a_column_that_is_sent_takes_its_row_out() -> None:
+    checked = check("completed_orders", note="call me@example.org", store=7)
+    (reject,) = checked.rejects
+    assert (reject.order_id, reject.reasons) == ("o-1", ("pii_in_extra",))
+    assert list(reject.row_redacted) == ["note"]
+    assert "example" not in repr(checked)
+
+
+@pytest.mark.parametrize("note", ["half \ud800", "a\0b"])
+def test_text_that_no_database_takes_is_refused_in_a_further_column(note: str) -> None:
+    (reject,) = check("completed_orders", note=note).rejects
+    assert reject.reasons == ("unreadable_extra",)
+    assert is_storable(str(reject.row_redacted["note"]))
+
+
+def test_an_amount_may_be_as_large_as_its_minor_units_fit() -> None:
+    largest = Decimal("99999999999999.9999")
+    money = dict.fromkeys(("shipping", "tax"), 0) | {"currency": "CLF"}
+    row = stored("completed_orders", total=largest, revenue=largest, **money)
+    assert to_minor(row["revenue"], row["currency_digits"]) < 2**63
+
+
+def test_what_the_delivery_tables_cannot_take_is_not_handed_to_them() -> None:
+    reject = check("completed_orders", order_id="o" * 129, revenue=10**16).rejects[0]
+    assert reject.reasons == ("amount_too_large", "too_long")
+    assert (reject.order_id, reject.amount_minor) == (None, None)
 
 
 def test_a_raw_email_is_hashed_and_forgotten() -> None:

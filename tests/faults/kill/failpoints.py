@@ -40,14 +40,17 @@ class Fate:
         self._job = job
         self.windows = 0
         self.is_recording = False
+        self._is_over = False
 
     def comes_at(self, point: Point) -> bool:
-        return self._job.point is point and self.windows == self._job.window
+        is_here = self._job.point is point and self.windows == self._job.window
+        return is_here and not self._is_over
 
     def meet(self, point: Point) -> None:
         if not self.comes_at(point):
             return
         if self._job.freezes:
+            self._is_over = True
             os.kill(os.getpid(), signal.SIGSTOP)
             return
         os.kill(os.getpid(), signal.SIGKILL)

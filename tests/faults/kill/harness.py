@@ -47,11 +47,13 @@ class Exporter:
             bufsize=1,
         )
         self.pid = 0
+        self._is_busy = False
 
     def start(self, job: Job) -> int:
         """Begin a job; return the process that does it."""
         self._say(job.to_line())
         self.pid = int(self._hear()["pid"])
+        self._is_busy = True
         return self.pid
 
     def signal(self, number: int) -> None:
@@ -62,6 +64,7 @@ class Exporter:
         """Return how the job ended."""
         told = self._hear()
         self._say("\n")
+        self._is_busy = False
         return Ended(signal=told["signal"], told=told["result"] or {})
 
     def run(self, job: Job) -> Ended:
@@ -71,6 +74,9 @@ class Exporter:
     def close(self) -> None:
         assert self._driver.stdin is not None
         assert self._driver.stdout is not None
+        if self._is_busy:
+            # A test failed half-way: leave nothing behind, frozen or not.
+            self.signal(signal.SIGKILL)
         self._driver.stdin.close()
         self._driver.wait(20)
         self._driver.stdout.close()

@@ -1,0 +1,233 @@
+"""Fault matrix, rows 60, 65 and 66: orders that contradict themselves, may not be told
+of, or are taken back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from engine import NEVER
+from rawserver import TAKEN, Act, always, http, reset, say
+from test_matrix_source import BEFORE, NOON
+from test_matrix_words import ORDERS_OF
+
+from assets.delivery.tables import data_issue
+from assets.providers.convert import Convert, ConvertSettings
+from assets.providers.trackdesk import Trackdesk, TrackdeskSettings
+
+if TYPE_CHECKING:
+    from conftest import MakeLine
+    from test_matrix_source import Shop
+
+
+
+def test_60_the_same_row_twice_is_one_order(shop: Shop) -> None:
+    shop.order("O1")
+    shop.execute("insert into completed_orders select * from completed_orders")
+    shop.run()
+    assert shop.line.states() == {"O1": "accepted"}
+    assert shop.line.server.books.counted == {"O1": 1}
+    shop.check({"O1": (1000, "USD")})
+
+
+def test_60_two_rows_that_contradict_each_other_are_both_held(shop: Shop) -> None:
+    shop.order("O1", 10)
+    shop.order("O2", 10)
+    shop.execute(
+        "insert into completed_orders select * replace"
+        " (cast(11 as decimal(24, 6)) as total, cast(11 as decimal(24, 6)) as revenue)"
+        " from completed_orders where order_id = 'O1'"
+    )
+    shop.run()
+    assert shop.held() == {"O1": "conflicting_rows"}
+    assert shop.line.server.books.counted == {"O2": 1}
+    worth = {"O1": (shop.line.row("O1")["amount_minor"], "USD"), "O2": (1000, "USD")}
+    assert worth["O1"][0] in {1000, 1100}
+    shop.check(worth)
+
+
+NOT_SENT = {
+    "convert": {
+        "no consent": "no_consent",
+        "refused": "consent_refused",
+        "not seen": "no_bucketing",
+        "two variations": "no_bucketing",
+        "variation unknown": "no_bucketing",
+        "other currency": "currency_not_taken",
+        "nobody": "no_visitor_id",
+        "no click": None,
+    },
+    "impact": {
+        "no consent": None,
+        "refused": "consent_refused",
+        "not seen": None,
+        "two variations": None,
+        "variation unknown": None,
+        "other currency": None,
+        "nobody": "no_click_id",
+        "no click": "no_click_id",
+    },
+    "trackdesk": {
+        "no consent": None,
+        "refused": "consent_refused",
+        "not seen": None,
+        "two variations": None,
+        "variation unknown": None,
+        "other currency": None,
+        "nobody": "no_click_id",
+        "no click": "no_click_id",
+    },
+}
+CID = "2d2ce3d8-7c58-4f7f-9e07-0e1b2c3d4e5f"
+
+
+def fill(shop: Shop) -> None:
+    """One order of each kind, each with a visitor of its own."""
+    shop.retype(tracking_consent="text")
+    changes: dict[str, dict[str, Any]] = {name: {} for name in NOT_SENT["convert"]}
+    changes["no consent"] = {"tracking_consent": None}
+    changes["refused"] = {"tracking_consent": "FALSE"}
+    changes["other currency"] = {"currency": "EUR"}
+    changes["nobody"] = {"visitor_id": None}
+    for name, changed in changes.items():
+        plain = {"tracking_consent": "true", "visitor_id": f"v {name}"}
+        shop.order(name, **plain | changed)
+        clicks = {"impact_click_id": "click", "trackdesk_cid": CID}
+        for kind, value in clicks.items():
+            if name not in {"nobody", "no click"}:
+                known = {"visitor_id": f"v {name}", "captured_at": BEFORE}
+                shop.add("visitor_identifiers", kind=kind, value=value, **known)
+        seen = {"two variations": ["a", "b"], "not seen": [], "variation unknown": [""]}
+        for variation in seen.get(name, ["a"]):
+            shop.add(
+                "visitor_bucketing",
+                visitor_id=f"v {name}",
+                experience_id="100",
+                variation_id=variation,
+                bucketed_at=BEFORE,
+            )
+
+
+def use(shop: Shop, name: str, make_line: MakeLine, make_impact: MakeLine) -> None:
+    """Let the shop report to one of the real providers."""
+    database = shop.line.database
+    if name == "impact":
+        shop.line = make_impact(database)
+        queued = '{"Status": "QUEUED", "QueuedUri": "/x"}'
+        shop.line.server.script = always(say(200, queued, "queued"))
+    else:
+        shop.line = make_line(database, NEVER, orders_of=ORDERS_OF[name])
+        shop.line.provider = provider(name, shop.line.server.url)
+        shop.line.server.script = always(
+            Act(http(200, "{}"), "accepted", applies=True, keeps=True)
+        )
+    shop.line.clock.now = shop.window[1]
+
+
+def provider(name: str, url: str) -> Any:
+    if name == "trackdesk":
+        trackdesk: dict[str, Any] = {
+            "provider": name,
+            "base_url": url,
+            "tenant_id": "demo",
+            "conversion_type_code": "sale",
+        }
+        return Trackdesk(TrackdeskSettings(**trackdesk))
+    convert: dict[str, Any] = {
+        "provider": name,
+        "base_url": url,
+        "account_id": "1",
+        "project_id": "2",
+        "goal_id": "3",
+        "currency": "USD",
+    }
+    return Convert(ConvertSettings(**convert))
+
+
+@pytest.mark.parametrize("name", NOT_SENT)
+def test_65_what_a_destination_may_not_be_told_is_held_back_with_its_reason(
+    shop: Shop, make_line: MakeLine, make_impact: MakeLine, name: str
+) -> None:
+    use(shop, name, make_line, make_impact)
+    fill(shop)
+    shop.run()
+    rows = {row["order_id"]: row for row in shop.line.rows()}
+    held = {
+        one: row["state_reason"]
+        for one, row in rows.items()
+        if row["state"] == "suppressed"
+    }
+    expected = NOT_SENT[name]
+    assert held == {one: why for one, why in expected.items() if why}
+    sent = {one for one, why in expected.items() if why is None}
+    assert set(shop.line.server.books.orders) == sent
+    issues = {row["order_id"]: row["code"] for row in shop.line.rows(data_issue)}
+    assert issues == {"two variations": "bucketing_conflict"}
+    currencies = dict.fromkeys(rows, "USD") | {"other currency": "EUR"}
+    shop.check({one: (1000, currency) for one, currency in currencies.items()})
+
+
+def test_65_a_late_click_lets_an_order_go_out(
+    shop: Shop, make_line: MakeLine, make_impact: MakeLine
+) -> None:
+    use(shop, "impact", make_line, make_impact)
+    shop.order("O1")
+    shop.run()
+    assert shop.line.states() == {"O1": "suppressed"}
+    known = {"kind": "impact_click_id", "value": "late", "captured_at": NOON}
+    shop.add("visitor_identifiers", order_id="O1", **known)
+    shop.run()
+    assert shop.line.states() == {"O1": "queued"}
+    assert len(shop.line.server.seen) == 1
+
+
+def cancel(shop: Shop) -> None:
+    shop.execute("delete from completed_orders where order_id = 'O1'")
+    shop.execute("delete from order_items where order_id = 'O1'")
+
+
+@pytest.mark.parametrize(
+    "act", [say(401, "", "configuration"), say(429, "", "retryable")]
+)
+def test_66_refunded_before_it_was_sent(shop: Shop, act: Act) -> None:
+    shop.order("O1")
+    shop.order("O2")
+    shop.line.server.script = lambda order, _: act if order == "O1" else TAKEN
+    shop.run()
+    assert shop.line.state("O1") in {"pending", "retryable"}
+    cancel(shop)
+    shop.line.server.script = always(TAKEN)
+    shop.line.later()
+    summary = shop.run()
+    assert summary.unfinished == 0
+    assert shop.line.state("O2") == "accepted"
+    assert shop.line.state("O1") in {"suppressed", "exhausted"}
+    assert shop.line.row("O1")["state_reason"] == "order_gone"
+    assert shop.line.server.books.counted == {"O2": 1}
+    shop.check({"O1": (1000, "USD"), "O2": (1000, "USD")})
+
+
+def test_66_refunded_after_it_was_sent(shop: Shop) -> None:
+    shop.order("O1")
+    shop.order("O2")
+    shop.run()
+    before = shop.line.rows()
+    cancel(shop)
+    shop.line.later()
+    assert shop.run().requests == 0
+    assert shop.line.rows() == before
+    assert set(shop.line.states().values()) == {"accepted"}
+
+
+def test_66_refunded_while_nobody_knows_whether_it_counted(shop: Shop) -> None:
+    shop.order("O1")
+    lost = Act(reset, applies=True)
+    shop.line.server.script = always(lost)
+    shop.run()
+    requests = len(shop.line.server.seen)
+    cancel(shop)
+    shop.line.later()
+    shop.run()
+    assert len(shop.line.server.seen) == requests
+    assert shop.line.state("O1") in {"uncertain", "exhausted"}

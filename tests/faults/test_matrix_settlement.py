@@ -1,0 +1,231 @@
+"""Fault matrix, rows 18 and 40 to 42: what becomes of conversions that were queued.
+
+impact.com takes a conversion into a queue and decides later; who asks changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from engine import DAY, DEDUPE
+from rawserver import Act, always, http, say
+
+from assets.delivery.ledger import Ledger
+from assets.delivery.settling import Settle
+from assets.delivery.transport import HttpTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Line, MakeLine
+
+    from assets.delivery.database import Database
+    from assets.providers.conversion import Conversion
+
+ORDER = "O00000"
+PATH = "/Advertisers/IRsid/APISubmissions/A-77"
+
+
+@pytest.fixture
+def impact(make_impact: MakeLine, tables: Database) -> Line:
+    """A line to impact.com, which answers QUEUED."""
+    line = make_impact(tables)
+    line.server.script = always(queued(PATH))
+    return line
+
+
+@pytest.fixture
+def orders(conversion: Callable[..., Conversion]) -> list[Conversion]:
+    """One order that impact.com takes."""
+    return [conversion(order_id=ORDER)]
+
+
+def queued(uri: str | None, applies: bool = True) -> Act:
+    body = {"Status": "QUEUED"} | ({"QueuedUri": uri} if uri else {})
+    return Act(http(200, json.dumps(body)), "queued", applies=applies, keeps=True)
+
+
+def submission(status: int = 200, says: str | None = None, **told: object) -> Act:
+    """An answer about a submission; nothing is counted by asking."""
+    plain = {"Status": "Complete", "OrderId": ORDER, "ErrorType": "", "ErrorReason": ""}
+    return say(status, json.dumps(plain | told), says)
+
+
+def settle(line: Line, **time: float) -> str | None:
+    """Look at the queued deliveries after some time."""
+    line.clock.pass_by(**time)
+    ledger = Ledger(
+        line.database,
+        destination=line.name,
+        provider="impact",
+        run_id="settle",
+        clock=line.clock,
+    )
+    transport = HttpTransport([line.server.host])
+    try:
+        found = Settle(line.provider, ledger, transport, partition_key=DAY).run()
+    finally:
+        transport.close()
+    return found
+
+
+@pytest.mark.parametrize("uri", [None, "https://evil.example/x", "//evil/x", "/x", ""])
+def test_18_queued_without_an_address_of_ours(
+    impact: Line, orders: list[Conversion], uri: str | None
+) -> None:
+    impact.server.script = always(queued(uri))
+    impact.run(orders)
+    row = impact.row(ORDER)
+    assert (row["state"], row["state_reason"]) == ("queued", "queued_without_ref")
+    assert row["provider_ref"] is None
+    assert settle(impact, hours=2) is None
+    assert (impact.state(ORDER), len(impact.server.seen)) == ("queued", 1)
+    impact.check_finished(orders)
+
+
+def test_18_a_foreign_address_is_never_called(
+    impact: Line, make_line: MakeLine, orders: list[Conversion]
+) -> None:
+    other = make_line(impact.database, DEDUPE).server
+    impact.server.script = always(queued(f"{other.url}{PATH}"))
+    impact.run(orders)
+    settle(impact, hours=2)
+    assert other.connections == 0
+
+
+def about_submission(line: Line, act: Act) -> None:
+    posted = line.server.script
+    line.server.script = lambda subject, time: (
+        act if subject.startswith("/") else posted(subject, time)
+    )
+
+
+@pytest.mark.parametrize("anywhere", ["sqlite", "postgresql"])
+def test_40_a_submission_that_stays_queued_for_ever(
+    request: pytest.FixtureRequest,
+    make_impact: MakeLine,
+    orders: list[Conversion],
+    anywhere: str,
+) -> None:
+    name = "postgres_tables" if anywhere == "postgresql" else "tables"
+    line = make_impact(request.getfixturevalue(name))
+    line.server.script = always(queued(PATH))
+    about_submission(line, submission(Status="Queued"))
+    line.run(orders)
+    for _ in range(3):
+        settle(line, hours=2)
+        assert line.state(ORDER) == "queued"
+    settle(line, hours=48)
+    row = line.row(ORDER)
+    assert (row["state"], row["state_reason"]) == ("uncertain", "settle_timeout")
+    with line.database.engine.connect() as connection:
+        listed = connection.exec_driver_sql(
+            "select order_id, state from v_needs_human"
+        ).fetchall()
+    assert [tuple(one) for one in listed] == [(ORDER, "uncertain")]
+    posts = len(line.server.books.orders)
+    line.server.script = always(queued(PATH))
+    line.run(orders)
+    assert len(line.server.books.orders) == posts
+    # The provider's memory is over as well: still a person's, never another request.
+    assert line.state(ORDER) in {"uncertain", "exhausted"}
+    line.check(rerun=lambda: line.run(orders))
+
+
+ENDS = {
+    "well": ("", "settled", None, None),
+    "duplicate": ("CONV_DUPLICATE", "duplicate", "conv_duplicate", None),
+    "refused": ("CONTRACT_NOT_FOUND", "rejected", "contract_not_found", None),
+    "two": (
+        "NO_ITEM CONTRACT_NOT_FOUND",
+        "rejected",
+        "no_item",
+        "NO_ITEM CONTRACT_NOT_FOUND",
+    ),
+    "unknown": ("BRAND_NEW_CODE", "rejected", "unknown_reason", "BRAND_NEW_CODE"),
+}
+
+
+@pytest.mark.parametrize(("code", "state", "reason", "detail"), ENDS.values(), ids=ENDS)
+def test_41_a_submission_ends_with_its_reason(
+    impact: Line,
+    orders: list[Conversion],
+    *,
+    code: str,
+    state: str,
+    reason: str | None,
+    detail: str | None,
+) -> None:
+    about_submission(impact, submission(ErrorReason=code))
+    impact.run(orders)
+    settle(impact, hours=1)
+    row = impact.row(ORDER)
+    assert (row["state"], row["state_reason"]) == (state, reason)
+    assert detail in {None, row["state_detail"]}
+    assert row["settle_seconds"] == 3600
+    (attempt,) = impact.attempts("settle")
+    assert (attempt["from_state"], attempt["to_state"]) == ("queued", state)
+    check_settled(impact, state)
+    requests = len(impact.server.seen)
+    settle(impact, hours=2)
+    impact.run(orders)
+    assert len(impact.server.seen) == requests
+
+
+def check_settled(line: Line, state: str) -> None:
+    """What a submission says stands in no reply to the order itself: add it."""
+    journal = line.server.books.journal
+    asked = next(one for one in journal if one.asks)
+    position = journal.index(asked)
+    told = type(asked)(
+        orders=[ORDER], body=b"", answered={ORDER: state}, asks=True, at=asked.at
+    )
+    journal[position] = told
+    line.check()
+
+
+def test_42_a_submission_that_is_gone(impact: Line, orders: list[Conversion]) -> None:
+    about_submission(impact, say(404, '{"Status": "ERROR"}', None))
+    impact.run(orders)
+    settle(impact, hours=1)
+    row = impact.row(ORDER)
+    assert (row["state"], row["state_reason"]) == ("uncertain", "submission_not_found")
+    impact.run(orders)
+    assert impact.server.books.orders == [ORDER]
+    impact.check()
+
+
+def test_42_a_submission_of_another_order(
+    impact: Line, orders: list[Conversion]
+) -> None:
+    about_submission(impact, submission(OrderId="O99999"))
+    impact.run(orders)
+    settle(impact, hours=1)
+    row = impact.row(ORDER)
+    assert row["state"] == "uncertain"
+    assert row["state_reason"] == "wrong_order_in_submission"
+    impact.run(orders)
+    assert impact.server.books.orders == [ORDER]
+    impact.check()
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_42_an_api_in_trouble_says_nothing_about_a_submission(
+    impact: Line, orders: list[Conversion], status: int
+) -> None:
+    about_submission(impact, say(status, "{}", None))
+    impact.run(orders)
+    assert settle(impact, hours=1) is None
+    assert impact.state(ORDER) == "queued"
+
+
+def test_42_refused_credentials_stop_the_settlement(
+    impact: Line, orders: list[Conversion]
+) -> None:
+    about_submission(impact, say(401, "{}", None))
+    impact.run(orders)
+    assert settle(impact, hours=1) == "configuration: http_401"
+    assert impact.state(ORDER) == "queued"
+    impact.check()

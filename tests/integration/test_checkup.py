@@ -1,0 +1,142 @@
+"""`attribution check` finds what a run would find too late, and leaves nothing."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from deployment import Deployment, deployed
+
+from pipelines.checkup import Finding, check_up
+
+SCHEMAS = "select schema_name from information_schema.schemata"
+TABLES = (
+    "select table_schema, table_name from information_schema.tables "
+    "where table_schema = 'attribution'"
+)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Deployment]:
+    with deployed(tmp_path, orders_per_day=7) as deployment:
+        yield deployment
+
+
+def findings(shop: Deployment) -> dict[str, Finding]:
+    return {one.subject: one for one in check_up(shop.config)}
+
+
+def with_postgres(shop: Deployment, url: str, user: str) -> None:
+    """Let `user` read the warehouse from PostgreSQL; only publishing matters here."""
+    shop.environ["WAREHOUSE"] = url.replace("tester@", f"{user}@")
+
+
+@pytest.fixture
+def reader(postgres_url: str) -> Iterator[str]:
+    """A user who may make nothing."""
+    plain = postgres_url.replace("+psycopg", "")
+    name = "reader_" + postgres_url.rpartition("_")[2]
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(f"create role {name} login")
+        yield name
+        connection.execute(f"drop owned by {name}")
+        connection.execute(f"drop role {name}")
+
+
+def test_trying_to_publish_leaves_nothing_in_duckdb(shop: Deployment) -> None:
+    before = shop.warehouse(SCHEMAS)
+    assert findings(shop)["publishing"].is_good
+    assert shop.warehouse(SCHEMAS) == before
+
+
+def test_trying_to_publish_leaves_nothing_in_postgresql(
+    shop: Deployment, postgres_url: str
+) -> None:
+    with_postgres(shop, postgres_url, "tester")
+    assert findings(shop)["publishing"].is_good
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
+        assert ("attribution",) not in connection.execute(SCHEMAS).fetchall()
+
+
+def test_a_user_who_may_not_write_is_told_before_the_first_night(
+    shop: Deployment, postgres_url: str, reader: str
+) -> None:
+    with_postgres(shop, postgres_url, reader)
+    found = findings(shop)["publishing"]
+    assert not found.is_good
+    assert "InsufficientPrivilege" in found.text
+    assert "set publish = false" in found.text
+    assert reader not in found.text
+
+
+def test_published_tables_are_tried_and_kept_as_they_are(shop: Deployment) -> None:
+    shop.run()
+    tables = shop.warehouse(f"{TABLES} order by all")
+    count = "select count(*) from attribution.delivery"
+    rows = shop.warehouse(count)
+    assert (len(tables), rows > [(0,)]) == (6, True)
+    assert findings(shop)["publishing"].is_good
+    assert shop.warehouse(f"{TABLES} order by all") == tables
+    assert shop.warehouse(count) == rows
+    shop.warehouse("alter table attribution.delivery drop column state_reason")
+    found = findings(shop)["publishing"]
+    assert not found.is_good
+    assert "drop copies of an older version" in found.text
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Another process reads the file, as a notebook does."""
+    hold = (
+        f"import duckdb; c = duckdb.connect({str(path)!r}, read_only=True);"
+        "print('held', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        yield
+        other.communicate("\n", timeout=20)
+
+
+def test_a_warehouse_that_somebody_holds_is_told(shop: Deployment) -> None:
+    with held(shop.folder / "warehouse.db"):
+        found = findings(shop)
+    assert found["statement completed_orders"].is_good
+    assert not found["publishing"].is_good
+    assert "close other programs" in found["publishing"].text
+
+
+def test_publishing_is_not_tried_where_it_is_off(shop: Deployment) -> None:
+    text = shop.config_path.read_text()
+    shop.config_path.write_text(f"publish = false\n{text}")
+    assert "publishing" not in findings(shop)
+
+
+def test_a_column_that_is_sent_but_not_given_is_named(shop: Deployment) -> None:
+    assert findings(shop)["destination impact_us"].is_good
+    shop.warehouse("alter table completed_orders rename column store_code to shop")
+    shop.warehouse("alter table order_items add column store_code varchar")
+    found = findings(shop)
+    told = found["destination impact_us"]
+    assert not told.is_good
+    assert "completed_orders.sql to give every column" in told.text
+    assert "none named store_code" in told.text
+    assert found["destination convert_web"].is_good
+
+
+@pytest.mark.parametrize("column", ["promo_code", "customer_email"])
+def test_a_column_that_never_becomes_extra_is_named(
+    shop: Deployment, column: str
+) -> None:
+    shop.warehouse("alter table completed_orders add column customer_email varchar")
+    text = shop.config_path.read_text().replace("extra.store_code", f"extra.{column}")
+    shop.config_path.write_text(text)
+    assert f"none named {column}" in findings(shop)["destination impact_us"].text
