@@ -4,6 +4,7 @@ It never decides what a reply means and never sends a second time. What it must 
 for sure is how far each request came, because that decides whether a repeat is safe.
 """
 
+import logging
 import os
 import socket
 import ssl
@@ -49,16 +50,19 @@ class _Watchdog:
 
     def __init__(self, seconds: float) -> None:
         self._socket: socket.socket | None = None
+        self.is_awake = False
         self.has_bitten = False
         self._timer = threading.Timer(seconds, self._bite)
         self._timer.daemon = True
 
     def __enter__(self) -> Self:
         self._timer.start()
+        self.is_awake = True
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self._timer.cancel()
+        self.is_awake = False
         if self._socket is not None:
             self._socket.close()
 
@@ -92,6 +96,16 @@ class _Progress(threading.local):
 
 
 _progress = _Progress()
+
+
+def _is_of_others(_record: logging.LogRecord) -> bool:
+    """Keep addresses, which hold account ids, out of logs while we send."""
+    watchdog = _progress.watchdog
+    return watchdog is None or not watchdog.is_awake
+
+
+for _name_of_logger in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name_of_logger).addFilter(_is_of_others)
 
 
 class _Watched:

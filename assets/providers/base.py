@@ -39,6 +39,7 @@ class DestinationSettings(BaseModel):
         time_budget_minutes: A run ends after so long; None: never.
     """
 
+    # A message about a whole table would otherwise quote it, secrets included.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     provider: str

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from assets.money import fits, minor_digits
 from assets.providers.base import (
@@ -67,9 +67,6 @@ class ConvertSettings(DestinationSettings):
         send_without_bucketing: Rely on `enrich_data` where no bucketing is stored.
         resend_uncertain: Risk counting an order twice rather than not at all.
     """
-
-    # A message about the whole table would otherwise quote it, secrets included.
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     provider: Literal["convert"]
     base_url: str = "https://metrics.convertexperiments.com"

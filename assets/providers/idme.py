@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from assets.money import fits, from_minor, to_minor
 from assets.providers.base import (
@@ -46,7 +46,6 @@ EVENT = "Order Completed"
 """The only event name (page, "Event shape": Must be "Order Completed")."""
 
 _TRACKING_ID = "idme_conversion_tracking_id"
-_FAILED = frozenset({"error", "fail", "failed", "failure"})
 
 
 class IdMeSettings(DestinationSettings):
@@ -61,8 +60,6 @@ class IdMeSettings(DestinationSettings):
             "Consent gating"), so this is on by default.
         base_url: Not to be set: ID.me publishes no address that paths could follow.
     """
-
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     provider: Literal["idme"]
     base_url: str = ""

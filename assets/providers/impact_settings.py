@@ -6,7 +6,7 @@ Only what configuration says belongs here, not what is made of it.
 import re
 from typing import Literal
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from assets.providers.base import DestinationSettings
 from assets.providers.impact_fields import TEXT, check_mapping
@@ -41,9 +41,6 @@ class ImpactSettings(DestinationSettings):
         settle_timeout_hours: When to stop asking; at most the 90 days for which
             submissions are kept (impact.md 6).
     """
-
-    # A message about the whole table would otherwise quote it, secrets included.
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     provider: Literal["impact"]
     base_url: str = "https://api.impact.com"

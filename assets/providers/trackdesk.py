@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from assets.money import fits, to_text
 from assets.providers.base import (
@@ -52,9 +52,6 @@ class TrackdeskSettings(DestinationSettings):
         external_cid_conversion_path: The manual prints the path of step A for step B,
             almost surely by mistake (`trackdesk.md`, section 2).
     """
-
-    # A message about the whole table would otherwise quote it, secrets included.
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     provider: Literal["trackdesk"]
     base_url: str = ""

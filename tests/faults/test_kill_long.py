@@ -29,9 +29,9 @@ def accounts(request: pytest.FixtureRequest) -> Iterator[list[Account]]:
     """Takes the account of each campaign; all are printed in the end."""
     accounts: list[Account] = []
     yield accounts
-    terminal = request.config.get_terminal_writer()
-    terminal.line()
-    terminal.line(table(accounts))
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        request.config.get_terminal_writer().line("\n" + table(accounts))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from test_matrix_source import Shop
 
 
-
 def test_60_the_same_row_twice_is_one_order(shop: Shop) -> None:
     shop.order("O1")
     shop.execute("insert into completed_orders select * from completed_orders")
@@ -145,6 +144,7 @@ def provider(name: str, url: str) -> Any:
     return Convert(ConvertSettings(**convert))
 
 
+@pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
 @pytest.mark.parametrize("name", NOT_SENT)
 def test_65_what_a_destination_may_not_be_told_is_held_back_with_its_reason(
     shop: Shop, make_line: MakeLine, make_impact: MakeLine, name: str
@@ -168,6 +168,7 @@ def test_65_what_a_destination_may_not_be_told_is_held_back_with_its_reason(
     shop.check({one: (1000, currency) for one, currency in currencies.items()})
 
 
+@pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
 def test_65_a_late_click_lets_an_order_go_out(
     shop: Shop, make_line: MakeLine, make_impact: MakeLine
 ) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import pytest
+from engine import NEVER
 from sqlalchemy import text
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def seen(shop: Shop) -> list[bytes]:
     return shop.line.server.seen
 
 
+@pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
 def test_61_a_form_has_no_field_that_nobody_wrote(
     shop: Shop, make_impact: MakeLine, tables: Database
 ) -> None:

@@ -33,7 +33,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
 )
 from invariants import Money, Seen, check_invariants
@@ -43,7 +42,7 @@ from assets.delivery.dispatch import Summary
 from assets.delivery.ledger import Ledger
 from assets.delivery.resolving import resolve
 from assets.delivery.rows import Claimed, Result
-from assets.delivery.sending import LeaseLostError
+from assets.delivery.sending import LEASE, LeaseLostError
 from assets.providers.base import Limits, Request, Withheld
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Reply
@@ -68,7 +67,17 @@ SAYS = {
     "unauthorized": "configuration",
 }
 APPLIES = {"accepted", "lost after", "broken"}
-POINTS = ["before claim", "in claim", "after claim", "after bytes", "in outcome"]
+POINTS = [
+    "before claim",
+    "in claim",
+    "after claim",
+    "after bytes",
+    "after answer",
+    "in outcome",
+]
+KINDS = st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=4)
+FEW = st.integers(0, 3)
+LIMITS = st.sampled_from([None, None, 2])
 WAITS = [timedelta(minutes=1), timedelta(minutes=3), timedelta(hours=25)]
 
 
@@ -155,7 +164,8 @@ class CrashingBench(Bench):
 
             def _move(self, *given: Any, **named: Any) -> None:
                 super()._move(*given, **named)
-                market._crash("in outcome")  # type: ignore[attr-defined]
+                if given[1]:
+                    market._crash("in outcome")  # type: ignore[attr-defined]
 
             def record(
                 self, results: Sequence[Result], owner: str | None = None
@@ -200,31 +210,43 @@ class Export(RuleBasedStateMachine):
         self.orders: dict[str, Conversion] = {}
         self.earlier: dict[str, set[Money]] = {}
         self.is_planned = True
+        self._add(3, has_click=True)
 
     def teardown(self) -> None:
         if hasattr(self, "database"):
             self.database.dispose()
             shutil.rmtree(self.folder)
 
-    @rule(count=st.integers(1, 4), has_click=st.booleans())
+    @rule(count=FEW, has_click=st.booleans())
     def new_orders(self, count: int, has_click: bool) -> None:
+        self._add(count, has_click=has_click)
+
+    def _add(self, count: int, *, has_click: bool) -> None:
+        if count:
+            self.is_planned = False
         for number in range(len(self.orders), len(self.orders) + count):
             one = order(f"O{number:03}")
             self.orders[one.order_id] = one
             if not has_click:
                 self.bench.provider.withheld[one.order_id] = NO_CLICK
-        self.is_planned = False
 
-    @rule(which=st.integers(0, 20), kinds=st.lists(st.sampled_from(sorted(ANSWERS))))
-    def answers(self, which: int, kinds: list[str]) -> None:
-        self.market.script[self._one(which)] = kinds
+    def _prepare(self, count: int, kinds: list[str]) -> None:
+        """New orders, and what the provider will answer about each order."""
+        self._add(count, has_click=True)
+        for number, order_id in enumerate(self.orders):
+            turned = number % len(kinds)
+            self.market.script[order_id] = kinds[turned:] + kinds[:turned]
 
-    @rule(is_alone=st.booleans(), limit=st.sampled_from([None, None, 2]))
-    def run(self, is_alone: bool, limit: int | None) -> None:
+    @rule(count=FEW, kinds=KINDS, is_alone=st.booleans(), limit=LIMITS)
+    def run(
+        self, count: int, kinds: list[str], is_alone: bool, limit: int | None
+    ) -> None:
+        self._prepare(count, kinds)
         self._run(is_alone=is_alone, limit=limit)
 
-    @rule(point=st.sampled_from([*POINTS, "after answer"]))
-    def kill_at(self, point: str) -> None:
+    @rule(count=FEW, kinds=KINDS, point=st.sampled_from(POINTS))
+    def kill_at(self, count: int, kinds: list[str], point: str) -> None:
+        self._prepare(count, kinds)
         self.market.crash_at = point
         try:
             self._run(is_alone=True)
@@ -237,18 +259,25 @@ class Export(RuleBasedStateMachine):
     def advance_time(self, wait: timedelta) -> None:
         self.bench.clock.now += wait
 
-    @rule(is_late=st.booleans())
-    def second_run(self, is_late: bool) -> None:
+    @rule(count=FEW, kinds=KINDS, is_late=st.booleans())
+    def second_run(self, count: int, kinds: list[str], is_late: bool) -> None:
         """Another run in the middle of a window, before or after the lease is over."""
+        self._prepare(count, kinds)
 
         def meanwhile() -> None:
+            begun = self.bench.clock()
             if is_late:
                 self.bench.clock.pass_by(seconds=121)
             self._run()
+            took.append(self.bench.clock() - begun)
 
+        took: list[timedelta] = []
         self.market.meanwhile = meanwhile
-        self._run(is_alone=True)
+        summary = self._run(is_alone=True)
         self.market.meanwhile = None
+        if took:
+            was_overtaken = summary is None
+            assert was_overtaken == (took[0] > LEASE)
 
     @rule(which=st.integers(0, 20))
     def operator_resolve(self, which: int) -> None:
@@ -269,7 +298,6 @@ class Export(RuleBasedStateMachine):
                 clock=self.bench.clock,
             )
 
-    @precondition(lambda self: self.orders)
     @rule(which=st.integers(0, 20), cents=st.integers(0, 10_000))
     def source_row_changes(self, which: int, cents: int) -> None:
         one = self.orders[self._one(which)]
@@ -307,7 +335,7 @@ class Export(RuleBasedStateMachine):
         self, *, is_alone: bool = False, limit: int | None = None
     ) -> Summary | None:
         orders = list(self.orders.values())
-        alone = {"still_alone": lambda: True} if is_alone else {}
+        alone: Any = {"still_alone": lambda: True} if is_alone else {}
         try:
             summary = self.bench.run(orders, chunk_rows=5, limit=limit, **alone)
         except LeaseLostError:

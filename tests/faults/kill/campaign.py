@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,13 +193,15 @@ def _account(shop: Shop, kills: int, name: str, seconds: float) -> Account:
     )
 
 
-def table(accounts: Iterable[Account]) -> str:
+def table(accounts: Sequence[Account]) -> str:
     """The accounts, and their sum, for a person to read."""
-    head = ("run", "orders", "kills", "lost", "double", "uncertain", "bound", "s")
-    lines = ["{:<22}{:>8}{:>7}{:>6}{:>8}{:>11}{:>7}{:>7}".format(*head)]
-    lines += [
-        f"{one.name:<22}{one.orders:>8}{one.kills:>7}{one.lost:>6}{one.double:>8}"
-        f"{one.uncertain:>11}{one.bound:>7}{one.seconds:>7.1f}"
-        for one in accounts
-    ]
-    return "\n".join(lines)
+    names = ("orders", "kills", "lost", "double", "uncertain", "bound", "seconds")
+    lines: list[tuple[str, ...]] = [("run", *names)]
+    for one in accounts:
+        figures = (f"{getattr(one, name):.0f}" for name in names)
+        lines.append((one.name, *figures))
+    sums = (f"{sum(getattr(one, name) for one in accounts):.0f}" for name in names)
+    lines.append(("all", *sums))
+    return "\n".join(
+        f"{name:<20}" + "".join(f"{x:>11}" for x in rest) for name, *rest in lines
+    )
