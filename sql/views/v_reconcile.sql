@@ -31,6 +31,8 @@ made as (
             end
         ) as delivered_minor
     from delivery
+    -- What the source no longer has is not in its totals either.
+    where coalesce(state_reason, '') <> 'order_gone'
     group by partition_key, destination, coalesce(currency, '')
 )
 

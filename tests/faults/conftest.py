@@ -142,7 +142,11 @@ class Line:
             provider=self.provider,
             mapping_version=getattr(self.provider, "mapping", "m1"),
         )
-        plain = {"partition_key": DAY, "run_id": f"run-{self.runs}", "zone": UTC}
+        plain: dict[str, Any] = {
+            "partition_key": DAY,
+            "run_id": f"run-{self.runs}",
+            "zone": UTC,
+        }
         timing = {"clock": self.clock, "sleep": self.clock.sleep}
         transport = HttpTransport([self.host], **self.transport)  # type: ignore[arg-type]
         return deliver(
@@ -155,10 +159,7 @@ class Line:
         return str(url.partition("//")[2].partition("/")[0])
 
     def check(
-        self,
-        *,
-        worth: Mapping[str, tuple[int, str]] | None = None,
-        **options: Any,
+        self, *, worth: Mapping[str, tuple[int, str]] | None = None, **options: Any
     ) -> None:
         """Hold the delivery tables against what the server saw."""
         check_invariants(
@@ -170,7 +171,7 @@ class Line:
         )
 
     def check_finished(self, orders: Sequence[Conversion]) -> None:
-        """The same, and running the partition once more sends and changes nothing."""
+        """The same, and one more run sends and changes nothing."""
         self.check(rerun=lambda: self.run(orders))
 
     def rows(self, table: Table = delivery) -> list[dict[str, Any]]:
@@ -242,8 +243,8 @@ def make_line() -> Iterator[MakeLine]:
 
     def make(database: Database, policy: ResendPolicy, **server: Any) -> Line:
         clock = Clock()
-        options = {"dedupes": policy.is_safe, "clock": clock} | server
-        servers.append(Bookkeeper(**options))
+        plain: dict[str, Any] = {"dedupes": policy.is_safe, "clock": clock}
+        servers.append(Bookkeeper(**plain | server))
         provider = JsonProvider(servers[-1].url, policy)
         return Line(database, servers[-1], provider, clock)
 

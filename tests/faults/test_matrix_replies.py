@@ -154,7 +154,7 @@ def test_16_a_login_page_three_times_in_a_row(line: Line, kind: str) -> None:
     line.check()
 
 
-DOUBTFUL = {
+DOUBTFUL: dict[str, str | bytes] = {
     "a number for a status": '{"status": 5, "errors": "x"}',
     "null": "null",
     "a list": '["accepted"]',
@@ -164,7 +164,7 @@ DOUBTFUL = {
     "errors are null": '{"errors": null, "status": null}',
     "empty": "",
 }
-UNREADABLE = {
+UNREADABLE: dict[str, str | bytes] = {
     "NaN": '{"status": "accepted", "x": NaN}',
     "infinite": '{"status": "accepted", "x": -Infinity}',
     "1e400": '{"status": "accepted", "x": 1e400}',
@@ -179,7 +179,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("body", DOUBTFUL.values(), ids=DOUBTFUL)
-def test_19_json_of_the_wrong_shape(line: Line, body: str) -> None:
+def test_19_json_of_the_wrong_shape(line: Line, body: str | bytes) -> None:
     check_lost(line, Act(http(200, body), applies=True, keeps=True), "done")
 
 

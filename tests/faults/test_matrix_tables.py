@@ -2,63 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from engine import DAY, NOW, many
+from engine import many
 from sqlalchemy import func, select, text
 
 from assets.delivery.database import Database, LedgerError
-from assets.delivery.rows import delivery_id, new_attempt_id
 from assets.delivery.tables import delivery, delivery_attempt
 
 if TYPE_CHECKING:
     from conftest import Line
 
 ROWS = 100_000
-CHUNK = 10_000
+
+FILL = (
+    """
+    with recursive numbers (n) as (
+        select 1 union all select n + 1 from numbers where n < 100000
+    )
+    insert into delivery (
+        delivery_id, destination, provider, conversion_key, order_id, partition_key,
+        state, amount_minor, currency, currency_digits, attempts, row_version,
+        created_at, updated_at
+    )
+    select
+        'd' || n, 'shop', 'fake', 'sale:O' || n, 'O' || n, '2026-11-20',
+        'accepted', 1234, 'USD', 2, 1, 1, $now, $now
+    from numbers
+    """,
+    """
+    insert into delivery_attempt (
+        attempt_id, event, delivery_id, attempt_no, step_no, happened_at, decided_by
+    )
+    select delivery_id, 'outcome', delivery_id, 1, 0, updated_at, 'auto'
+    from delivery
+    """,
+)
 
 
 def fill(database: Database) -> None:
     """A hundred thousand deliveries and as many attempts."""
     with database.write() as connection:
-        for start in range(0, ROWS, CHUNK):
-            keys = [f"sale:O{number:07}" for number in range(start, start + CHUNK)]
-            connection.execute(delivery.insert(), [_delivery(key) for key in keys])
-            connection.execute(
-                delivery_attempt.insert(), [_attempt(key) for key in keys]
-            )
-
-
-def _delivery(key: str) -> dict[str, Any]:
-    return {
-        "delivery_id": delivery_id("fake", "shop", key),
-        "destination": "shop",
-        "provider": "fake",
-        "conversion_key": key,
-        "order_id": key.removeprefix("sale:"),
-        "partition_key": DAY,
-        "state": "accepted",
-        "amount_minor": 1234,
-        "currency": "USD",
-        "currency_digits": 2,
-        "attempts": 1,
-        "row_version": 1,
-        "created_at": NOW,
-        "updated_at": NOW,
-    }
-
-
-def _attempt(key: str) -> dict[str, Any]:
-    return {
-        "attempt_id": new_attempt_id(),
-        "event": "outcome",
-        "delivery_id": delivery_id("fake", "shop", key),
-        "attempt_no": 1,
-        "step_no": 0,
-        "happened_at": NOW,
-        "decided_by": "auto",
-    }
+        is_postgresql = connection.dialect.name == "postgresql"
+        moment = "'2026-11-21 02:00:00.000000'"
+        now = f"cast({moment} as timestamptz)" if is_postgresql else moment
+        for statement in FILL:
+            connection.execute(text(statement.replace("$now", now)))
 
 
 def counts(database: Database) -> tuple[int, int, int]:

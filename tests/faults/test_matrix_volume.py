@@ -24,10 +24,11 @@ from assets.delivery.tables import export_run
 from assets.providers.base import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from conftest import Line
 
+    from assets.delivery.planning import Chunk
     from assets.providers.conversion import Conversion
 
 CHUNK = 5_000
@@ -40,14 +41,16 @@ class Numbers:
     """Orders by number, built when they are needed, as staging does."""
 
     def __init__(self, first: int, last: int) -> None:
-        self.order_ids = [f"O{number:06}" for number in range(first, last)]
-        self.source_hashes = self.order_ids
+        self.order_ids: Sequence[str] = [
+            f"O{number:06}" for number in range(first, last)
+        ]
+        self.source_hashes: Sequence[str] = self.order_ids
 
     def conversion(self, index: int) -> Conversion:
         return order(self.order_ids[index])
 
 
-def chunks(count: int) -> Iterator[Numbers]:
+def chunks(count: int) -> Iterator[Chunk]:
     return (Numbers(start, start + CHUNK) for start in range(0, count, CHUNK))
 
 
@@ -103,7 +106,8 @@ def stop_half_way(line: Line, run: subprocess.Popen[str], count: int) -> None:
         assert run.poll() is None
         time.sleep(0.02)
     run.terminate()
-    assert run.wait(60) == -signal.SIGTERM
+    run.communicate(timeout=60)
+    assert run.returncode == -signal.SIGTERM
     (entry,) = line.rows(export_run)
     assert entry["stop_reason"] == "interrupted: this run was told to stop"
 
@@ -142,4 +146,5 @@ def test_70_memory_does_not_grow_with_the_day(line: Line) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(deliver_here(*sys.argv[1:4], int(sys.argv[4]))))  # noqa: T201
+    _, ledger, url, policy, count = sys.argv
+    print(json.dumps(deliver_here(ledger, url, policy, int(count))))  # noqa: T201
