@@ -23,9 +23,9 @@ FOLDER = Path("var/demo")
 PORT = 8787
 REFUSALS = ("trackdesk/bumpy:status=403 conversion limit reached@0.05~.",)
 OUTAGE = (
-    "trackdesk/bumpy:lost_reply@0.1~.#first-1",
-    "trackdesk/bumpy:status=503@0.15~.#first-2",
-    "trackdesk/bumpy:status=500~[05]$",
+    "trackdesk/bumpy:lost_reply@0.05~.#first-1",
+    "trackdesk/bumpy:status=503@0.1~.#first-2",
+    "trackdesk/bumpy:status=500~0$",
 )
 """The first export meets it; for the UI, the provider has recovered."""
 DAYS = 3
