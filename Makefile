@@ -34,7 +34,7 @@ test: install ## the tests that take less than ten minutes
 
 .PHONY: test-long
 test-long: install ## the tests that take longer
-	$(BIN)/python -m pytest -n auto -m long
+	$(BIN)/python -m pytest -n auto --dist loadfile -m long
 
 .PHONY: check
 check: install ## style, types, import contracts, SQL

@@ -123,7 +123,11 @@ class _Watched:
 
     def _new_conn(self) -> socket.socket:
         connection: socket.socket = super()._new_conn()  # type: ignore[misc]
-        _watch(connection)
+        try:
+            _watch(connection)
+        except OSError:
+            connection.close()
+            raise
         return connection
 
     def send(self, data: Any) -> None:

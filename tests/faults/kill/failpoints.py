@@ -110,6 +110,8 @@ def fatal_ledger(fate: Fate) -> type[Ledger]:
                 return super().record(results, owner)
             finally:
                 fate.is_recording = False
+                if fate.comes_at(Point.IN_COMMIT):
+                    time.sleep(60)  # Death is on its way: no further window begins.
 
     return FatalLedger
 
