@@ -1,5 +1,6 @@
 """Fixtures that every kind of test may use."""
 
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,6 +20,10 @@ from assets.providers.conversion import Conversion, Item, Segments
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", default=False)
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a shell: the programs under test would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MakeConversion = Callable[..., Conversion]
 

@@ -37,6 +37,7 @@ from assets.providers.conversion import Conversion
 NO_CLICK = Withheld("suppressed", "no_click_id")
 KINDS = st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=4)
 FEW = st.integers(0, 3)
+SOME = st.integers(1, 3)
 LIMITS = st.sampled_from([None, None, 2])
 WAITS = st.sampled_from(
     [timedelta(minutes=1), timedelta(minutes=3), timedelta(hours=25)]
@@ -111,7 +112,7 @@ class Export(RuleBasedStateMachine):
         self.bench.clock.now += wait
         self._run(is_alone=is_alone, limit=limit)
 
-    @rule(count=FEW, kinds=KINDS, point=st.sampled_from(POINTS))
+    @rule(count=SOME, kinds=KINDS, point=st.sampled_from(POINTS))
     def kill_at(self, count: int, kinds: list[str], point: str) -> None:
         self._prepare(count, kinds)
         self.market.crash_at = point
@@ -126,7 +127,7 @@ class Export(RuleBasedStateMachine):
     def advance_time(self, wait: timedelta) -> None:
         self.bench.clock.now += wait
 
-    @rule(count=FEW, kinds=KINDS, is_late=st.booleans())
+    @rule(count=SOME, kinds=KINDS, is_late=st.booleans())
     def second_run(self, count: int, kinds: list[str], is_late: bool) -> None:
         """Another run in the middle of a window, before or after the lease is over."""
         self._prepare(count, kinds)
@@ -224,7 +225,7 @@ def _money(one: Conversion) -> Money:
 
 TestExport = Export.TestCase
 TestExport.settings = settings(
-    max_examples=60,
+    max_examples=100,
     stateful_step_count=30,
     derandomize=True,
     deadline=None,
