@@ -6,7 +6,7 @@ order; a 200 carries one word per order, the verdict. Without words all are acce
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -210,7 +210,7 @@ class Chunk:
         ]
 
     def conversion(self, index: int) -> Conversion:
-        return self.conversions[index]
+        return replace(self.conversions[index], source_hash=self.source_hashes[index])
 
 
 @dataclass

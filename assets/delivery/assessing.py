@@ -5,7 +5,7 @@ assessment, a real one carries it out (`planning.py`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 
@@ -35,6 +35,7 @@ class Assessment:
         planned: Orders never sent, with the delivery that exists or None.
         due: Conversions to be sent now.
         revised: Deliveries that go back into planning.
+        refreshed: Deliveries never sent whose source row changed while they waited.
         moved: Deliveries whose order lies in another partition now.
         unchanged: The source row changed in nothing that the destination is told.
         drifted: The order changed after it was reported.
@@ -44,6 +45,7 @@ class Assessment:
     planned: list[tuple[Row | None, Decision]] = field(default_factory=list)
     due: list[Conversion] = field(default_factory=list)
     revised: list[tuple[Row, Decision]] = field(default_factory=list)
+    refreshed: list[tuple[Row, Decision]] = field(default_factory=list)
     moved: list[tuple[Row, Decision]] = field(default_factory=list)
     unchanged: list[tuple[Row, Decision]] = field(default_factory=list)
     drifted: list[tuple[Row, Decision]] = field(default_factory=list)
@@ -78,12 +80,20 @@ class Assessor:
         why = retry.exhaustion(row, self._provider.resend, self._now)
         if why:
             found.given_up.append((row, why))
-        elif retry.is_due(row, self._provider.resend, self._now):
-            self._assess_due(found, row, build())
+        elif row.state in retry.sendable_states(self._provider.resend):
+            self._assess_open(found, row, build, is_changed=is_changed)
         elif is_changed and row.state is State.REJECTED:
             self._assess_rejected(found, row, build())
         elif is_changed and row.state in REPORTED:
             self._assess_reported(found, row, build())
+
+    def _assess_open(
+        self, found: Assessment, row: Row, build: Build, *, is_changed: bool
+    ) -> None:
+        if is_changed and row.payload_hash is None:
+            found.refreshed.append((row, self._decide(build())))
+        if retry.is_due(row, self._provider.resend, self._now):
+            self._assess_due(found, row, build())
 
     def _assess_due(self, found: Assessment, row: Row, conversion: Conversion) -> None:
         decision = self._decide(conversion)
@@ -100,10 +110,19 @@ class Assessor:
     ) -> None:
         decision = self._decide(conversion)
         is_mended = self._payload_hash(conversion) != row.payload_hash
-        if is_mended and decision.state is State.PENDING:
+        if not is_mended or decision.state is not State.PENDING:
+            found.unchanged.append((row, decision))
+        elif row.first_sent_at is None:
             found.revised.append((row, decision))
         else:
-            found.unchanged.append((row, decision))
+            # An attempt before the refusal may have counted: the resend rules hold.
+            self._send_again(found, row, decision)
+
+    def _send_again(self, found: Assessment, row: Row, decision: Decision) -> None:
+        found.revised.append((row, replace(decision, state=State.RETRYABLE)))
+        waiting = replace(row, state=State.RETRYABLE)
+        why = retry.exhaustion(waiting, self._provider.resend, self._now)
+        found.given_up += [(waiting, why)] if why else []
 
     def _assess_reported(
         self, found: Assessment, row: Row, conversion: Conversion

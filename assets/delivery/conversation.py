@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from hashlib import sha256
 from itertools import chain
 from typing import Any
 
@@ -129,10 +128,6 @@ class Conversation:
         return any(
             reply.phase not in _BEFORE_BYTES for _, reply in self._replied(position)
         )
-
-    def payload_hash(self, position: int) -> str:
-        """Hash of what is reported of a conversion, by which drift is recognised."""
-        return sha256(self.provider.payload(self.batch[position])).hexdigest()
 
     @property
     def requests(self) -> int:

@@ -172,7 +172,8 @@ class Dispatch:
                 self.ledger.database,
                 destination=self.ledger.destination,
                 partition_key=self.partition_key,
-                resends=self.provider.resend.is_safe,
+                policy=self.provider.resend,
+                now=self.ledger.clock(),
             ),
             next_due=self._next_due(),
         )

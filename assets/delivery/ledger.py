@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from assets.delivery.database import insert_if_new
+from assets.delivery.quarantine import keep_issues
 from assets.delivery.register import Register
 from assets.delivery.rows import Claimed, Result, new_attempt_id
 from assets.delivery.states import State, check
@@ -79,6 +80,9 @@ class Ledger(Register):
                 attempt_no=row.attempts + 1,
                 from_state=State(row.state),
                 first_sent_at=row.first_sent_at,
+                payload_hash=row.payload_hash,
+                source_hash=row.source_hash,
+                mapping_version=row.mapping_version,
             )
             for key, row in ours.items()
         }
@@ -128,6 +132,7 @@ class Ledger(Register):
             self._move(connection, ours)
             _append(connection, ours, event="outcome")
             _append(connection, fenced, event="fenced")
+            keep_issues(connection, [row for one in ours for row in one.issues])
         return len(fenced)
 
     def release_abandoned(
@@ -269,6 +274,9 @@ _CLAIM_COLUMNS = (
     delivery.c.state,
     delivery.c.attempts,
     delivery.c.first_sent_at,
+    delivery.c.payload_hash,
+    delivery.c.source_hash,
+    delivery.c.mapping_version,
 )
 
 

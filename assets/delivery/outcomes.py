@@ -34,7 +34,7 @@ def apply(
     *,
     now: datetime,
     bytes_left: bool,
-    payload_hash: str | None,
+    content: Mapping[str, Any],
 ) -> tuple[State, Mapping[str, Any]]:
     """Return where the delivery goes and which of its columns change.
 
@@ -44,24 +44,51 @@ def apply(
         provider: Whose rules hold.
         now: When the outcome was known.
         bytes_left: Whether any byte about this conversion may have left.
-        payload_hash: Of the exact bytes that were sent last.
+        content: Columns of what was sent: its worth and its hashes.
     """
     state = STATE_OF.get(outcome.verdict, claim.from_state)
-    refused_us = outcome.verdict is Verdict.CONFIGURATION
-    is_send = bytes_left and not refused_us and outcome.reason not in retry.NOT_TRIED
-    sent = {"payload_hash": payload_hash, "last_sent_at": now} if bytes_left else {}
+    may_count = (
+        bytes_left
+        and outcome.verdict not in _NOTHING_COUNTED
+        and outcome.reason not in retry.NOT_TRIED
+    )
+    sent = _sent(outcome, claim, content, now) if bytes_left else {}
     return state, sent | {
         "state_reason": _reason(outcome, claim),
         "state_detail": outcome.detail,
         "provider_ref": outcome.provider_ref,
         "provider_status": outcome.provider_status,
-        "first_sent_at": claim.first_sent_at or (now if is_send else None),
+        "first_sent_at": claim.first_sent_at or (now if may_count else None),
         "accepted_at": now if state in _TAKEN else None,
         "next_attempt_at": _next_attempt_at(outcome, claim, provider, now),
     }
 
 
+def holds_another(outcome: Outcome, claim: Claimed, content: Mapping[str, Any]) -> bool:
+    """Tell whether the provider counted what an earlier attempt said of the order.
+
+    It dropped this one as a repeat, and this one says something else.
+    """
+    is_own = outcome.verdict is Verdict.DUPLICATE and claim.first_sent_at is not None
+    return is_own and claim.payload_hash not in {None, content["payload_hash"]}
+
+
 _TAKEN = frozenset({State.ACCEPTED, State.QUEUED, State.DUPLICATE})
+_NOTHING_COUNTED = frozenset({Verdict.CONFIGURATION, Verdict.REJECTED})
+
+
+def _sent(
+    outcome: Outcome, claim: Claimed, content: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    """What the delivery is worth from now on: what the provider was told last."""
+    source = ("source_hash", "mapping_version")
+    if holds_another(outcome, claim, content):
+        told = {name: content[name] for name in source}
+    elif any(getattr(claim, name) != content[name] for name in source):
+        told = dict(content)
+    else:
+        told = {"payload_hash": content["payload_hash"]}
+    return {"last_sent_at": now} | told
 
 
 def _reason(outcome: Outcome, claim: Claimed) -> str | None:

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import partial
+from hashlib import sha256
 from typing import Any, Protocol
 
 from assets import money
 from assets.delivery import retry
 from assets.delivery.assessing import TOLD, Assessment, Assessor
 from assets.delivery.ledger import Ledger
-from assets.delivery.quarantine import Quarantine
+from assets.delivery.quarantine import issue, keep_issues
 from assets.delivery.rows import Decision, Row, delivery_id
 from assets.delivery.states import SOFT, State
 from assets.providers.base import Provider
@@ -115,10 +116,11 @@ class Planner:
         found = self.assess(chunk, now)
         self.ledger.plan(self.partition_key, found.planned)
         self.ledger.revise(found.revised)
+        self.ledger.refresh(found.refreshed)
         self.ledger.relocate(self.partition_key, found.moved)
         self.ledger.acknowledge(found.unchanged)
         self.ledger.exhaust(found.given_up)
-        self._report_drift(found.drifted, now)
+        self._keep_drifts(found.drifted, now)
         return len(found.due)
 
     def due(self, chunk: Chunk, now: datetime) -> list[Conversion]:
@@ -179,22 +181,38 @@ class Planner:
         assessor = Assessor(self.provider, decide, now)
         assessor.assess(found, row, build, is_changed=is_changed)
 
-    def _report_drift(
+    def content(self, conversion: Conversion) -> dict[str, Any]:
+        """Return the columns that say what is reported of a conversion."""
+        digits = conversion.currency_digits
+        return {
+            "amount_minor": money.to_minor(conversion.revenue, digits),
+            "currency": conversion.currency,
+            "currency_digits": digits,
+            "source_hash": conversion.source_hash,
+            "mapping_version": self.destination.mapping_version,
+            "payload_hash": sha256(self.provider.payload(conversion)).hexdigest(),
+        }
+
+    def drift(self, order_id: str, state: State, now: datetime) -> dict[str, Any]:
+        """Return the data issue of an order that changed after it was reported."""
+        name = self.destination.name
+        return issue(
+            self.partition_key,
+            now,
+            order_id=order_id,
+            code="drift",
+            subject=name,
+            destination=name,
+            detail=f"changed after it was {state}; nothing was sent",
+        )
+
+    def _keep_drifts(
         self, drifted: Sequence[tuple[Row, Decision]], now: datetime
     ) -> None:
-        name = self.destination.name
-        Quarantine(self.ledger.database, self.partition_key, now).doubt(
-            [
-                {
-                    "order_id": row.order_id,
-                    "code": "drift",
-                    "subject": name,
-                    "destination": name,
-                    "detail": f"changed after it was {row.state}; nothing was sent",
-                }
-                for row, _ in drifted
-            ]
-        )
+        if drifted:
+            issues = [self.drift(row.order_id, row.state, now) for row, _ in drifted]
+            with self.ledger.database.write() as connection:
+                keep_issues(connection, issues)
 
     def set_aside(self, conversion: Conversion, broken: Exception) -> None:
         """Quarantine a conversion of which no request can be built."""

@@ -65,15 +65,10 @@ class Quarantine:
 
     def doubt(self, issues: Sequence[Mapping[str, Any]]) -> None:
         """Keep data issues: order_id, code, subject, maybe detail and destination."""
-        seen = {"partition_key": self.partition_key, "last_seen": self.at}
-        blank = {"detail": None, "destination": None}
-        fresh = [{**blank, **one, **seen, "first_seen": self.at} for one in issues]
-        if fresh:
+        rows = [issue(self.partition_key, self.at, **one) for one in issues]
+        if rows:
             with self.database.write() as connection:
-                statement = insert_or_update(
-                    connection, data_issue, ("detail", "last_seen")
-                )
-                connection.execute(statement, fresh)
+                keep_issues(connection, rows)
 
     def resolve_unseen(self, dataset: str) -> None:
         """Call resolved what was kept of `dataset` before and not seen this time."""
@@ -113,6 +108,47 @@ class Quarantine:
                     delivery.c.attempts == 0,
                 )
             )
+
+
+def issue(
+    partition_key: str,
+    at: datetime,
+    *,
+    order_id: str,
+    code: str,
+    subject: str,
+    detail: str | None = None,
+    destination: str | None = None,
+) -> dict[str, Any]:
+    """Return a row of `data_issue`.
+
+    Args:
+        partition_key: The partition of the order.
+        at: When it was seen, aware UTC.
+        order_id: Which order is in doubt.
+        code: A code of the closed list in `docs/delivery-tables.md`.
+        subject: What of the order: a column, an experience, a destination.
+        detail: What was expected and what was found.
+        destination: Whom it concerns; None: all of them.
+    """
+    return {
+        "partition_key": partition_key,
+        "order_id": order_id,
+        "code": code,
+        "subject": subject,
+        "detail": detail,
+        "destination": destination,
+        "first_seen": at,
+        "last_seen": at,
+    }
+
+
+def keep_issues(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write data issues in the caller's transaction; a known one keeps its start."""
+    if rows:
+        columns = ("detail", "last_seen")
+        statement = insert_or_update(connection, data_issue, columns)
+        connection.execute(statement, list(rows))
 
 
 def quarantined_orders(

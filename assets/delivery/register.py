@@ -6,6 +6,7 @@ moves to another partition, is given up. Sending stands in `ledger.py`.
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
@@ -142,6 +143,18 @@ class Register:
             )
             with self.database.write() as connection:
                 connection.execute(statement, changes)
+
+    def refresh(self, changed: Sequence[tuple[Row, Decision]]) -> None:
+        """Take over what the source says of deliveries that were never sent."""
+        self._write(
+            [],
+            [
+                self._change(
+                    row, replace(decision, state=row.state, reason=row.state_reason)
+                )
+                for row, decision in changed
+            ],
+        )
 
     def open_orders(self, partition_key: str, states: Iterable[State]) -> list[Row]:
         """Return the deliveries of a partition that are in one of `states`."""

@@ -51,9 +51,28 @@ def is_due(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     """
     if row.state not in sendable_states(policy) or exhaustion(row, policy, now):
         return False
-    if row.state is State.UNCERTAIN and row.accepted_at is not None:
+    if is_asked_about(row, policy, now):
         return False
     return row.next_attempt_at is None or row.next_attempt_at <= now
+
+
+def is_asked_about(row: Row, policy: ResendPolicy, now: datetime) -> bool:
+    """Tell whether an unanswered `row` is not sent again but looked up.
+
+    By the provider's list where it has one, else by a person: what was taken into its
+    queue and vanished there, and what it could no longer tell from a repeat.
+    """
+    if row.state is not State.UNCERTAIN:
+        return False
+    return row.accepted_at is not None or (
+        policy.looks_up and _is_window_over(row, policy, now)
+    )
+
+
+def _is_window_over(row: Row, policy: ResendPolicy, now: datetime) -> bool:
+    if policy.window is None or row.first_sent_at is None:
+        return False
+    return now - row.first_sent_at > policy.window
 
 
 def exhaustion(row: Row, policy: ResendPolicy, now: datetime) -> str | None:
@@ -64,10 +83,11 @@ def exhaustion(row: Row, policy: ResendPolicy, now: datetime) -> str | None:
     """
     if row.state not in sendable_states(policy) - {State.PENDING}:
         return None
-    age = now - row.first_sent_at if row.first_sent_at else timedelta()
-    if policy.window and age > policy.window:
+    if is_asked_about(row, policy, now):
+        return None
+    if _is_window_over(row, policy, now):
         return "dedup_window_over"
-    if age > HORIZON:
+    if row.first_sent_at and now - row.first_sent_at > HORIZON:
         return "retry_horizon_over"
     if row.attempts >= MAX_ATTEMPTS and row.state_reason not in NOT_TRIED:
         return "attempts_used_up"

@@ -71,12 +71,20 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A delivery that is ours to send. `attempt_no` is the fence."""
+    """A delivery that is ours to send, and what was known of it when it was claimed.
+
+    Attributes:
+        attempt_no: The fence.
+        payload_hash: Of what was sent before; None: nothing was.
+    """
 
     delivery_id: str
     attempt_no: int
     from_state: State
-    first_sent_at: datetime | None
+    first_sent_at: datetime | None = None
+    payload_hash: str | None = None
+    source_hash: str | None = None
+    mapping_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,7 @@ class Result:
         state: Where the delivery goes.
         changes: Further columns of `delivery`.
         attempts: `outcome` rows of `delivery_attempt`, one per request.
+        issues: Rows of `data_issue` that the reply gave rise to.
     """
 
     delivery_id: str
@@ -96,6 +105,7 @@ class Result:
     state: State
     changes: Mapping[str, Any]
     attempts: Sequence[Mapping[str, Any]]
+    issues: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -235,21 +235,27 @@ class Sender:
         raise LedgerError(message) from None
 
     def _result(self, talk: Conversation, position: int, now: datetime) -> Result:
-        claim = talk.claims[position]
+        claim, outcome = talk.claims[position], talk.outcomes[position]
+        conversion = talk.batch[position]
+        content = self._planner.content(conversion)
         state, changes = outcomes.apply(
-            talk.outcomes[position],
+            outcome,
             claim,
             self._provider,
             now=now,
             bytes_left=talk.bytes_left(position),
-            payload_hash=talk.payload_hash(position),
+            content=content,
         )
+        drifted = outcomes.holds_another(outcome, claim, content)
         return Result(
             delivery_id=claim.delivery_id,
             attempt_no=claim.attempt_no,
             state=state,
             changes=changes,
             attempts=[row | self._whose for row in talk.attempts(position, state)],
+            issues=[self._planner.drift(conversion.order_id, state, now)]
+            if drifted
+            else (),
         )
 
     def _id(self, conversion: Conversion) -> str:

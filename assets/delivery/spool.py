@@ -63,9 +63,10 @@ def _written(value: Any) -> Any:
 def _read(line: dict[str, Any]) -> tuple[str, Result]:
     owner = line.pop("owner")
     line["changes"] = {key: _value(one) for key, one in line["changes"].items()}
-    line["attempts"] = [
-        {key: _value(one) for key, one in row.items()} for row in line["attempts"]
-    ]
+    for kind in ("attempts", "issues"):
+        line[kind] = [
+            {key: _value(one) for key, one in row.items()} for row in line[kind]
+        ]
     return owner, Result(**{**line, "state": State(line["state"])})
 
 

@@ -72,7 +72,7 @@ TRANSITIONS: dict[State | None, frozenset[State]] = {
     S.UNCERTAIN: frozenset({S.SENDING, S.EXHAUSTED, S.ACCEPTED, S.SETTLED, S.REJECTED}),
     S.QUEUED: frozenset({S.SETTLED, S.REJECTED, S.DUPLICATE, S.UNCERTAIN}),
     S.STAGED: frozenset({S.PENDING}),
-    S.REJECTED: frozenset({S.PENDING}),
+    S.REJECTED: frozenset({S.PENDING, S.RETRYABLE}),
     S.EXHAUSTED: frozenset({S.PENDING}),
     S.ACCEPTED: frozenset(),
     S.SETTLED: frozenset(),

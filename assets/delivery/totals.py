@@ -1,11 +1,23 @@
 """How many deliveries stand in which state, and what they are worth."""
 
-from sqlalchemy import column, func, select, table
+from datetime import datetime
+
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    column,
+    false,
+    func,
+    not_,
+    select,
+    table,
+)
 
 from assets.delivery.database import Database
 from assets.delivery.rows import Total
 from assets.delivery.states import RERUN_HELPS, State
 from assets.delivery.tables import delivery
+from assets.providers.base import ResendPolicy
 
 
 def totals(
@@ -59,7 +71,12 @@ def totals(
 
 
 def unfinished(
-    database: Database, *, destination: str, partition_key: str, resends: bool
+    database: Database,
+    *,
+    destination: str,
+    partition_key: str,
+    policy: ResendPolicy,
+    now: datetime,
 ) -> int:
     """Count the deliveries of a partition that another run would finish.
 
@@ -67,9 +84,16 @@ def unfinished(
         database: Where the delivery tables are.
         destination: Configured name.
         partition_key: The partition.
-        resends: A run sends unanswered deliveries again.
+        policy: Whether a run sends unanswered deliveries again.
+        now: The time.
     """
-    states = [*RERUN_HELPS, State.UNCERTAIN] if resends else [*RERUN_HELPS]
+    states = [*RERUN_HELPS, State.UNCERTAIN] if policy.is_safe else [*RERUN_HELPS]
+    looked_up: ColumnElement[bool] = false()
+    if policy.looks_up and policy.window is not None:
+        looked_up = and_(
+            delivery.c.state == State.UNCERTAIN,
+            delivery.c.first_sent_at < now - policy.window,
+        )
     statement = (
         select(func.count())
         .select_from(delivery)
@@ -78,6 +102,7 @@ def unfinished(
             delivery.c.partition_key == partition_key,
             delivery.c.state.in_(states),
             delivery.c.accepted_at.is_(None),
+            not_(looked_up),
         )
     )
     with database.read() as connection:

@@ -23,7 +23,8 @@ from assets.providers.replies import Outcome, Reply
 MAPPABLE = frozenset(
     name
     for name in Conversion.__dataclass_fields__
-    if name not in {"items", "identifiers", "bucketing", "segments", "extra"}
+    if name
+    not in {"items", "identifiers", "bucketing", "segments", "extra", "source_hash"}
 )
 """Columns of an order that configuration may send in a provider field."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -187,11 +188,13 @@ class ResendPolicy:
         kind: `dedupe`: the provider drops a repeat. `never`: it may count it twice.
         window: For `dedupe`: only so long after the first send; None: always.
         settle_delay: For `dedupe`: not before this long after a lost reply.
+        looks_up: After the window the provider is asked what it has (`Settling`).
     """
 
     kind: Literal["dedupe", "never"]
     window: timedelta | None = None
     settle_delay: timedelta = timedelta()
+    looks_up: bool = False
 
     @property
     def is_safe(self) -> bool:

@@ -74,6 +74,7 @@ class Conversion:
         identifiers: Value by kind (`IDENTIFIER_KINDS`), as of the order.
         bucketing: Variation id by experience id, first exposure at or before the order.
         extra: Columns beyond the contract, as text, by column name.
+        source_hash: Of the source rows that it was made of; no provider is told.
     """
 
     order_id: str
@@ -103,6 +104,7 @@ class Conversion:
     bucketing: Mapping[str, str] = field(default_factory=dict)
     segments: Segments | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
+    source_hash: str = field(default="", repr=False, compare=False)
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Conversion":

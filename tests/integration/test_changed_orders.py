@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -228,3 +229,90 @@ def test_a_run_that_lost_its_lock_sends_no_more(bench: Bench) -> None:
         bench.run(many(20), still_alone=lambda: next(held))
     assert len(bench.transport.sent) == 3
     assert "sending" not in bench.states().values()
+
+
+def test_a_changed_order_is_worth_what_was_sent(bench: Bench) -> None:
+    bench.transport = FakeTransport({"O1": [answer(500), answer()]})
+    bench.run([order()], limit=1)
+    bench.clock.pass_by(hours=1)
+    bench.run([order(revenue=Decimal("15.00"))])
+    assert bench.states() == {"O1": "accepted"}
+    assert bench.row()["amount_minor"] == 1500
+    assert issues(bench) == []
+
+
+def test_a_changed_order_that_was_counted_before_keeps_its_worth_and_is_drift(
+    bench: Bench,
+) -> None:
+    bench.transport = FakeTransport({"O1": [answer(500), words(O1="duplicate")]})
+    bench.run([order()], limit=1)
+    bench.clock.pass_by(hours=1)
+    changed = [order(revenue=Decimal("15.00"))]
+    bench.run(changed)
+    assert (bench.row()["state_reason"], bench.row()["amount_minor"]) == ("own", 1234)
+    assert people(bench) == [("O1", "drift")]
+    before = bench.rows(), issues(bench)
+    bench.run(changed)
+    assert (bench.rows(), issues(bench)) == before
+
+
+def test_what_changes_while_it_waits_unsent_is_worth_what_the_source_says(
+    bench: Bench,
+) -> None:
+    bench.transport = FakeTransport({"O1": REFUSED})
+    bench.run([order()], limit=1)
+    bench.run([order(revenue=Decimal("15.00"))], limit=1)
+    assert bench.row()["amount_minor"] == 1500
+
+
+def test_the_run_after_a_change_of_an_open_order_changes_nothing(bench: Bench) -> None:
+    bench.transport = FakeTransport({"O1": [LOST, answer()]})
+    bench.run([order()], limit=1)
+    bench.clock.pass_by(hours=1)
+    bench.run([order(promo_code="LATER")])
+    before = bench.rows()
+    bench.run([order(promo_code="LATER")])
+    assert bench.rows() == before
+
+
+class TestRefusedAfterADoubtfulAttempt:
+    """A 500 may have counted; the refusal that followed does not undo it."""
+
+    @pytest.fixture
+    def refused(self, bench: Bench) -> Bench:
+        bench.transport = FakeTransport({"O1": [answer(500), answer(400), answer()]})
+        bench.run([order()], limit=1)
+        bench.clock.pass_by(hours=1)
+        bench.run([order()])
+        assert bench.states() == {"O1": "rejected"}
+        return bench
+
+    def test_mended_in_time_it_is_sent_again(self, refused: Bench) -> None:
+        refused.run([order(promo_code="MENDED")])
+        assert refused.states() == {"O1": "accepted"}
+
+    def test_mended_after_the_dedup_window_it_waits_for_a_person(
+        self, refused: Bench
+    ) -> None:
+        refused.clock.pass_by(hours=25)
+        refused.run([order(promo_code="MENDED")])
+        assert len(refused.transport.sent) == 2
+        assert people(refused) == [("O1", "dedup_window_over")]
+
+    def test_mended_but_not_sent_in_time_it_waits_for_a_person(
+        self, refused: Bench
+    ) -> None:
+        mended = [order(promo_code="MENDED")]
+        refused.run(mended, told_to_stop=lambda: True, limit=0)
+        refused.clock.pass_by(hours=25)
+        refused.run(mended)
+        assert len(refused.transport.sent) == 2
+        assert people(refused) == [("O1", "dedup_window_over")]
+
+
+def test_a_refused_order_is_sent_again_whenever_it_is_mended(bench: Bench) -> None:
+    bench.transport = FakeTransport({"O1": [answer(400), answer()]})
+    bench.run([order()])
+    bench.clock.pass_by(days=30)
+    bench.run([order(promo_code="MENDED")])
+    assert bench.states() == {"O1": "accepted"}

@@ -17,14 +17,28 @@ EARLIER = NOW - timedelta(hours=3)
 SENT_FROM = (State.PENDING, State.RETRYABLE, State.UNCERTAIN)
 
 
+CONTENT = {
+    "amount_minor": 1500,
+    "currency": "USD",
+    "currency_digits": 2,
+    "source_hash": "row",
+    "mapping_version": "m1",
+    "payload_hash": "payload",
+}
+
+
 def claimed(
-    from_state: State = State.PENDING, first_sent_at: datetime | None = None
+    from_state: State = State.PENDING,
+    first_sent_at: datetime | None = None,
+    **known: Any,
 ) -> Claimed:
+    plain = {"source_hash": "row", "mapping_version": "m1"}
     return Claimed(
         delivery_id="d",
         attempt_no=1,
         from_state=from_state,
         first_sent_at=first_sent_at,
+        **plain | known,
     )
 
 
@@ -42,7 +56,7 @@ def apply(
         provider or FakeProvider(),
         now=NOW,
         bytes_left=bytes_left,
-        payload_hash="hash",
+        content=CONTENT,
     )
     return state, dict(changes)
 
@@ -147,3 +161,50 @@ def test_only_what_the_provider_took_has_a_date_of_acceptance(
     verdict: Verdict, taken: bool
 ) -> None:
     assert (apply(verdict)[1]["accepted_at"] == NOW) is taken
+
+
+def test_a_definite_refusal_is_no_send_that_may_have_counted() -> None:
+    assert apply(Verdict.REJECTED)[1]["first_sent_at"] is None
+    again = claimed(State.RETRYABLE, EARLIER)
+    assert apply(Verdict.REJECTED, again)[1]["first_sent_at"] == EARLIER
+
+
+@pytest.mark.parametrize("known", [{"source_hash": "old"}, {"mapping_version": "m0"}])
+@pytest.mark.parametrize(
+    "verdict", [Verdict.ACCEPTED, Verdict.UNCERTAIN, Verdict.REJECTED]
+)
+def test_a_delivery_is_worth_what_was_sent_last(
+    verdict: Verdict, known: dict[str, str]
+) -> None:
+    before = claimed(State.RETRYABLE, EARLIER, payload_hash="before", **known)
+    _, changes = apply(verdict, before)
+    assert CONTENT.items() <= changes.items()
+
+
+def test_a_dropped_repeat_leaves_the_worth_of_what_was_counted() -> None:
+    before = claimed(State.RETRYABLE, EARLIER, payload_hash="old", source_hash="old")
+    _, changes = apply(Verdict.DUPLICATE, before)
+    assert "amount_minor" not in changes
+    assert "payload_hash" not in changes
+    assert changes["source_hash"] == "row"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "known", "expected"),
+    [
+        (Verdict.DUPLICATE, {"first_sent_at": EARLIER, "payload_hash": "old"}, True),
+        (
+            Verdict.DUPLICATE,
+            {"first_sent_at": EARLIER, "payload_hash": "payload"},
+            False,
+        ),
+        (Verdict.DUPLICATE, {"first_sent_at": EARLIER}, False),
+        (Verdict.DUPLICATE, {"payload_hash": "old"}, False),
+        (Verdict.ACCEPTED, {"first_sent_at": EARLIER, "payload_hash": "old"}, False),
+    ],
+)
+def test_only_an_own_repeat_that_differs_is_drift(
+    verdict: Verdict, known: dict[str, Any], expected: bool
+) -> None:
+    claim = claimed(State.RETRYABLE, **known)
+    assert outcomes.holds_another(Outcome(verdict=verdict), claim, CONTENT) is expected

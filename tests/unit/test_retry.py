@@ -1,5 +1,6 @@
 """When a delivery may be tried again."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -133,3 +134,17 @@ def test_what_is_never_sent_again_stays_uncertain() -> None:
 def test_only_unfinished_deliveries_are_given_up(state: State) -> None:
     old = row(state, attempts=99, first_sent_at=NOW - 99 * HOUR)
     assert exhaustion(old, DEDUPE, NOW) is None
+
+
+def test_what_vanished_in_a_queue_stays_uncertain_for_ever() -> None:
+    taken = row(State.UNCERTAIN, accepted_at=NOW, first_sent_at=NOW, attempts=99)
+    assert exhaustion(taken, DEDUPE, NOW + 1000 * HOUR) is None
+    assert not is_due(taken, DEDUPE, NOW)
+
+
+def test_where_the_provider_can_be_asked_an_unanswered_order_is_not_given_up() -> None:
+    asking = replace(DEDUPE, looks_up=True)
+    sent = row(State.UNCERTAIN, first_sent_at=NOW - 25 * HOUR)
+    assert exhaustion(sent, asking, NOW) is None
+    assert not is_due(sent, asking, NOW)
+    assert is_due(sent, asking, NOW - 2 * HOUR)

@@ -55,8 +55,8 @@ def test_what_may_have_been_applied_never_becomes_fresh_again() -> None:
     assert not TRANSITIONS[State.QUEUED] & (SOFT | {State.SENDING, State.RETRYABLE})
 
 
-def test_a_refused_order_comes_back_only_as_pending() -> None:
-    assert TRANSITIONS[State.REJECTED] == {State.PENDING}
+def test_a_refused_order_comes_back_under_the_resend_rules_or_as_fresh() -> None:
+    assert TRANSITIONS[State.REJECTED] == {State.PENDING, State.RETRYABLE}
     assert TRANSITIONS[State.EXHAUSTED] == {State.PENDING}
 
 
@@ -68,4 +68,4 @@ def test_the_refusal_names_the_legal_ways() -> None:
     with pytest.raises(IllegalTransitionError, match="legal: none"):
         check(State.ACCEPTED, State.SENDING)
     with pytest.raises(IllegalTransitionError, match=r"legal: pending\."):
-        check(State.REJECTED, State.ACCEPTED)
+        check(State.EXHAUSTED, State.ACCEPTED)

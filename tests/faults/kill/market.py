@@ -85,9 +85,6 @@ class Market:
         if kind == "refused":
             return REFUSED
         known = {one for one in ids if self._remembers(one)}
-        if known and kind == "rejected":
-            # Whoever knows an order does not refuse it.
-            kind = "accepted"
         applied = [one for one in ids if kind in APPLIES and one not in known]
         self.counted.update(dict.fromkeys(applied, self.clock()))
         said = {one: SAYS[kind] for one in ids if kind in SAYS}
