@@ -126,6 +126,7 @@ class Destinations:
         spool: Folder for outcomes that the delivery tables could not take.
         ca_bundle: Certificates to trust instead of the usual ones.
         proxy: Address of a proxy.
+        allow_private_hosts: A provider's name may lead into a private network.
     """
 
     zone: ZoneInfo
@@ -135,6 +136,7 @@ class Destinations:
     spool: Path
     ca_bundle: Path | None = None
     proxy: str | None = field(default=None, repr=False)
+    allow_private_hosts: bool = False
 
     def open(self, name: str) -> Destination:
         """Return a configured destination, ready to build requests."""
@@ -150,6 +152,7 @@ class Destinations:
             connections=destination.provider.limits.in_flight,
             ca_bundle=self.ca_bundle,
             proxy=self.proxy,
+            allow_private=self.allow_private_hosts,
         )
 
 

@@ -57,6 +57,7 @@ class Config(BaseModel):
         allow_orders_without_items: Send orders of which no line is known.
         ca_bundle: File of certificates to trust instead of the usual ones.
         proxy: Address of a proxy to the providers; none is taken from elsewhere.
+        allow_private_hosts: A provider's name may lead into a private network.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -75,6 +76,7 @@ class Config(BaseModel):
     allow_orders_without_items: bool = False
     ca_bundle: FilePath | None = None
     proxy: SecretStr | None = None
+    allow_private_hosts: bool = False
     destinations: dict[str, AnySettings] = Field(min_length=1)
 
     _unset: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
@@ -23,13 +24,13 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from assets.providers.base import Request
-from assets.providers.replies import CERTIFICATE, Phase, Reply
+from assets.delivery.body import read_body
+from assets.providers.base import LOOPBACK_HOSTS, Request
+from assets.providers.replies import CERTIFICATE, PRIVATE_ADDRESS, Phase, Reply
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 DEADLINE_SECONDS = 45.0
-REPLY_LIMIT = 64 * 1024
 
 
 class Transport(Protocol):
@@ -93,6 +94,7 @@ class _Progress(threading.local):
 
     phase = Phase.NONE
     watchdog: _Watchdog | None = None
+    is_public_only = False
 
 
 _progress = _Progress()
@@ -124,6 +126,7 @@ class _Watched:
     def _new_conn(self) -> socket.socket:
         connection: socket.socket = super()._new_conn()  # type: ignore[misc]
         try:
+            _refuse_private(connection)
             _watch(connection)
         except OSError:
             connection.close()
@@ -151,6 +154,16 @@ class _Watched:
 def _watch(connection: socket.socket) -> None:
     if _progress.watchdog is not None:
         _progress.watchdog.watch(connection)
+
+
+class _PrivateAddressError(OSError):
+    """The name of a provider leads into a private network; nothing was sent."""
+
+
+def _refuse_private(connection: socket.socket) -> None:
+    address = connection.getpeername()[0]
+    if _progress.is_public_only and not ip_address(address).is_global:
+        raise _PrivateAddressError
 
 
 class _WatchedHTTP(_Watched, HTTPConnection):
@@ -202,6 +215,8 @@ class HttpTransport:
         deadline_seconds: The longest that a request may take in all.
         ca_bundle: Certificates to trust instead of the usual ones.
         proxy: Address of a proxy, the only one that is used.
+        allow_private: Hosts may lie in a private network. Loopback always may, where
+            the address says so itself; a proxy answers for what lies behind it.
     """
 
     def __init__(
@@ -213,7 +228,9 @@ class HttpTransport:
         deadline_seconds: float = DEADLINE_SECONDS,
         ca_bundle: Path | None = None,
         proxy: str | None = None,
+        allow_private: bool = False,
     ) -> None:
+        self._is_public_only = not (allow_private or proxy)
         self._hosts = frozenset(hosts)
         self._verify = True if ca_bundle is None else str(ca_bundle)
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
@@ -233,6 +250,9 @@ class HttpTransport:
             message = f"Sending was refused: {request.host} is not a configured host."
             raise ForbiddenHostError(message)
         _progress.phase = Phase.NONE
+        _progress.is_public_only = (
+            self._is_public_only and request.host not in LOOPBACK_HOSTS
+        )
         start = time.perf_counter()
         with _Watchdog(self._deadline) as _progress.watchdog:
             try:
@@ -243,7 +263,7 @@ class HttpTransport:
                     verify=self._verify,
                     proxies=self._proxies,
                 )
-                body, error = _read(response)
+                body, error = read_body(response)
             except (requests.RequestException, HTTPError) as broken:
                 return _reply(start, _progress.phase, error=_name(broken))
         if _progress.watchdog.has_bitten:
@@ -265,20 +285,6 @@ def _prepared(request: Request) -> requests.PreparedRequest:
     ).prepare()
 
 
-def _read(response: requests.Response) -> tuple[bytes, str | None]:
-    body = b""
-    try:
-        for piece in response.iter_content(8192):
-            body += piece
-            if len(body) > REPLY_LIMIT:
-                return body[:REPLY_LIMIT], "reply_too_large"
-    except (requests.RequestException, HTTPError) as broken:
-        return body, _name(broken)
-    finally:
-        response.close()
-    return body, None
-
-
 def _has_no_end(response: requests.Response) -> bool:
     """Tell whether a reply that broke off in its headers would look the same."""
     named = response.headers
@@ -290,6 +296,8 @@ def _name(broken: Exception) -> str:
     # Only the kind: the text of such an exception carries the URL.
     link: BaseException | None = broken
     while link is not None:
+        if isinstance(link, _PrivateAddressError):
+            return PRIVATE_ADDRESS
         if isinstance(link, ssl.SSLCertVerificationError) or _is_no_tls(link):
             return CERTIFICATE
         link = link.__cause__ or link.__context__

@@ -88,6 +88,7 @@ SUCCESS = range(200, 300)
 _SERVER_OR_CLIENT_ERROR = range(400, 600)
 _FAILURE_WORDS = frozenset({"error", "fail", "failed", "failure"})
 CERTIFICATE = "certificate"
+PRIVATE_ADDRESS = "private_address"
 """`Reply.error` where the server could not prove who it is."""
 
 _NOT_PROCESSED = frozenset({408, 425, 429})
@@ -106,8 +107,8 @@ def classify(reply: Reply, *, resend_is_safe: bool) -> Outcome:
     """
     lost = Verdict.RETRYABLE if resend_is_safe else Verdict.UNCERTAIN
     if reply.phase in {Phase.NONE, Phase.CONNECTING}:
-        if reply.error == CERTIFICATE:
-            return Outcome(verdict=Verdict.CONFIGURATION, reason=CERTIFICATE)
+        if reply.error in {CERTIFICATE, PRIVATE_ADDRESS}:
+            return Outcome(verdict=Verdict.CONFIGURATION, reason=reply.error)
         return Outcome(verdict=Verdict.RETRYABLE, reason="not_sent", detail=reply.error)
     if reply.phase is not Phase.DONE or reply.status is None:
         return Outcome(verdict=lost, reason="no_reply", detail=reply.error)

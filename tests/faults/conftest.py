@@ -115,7 +115,7 @@ class Line:
     provider: Any
     clock: Clock = field(default_factory=Clock)
     name: str = "shop"
-    transport: dict[str, float] = field(default_factory=dict)
+    transport: dict[str, Any] = field(default_factory=dict)
     worth: dict[str, tuple[int, str]] = field(default_factory=dict)
     runs: int = 0
 

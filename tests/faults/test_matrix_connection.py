@@ -129,6 +129,7 @@ def test_03_a_name_that_is_unknown_for_three_requests(
     line: Line, names: list[int]
 ) -> None:
     names[0] = 3
+    line.transport = {"allow_private": True}
     line.provider.url = line.server.url.replace("127.0.0.1", "shop.invalid")
     summary = line.run(many(20))
     assert (summary.stop_reason, summary.requests) == (None, 23)

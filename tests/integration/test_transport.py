@@ -165,6 +165,9 @@ TORN = {
     "torn chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{}",
     "no chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
     "no zip": HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    "torn zip": HEAD
+    + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(ZIPPED[:-8])
+    + ZIPPED[:-8],
     "six zips": HEAD + b"Content-Encoding: " + b"gzip," * 6 + b"\r\n\r\n{}",
     "bomb": HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(10**8)),
     "too large": HEAD + b"\r\n" + b"x" * 10**6,
