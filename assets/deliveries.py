@@ -105,7 +105,8 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
             yield dg.AssetObservation(
                 delivery_key(name), partition=context.partition_key, metadata=metadata
             )
-            raise dg.Failure(_next_action(name, context.partition_key, summary))
+            before = _before(summary.stop_reason or "", destinations, name)
+            raise dg.Failure(_next_action(name, context.partition_key, summary, before))
         yield dg.MaterializeResult(metadata=metadata)
 
     return deliveries
@@ -151,22 +152,27 @@ def _rerun_helps(summary: Summary) -> bool:
     return bool(summary.unfinished or summary.stop_reason)
 
 
-def _next_action(name: str, partition_key: str, summary: Summary) -> str:
+def _next_action(name: str, partition_key: str, summary: Summary, before: str) -> str:
     stopped = summary.stop_reason
     why = f" The run stopped: {stopped}." if stopped else ""
-    kind = (stopped or "").partition(":")[0]
     due = summary.next_due
     when = f", from {due:%Y-%m-%d %H:%M} UTC on" if due and not stopped else ""
     return (
         f"Delivering failed for {name} {partition_key}: expected every delivery to be "
         f"finished, got {summary.unfinished} that are not.{why} "
-        f"{_BEFORE.get(kind, '')}Run this partition again{when}: it sends only what is "
+        f"{before}Run this partition again{when}: it sends only what is "
         "missing."
     )
 
 
+def _before(stop_reason: str, destinations: Destinations, name: str) -> str:
+    kind = stop_reason.partition(":")[0]
+    if kind == "configuration":
+        return f"{destinations.mending(name, stop_reason)} "
+    return _BEFORE.get(kind, "")
+
+
 _BEFORE = {
-    "configuration": "Mend the settings of the destination. ",
     "unreachable": "Check base_url and the network. ",
     "rejected": "Look at v_top_reasons and mend what is refused. ",
 }

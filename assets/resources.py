@@ -122,6 +122,7 @@ class Destinations:
         zone: Zone of the partitions, in which `order_date` is read.
         open_destination: Returns a destination; raises where its secrets are not set.
         urls: Addresses of each destination, by name.
+        credentials: Environment variables that hold its secrets, by name.
         outbox: Folder of the outbox files.
         spool: Folder for outcomes that the delivery tables could not take.
         ca_bundle: Certificates to trust instead of the usual ones.
@@ -132,6 +133,7 @@ class Destinations:
     zone: ZoneInfo
     open_destination: Callable[[str], Destination]
     urls: Mapping[str, Sequence[str]]
+    credentials: Mapping[str, Sequence[str]]
     outbox: Path
     spool: Path
     ca_bundle: Path | None = None
@@ -141,6 +143,19 @@ class Destinations:
     def open(self, name: str) -> Destination:
         """Return a configured destination, ready to build requests."""
         return self.open_destination(name)
+
+    def mending(self, name: str, stop_reason: str) -> str:
+        """Say what to mend where a provider refused our settings.
+
+        Args:
+            name: Whose settings.
+            stop_reason: `configuration: ` and the reason code.
+        """
+        variables = self.credentials[name]
+        is_ours = stop_reason.endswith(_CREDENTIALS_REFUSED)
+        if is_ours and variables:
+            return f"Check the credentials in {', '.join(variables)}."
+        return "Mend the settings of the destination."
 
     def transport(self, destination: Destination, partition_key: str) -> Transport:
         """Return where the requests of a destination go."""
@@ -167,6 +182,7 @@ def _rows(rejects: Sequence[Reject]) -> list[dict[str, Any]]:
     ]
 
 
+_CREDENTIALS_REFUSED = ("http_401", "http_403")
 _KEPT = frozenset(Reject.__dataclass_fields__) - {"partition_key"}
 
 

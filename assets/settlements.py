@@ -45,8 +45,8 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
         if stopped:
             message = (
                 f"Settling failed for {name} {key}: expected answers about queued "
-                f"submissions, got a refusal ({stopped}). Mend the credentials, then "
-                "run this partition again."
+                f"submissions, got a refusal ({stopped}). "
+                f"{destinations.mending(name, stopped)} Run this partition again."
             )
             raise dg.Failure(message)
         found = totals(source.database, destination=name, first=key, last=key)

@@ -108,6 +108,7 @@ def open_destinations(config: Config) -> Destinations:
         zone=config.zone,
         open_destination=lambda name: open_destination(config, name),
         urls={name: addresses(one) for name, one in config.destinations.items()},
+        credentials={name: config.credentials(name) for name in config.destinations},
         outbox=config.staging / "outbox",
         spool=config.staging / "spool",
         ca_bundle=config.ca_bundle,

@@ -80,6 +80,7 @@ class Config(BaseModel):
     destinations: dict[str, AnySettings] = Field(min_length=1)
 
     _unset: dict[str, str] = PrivateAttr(default_factory=dict)
+    _named: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @field_validator("timezone", "source_timezone")
     @classmethod
@@ -119,6 +120,16 @@ class Config(BaseModel):
                 )
                 raise ConfigError(message)
 
+    def credentials(self, name: str) -> list[str]:
+        """Return the environment variables that hold the secrets of a destination."""
+        settings = self.destinations[name]
+        return [
+            variable
+            for key in type(settings).model_fields
+            if isinstance(getattr(settings, key), SecretStr)
+            and (variable := self._named.get(f"destinations.{name}.{key}"))
+        ]
+
 
 @dataclass
 class _Values:
@@ -128,14 +139,14 @@ class _Values:
         unset: Key -> the variable that is not set.
         written: Key -> the value that stands in the file.
         defaults: Key -> the default that stands in the file, used or not.
-        named: Every variable that the file names.
+        named: Key -> the variable that the file names there.
     """
 
     environ: Mapping[str, str]
     unset: dict[str, str] = field(default_factory=dict)
     written: dict[str, Any] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
-    named: set[str] = field(default_factory=set)
+    named: dict[str, str] = field(default_factory=dict)
 
     def resolve(self, value: Any, path: str = "") -> Any:
         if _is_named(value):
@@ -148,7 +159,7 @@ class _Values:
 
     def _named(self, value: Mapping[str, str], path: str) -> str:
         variable = value["env"]
-        self.named.add(variable)
+        self.named[path] = variable
         if "default" in value:
             self.defaults[path] = value["default"]
         found = self.environ.get(variable) or value.get("default")
@@ -190,6 +201,7 @@ def load_config(
         raise ConfigError(message) from None
     _refuse_written_secrets(config, values, path)
     config._unset.update(values.unset)  # noqa: SLF001 - its own module
+    config._named.update(values.named)  # noqa: SLF001
     return config
 
 
@@ -201,7 +213,10 @@ def demo_environ() -> dict[str, str]:
     values = _Values({})
     values.resolve(_parse(DEMO_CONFIG))
     # Empty, not left out: `.env` fills in what is left out.
-    return {**os.environ, **dict.fromkeys([CONFIG_VARIABLE, *values.named], "")}
+    return {
+        **os.environ,
+        **dict.fromkeys([CONFIG_VARIABLE, *values.named.values()], ""),
+    }
 
 
 def dagster_home() -> Path | None:

@@ -287,3 +287,13 @@ def test_refused_credentials_cost_one_request_and_keep_the_orders(
     with later(hours=1):
         assert shop.run(to=["trackdesk_bumpy"]).finished
     assert shop.states("trackdesk_bumpy")["accepted"] > 0
+
+
+def test_refused_credentials_are_named_by_their_variables_only(
+    shop: Deployment,
+) -> None:
+    shop.server.sandbox.misbehave("trackdesk/demo:status=401 no~.")
+    run = shop.run(to=["trackdesk_main"])
+    message = run.failures["deliveries__trackdesk_main"]
+    assert "Check the credentials in TRACKDESK_KEY." in message
+    assert SECRETS["TRACKDESK_KEY"] not in message
