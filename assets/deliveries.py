@@ -67,6 +67,11 @@ def delivery_key(destination: str) -> dg.AssetKey:
     return dg.AssetKey(["deliveries", destination])
 
 
+def pool_of(destination: str) -> str:
+    """Return the pool of a destination; only a deployed instance limits it."""
+    return f"deliver_{destination}"
+
+
 def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
     """Make the asset of one destination."""
 
@@ -75,6 +80,7 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
         deps=[conversions],
         group_name="delivery",
         kinds={provider},
+        pool=pool_of(name),
         description=f"Deliveries of the day to {name}, one per order, in the ledger.",
         check_specs=[
             dg.AssetCheckSpec(

@@ -4,7 +4,7 @@ from typing import cast
 
 import dagster as dg
 
-from assets.deliveries import delivery_key
+from assets.deliveries import delivery_key, pool_of
 from assets.delivery.ledger import Ledger
 from assets.delivery.settling import Settle
 from assets.delivery.totals import totals
@@ -21,6 +21,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
         deps=[delivery_key(name)],
         group_name="delivery",
         kinds={provider},
+        pool=pool_of(name),
         description=f"Submissions of the day to {name}, followed to their end.",
     )
     def settlements(
