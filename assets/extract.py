@@ -4,8 +4,11 @@ The road from warehouse to staged file belongs here; each step of it has its own
 module. No Dagster.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+
+import pyarrow as pa
 
 from assets.rejects import OnRejects
 from assets.schemas import EXTRACTS, arrow_schema
@@ -38,7 +41,9 @@ def extract(
     window: Window,
     *,
     extra_columns: frozenset[str] = frozenset(),
+    on_good: Callable[[pa.Table], object] = lambda _rows: None,
     on_rejects: OnRejects,
+    admit: Callable[[], object] = lambda: None,
 ) -> ExtractResult:
     """Stage the rows of a statement; the earlier file of the partition is replaced.
 
@@ -49,7 +54,9 @@ def extract(
         partition: Key of the partition.
         window: Bounds of the orders' `completed_at`, [start, end).
         extra_columns: Columns beyond the contract that are staged too.
+        on_good: Is given the rows that are staged, at most a chunk at a time.
         on_rejects: Is given the refused rows, at most a chunk at a time.
+        admit: Called when all rows were seen; what it raises leaves the earlier file.
 
     Raises:
         WarehouseError: The statement gave no usable rows.
@@ -67,8 +74,10 @@ def extract(
                 extra_columns=extra_columns,
             )
             writer.write_table(chunk.good)
+            on_good(chunk.good)
             if chunk.rejects:
                 on_rejects(chunk.rejects)
             rows += len(chunk.good)
             rejects += len(chunk.rejects)
+        admit()
     return ExtractResult(rows, rejects)

@@ -2,16 +2,38 @@
 
 import dagster as dg
 
+from assets.partitions import window_of
 from assets.resources import Source
-from assets.staged import stage
+from assets.staged import stage, staged
+
+
+class OrdersConfig(dg.Config):
+    """What a person may say of one run.
+
+    Attributes:
+        override: Why a day is right that a guard refuses; empty: the guards stand.
+    """
+
+    override: str = ""
 
 
 @dg.asset(group_name="extract", kinds={"sql", "parquet"})
 def completed_orders(
-    context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
+    context: dg.AssetExecutionContext,
+    config: OrdersConfig,
+    source: dg.ResourceParam[Source],
 ) -> dg.MaterializeResult[None]:
-    """Orders completed in the window, one row per order; unfit rows are quarantined."""
-    return stage(context, source)
+    """Orders completed in the window, one row per order; unfit rows are quarantined.
+
+    A day that is far off from the days before it is refused (`guards`).
+    """
+    result = source.extract_orders(
+        context.partition_key,
+        window_of(context),
+        run_id=context.run.run_id,
+        override=config.override,
+    )
+    return staged(context, source, result)
 
 
 @dg.asset(group_name="extract", kinds={"sql", "parquet"})

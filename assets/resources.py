@@ -11,21 +11,29 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+
 from assets import money
 from assets.delivery.database import Database
 from assets.delivery.outbox import Outbox
 from assets.delivery.planning import Destination
 from assets.delivery.quarantine import (
+    ORDERS,
     Quarantine,
     quarantined_orders,
     refused_order_ids,
 )
 from assets.delivery.rows import Clock, utc_now
-from assets.delivery.runs import keep_source_totals
+from assets.delivery.runs import (
+    keep_override,
+    keep_source_totals,
+    source_totals_before,
+)
 from assets.delivery.transport import HttpTransport, Transport
 from assets.extract import ExtractResult, Window, extract
+from assets.guards import GuardError, Guards, Tally, Volume, objections
 from assets.join import ASSET, JoinResult, join
-from assets.rejects import Reject
+from assets.rejects import OnRejects, Reject
 from assets.staging import Staging
 from assets.warehouse import Warehouse
 
@@ -38,6 +46,7 @@ class Source:
         allow_orders_without_items: Report an order of which no line is known.
         extra_columns: Columns beyond the contract that a destination is sent; no other
             is staged.
+        guards: What a day may look like.
     """
 
     warehouse: Warehouse = field(repr=False)
@@ -45,12 +54,49 @@ class Source:
     database: Database
     allow_orders_without_items: bool = False
     extra_columns: frozenset[str] = frozenset()
+    guards: Guards = field(default_factory=Guards)
     clock: Clock = utc_now
 
+    def extract_orders(
+        self, partition_key: str, window: Window, *, run_id: str, override: str = ""
+    ) -> ExtractResult:
+        """Stage the completed orders, unless the day is not to be believed.
+
+        Args:
+            partition_key: The day, `YYYY-MM-DD`.
+            window: Its bounds.
+            run_id: Kept with an override.
+            override: Why the day is right all the same; empty: a guard stops it.
+
+        Raises:
+            GuardError: The day is refused; nothing of it was staged.
+        """
+        tally = Tally()
+        return self.extract(
+            ORDERS,
+            partition_key,
+            window,
+            on_good=tally.add_good,
+            on_rejects=tally.add_rejects,
+            admit=lambda: self._guard(tally.volume, partition_key, run_id, override),
+        )
+
     def extract(
-        self, statement: str, partition_key: str, window: Window
+        self,
+        statement: str,
+        partition_key: str,
+        window: Window,
+        *,
+        on_good: Callable[[pa.Table], object] = lambda _rows: None,
+        on_rejects: OnRejects = lambda _rejects: None,
+        admit: Callable[[], object] = lambda: None,
     ) -> ExtractResult:
         """Stage the rows of a statement; keep those that are not fit to be sent."""
+
+        def keep(rejects: list[Reject]) -> None:
+            quarantine.keep(_rows(rejects))
+            on_rejects(rejects)
+
         quarantine = self._quarantine(partition_key)
         result = extract(
             self.warehouse,
@@ -59,10 +105,32 @@ class Source:
             partition_key,
             window,
             extra_columns=self.extra_columns,
-            on_rejects=lambda rejects: quarantine.keep(_rows(rejects)),
+            on_good=on_good,
+            on_rejects=keep,
+            admit=admit,
         )
         quarantine.resolve_unseen(statement)
         return result
+
+    def _guard(
+        self, day: Volume, partition_key: str, run_id: str, override: str
+    ) -> None:
+        before = source_totals_before(
+            self.database, partition_key, self.guards.compare_days
+        )
+        found = objections(day, [Volume(one) for one in before], self.guards)
+        if not found:
+            return
+        if not override:
+            raise GuardError(_refusal(partition_key, found))
+        keep_override(
+            self.database,
+            partition_key,
+            run_id=run_id,
+            objections=found,
+            reason=override,
+            at=self.clock(),
+        )
 
     def join(self, partition_key: str, run_id: str) -> JoinResult:
         """Stage the conversions of a partition and count what the source holds."""
@@ -169,6 +237,15 @@ class Destinations:
             proxy=self.proxy,
             allow_private=self.allow_private_hosts,
         )
+
+
+def _refusal(partition_key: str, found: Sequence[str]) -> str:
+    return (
+        f"Extracting was refused for {partition_key}: expected {'; '.join(found)}. "
+        "Nothing was staged or sent. Look at the warehouse; if the day is right, run "
+        "it again with --override and the reason (in the UI: `override` of "
+        "completed_orders)."
+    )
 
 
 def _rows(rejects: Sequence[Reject]) -> list[dict[str, Any]]:

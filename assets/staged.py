@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from assets.extract import ExtractResult
 from assets.partitions import window_of
 from assets.resources import Source
 
@@ -12,12 +13,18 @@ def stage(
     """Stage the statement that is named like the asset."""
     statement = context.asset_key.path[-1]
     result = source.extract(statement, context.partition_key, window_of(context))
+    return staged(context, source, result)
+
+
+def staged(
+    context: dg.AssetExecutionContext, source: Source, result: ExtractResult
+) -> dg.MaterializeResult[None]:
+    """Return what the UI shows of an extract."""
+    path = source.staging.path(context.asset_key.path[-1], context.partition_key)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": result.rows,
             "quarantined_rows": result.rejects,
-            "file": dg.MetadataValue.path(
-                source.staging.path(statement, context.partition_key)
-            ),
+            "file": dg.MetadataValue.path(path),
         }
     )

@@ -77,6 +77,7 @@ def open_source(config: Config) -> Source:
         staging=Staging(config.staging),
         database=Database(config.ledger_url.get_secret_value()),
         allow_orders_without_items=config.allow_orders_without_items,
+        guards=config.guards,
         extra_columns=frozenset().union(
             *map(extra_columns, config.destinations.values())
         ),

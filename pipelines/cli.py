@@ -1,8 +1,8 @@
 """The `attribution` command. Each command reads its options, calls, prints, exits.
 
 Exit status: 0 nothing is left that a re-run helps; 1 something is; 2 usage or
-configuration. Commands import what they need when they are called, so that
-`--help` and `status` are quick.
+configuration; 3 a guard refused a day. Commands import what they need when they are
+called, so that `--help` and `status` are quick.
 """
 
 import errno
@@ -33,6 +33,7 @@ class Verdict(StrEnum):
 
 LEFT_OVER = 1
 WRONG = 2
+REFUSED = 3
 
 app = typer.Typer(
     name="attribution",
@@ -50,6 +51,9 @@ To = Annotated[
     typer.Option("--to", help="Only this destination; may be given several times."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Override = Annotated[
+    str, typer.Option(help="Why a day is right that a guard refuses; it is kept.")
+]
 From = Annotated[
     datetime | None, typer.Option("--from", formats=_DAY, help="First day.")
 ]
@@ -114,6 +118,7 @@ def export(
     limit: Annotated[
         int, typer.Option(min=0, help="Send at most so many to each; 0: all.")
     ] = 0,
+    override: Override = "",
 ) -> None:
     """Export one day: extract, join, deliver what is missing."""
     from pipelines.launch import Launcher
@@ -121,9 +126,9 @@ def export(
     config, names = load_config(), to or []
     launcher = Launcher(config)
     if dry_run:
-        _dry_run(launcher, day.date(), names)
+        _dry_run(launcher, day.date(), names, override)
         return
-    result = launcher.export(day.date(), to=names, limit=limit)
+    result = launcher.export(day.date(), to=names, limit=limit, override=override)
     _print_states(config, day.date(), day.date())
     _end([result])
 
@@ -137,6 +142,7 @@ def backfill(
         list[str] | None,
         typer.Option(help="Only this destination; may be given several times."),
     ] = None,
+    override: Override = "",
 ) -> None:
     """Export many days, one run each; a day that fails does not stop the others."""
     from rich.progress import track
@@ -157,7 +163,7 @@ def backfill(
         launcher.check(day, names)
     results = []
     for day in track(days, description="Days", console=errors):
-        results.append(launcher.export(day, to=names))
+        results.append(launcher.export(day, to=names, override=override))
         if results[-1].interrupted:
             break
     _print_states(config, days[0], days[-1])
@@ -270,11 +276,12 @@ def demo(
     raise typer.Exit(tour(console, ui=ui))
 
 
-def _dry_run(launcher: Any, day: date, names: list[str]) -> None:
+def _dry_run(launcher: Any, day: date, names: list[str], override: str) -> None:
     from pipelines.dry_run import previews
     from pipelines.shown import print_preview
 
-    _end([launcher.export(day, to=names, until_conversions=True)])
+    staged = launcher.export(day, to=names, override=override, until_conversions=True)
+    _end([staged])
     for name, found in previews(launcher.config, day.isoformat(), names):
         print_preview(console, name, found)
 
@@ -310,13 +317,14 @@ def _print_entry(entry: Any) -> None:
 
 
 def _end(results: "list[DayResult]") -> None:
-    """Tell what failed; leave with 1 where a re-run helps."""
+    """Tell what failed; leave with 1 where a re-run helps, 3 where only a word does."""
     failed = [result for result in results if not result.finished]
     for result in failed:
         for step, why in result.failures.items():
             errors.print(f"{result.day} {step}: {why}", markup=False, highlight=False)
     if failed:
-        raise typer.Exit(LEFT_OVER)
+        refused = all(result.refused for result in failed)
+        raise typer.Exit(REFUSED if refused else LEFT_OVER)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from pydantic import (
     field_validator,
 )
 
+from assets.guards import Guards
 from assets.providers.base import LOOPBACK_HOSTS, DestinationSettings
 from assets.providers.registry import REGISTRY, AnySettings
 
@@ -58,6 +59,7 @@ class Config(BaseModel):
         ca_bundle: File of certificates to trust instead of the usual ones.
         proxy: Address of a proxy to the providers; none is taken from elsewhere.
         allow_private_hosts: A provider's name may lead into a private network.
+        guards: What a day may look like; one that does not is not sent.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -77,6 +79,7 @@ class Config(BaseModel):
     ca_bundle: FilePath | None = None
     proxy: SecretStr | None = None
     allow_private_hosts: bool = False
+    guards: Guards = Guards()
     destinations: dict[str, AnySettings] = Field(min_length=1)
 
     _unset: dict[str, str] = PrivateAttr(default_factory=dict)

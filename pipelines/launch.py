@@ -4,7 +4,7 @@ How a run is started belongs here; what the command line prints does not.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,8 @@ from dagster_shared.error import SerializableErrorInfo
 
 from assets.conversions import conversions
 from assets.deliveries import delivery_key
+from assets.guards import GuardError
+from assets.orders import completed_orders
 from pipelines.build import build, lent_source
 from pipelines.config import Config, ConfigError, dagster_home
 from pipelines.jobs import export_day
@@ -44,12 +46,14 @@ class DayResult:
         run_id: To be found in the UI.
         failures: Text of each failed step, by step.
         interrupted: The process was told to stop: no further day may begin.
+        refused: A guard stopped it: running it again changes nothing.
     """
 
     day: date
     run_id: str
     failures: dict[str, str]
     interrupted: bool = False
+    refused: bool = False
 
     @property
     def finished(self) -> bool:
@@ -78,6 +82,7 @@ class Launcher:
         *,
         to: Sequence[str] = (),
         limit: int = 0,
+        override: str = "",
         until_conversions: bool = False,
     ) -> DayResult:
         """Run one partition.
@@ -86,6 +91,7 @@ class Launcher:
             day: The partition.
             to: Only these destinations; none: all.
             limit: Send at most so many conversions to each; 0: all.
+            override: Why the day is right though a guard refuses it.
             until_conversions: Stop before anything is sent.
 
         Raises:
@@ -100,7 +106,7 @@ class Launcher:
         )
         run = self._instance.create_run_for_job(
             job,
-            run_config=self._run_config(to, limit),
+            run_config=self._run_config(to, limit, override),
             tags={"dagster/partition": day.isoformat()},
             asset_selection=selection,
             remote_job_origin=_ORIGIN,
@@ -117,7 +123,8 @@ class Launcher:
             day,
             result.run_id,
             failures,
-            interrupted=_was_interrupted(result.all_events),
+            interrupted=_failed_with(result.all_events, _INTERRUPTS),
+            refused=_failed_with(result.all_events, {GuardError.__name__}),
         )
 
     def check(self, day: date, to: Sequence[str]) -> None:
@@ -152,26 +159,32 @@ class Launcher:
         keys = self._job.asset_layer.executable_asset_keys
         return {key for key in keys if len(key.path) == 1 or key.path[-1] in to}
 
-    def _run_config(self, to: Sequence[str], limit: int) -> dict[str, Any]:
+    def _run_config(
+        self, to: Sequence[str], limit: int, override: str
+    ) -> dict[str, Any]:
+        ops: dict[str, Any] = {}
         config: dict[str, Any] = {
-            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            "ops": ops,
         }
+        if override:
+            ops[completed_orders.op.name] = {"config": {"override": override}}
         if limit:
             names = to or list(self.config.destinations)
-            config["ops"] = {
+            ops |= {
                 delivery_key(name).to_python_identifier(): {"config": {"limit": limit}}
                 for name in names
             }
         return config
 
 
-def _was_interrupted(events: Sequence[dg.DagsterEvent]) -> bool:
+def _failed_with(events: Sequence[dg.DagsterEvent], names: Collection[str]) -> bool:
     errors = [one.step_failure_data.error for one in events if one.is_step_failure]
     errors.append(_error_of_run(events))
     while errors:
         error = errors.pop()
         if error is not None:
-            if error.cls_name in _INTERRUPTS:
+            if error.cls_name in names:
                 return True
             errors += [error.cause, error.context]
     return False

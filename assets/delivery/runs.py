@@ -1,14 +1,15 @@
 """What a run of one destination and partition did, and what the source held for it."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
-from assets.delivery.database import Database, insert_or_update
+from assets.delivery.database import Database, insert_if_new, insert_or_update
 from assets.delivery.ledger import Ledger
-from assets.delivery.tables import export_run, source_total
+from assets.delivery.tables import export_run, guard_override, source_total
 
 
 def start_run(ledger: Ledger, partition_key: str) -> None:
@@ -91,3 +92,53 @@ def keep_source_totals(
             connection.execute(
                 source_total.insert(), [{**one, **common} for one in totals]
             )
+
+
+def source_totals_before(
+    database: Database, partition_key: str, days: int
+) -> list[dict[str, tuple[int, int]]]:
+    """Return what the source held for the partitions before this one.
+
+    Args:
+        database: Where the delivery tables are.
+        partition_key: The partition; it is not among them.
+        days: At most so many, the latest.
+
+    Returns:
+        For each, currency ('' where unreadable) -> (orders, revenue in minor units).
+    """
+    earlier = (
+        select(source_total.c.partition_key)
+        .where(source_total.c.partition_key < partition_key)
+        .distinct()
+        .order_by(source_total.c.partition_key.desc())
+        .limit(days)
+    )
+    statement = select(source_total).where(source_total.c.partition_key.in_(earlier))
+    found: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+    with database.read() as connection:
+        for row in connection.execute(statement):
+            totals = (int(row.orders), int(row.amount_minor))
+            found[row.partition_key][row.currency] = totals
+    return list(found.values())
+
+
+def keep_override(
+    database: Database,
+    partition_key: str,
+    *,
+    run_id: str,
+    objections: Sequence[str],
+    reason: str,
+    at: datetime,
+) -> None:
+    """Keep that a person let a day pass, and why."""
+    row = {
+        "run_id": run_id,
+        "partition_key": partition_key,
+        "objections": list(objections),
+        "reason": reason[:512],
+        "overridden_at": at,
+    }
+    with database.write() as connection:
+        connection.execute(insert_if_new(connection, guard_override), row)

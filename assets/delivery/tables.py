@@ -199,6 +199,16 @@ source_total = Table(
     Column("counted_at", Instant, nullable=False),
 )
 
+guard_override = Table(
+    "guard_override",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("partition_key", String(32), primary_key=True),
+    Column("objections", JSON, nullable=False),
+    Column("reason", String(512), nullable=False),
+    Column("overridden_at", Instant, nullable=False),
+)
+
 export_run = Table(
     "export_run",
     metadata,

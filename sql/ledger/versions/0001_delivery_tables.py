@@ -197,6 +197,17 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "guard_override",
+        sa.Column("run_id", sa.String(length=64), nullable=False),
+        sa.Column("partition_key", sa.String(length=32), nullable=False),
+        sa.Column("objections", sa.JSON(), nullable=False),
+        sa.Column("reason", sa.String(length=512), nullable=False),
+        sa.Column("overridden_at", instant(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "run_id", "partition_key", name=op.f("pk_guard_override")
+        ),
+    )
+    op.create_table(
         "delivery_attempt",
         sa.Column("attempt_id", sa.String(length=36), nullable=False),
         sa.Column("event", sa.String(length=8), nullable=False),
@@ -255,6 +266,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop the delivery tables."""
     op.drop_table("delivery_attempt")
+    op.drop_table("guard_override")
     op.drop_table("source_total")
     op.drop_index("ix_quarantine_row_order", table_name="quarantine_row")
     op.drop_table("quarantine_row")

@@ -1,0 +1,155 @@
+"""Guards on a whole day: is what the warehouse says of it to be believed?
+
+A day that is empty where days usually are not, or far off in orders or money, is more
+often a broken load than a day of business. Such a day stops before anything of it is
+staged, unless a person says that it is right. Pure rules.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from statistics import median
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from assets.money import from_minor, minor_digits, to_minor
+from assets.rejects import Reject
+
+
+class Guards(BaseModel):
+    """What a day may look like.
+
+    Attributes:
+        compare_days: A day is compared with the median of so many days before it.
+        usual_orders: Nothing is compared where a usual day has fewer orders.
+        orders_factor: At most so many times more, or fewer, orders than usual.
+        money_factor: The same for the revenue in each currency.
+        max_orders: A day never has more orders; None: no limit.
+        max_revenue: A day never has more revenue, by currency, in major units.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    compare_days: int = Field(default=7, ge=1, le=90)
+    usual_orders: int = Field(default=20, ge=1)
+    orders_factor: float = Field(default=10, gt=1)
+    money_factor: float = Field(default=10, gt=1)
+    max_orders: int | None = Field(default=None, ge=0)
+    max_revenue: dict[str, Decimal] = {}
+
+
+class GuardError(Exception):
+    """A day is not to be believed; nothing of it was staged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """What a day holds, fit to be sent or not.
+
+    Attributes:
+        totals: Currency -> (orders, their revenue in minor units); the orders whose
+            currency is not known stand under the empty text.
+    """
+
+    totals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def orders(self) -> int:
+        """All orders of the day."""
+        return sum(count for count, _ in self.totals.values())
+
+    def orders_in(self, currency: str) -> int:
+        """Orders in a currency."""
+        return self.totals.get(currency, (0, 0))[0]
+
+    def revenue_in(self, currency: str) -> Decimal:
+        """Revenue in a currency, in major units."""
+        minor = self.totals.get(currency, (0, 0))[1]
+        return from_minor(minor, minor_digits(currency))
+
+
+class Tally:
+    """Counts a day while it is extracted."""
+
+    def __init__(self) -> None:
+        self._totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+
+    def add_good(self, rows: pa.Table) -> None:
+        """Count validated rows of `completed_orders`."""
+        sums = rows.group_by("currency").aggregate(
+            [("revenue", "count"), ("revenue", "sum")]
+        )
+        for row in sums.to_pylist():
+            entry = self._totals[row["currency"]]
+            entry[0] += row["revenue_count"]
+            entry[1] += to_minor(row["revenue_sum"], minor_digits(row["currency"]))
+
+    def add_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Count refused rows: they are orders, too."""
+        for one in rejects:
+            entry = self._totals[one.currency or ""]
+            entry[0] += 1
+            entry[1] += one.amount_minor or 0
+
+    @property
+    def volume(self) -> Volume:
+        """What was counted so far."""
+        return Volume({name: (n, sum_) for name, (n, sum_) in self._totals.items()})
+
+
+def objections(day: Volume, before: Sequence[Volume], guards: Guards) -> list[str]:
+    """Return what speaks against believing `day`, as sentences; none: nothing does.
+
+    Args:
+        day: What the warehouse says now.
+        before: Days before it, at most `compare_days`.
+        guards: What is allowed.
+    """
+    return [*_beyond_limits(day, guards), *_unusual(day, before, guards)]
+
+
+def _beyond_limits(day: Volume, guards: Guards) -> list[str]:
+    found = []
+    if guards.max_orders is not None and day.orders > guards.max_orders:
+        found.append(f"at most {guards.max_orders} orders, got {day.orders}")
+    for currency, limit in guards.max_revenue.items():
+        revenue = day.revenue_in(currency)
+        if revenue > limit:
+            found.append(f"at most {limit:f} {currency}, got {revenue:f}")
+    return found
+
+
+def _unusual(day: Volume, before: Sequence[Volume], guards: Guards) -> list[str]:
+    usual = median(one.orders for one in before) if before else 0
+    if usual < guards.usual_orders:
+        return []
+    if not day.orders:
+        return [f"about {usual:.0f} orders as on the days before, got none"]
+    found = []
+    if _is_far_off(day.orders, usual, guards.orders_factor):
+        found.append(
+            f"about {usual:.0f} orders as on the days before, got {day.orders}"
+        )
+    for currency in _usual_currencies(before, guards):
+        normal = median(one.revenue_in(currency) for one in before)
+        revenue = day.revenue_in(currency)
+        if _is_far_off(revenue, normal, guards.money_factor):
+            found.append(f"about {normal:f} {currency}, got {revenue:f}")
+    return found
+
+
+def _usual_currencies(before: Sequence[Volume], guards: Guards) -> list[str]:
+    """The currencies with enough orders a day for their sum to mean something."""
+    named = set().union(*(one.totals for one in before)) - {""}
+    return [
+        currency
+        for currency in sorted(named)
+        if median(one.orders_in(currency) for one in before) >= guards.usual_orders
+    ]
+
+
+def _is_far_off(value: Decimal | int, usual: Decimal | float, factor: float) -> bool:
+    times = Decimal(factor)
+    return value > Decimal(usual) * times or value * times < Decimal(usual)
