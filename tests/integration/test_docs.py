@@ -9,6 +9,7 @@ from typer.main import get_command
 from assets.delivery.database import VIEWS
 from assets.delivery.states import State
 from assets.delivery.tables import metadata
+from assets.guards import Guards
 from assets.providers.registry import REGISTRY
 from assets.schemas import EXTRACTS, contract_columns
 from pipelines.cli import app
@@ -109,7 +110,8 @@ def test_every_setting_is_documented() -> None:
     settings = {
         name for entry in REGISTRY.values() for name in entry.settings.model_fields
     }
-    for name in (settings | set(Config.model_fields)) - {"destinations"}:
+    settings |= set(Config.model_fields) | set(Guards.model_fields)
+    for name in settings - {"destinations"}:
         assert f"`{name}`" in page, name
 
 
