@@ -14,6 +14,7 @@ import pandera.pandas as pap
 import pyarrow as pa
 
 from assets.money import minor_digits
+from assets.personal import PHONE, PHONE_AS_ORDER_ID
 from assets.providers.conversion import IDENTIFIER_KINDS
 
 MONEY = pa.decimal128(24, 6)
@@ -25,17 +26,6 @@ DIGITS = pa.int8()
 
 FUTURE_TOLERANCE = timedelta(hours=1)
 
-# Ids such as 112-1234567-1234567, 1234-5678-9012, 1234567890.1234567890 or 2026/000123
-# are not telephone numbers, so hyphens and dots count only in the groups that people
-# write, a slash only after a leading zero.
-PHONE = (
-    r"^\s*(?:\+[\d ().\-/]{6,}"
-    r"|[\d(][\d().\-]*[ ()][\d ().\-/]{5,}"
-    r"|0[\d().\-]*/[\d ().\-/]{5,}"
-    r"|(?:\d{1,3}[.\-])?(?:\d{3}|0\d{3})[.\-]\d{3,4}[.\-]\d{4})\s*$"
-)
-# Order numbers are written in any groups, so only what cannot be one counts.
-PHONE_AS_ORDER_ID = r"^\s*\+[\d ().\-/]{6,}\s*$"
 ID_LENGTH = 128
 """Characters of an id that the delivery tables take (`delivery/tables.py`)."""
 

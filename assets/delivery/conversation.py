@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from hashlib import sha256
 from itertools import chain
 from typing import Any
 
@@ -15,6 +16,7 @@ from assets.delivery import evidence
 from assets.delivery.rows import Claimed, new_attempt_id, utc_now
 from assets.delivery.states import State
 from assets.delivery.transport import ForbiddenHostError, Transport
+from assets.personal import refuse_personal
 from assets.providers.base import Provider, Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
@@ -40,6 +42,7 @@ class Conversation:
     Attributes:
         claims: By position in the batch.
         outcomes: By position, once the conversation is over.
+        payload_hashes: Of what is reported of each conversion: a change is drift.
         broken: A fault of our own code, raised again after all is recorded.
     """
 
@@ -49,10 +52,19 @@ class Conversation:
     batch_id: str = field(default_factory=new_attempt_id)
     steps: list[Step] = field(default_factory=list)
     outcomes: Sequence[Outcome] = ()
+    payload_hashes: Sequence[str] = ()
     broken: Exception | None = None
 
     def open(self) -> Step:
-        """Build the first request; nothing is sent."""
+        """Build the first request; nothing is sent.
+
+        Raises:
+            PersonalDataError: Something personal stands in what would be reported.
+        """
+        payloads = [self.provider.payload(one) for one in self.batch]
+        for payload in payloads:
+            refuse_personal(payload, self._spared)
+        self.payload_hashes = [sha256(one).hexdigest() for one in payloads]
         self._exchange = self.provider.exchange(self.batch)
         return self._step(next(self._exchange))
 
@@ -176,6 +188,7 @@ class Conversation:
             return Reply(phase=Phase.WAITING, error=type(broken).__name__, at=utc_now())
 
     def _step(self, request: Request) -> Step:
+        refuse_personal(request.body, self._spared)
         spoken_of = request.positions
         positions = range(len(self.batch)) if spoken_of is None else spoken_of
         step = Step(
@@ -203,6 +216,12 @@ class Conversation:
             "batch_id": self.batch_id,
             "batch_index": position,
         }
+
+    @cached_property
+    def _spared(self) -> frozenset[str]:
+        own = {one.order_id for one in self.batch}
+        items = chain.from_iterable(one.items for one in self.batch)
+        return frozenset(own.union(*((one.sku, one.product_id or "") for one in items)))
 
     @cached_property
     def _hidden(self) -> list[str]:

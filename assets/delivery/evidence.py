@@ -3,13 +3,13 @@
 Without a secret, and without personal data that a provider may echo.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
+from assets.personal import EMAIL
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply
@@ -22,7 +22,7 @@ def scrub(text: str, hidden: Iterable[str]) -> str:
     """Return `text` with every hidden value replaced, longest first, and e-mails."""
     for value in sorted(filter(None, hidden), key=len, reverse=True):
         text = text.replace(value, "***")
-    return _EMAIL.sub("***", text)
+    return EMAIL.sub("***", text)
 
 
 def personal_values(conversion: Conversion) -> list[str]:
@@ -32,7 +32,6 @@ def personal_values(conversion: Conversion) -> list[str]:
     return [value for value in found if len(value) >= SHORTEST_HIDDEN]
 
 
-_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+")
 _PERSONAL = (
     "visitor_id",
     "customer_id",

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import partial
-from hashlib import sha256
 from typing import Any, Protocol
 
 from assets import money
@@ -18,6 +17,7 @@ from assets.delivery.ledger import Ledger
 from assets.delivery.quarantine import issue, keep_issues
 from assets.delivery.rows import Decision, Row, delivery_id
 from assets.delivery.states import SOFT, State
+from assets.personal import PersonalDataError
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
 
@@ -181,7 +181,7 @@ class Planner:
         assessor = Assessor(self.provider, decide, now)
         assessor.assess(found, row, build, is_changed=is_changed)
 
-    def content(self, conversion: Conversion) -> dict[str, Any]:
+    def content(self, conversion: Conversion, payload_hash: str) -> dict[str, Any]:
         """Return the columns that say what is reported of a conversion."""
         digits = conversion.currency_digits
         return {
@@ -190,7 +190,7 @@ class Planner:
             "currency_digits": digits,
             "source_hash": conversion.source_hash,
             "mapping_version": self.destination.mapping_version,
-            "payload_hash": sha256(self.provider.payload(conversion)).hexdigest(),
+            "payload_hash": payload_hash,
         }
 
     def drift(self, order_id: str, state: State, now: datetime) -> dict[str, Any]:
@@ -216,18 +216,16 @@ class Planner:
 
     def set_aside(self, conversion: Conversion, broken: Exception) -> None:
         """Quarantine a conversion of which no request can be built."""
+        reason, detail = fault_of(broken)
         decision = self._decision(
-            conversion,
-            state=State.QUARANTINED,
-            reason="payload_error",
-            detail=f"building the request failed with {type(broken).__name__}",
+            conversion, state=State.QUARANTINED, reason=reason, detail=detail
         )
         known = self.ledger.rows([conversion.order_id])
         row = known[self._key(conversion.order_id)]
         if row.state in SOFT:
             self.ledger.plan(self.partition_key, [(row, decision)])
         else:
-            self.ledger.exhaust([(row, "payload_error")])
+            self.ledger.exhaust([(row, reason)])
 
     def _gone(self, row: Row) -> Decision:
         return Decision(
@@ -294,3 +292,11 @@ class Planner:
             source_hash=row["source_row_hash"],
             mapping_version=self.destination.mapping_version,
         )
+
+
+def fault_of(broken: Exception) -> tuple[str, str]:
+    """Return reason and detail where no request can be built of a conversion."""
+    if isinstance(broken, PersonalDataError):
+        return "pii_in_payload", str(broken)
+    # Only the kind: its text may quote the order.
+    return "payload_error", f"building the request failed with {type(broken).__name__}"

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from assets.delivery.planning import Chunk, Planner
+from assets.delivery.conversation import Conversation
+from assets.delivery.planning import Chunk, Planner, fault_of
 from assets.delivery.states import SOFT, State
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
@@ -72,13 +73,13 @@ def _hold(
 def _build(found: Preview, provider: Provider, batch: Sequence[Conversion]) -> None:
     """Build the first request as a run does: a bad order costs only itself."""
     try:
-        next(provider.exchange(batch))
-    except (ValueError, ArithmeticError, LookupError, TypeError):
+        Conversation(provider, batch).open()
+    except (ValueError, ArithmeticError, LookupError, TypeError) as broken:
         if len(batch) > 1:
             for one in batch:
                 _build(found, provider, [one])
         else:
-            found.withheld[State.QUARANTINED, "payload_error"] += 1
+            found.withheld[State.QUARANTINED, fault_of(broken)[0]] += 1
         return
     found.requests += 1
     found.conversions += len(batch)

@@ -237,7 +237,7 @@ class Sender:
     def _result(self, talk: Conversation, position: int, now: datetime) -> Result:
         claim, outcome = talk.claims[position], talk.outcomes[position]
         conversion = talk.batch[position]
-        content = self._planner.content(conversion)
+        content = self._planner.content(conversion, talk.payload_hashes[position])
         state, changes = outcomes.apply(
             outcome,
             claim,

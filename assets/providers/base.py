@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from assets.money import fits, to_text
+from assets.personal import names_a_person
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply
 
@@ -58,6 +59,12 @@ class DestinationSettings(BaseModel):
     @classmethod
     def _must_name_columns(cls, fields: dict[str, str]) -> dict[str, str]:
         for column in fields.values():
+            if names_a_person(column.removeprefix("extra.")):
+                message = (
+                    "expected a column without names, addresses or numbers of people, "
+                    f"got {column!r}; a hash of it may be sent: name it so"
+                )
+                raise ValueError(message)
             if column not in MAPPABLE and not column.startswith("extra."):
                 known = ", ".join(sorted(MAPPABLE))
                 message = f"expected extra.<column> or one of {known}, got {column!r}"

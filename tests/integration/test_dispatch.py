@@ -190,6 +190,21 @@ def test_an_order_that_cannot_be_built_does_not_hold_up_the_others(
     assert "mapping" not in row["state_detail"]
 
 
+@pytest.mark.parametrize("limits", [Limits(in_flight=4), BATCHED])
+def test_an_order_that_would_tell_a_customer_s_address_is_not_sent(
+    bench: Bench, limits: Limits
+) -> None:
+    bench.provider = FakeProvider(limits=limits)
+    bench.run(
+        [order("O1"), order("O2", promo_code="for jane@example.org"), order("O3")]
+    )
+    assert bench.states() == {"O1": "accepted", "O2": "quarantined", "O3": "accepted"}
+    row = bench.row("O2")
+    assert (row["state_reason"], row["attempts"]) == ("pii_in_payload", 0)
+    assert "jane" not in row["state_detail"]
+    assert "O2" not in bench.transport.orders
+
+
 @pytest.mark.parametrize("fault", ["unreadable", "speechless"])
 @pytest.mark.parametrize(("policy", "again"), [(DEDUPE, True), (NEVER, False)])
 def test_a_broken_module_is_recorded_then_raised(

@@ -1,0 +1,191 @@
+"""What is personal never leaves, wherever it stands; what is not is never stopped."""
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import unquote_plus
+
+import pytest
+from pydantic import ValidationError
+
+from assets.personal import PersonalDataError, names_a_person, refuse_personal
+from assets.providers.base import Provider
+from assets.providers.conversion import Conversion, Item, Segments
+from assets.providers.registry import REGISTRY, make_provider
+
+FUZZED = 10_000
+
+ACCOUNTS: dict[str, dict[str, Any]] = {
+    "impact": {
+        "account_sid": "SID1",
+        "auth_token": "token",
+        "campaign_id": 1,
+        "event_type_id": 2,
+        "fields": {"Text1": "extra.note", "CustomerCity": "customer_city"},
+    },
+    "convert": {
+        "account_id": "1001",
+        "project_id": "2002",
+        "goal_id": "3003",
+        "currency": "USD",
+    },
+    "trackdesk": {"tenant_id": "shop", "conversion_type_code": "sale"},
+    "idme": {"app_id": "app"},
+}
+
+
+def provider(name: str) -> Provider:
+    model = REGISTRY[name].settings
+    return make_provider(model.model_validate({"provider": name, **ACCOUNTS[name]}))
+
+
+PROVIDERS = {name: provider(name) for name in REGISTRY}
+
+CLEAN = (
+    *("Blue shoe", "Größe 42 - weiß", "靴", "A+B (2 pieces)", "50 % off @ home"),
+    *("M&M's", "C. Ronaldo CR7", "2026-11-20", "12.5 x 30.25", "SAVE-10", "size 8/10"),
+    *("#1 seller", "1-2-3 go", "007", "100.000.000", "3.14159", "=1+1", "a=b&c=d"),
+)
+PLANTED = (
+    *("jane.canary@example.org", "ask jane+shop@mail.example.co.uk now"),
+    *("+49 170 1234567", "(555) 123-4567", "555-123-4567", "0170/123 45 67"),
+)
+PLACES = ("name", "brand", "category", "promo_code", "note", "city", "campaign")
+
+
+def conversion(dice: random.Random) -> Conversion:
+    """An order of which every text is one that shops really have."""
+    texts = [dice.choice(CLEAN) for _ in PLACES]
+    name, brand, category, promo_code, note, city, campaign = texts
+    price = Decimal(dice.randrange(1, 100_000)) / 100
+    item = Item(
+        line_no=1,
+        sku=dice.choice(["SKU-1", "555-123-4567", "0049 170 1234567"]),
+        name=name,
+        brand=brand,
+        category=category,
+        quantity=Decimal(1),
+        unit_price=price,
+        subtotal=price,
+        discount=Decimal(0),
+    )
+    return Conversion(
+        order_id=dice.choice(["O-1", "555-123-4567", "112-1234567-1234567"]),
+        completed_at=datetime(2026, 11, 20, 7, 55, tzinfo=UTC),
+        currency="USD",
+        currency_digits=2,
+        total=price,
+        revenue=price,
+        discount=Decimal(0),
+        shipping=Decimal(0),
+        tax=Decimal(0),
+        items=(item,),
+        visitor_id="1234567890.1234567890",
+        customer_id="c-77",
+        promo_code=promo_code,
+        customer_city=city,
+        identifiers={
+            "impact_click_id": "click-1",
+            "trackdesk_cid": "6a2f41a3-c54c-4b8a-9e02-5f3d1b6a7c8d",
+            "idme_conversion_tracking_id": "track-1",
+        },
+        bucketing={"100": "200"},
+        segments=Segments(campaign=campaign),
+        tracking_consent=True,
+        extra={"note": note},
+    )
+
+
+def plant(clean: Conversion, place: str, value: str) -> Conversion:
+    (item,) = clean.items
+    if place in {"name", "brand", "category"}:
+        return replace(clean, items=(replace(item, **{place: value}),))
+    changes: dict[str, Callable[[], dict[str, Any]]] = {
+        "promo_code": lambda: {"promo_code": value},
+        "note": lambda: {"extra": {"note": value}},
+        "city": lambda: {"customer_city": value},
+        "campaign": lambda: {"segments": Segments(campaign=value)},
+    }
+    return replace(clean, **changes[place]())
+
+
+def ids(one: Conversion) -> frozenset[str]:
+    return frozenset({one.order_id, *(item.sku for item in one.items)})
+
+
+def fuzzed() -> Iterator[tuple[Provider, Conversion, str, str]]:
+    dice = random.Random(2026)
+    names = sorted(PROVIDERS)
+    for _ in range(FUZZED):
+        module = PROVIDERS[dice.choice(names)]
+        yield module, conversion(dice), dice.choice(PLACES), dice.choice(PLANTED)
+
+
+def test_ten_thousand_payloads_let_nothing_personal_pass_and_stop_nothing_else() -> (
+    None
+):
+    planted = 0
+    for module, clean, place, value in fuzzed():
+        refuse_personal(module.payload(clean), ids(clean))
+        body = module.payload(plant(clean, place, value))
+        said = body.decode()
+        if value not in ids(clean) and value in said + unquote_plus(said):
+            planted += 1
+            with pytest.raises(PersonalDataError) as refused:
+                refuse_personal(body, ids(clean))
+            assert value not in str(refused.value)
+    assert planted > FUZZED / 4
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"OrderId=1&Text1=jane%40example.org", "Text1"),
+        (b"OrderId=1&Text1=%2B49+170+1234567", "Text1"),
+        (b'{"a":[{"b":"jane@example.org"}]}', "$.a[0].b"),
+        (json.dumps({"a": "jane\u0040example.org"}).encode(), "$.a"),
+        (b'{"jane@example.org":1}', "a name below $"),
+        (b"jane%40example.org=1", "a field's name"),
+    ],
+)
+def test_the_field_is_named_and_the_value_is_not(body: bytes, field: str) -> None:
+    with pytest.raises(PersonalDataError) as refused:
+        refuse_personal(body)
+    assert str(refused.value) == f"personal data in {field}"
+
+
+def test_an_order_id_may_look_like_a_number_but_not_like_an_address() -> None:
+    refuse_personal(b"OrderId=555-123-4567", {"555-123-4567"})
+    with pytest.raises(PersonalDataError):
+        refuse_personal(b"OrderId=jane@example.org", {"jane@example.org"})
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["customer_name", "first_name", "lastname", "email", "billing_email", "Phone"],
+)
+def test_a_column_of_a_person_cannot_be_mapped(column: str) -> None:
+    assert names_a_person(column)
+    model = REGISTRY["impact"].settings
+    account = ACCOUNTS["impact"] | {"fields": {"Text1": f"extra.{column}"}}
+    with pytest.raises(ValidationError, match="without names, addresses"):
+        model.model_validate({"provider": "impact", **account})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "store_name",
+        "campaign_name",
+        "email_sha1",
+        "product_name",
+        "filename",
+        "phone_os",
+    ],
+)
+def test_other_columns_can(column: str) -> None:
+    assert not names_a_person(column)
