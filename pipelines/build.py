@@ -24,6 +24,7 @@ from assets.staging import Staging
 from assets.warehouse import Warehouse
 from pipelines.config import Config, addresses
 from pipelines.jobs import export_day, nightly_export
+from pipelines.retention import retention_job, retention_schedule
 from pipelines.schedules import nightly_schedule
 
 _FOLLOWED = {"deliveries", "settlements"}
@@ -39,15 +40,17 @@ _NO_MAPPING = {
 def build(config: Config) -> dg.Definitions:
     """Return everything that Dagster is to know of a deployment."""
     partitions = daily(config.timezone, config.start_date)
+    retention = retention_job(config.keep_bodies_days, published=config.publish)
     return dg.Definitions(
         assets=partitioned(_assets(config), partitions),
-        jobs=[export_day, nightly_export],
+        jobs=[export_day, nightly_export, retention],
         schedules=[
             nightly_schedule(
                 partitions,
                 hour=config.nightly_hour,
                 lookback_days=config.lookback_days,
-            )
+            ),
+            retention_schedule(retention, config.timezone),
         ],
         resources={
             "source": dg.ResourceDefinition(lambda _context: lent_source(config)),

@@ -60,6 +60,7 @@ class Config(BaseModel):
         proxy: Address of a proxy to the providers; none is taken from elsewhere.
         allow_private_hosts: A provider's name may lead into a private network.
         guards: What a day may look like; one that does not is not sent.
+        keep_bodies_days: After so long requests and replies are kept as hashes only.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -80,6 +81,7 @@ class Config(BaseModel):
     proxy: SecretStr | None = None
     allow_private_hosts: bool = False
     guards: Guards = Guards()
+    keep_bodies_days: int = Field(default=90, ge=1)
     destinations: dict[str, AnySettings] = Field(min_length=1)
 
     _unset: dict[str, str] = PrivateAttr(default_factory=dict)

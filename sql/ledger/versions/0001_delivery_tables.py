@@ -21,16 +21,27 @@ def key(length: int) -> sa.String:
     )
 
 
+BODIES = ("request_json", "response_text")
+"""What retention takes away; nothing else of an attempt ever changes."""
+
+REFUSALS = {
+    "delete": "delete on delivery_attempt",
+    "update": "update of {others} on delivery_attempt",
+    "body": """update of request_json, response_text on delivery_attempt
+        {each} when (
+            new.request_json is not null or new.response_text is not null
+        )""",
+}
 KEEP_ATTEMPTS = {
     "sqlite": """
-        create trigger delivery_attempt_{event} before {event} on delivery_attempt
+        create trigger delivery_attempt_{name} before {event}
         begin
             select raise(abort, 'delivery_attempt is append-only');
         end
     """,
     "postgresql": """
-        create trigger delivery_attempt_{event} before {event} on delivery_attempt
-        for each statement execute function keep_delivery_attempt()
+        create trigger delivery_attempt_{name} before {event}
+        execute function keep_delivery_attempt()
     """,
 }
 REFUSE = """
@@ -43,11 +54,16 @@ REFUSE = """
 
 def keep_attempts() -> None:
     """Refuse, in the database, to change or delete an attempt."""
-    dialect = op.get_bind().dialect.name
+    bind = op.get_bind()
+    dialect = bind.dialect.name
     if dialect == "postgresql":
         op.execute(REFUSE)
-    for event in ("update", "delete"):
-        op.execute(KEEP_ATTEMPTS[dialect].format(event=event))
+    columns = [one["name"] for one in sa.inspect(bind).get_columns("delivery_attempt")]
+    others = ", ".join(name for name in columns if name not in BODIES)
+    each = "for each row" if dialect == "postgresql" else ""
+    for name, event in REFUSALS.items():
+        refused = event.format(others=others, each=each)
+        op.execute(KEEP_ATTEMPTS[dialect].format(name=name, event=refused))
 
 
 def upgrade() -> None:

@@ -1,0 +1,68 @@
+"""Forgets what was said word for word, once nobody needs it as proof any more.
+
+The bodies of old requests and replies go; their hashes, sizes and outcomes stay, so
+that every attempt can still be accounted for.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    Engine,
+    column,
+    inspect,
+    or_,
+    select,
+    table,
+    tuple_,
+    update,
+)
+
+from assets.delivery.database import Database
+from assets.delivery.publishing import SCHEMA
+from assets.delivery.tables import delivery_attempt
+
+BATCH = 5_000
+_FORGOTTEN = {"request_json": None, "response_text": None}
+
+
+def forget_bodies(database: Database, before: datetime) -> int:
+    """Null the bodies of attempts that happened before a moment.
+
+    In short transactions: a run that is sending meanwhile waits for none of them long.
+
+    Args:
+        database: The delivery tables.
+        before: Aware UTC.
+
+    Returns:
+        How many attempts lost theirs.
+    """
+    attempt = delivery_attempt.c
+    key = (attempt.attempt_id, attempt.event)
+    held = or_(attempt.request_json.is_not(None), attempt.response_text.is_not(None))
+    old = select(*key).where(attempt.happened_at < before, held).limit(BATCH)
+    total = 0
+    while True:
+        with database.write() as connection:
+            found = [tuple(row) for row in connection.execute(old)]
+            if found:
+                these = tuple_(*key).in_(found)
+                connection.execute(
+                    update(delivery_attempt).where(these).values(_FORGOTTEN)
+                )
+        total += len(found)
+        if len(found) < BATCH:
+            return total
+
+
+def forget_published_bodies(warehouse: Engine, before: datetime) -> None:
+    """Do the same in the copy that the warehouse has; nothing where it has none."""
+    name = delivery_attempt.name
+    if not inspect(warehouse).has_table(name, schema=SCHEMA):
+        return
+    names = ("happened_at", *_FORGOTTEN)
+    copy = table(name, *(column(one) for one in names), schema=SCHEMA)
+    with warehouse.begin() as connection:
+        connection.execute(
+            update(copy).where(copy.c.happened_at < before).values(_FORGOTTEN)
+        )
