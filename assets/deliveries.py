@@ -16,6 +16,7 @@ from assets.delivery.dispatch import Summary
 from assets.join import ASSET
 from assets.outlook import metadata_of
 from assets.providers.conversion import Conversion
+from assets.reply_shape import reply_shape, reply_shape_spec
 from assets.resources import Destinations, Source
 
 CHUNK_ROWS = 5_000
@@ -87,7 +88,8 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
                 CHECK,
                 asset=delivery_key(name),
                 description="Nothing is left that running this partition again helps.",
-            )
+            ),
+            reply_shape_spec(delivery_key(name)),
         ],
     )
     def deliveries(
@@ -106,6 +108,7 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
             passed=not _rerun_helps(summary),
             metadata=metadata,
         )
+        yield reply_shape(delivery_key(name), summary.surprises)
         if _rerun_helps(summary):
             # A failed step keeps no materialization; this keeps its figures.
             yield dg.AssetObservation(

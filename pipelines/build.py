@@ -136,6 +136,7 @@ def open_destination(config: Config, name: str) -> Destination:
         provider_name=settings.provider,
         provider=make_provider(settings),
         mapping_version=hashlib.sha256(shape.encode()).hexdigest()[:16],
+        replies=REGISTRY[settings.provider].replies,
     )
 
 

@@ -305,15 +305,9 @@ def _print_states(config: Config, first: date, last: date) -> None:
 
 
 def _print_entry(entry: Any) -> None:
-    orders = " ".join(entry.order_ids)
-    effect = "applied" if entry.applied else "not applied"
-    fault = f" fault {entry.fault}" if entry.fault else ""
-    console.print(
-        f"{entry.provider}/{entry.account} {entry.method} {entry.path} "
-        f"-> {entry.status or 'no reply'} {effect}{fault} {orders}",
-        markup=False,
-        highlight=False,
-    )
+    from pipelines.sandbox.printed import printed
+
+    console.print(printed(entry), markup=False, highlight=False)
 
 
 def _end(results: "list[DayResult]") -> None:

@@ -286,10 +286,20 @@ def _written_secrets(config: Config, values: _Values) -> Iterator[str]:
     for name, settings in config.destinations.items():
         # What only this machine is told is no secret: the sandbox takes anything.
         known = values.written if _stays_here(settings) else in_file
-        for key in type(settings).model_fields:
+        for key in _secret_keys(settings):
             where = f"destinations.{name}.{key}"
-            if where in known and isinstance(getattr(settings, key), SecretStr):
+            if where in known:
                 yield where
+
+
+def _secret_keys(settings: DestinationSettings) -> Iterator[str]:
+    for key in type(settings).model_fields:
+        value = getattr(settings, key)
+        if isinstance(value, SecretStr):
+            yield key
+        elif isinstance(value, dict):
+            secret = (name for name, one in value.items() if isinstance(one, SecretStr))
+            yield from (f"{key}.{name}" for name in secret)
 
 
 def _stays_here(settings: DestinationSettings) -> bool:

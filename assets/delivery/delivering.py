@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from assets.delivery.runs import end_run, start_run
 from assets.delivery.spool import Spool
 from assets.delivery.states import WITHHELD
 from assets.delivery.transport import Transport
+from assets.delivery.watching import Watch
 
 
 def deliver(
@@ -79,8 +81,9 @@ def deliver(
     spool = None
     if spool_folder is not None:
         spool = Spool(spool_folder / f"{destination.name}.jsonl")
+    watch = Watch(transport, destination.replies)
     with (
-        closing(transport),
+        closing(watch),
         destination_lock(database, destination.name, patience=patience) as still_held,
         deferred_stop() as told_to_stop,
     ):
@@ -88,7 +91,7 @@ def deliver(
         summary = Dispatch(
             destination,
             ledger,
-            transport,
+            watch,
             partition_key=partition_key,
             zone=zone,
             limit=limit,
@@ -100,7 +103,7 @@ def deliver(
             on_warning=on_warning,
         ).run(chunks, quarantined)
         end_run(ledger, partition_key, _closing_entry(summary))
-    return summary
+    return replace(summary, surprises=watch.found())
 
 
 def _closing_entry(summary: Summary) -> dict[str, Any]:

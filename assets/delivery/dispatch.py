@@ -23,6 +23,7 @@ from assets.delivery.spool import Spool
 from assets.delivery.states import State
 from assets.delivery.totals import totals, unfinished
 from assets.delivery.transport import Transport
+from assets.delivery.watching import Surprise
 from assets.providers.conversion import Conversion
 from assets.providers.replies import seconds_until_quota
 
@@ -43,6 +44,7 @@ class Summary:
         totals: Deliveries and money of the partition by state and currency.
         unfinished: Deliveries that another run of this partition would finish.
         next_due: When the first of them may be sent again; None: at once.
+        surprises: What the provider's documents do not name about its replies.
     """
 
     requests: int
@@ -52,6 +54,7 @@ class Summary:
     totals: Sequence[Total]
     unfinished: int
     next_due: datetime | None = None
+    surprises: Sequence[Surprise] = ()
 
 
 class Dispatch:

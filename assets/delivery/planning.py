@@ -5,7 +5,7 @@ on. Nothing here sends.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from functools import partial
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from assets.delivery.states import SOFT, State
 from assets.personal import PersonalDataError
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
+from assets.providers.shapes import Replies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +29,14 @@ class Destination:
 
     Attributes:
         mapping_version: Changes when the settings that make payloads change.
+        replies: How the provider's replies look, as far as its documents say.
     """
 
     name: str
     provider_name: str
     provider: Provider
     mapping_version: str
+    replies: Replies = field(default_factory=dict)
 
 
 class Chunk(Protocol):

@@ -1,16 +1,23 @@
 """Which providers there are. Adding one is one line in `REGISTRY`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from assets.providers import (
+    convert_shapes,
+    idme_shapes,
+    impact_shapes,
+    trackdesk_shapes,
+)
 from assets.providers.base import DestinationSettings, Provider
 from assets.providers.convert import Convert, ConvertSettings
 from assets.providers.idme import IdMe, IdMeSettings
 from assets.providers.impact import Impact
 from assets.providers.impact_settings import ImpactSettings
+from assets.providers.shapes import Replies
 from assets.providers.trackdesk import Trackdesk, TrackdeskSettings
 
 
@@ -19,19 +26,21 @@ class Entry:
     """A provider: its settings and what is made with them.
 
     Attributes:
+        replies: How its replies look; what is not named here is not watched.
         queues: It takes conversions into a queue and decides later (`Settling`).
     """
 
     settings: type[DestinationSettings]
     make: Callable[[Any], Provider]
+    replies: Replies = field(default_factory=dict)
     queues: bool = False
 
 
 REGISTRY: dict[str, Entry] = {
-    "impact": Entry(ImpactSettings, Impact, queues=True),
-    "convert": Entry(ConvertSettings, Convert),
-    "trackdesk": Entry(TrackdeskSettings, Trackdesk),
-    "idme": Entry(IdMeSettings, IdMe),
+    "impact": Entry(ImpactSettings, Impact, impact_shapes.REPLIES, queues=True),
+    "convert": Entry(ConvertSettings, Convert, convert_shapes.REPLIES),
+    "trackdesk": Entry(TrackdeskSettings, Trackdesk, trackdesk_shapes.REPLIES),
+    "idme": Entry(IdMeSettings, IdMe, idme_shapes.REPLIES),
 }
 
 AnySettings = Annotated[

@@ -15,7 +15,7 @@ A stand-in for four providers. Give a destination one of these as its base_url:
   impact     /impact
   convert    /convert
   trackdesk  /trackdesk/<tenant>
-  idme       /idme/events (endpoint_url)
+  idme       /idme/<app>/events (endpoint_url)
 
 GET /journal?provider=&account= lists the requests received, one JSON object a line.
 """

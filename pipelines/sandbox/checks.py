@@ -6,6 +6,7 @@ and returns the problems it found, so that a provider's document can be written 
 as a table of fields.
 """
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
@@ -26,7 +27,6 @@ _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
     r"(Z|[+-][0-9]{2}:[0-9]{2})"
 )
-_SHOWN_CHARACTERS = 30
 
 
 def expected(what: str, test: Callable[[object], bool]) -> Check:
@@ -159,10 +159,11 @@ def _below(path: str, name: str) -> str:
 
 
 def _shown(value: object) -> str:
-    # A client stores the replies it gets: nothing personal may come back in them.
-    if isinstance(value, str) and "@" in value:
-        return "a text with an @"
+    # Clients store the replies they get, and the terminal shows them: no values.
+    if isinstance(value, str):
+        return f"a string of {len(value)} characters"
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"
-    shown = repr(value)
-    return shown if len(shown) <= _SHOWN_CHARACTERS else f"{type(value).__name__}"
+    return "a number"

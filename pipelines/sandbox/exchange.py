@@ -86,6 +86,11 @@ class Operation:
     refuse: Callable[[Request], Reply | None]
     apply: Callable[[Request], Reply]
 
+    @property
+    def template(self) -> str:
+        """The path without what it names: `/Advertisers/{account}/Conversions`."""
+        return re.sub(r"\(\?P<(\w+)>[^()]*\)", r"{\1}", self.path.pattern)
+
 
 class Provider(Protocol):
     """One of the providers that the sandbox stands in for."""

@@ -1,55 +1,96 @@
 """ID.me: the Order Completed event.
 
 Source: `idme-conversion-tracking.txt`, section "Event shape"; the nesting and the
-time are as `idme.md` section 3 deduces them. Address, replies and the treatment of
-repeats are not published: the sandbox answers a repeat like the first one.
+time are as `idme.md` section 3 deduces them. As strict as that table: it sets no
+lengths, and "Additional properties are accepted and forwarded". Address, replies and
+the treatment of repeats are not published: the sandbox answers a repeat like the
+first one.
 """
 
 import re
+from collections.abc import Mapping
 
-from .checks import currency, each, expected, instant, number, one_of, record, text
+from .checks import Check, Problem, currency, expected, instant, number, one_of, record
 from .exchange import Operation, Reply, Request, parse_json
 
-_TEXTS_OF_PRODUCT = ("productId", "sku", "name", "brand", "category", "variant")
-_PRODUCT = record(
+_string = expected("a string", lambda value: isinstance(value, str))
+_filled = expected(
+    "a string that is not blank",
+    lambda value: isinstance(value, str) and bool(value.strip()),
+)
+_object = expected("an object", lambda value: isinstance(value, dict))
+
+
+def _open(known: Mapping[str, Check], *required: str) -> Check:
+    """An object whose known fields are checked and which may have others."""
+
+    def check(value: object, path: str) -> list[Problem]:
+        others = value.keys() - known.keys() if isinstance(value, dict) else ()
+        fields = {**known, **dict.fromkeys(others, _anything)}
+        return record(fields, required)(value, path)
+
+    return check
+
+
+def _anything(_value: object, _path: str) -> list[Problem]:
+    return []
+
+
+def _products(value: object, path: str) -> list[Problem]:
+    if not isinstance(value, list):
+        return [Problem(path, "expected an array of line items")]
+    return [
+        problem
+        for position, product in enumerate(value)
+        for problem in _PRODUCT(product, f"{path}[{position}]")
+    ]
+
+
+_PRODUCT = _open(
     {
-        **dict.fromkeys(_TEXTS_OF_PRODUCT, text()),
+        **dict.fromkeys(("productId", "sku", "name"), _string),
+        **dict.fromkeys(("brand", "category", "variant"), _string),
         **dict.fromkeys(("price", "quantity"), number),
     }
 )
-_PROPERTIES = record(
+_PROPERTIES = _open(
     {
-        "orderId": text(),
+        "orderId": _filled,
         **dict.fromkeys(("total", "revenue", "shipping", "tax", "discount"), number),
         "currency": currency,
-        **dict.fromkeys(("coupon", "affiliation"), text()),
-        "products": each(_PRODUCT),
+        **dict.fromkeys(("coupon", "affiliation"), _string),
+        "products": _products,
     },
-    required=("orderId",),
+    "orderId",
 )
 _EVENT = record(
     {
         "event": one_of("Order Completed"),
         "properties": _PROPERTIES,
-        "eventId": text(),
+        "eventId": _filled,
         "timestamp": instant,
-        "conversionTrackingId": text(),
-        "context": expected("an object", lambda value: isinstance(value, dict)),
+        "conversionTrackingId": _filled,
+        "context": _object,
     },
     required=("event", "properties", "eventId", "timestamp", "conversionTrackingId"),
 )
 
 
 class IdMe:
-    """`/events`, the address that an operator would get from ID.me."""
+    """`/events`, the address that an operator would get from ID.me.
+
+    ID.me publishes no account in an address; `/<app>/events` is the sandbox's own, so
+    that two applications can be told apart.
+    """
 
     name = "idme"
 
     def __init__(self) -> None:
         """Starts without events."""
-        self._orders: set[str] = set()
-        self.operations = (
-            Operation("POST", re.compile("/events"), self._refuse, self._apply),
+        self._orders: set[tuple[str, str]] = set()
+        self.operations = tuple(
+            Operation("POST", re.compile(address), self._refuse, self._apply)
+            for address in ("/events", "/(?P<account>[^/]+)/events")
         )
 
     def parse(self, body: bytes) -> object:
@@ -77,7 +118,7 @@ class IdMe:
 
     def _apply(self, request: Request) -> Reply:
         """An orderId counts once: "so downstream systems can dedupe"."""
-        order_id = self.order_ids(request.body)[0]
-        new = order_id not in self._orders
-        self._orders.add(order_id)
+        order = request.account, self.order_ids(request.body)[0]
+        new = order not in self._orders
+        self._orders.add(order)
         return Reply(200, {"status": "accepted"}, applied=new)

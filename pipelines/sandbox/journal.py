@@ -27,6 +27,7 @@ class Entry:
         applied: Whether it took effect; an accepted repeat does not.
         fault: The fault that met it, such as `status=503`, or None.
         reply: The body of the reply, also where it never went out.
+        path_template: The path without account, ids and query.
     """
 
     at: str
@@ -42,6 +43,7 @@ class Entry:
     applied: bool
     fault: str | None
     reply: object
+    path_template: str = ""
 
     def to_line(self) -> str:
         """The entry as a line of JSON."""

@@ -126,6 +126,7 @@ class Sandbox:
                 applied=reply.applied,
                 fault=fault.name if fault else None,
                 reply=reply.body,
+                path_template=operation.template,
             )
         )
         return Exchange(reply, fault)

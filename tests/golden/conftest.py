@@ -4,6 +4,8 @@
 has to be looked at.
 """
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -30,6 +32,15 @@ def _body(request: Request) -> str:
     return "\n".join([text, "", *(f"{name} = {value}" for name, value in fields)])
 
 
+def indented(request: Request) -> str:
+    """The same for a JSON body, once more below with a line for each value."""
+    marked = json.loads(request.body, parse_float=lambda digits: f"<{digits}>")
+    text = json.dumps(marked, ensure_ascii=False, indent=2)
+    # Money as it stands in the bytes: 12.50, not 12.5.
+    exact = re.sub(r'"<(-?[0-9.]+)>"', r"\1", text)
+    return f"{render(request)}\n{exact}\n"
+
+
 def requests_of(exchange: Exchange, replies: list[Reply]) -> list[Request]:
     """Every request that the exchange makes when it is given these replies."""
     made = [next(exchange)]
@@ -44,13 +55,14 @@ def requests_of(exchange: Exchange, replies: list[Reply]) -> list[Request]:
 @pytest.fixture
 def golden(
     request: pytest.FixtureRequest,
-) -> Callable[[str, list[Request]], None]:
+) -> Callable[..., None]:
     """Compares requests with `tests/golden/<provider>/<name>.txt`."""
     update = request.config.getoption("--update-golden")
 
-    def compare(name: str, made: list[Request]) -> None:
+    def compare(name: str, made: list[Request], *, by_line: bool = False) -> None:
         file = Path(__file__).parent / f"{name}.txt"
-        text = "\n".join(render(one) for one in made)
+        show = indented if by_line else render
+        text = "\n".join(show(one) for one in made)
         if update:
             file.parent.mkdir(exist_ok=True)
             file.write_text(text, encoding="utf-8")

@@ -1,82 +1,61 @@
 """The exact event that ID.me is to be handed for orders with a name.
 
-Field by field against `idme-conversion-tracking.txt`, "Event shape".
+Field by field against `idme-conversion-tracking.txt`, "Event shape". Each file shows
+the bytes and, below, the same JSON a line for each value.
 """
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
+
+import pytest
+from idme_orders import ORDERS
 
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.idme import IdMe, IdMeSettings
+from pipelines.sandbox.state import Sandbox
 
-Make = Callable[..., Any]
+Make = Callable[..., Conversion]
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "to_an_endpoint": {"endpoint_url": "https://events.example.com/v1/"},
+    "stated_headers": {
+        "endpoint_url": "https://events.example.com/v1/",
+        "endpoint_headers": {
+            "X-App-Id": "app-1",
+            "content-type": "application/json; charset=utf-8",
+        },
+    },
+    "flat_envelope": {"envelope": "flat"},
+    "stated_context": {"context": {"source": "server"}},
+}
 
 
-def only_request(conversion: Conversion, **changes: Any) -> list[Request]:
+def requests_for(order: Conversion, **account: Any) -> list[Request]:
     """The one request of an order that is eligible."""
-    account = {"provider": "idme", "app_id": "app-1", **changes}
-    idme = IdMe(IdMeSettings.model_validate(account))
-    assert idme.eligibility(conversion, conversion.completed_at) is None
-    return [next(idme.exchange([conversion]))]
+    plain = {"provider": "idme", "app_id": "app-1"}
+    idme = IdMe(IdMeSettings.model_validate(plain | account))
+    assert idme.eligibility(order, order.completed_at) is None
+    return [next(idme.exchange([order]))]
 
 
-def test_order_of_the_page(conversion: Make, item: Make, golden: Make) -> None:
-    widget = item(
-        sku="SKU-001",
-        name="Widget",
-        product_id=None,
-        category=None,
-        unit_price=Decimal("49.99"),
-        quantity=Decimal(3),
-        subtotal=Decimal("149.97"),
-    )
-    order = conversion(
-        order_id="ORD-123",
-        total=Decimal("149.99"),
-        revenue=Decimal("139.99"),
-        discount=Decimal("9.98"),
-        shipping=Decimal("10.00"),
-        tax=Decimal(0),
-        promo_code=None,
-        items=(widget,),
-    )
-    url = "https://events.example.com/v1/"
-    golden("idme/page_order", only_request(order, endpoint_url=url))
+@pytest.mark.parametrize("name", ORDERS)
+def test_event_of(name: str, conversion: Make, golden: Callable[..., None]) -> None:
+    made = requests_for(conversion(**ORDERS[name]))
+    golden(f"idme/{name}", made, by_line=True)
 
 
-def test_what_is_not_stored_is_left_out(
-    conversion: Make, item: Make, golden: Make
+@pytest.mark.parametrize("name", ORDERS)
+def test_the_sandbox_takes_the_event_of(name: str, conversion: Make) -> None:
+    (request,) = requests_for(conversion(**ORDERS[name]))
+    headers = {key.lower(): value for key, value in request.headers.items()}
+    taken = Sandbox().receive("POST", "/idme/events", headers, request.body)
+    assert (taken.reply.status, taken.reply.applied) == (200, True), taken.reply.body
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_order_of_the_page_with(
+    name: str, conversion: Make, golden: Callable[..., None]
 ) -> None:
-    bare = item(name=None, category=None, product_id=None)
-    order = conversion(items=(bare,), promo_code=None, affiliation=None)
-    golden("idme/missing_optionals", only_request(order))
-
-
-def test_yen_have_no_decimals(conversion: Make, item: Make, golden: Make) -> None:
-    tea = item(unit_price=Decimal("1200.00"), quantity=Decimal("1.500"))
-    order = conversion(
-        currency="JPY",
-        currency_digits=0,
-        total=Decimal(2300),
-        revenue=Decimal("1700"),
-        discount=Decimal(100),
-        shipping=Decimal("5E+2"),
-        tax=Decimal("100.0"),
-        items=(tea,),
-    )
-    golden("idme/jpy", only_request(order))
-
-
-def test_coupon_and_discounts_of_order_and_lines(
-    conversion: Make, item: Make, golden: Make
-) -> None:
-    lines = (item(discount=Decimal("2.50"), variant="blue", brand="Acme"),)
-    order = conversion(items=lines, affiliation="Web Store")
-    golden("idme/coupon", only_request(order))
-
-
-def test_unicode(conversion: Make, item: Make, golden: Make) -> None:
-    lines = (item(name='寿司 🍣 "fresh"\n', category="Crème", brand="\u2028"),)
-    golden("idme/unicode", only_request(conversion(items=lines)))
+    made = requests_for(conversion(**ORDERS["page_order"]), **SETTINGS[name])
+    golden(f"idme/{name}", made, by_line=True)

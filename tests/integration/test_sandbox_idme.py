@@ -58,11 +58,16 @@ def test_an_order_is_taken_once_and_a_repeat_is_answered_alike(
         ({"conversionTrackingId": ""}, {}, "conversionTrackingId"),
         ({"timestamp": "2026-01-31 10:00"}, {}, "timestamp"),
         ({"appId": "x"}, {}, "appId"),
+        ({"context": "server"}, {}, "context"),
+        ({"eventId": " "}, {}, "eventId"),
+        ({}, {"orderId": " "}, "properties.orderId"),
         ({}, {"orderId": 123}, "properties.orderId"),
         ({}, {"total": "149.99"}, "properties.total"),
         ({}, {"tax": True}, "properties.tax"),
         ({}, {"currency": "usd"}, "properties.currency"),
-        ({}, {"email": "x"}, "properties.email"),
+        ({}, {"coupon": None}, "properties.coupon"),
+        ({}, {"products": {}}, "properties.products"),
+        ({}, {"products": [{}]}, "properties.products[0]"),
         ({}, {"products": [{"quantity": "3"}]}, "properties.products[0].quantity"),
     ],
 )
@@ -76,3 +81,46 @@ def test_a_wrong_event_is_refused_with_the_field(
     assert reply.status_code == 400
     assert f"{field}: " in reply.json()["error"]["message"]
     assert server.sandbox.effects("idme") == {}
+
+
+@pytest.mark.parametrize(
+    "missing", ["event", "eventId", "timestamp", "conversionTrackingId", "properties"]
+)
+def test_an_envelope_has_all_that_the_sdk_would_fill_in(
+    server: SandboxServer, missing: str
+) -> None:
+    body = {**EVENT, "properties": PROPERTIES}
+    del body[missing]
+    reply = requests.post(f"{server.url}/idme/events", json=body)
+    assert reply.status_code == 400
+    assert f"{missing}: required field is missing" in reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"giftWrap": True},
+        {"products": []},
+        {"products": [{"sku": "A", "colour": "red"}]},
+        {"affiliation": "x" * 10_000},
+        {"coupon": ""},
+    ],
+)
+def test_what_the_page_does_not_forbid_is_taken(
+    server: SandboxServer, properties: dict[str, Any]
+) -> None:
+    assert send(server, properties=properties).status_code == 200
+
+
+def test_only_an_order_id_is_required(server: SandboxServer) -> None:
+    body = {**EVENT, "properties": {"orderId": "ORD-123"}}
+    assert requests.post(f"{server.url}/idme/events", json=body).status_code == 200
+
+
+def test_two_applications_are_told_apart(server: SandboxServer) -> None:
+    body = {**EVENT, "properties": PROPERTIES}
+    for app in ("shop", "outlet", "shop"):
+        assert requests.post(f"{server.url}/idme/{app}/events", json=body).ok
+    assert server.sandbox.effects("idme", "shop") == {"ORD-123": 1}
+    assert server.sandbox.effects("idme", "outlet") == {"ORD-123": 1}
+    assert server.sandbox.requests("idme", "shop") == {"ORD-123": 2}

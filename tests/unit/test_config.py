@@ -161,6 +161,21 @@ def test_a_secret_is_never_written(tmp_path: Path, written: str, key: str) -> No
 IN_FILE = '{ env = "IMPACT_TOKEN", default = "t0ken-in-a-file" }'
 
 
+def test_a_secret_inside_a_table_is_never_written_either(tmp_path: Path) -> None:
+    wallet = """
+    [destinations.wallet]
+    provider = "idme"
+    app_id = "app-1"
+    endpoint_url = "https://events.example.com"
+    endpoint_headers = { Authorization = %s }
+    """
+    message = refusal(tmp_path, PLAIN + wallet % '"Bearer canary"')
+    assert "destinations.wallet.endpoint_headers.Authorization: expected" in message
+    assert "canary" not in message
+    config = read(tmp_path, PLAIN + wallet % '{ env = "IDME" }', IDME="Bearer canary")
+    assert "Bearer canary" in open_destination(config, "wallet").provider.secrets
+
+
 @pytest.mark.parametrize("environ", [{}, {"IMPACT_TOKEN": "another"}])
 @pytest.mark.parametrize(
     "url", ["", 'base_url = "https://127.0.0.1"\n', 'base_url = "https://a.example"\n']

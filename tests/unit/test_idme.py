@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
 from assets.providers.encode import json_bytes
-from assets.providers.idme import IdMe, IdMeSettings, event_id
+from assets.providers.idme import IdMe, IdMeSettings
+from assets.providers.idme_event import event_id
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 
 Make = Callable[..., Any]
@@ -67,6 +68,54 @@ def test_with_a_url_events_are_posted_to_exactly_that_url(conversion: Make) -> N
     assert "events.example.com" not in request.path_template
 
 
+def test_stated_headers_go_out_and_are_secret(conversion: Make) -> None:
+    stated = {"Authorization": "Bearer t0ken", "content-type": "text/plain"}
+    account = idme(endpoint_url=URL, endpoint_headers=stated)
+    headers = next(account.exchange([conversion()])).headers
+    assert headers == {
+        "Accept": "application/json",
+        "User-Agent": "attribution-exporter",
+        **stated,
+    }
+    assert {URL, "Bearer t0ken"} <= set(account.secrets)
+    shown = repr(settings(endpoint_url=URL, endpoint_headers=stated))
+    assert "t0ken" not in shown
+    assert "example.com" not in shown
+
+
+def test_without_headers_of_its_own_nothing_is_made_up(conversion: Make) -> None:
+    request = next(idme(endpoint_url=URL).exchange([conversion()]))
+    assert set(request.headers) == {"Accept", "Content-Type", "User-Agent"}
+    assert b"app-1" not in request.body
+
+
+def test_a_flat_envelope_holds_the_same(conversion: Make) -> None:
+    nested = json.loads(idme().payload(conversion()))
+    flat = json.loads(idme(envelope="flat").payload(conversion()))
+    properties = nested.pop("properties")
+    assert flat == nested | properties
+
+
+def test_context_is_sent_only_where_it_is_configured(conversion: Make) -> None:
+    event = json.loads(idme(context={"source": "server"}).payload(conversion()))
+    assert event["context"] == {"source": "server"}
+    assert b"context" not in idme().payload(conversion())
+
+
+def test_where_repeats_may_count_twice_a_lost_reply_is_uncertain(
+    conversion: Make,
+) -> None:
+    account = {"endpoint_url": URL, "resend_policy": "never"}
+    assert not idme(**account).resend.is_safe
+    for reply in (Reply(phase=Phase.WAITING), answer(500), answer(200, b"<html>")):
+        outcome = outcome_of(conversion(), reply, **account)
+        assert outcome.verdict is Verdict.UNCERTAIN
+
+
+def test_the_outbox_may_always_be_written_again(conversion: Make) -> None:
+    assert idme(resend_policy="never").resend.is_safe
+
+
 def test_policies() -> None:
     assert idme().event == "Order Completed"
     assert idme().resend.kind == "dedupe"
@@ -84,6 +133,11 @@ def test_policies() -> None:
         ({"endpoint_url": "http://events.example.com"}, "expected an https URL"),
         ({"base_url": "https://api.id.me"}, "set endpoint_url"),
         ({"fields": {"email": "extra.email"}}, "nothing can be mapped"),
+        ({"endpoint_headers": {"X-App": "a"}}, "needs endpoint_url"),
+        ({"endpoint_url": URL, "endpoint_headers": {"X App": "a"}}, "name of a header"),
+        ({"endpoint_url": URL, "endpoint_headers": {"X": "a\r\nB: c"}}, "one line"),
+        ({"envelope": "xml"}, "'nested' or 'flat'"),
+        ({"resend_policy": "lookup"}, "'dedupe' or 'never'"),
         ({"colour": "red"}, "Extra inputs are not permitted"),
     ],
 )

@@ -1,0 +1,85 @@
+"""ID.me: what a destination's settings may say.
+
+ID.me publishes a browser SDK only, so most of these stand for something that its page
+leaves open; each default is the reading that risks least (`idme.md`, section 9).
+"""
+
+import re
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from assets.providers.base import DestinationSettings, checked_url
+
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+
+
+class IdMeSettings(DestinationSettings):
+    """One application at ID.me.
+
+    Attributes:
+        app_id: The SDK's `data-app-id` (page, step 2). Where a server would put it is
+            unpublished, so it only makes the event id and is not sent.
+        endpoint_url: An address obtained from ID.me. None: events go to the outbox
+            and are `staged`, never counted as delivered.
+        endpoint_headers: Headers that ID.me stated with the address; none are made up.
+        envelope: `nested` is what the page's table names (`properties.orderId`);
+            `flat` puts the properties beside `event`.
+        context: Constants sent as the envelope's `context`, whose contents are
+            unpublished; empty: it is left out.
+        resend_policy: `never` where ID.me does not drop repeats.
+        require_consent: The SDK tracks only on a consent that is exactly true (page,
+            "Consent gating"), so this is on by default.
+        base_url: Not to be set: ID.me publishes no address that paths could follow.
+    """
+
+    provider: Literal["idme"]
+    base_url: str = ""
+    app_id: str = Field(min_length=1)
+    endpoint_url: str | None = Field(default=None, repr=False)
+    endpoint_headers: dict[str, SecretStr] = Field(default_factory=dict)
+    envelope: Literal["nested", "flat"] = "nested"
+    context: dict[str, str] = Field(default_factory=dict)
+    resend_policy: Literal["dedupe", "never"] = "dedupe"
+    require_consent: bool = True
+
+    @field_validator("base_url")
+    @classmethod
+    def _must_not_be_set(cls, _: str) -> str:
+        message = "ID.me publishes no address; set endpoint_url to the one it gave you"
+        raise ValueError(message)
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _must_be_private_too(cls, url: str | None) -> str | None:
+        if url is not None:
+            checked_url(url)
+        return url
+
+    @field_validator("endpoint_headers")
+    @classmethod
+    def _must_be_headers(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, value in headers.items():
+            if not _HEADER.fullmatch(name):
+                message = f"expected the name of a header, got {name!r}"
+                raise ValueError(message)
+            if not _HEADER_VALUE.fullmatch(value.get_secret_value()):
+                message = f"expected one line of ASCII text for {name}"
+                raise ValueError(message)
+        return headers
+
+    @field_validator("fields")
+    @classmethod
+    def _must_be_empty(cls, fields: dict[str, str]) -> dict[str, str]:
+        if fields:
+            message = "ID.me is told a closed list of properties; nothing can be mapped"
+            raise ValueError(message)
+        return fields
+
+    @model_validator(mode="after")
+    def _must_have_somewhere_to_go(self) -> Self:
+        if self.endpoint_headers and self.endpoint_url is None:
+            message = "endpoint_headers needs endpoint_url"
+            raise ValueError(message)
+        return self

@@ -1,0 +1,185 @@
+"""Which replies are known, in a compact form, and what is new about one that came.
+
+A provider's documents say how its replies look; `<provider>_shapes.py` writes that down
+as data. Comparing is all that belongs here: it changes no outcome, it tells a person
+that the provider began to answer in another way. Values are never part of what it says.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, TypeAlias
+
+from assets.providers.replies import read_json
+
+Kinds = frozenset[str]
+"""Kinds of values, each of which is known; `TEXT | NULL`."""
+
+TEXT: Kinds = frozenset({"text"})
+NUMBER: Kinds = frozenset({"a number"})
+FLAG: Kinds = frozenset({"true or false"})
+NULL: Kinds = frozenset({"null"})
+EMPTY: Kinds = frozenset({"an empty body"})
+ANYTHING: Kinds = frozenset(
+    {
+        *("text", "a number", "true or false", "null", "an object", "an array"),
+        *("an empty body", "a body that is no JSON"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text of a closed list, upper or lower case."""
+
+    known: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what `signature` could not tell from any other text."""
+        if not all(_SHORT_WORD.fullmatch(word.encode()) for word in self.known):
+            message = f"a word is letters, spaces and _: {self.known}"
+            raise ValueError(message)
+
+
+Shape: TypeAlias = (
+    "Kinds | Words | Mapping[str, Shape] | list[Shape] | tuple[Shape, ...]"
+)
+"""A mapping is an object with no other keys, in upper or lower case, each of which may
+be missing; a list of one shape an array of it; a tuple names alternatives."""
+
+Answers = Mapping[tuple[int, ...], Shape]
+"""Status codes -> the body that comes with them."""
+
+Replies = Mapping[str, Answers]
+"""Method and path template of a request -> its answers."""
+
+ON_THE_WAY = (408, 425, 429, 500, 502, 503, 504)
+"""Often answered by something between us and the provider: any body."""
+
+_MEMBERS = 50
+_SURPRISES = 20
+_NAME = re.compile(r"[A-Za-z@_][A-Za-z_-]{0,39}[0-9]{0,2}")
+_SHORT_WORD = re.compile(rb"[A-Za-z_ ]{1,40}")
+
+
+def surprises(known: Answers, status: int, body: bytes) -> list[str]:
+    """Return what is new about a reply, at most 20 paths: `$.Errors[0].Code: ...`.
+
+    Args:
+        known: The replies of this request.
+        status: Its status code.
+        body: The whole body.
+    """
+    for codes, shape in known.items():
+        if status in codes:
+            return [
+                f"${tail}: {what}"
+                for tail, what in islice(_compare(_value(body), shape), _SURPRISES)
+            ]
+    named = ", ".join(map(str, sorted(chain.from_iterable(known))))
+    return [f"status: expected one of {named}, got {status}"]
+
+
+def signature(body: bytes) -> bytes:
+    """Return what stays of a body without its values: equal for equal shapes.
+
+    Keys, short plain words and the difference between texts and numbers stay. Quicker
+    than reading the JSON, so that each reply can be looked at.
+    """
+    return _VALUE.sub(rb"\1\2#", body)
+
+
+# Possessive, and a text may end with the body: no body takes longer than its length.
+_VALUE = re.compile(
+    rb'("(?:[^"\\]++|\\.?)*+"\s*:|"[A-Za-z_ ]{1,40}")'
+    rb'|(")(?:[^"\\]++|\\.?)*+"?'
+    rb"|-?[0-9][0-9.eE+-]*",
+    re.DOTALL,
+)
+
+
+class _NotJson:
+    """Stands for a body that cannot be read."""
+
+
+class _Empty:
+    """Stands for a body without a byte."""
+
+
+def _value(body: bytes) -> Any:
+    if not body.strip():
+        return _Empty()
+    value = read_json(body)
+    return _NotJson() if value is None and body.strip() != b"null" else value
+
+
+_KINDS: Mapping[type, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+    dict: "an object",
+    list: "an array",
+    _Empty: "an empty body",
+    _NotJson: "a body that is no JSON",
+}
+
+
+def _compare(value: Any, shape: Shape) -> Iterator[tuple[str, str]]:
+    """Yield the rest of the path to each surprise, and what was expected there."""
+    kind = _KINDS[type(value)]
+    options = shape if isinstance(shape, tuple) else (shape,)
+    fitting = next((one for one in options if kind in _kinds(one)), None)
+    if fitting is None:
+        wanted = ", ".join(sorted(frozenset().union(*map(_kinds, options))))
+        yield "", f"expected {wanted}, got {kind}"
+    elif isinstance(fitting, Words):
+        if value.casefold() not in {word.casefold() for word in fitting.known}:
+            yield "", f"expected one of {', '.join(fitting.known)}, got another word"
+    elif isinstance(fitting, Mapping):
+        yield from _compare_object(value, fitting)
+    elif isinstance(fitting, list):
+        yield from _compare_array(value, fitting[0])
+
+
+def _compare_object(
+    value: Mapping[str, Any], known: Mapping[str, Shape]
+) -> Iterator[tuple[str, str]]:
+    folded = {name.casefold(): shape for name, shape in known.items()}
+    told = set()
+    for name, member in value.items():
+        # A key may be an order or a person where the provider keys by them.
+        path = f".{name}" if _NAME.fullmatch(name) else ".<key>"
+        shape = folded.get(name.casefold())
+        found = (
+            [("", "expected no such key")] if shape is None else _compare(member, shape)
+        )
+        for tail, what in found:
+            if (path + tail, what) not in told:
+                told.add((path + tail, what))
+                yield path + tail, what
+
+
+def _compare_array(value: list[Any], shape: Shape) -> Iterator[tuple[str, str]]:
+    """What many members have in common is said of the first."""
+    told = set()
+    for position, member in enumerate(value[:_MEMBERS]):
+        for surprise in _compare(member, shape):
+            if surprise not in told:
+                told.add(surprise)
+                tail, what = surprise
+                yield f"[{position}]{tail}", what
+
+
+def _kinds(shape: Shape) -> Kinds:
+    if isinstance(shape, frozenset):
+        return shape
+    if isinstance(shape, Words):
+        return TEXT
+    if isinstance(shape, Mapping):
+        return frozenset({"an object"})
+    if isinstance(shape, list):
+        return frozenset({"an array"})
+    return frozenset().union(*map(_kinds, shape))
