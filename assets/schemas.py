@@ -24,6 +24,8 @@ WHOLE = pa.int64()
 DIGITS = pa.int8()
 
 FUTURE_TOLERANCE = timedelta(hours=1)
+FIRST_ORDER_EVER = datetime(1990, 1, 1, tzinfo=UTC)
+"""Before the web: 0001, 1900 and 1970 are how a source says that it knows no time."""
 
 # Ids such as 112-1234567-1234567, 1234-5678-9012, 1234567890.1234567890 or 2026/000123
 # are not telephone numbers, so hyphens and dots count only in the groups that people
@@ -66,6 +68,10 @@ def _is_past(instants: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
     return instants <= pd.Timestamp(datetime.now(UTC) + FUTURE_TOLERANCE)
 
 
+def _is_a_real_time(instants: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
+    return instants >= pd.Timestamp(FIRST_ORDER_EVER)
+
+
 def _adds_up(orders: pd.DataFrame) -> "pd.Series[bool]":
     parts = orders["revenue"] + orders["shipping"] + orders["tax"]
     return (orders["total"] == parts).fillna(value=True).astype(bool)
@@ -102,6 +108,7 @@ NO_PERSONAL_ORDER_ID = _check("pii_as_id", _is_neither_address_nor(PHONE_AS_ORDE
 FITS = _check("too_long", lambda values: values.str.len() <= ID_LENGTH)
 NOT_NEGATIVE = _check("negative_amount", lambda amounts: amounts >= 0)
 PAST = _check("future_time", _is_past)
+REAL = _check("placeholder_time", _is_a_real_time)
 KNOWN_CURRENCY = _check("unknown_currency", _is_known_currency)
 KNOWN_KIND = _check("unknown_kind", lambda kinds: kinds.isin(IDENTIFIER_KINDS))
 SHA1 = _check(
@@ -130,7 +137,7 @@ def _texts(*names: str) -> dict[str, pap.Column]:
 
 _ORDER_COLUMNS = {
     "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS),
-    "completed_at": _column(INSTANT, PAST),
+    "completed_at": _column(INSTANT, PAST, REAL),
     "visitor_id": _column(TEXT, NO_PERSONAL_DATA, required=False),
     "customer_id": _column(TEXT, NO_PERSONAL_DATA, required=False),
     "customer_email_sha1": _column(TEXT, SHA1, required=False),

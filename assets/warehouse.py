@@ -7,13 +7,15 @@ the rows mean belongs in `validation.py`.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import sqlalchemy as sa
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -119,6 +121,13 @@ class Warehouse:
         except SQLAlchemyError as error:
             # The driver's own text may hold the address, so it is not chained.
             raise WarehouseError(_refusal(statement, text, error)) from None
+        except OverflowError:  # DuckDB, which has no other way to hand a time out
+            message = (
+                f"Extract failed for {statement}: expected times that have a year from "
+                f"1 to 9999 in {self.zone}, got one at the end of the calendar. Select "
+                f"null instead of such times in {statement}.sql."
+            )
+            raise WarehouseError(message) from None
         finally:
             engine.dispose()
 
@@ -159,9 +168,40 @@ class Warehouse:
         if engine.dialect.name in {"duckdb", "postgresql"}:
             # Naive columns are compared with the window in this zone.
             connection.exec_driver_sql(f"set timezone = '{self.zone or 'UTC'}'")
+        if engine.driver == "psycopg":
+            _take_every_time(connection)
         return connection.execution_options(
             stream_results=True, max_row_buffer=self._chunk_rows
         )
+
+
+class _TimeLoader(Loader):
+    """Hands out a time that Python cannot hold as text.
+
+    `infinity` and years beyond 1 to 9999 are for `coercion.py` to refuse, row by row;
+    as errors of the driver they would take the whole day with them.
+    """
+
+    read = staticmethod(datetime.fromisoformat)
+
+    def load(self, data: Buffer) -> Any:
+        text = bytes(data).decode()
+        try:
+            return self.read(text)
+        except ValueError:
+            return text
+
+
+class _DateLoader(_TimeLoader):
+    read = staticmethod(date.fromisoformat)  # type: ignore[assignment]
+
+
+def _take_every_time(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("set datestyle = 'ISO'")
+    raw: Any = connection.connection.driver_connection
+    for name in ("timestamptz", "timestamp"):
+        raw.adapters.register_loader(name, _TimeLoader)
+    raw.adapters.register_loader("date", _DateLoader)
 
 
 def _is_missing_file(database: str | None) -> bool:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from shutil import copytree
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -15,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+import sql
 from assets.deliveries import staged_chunks
 from assets.delivery.tables import data_issue, quarantine_row
 from assets.resources import Source
@@ -23,8 +27,6 @@ from assets.staging import Staging
 from assets.warehouse import Warehouse, WarehouseError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Line, MakeLine
 
     from assets.delivery.dispatch import Summary
@@ -56,6 +58,7 @@ class Shop:
     Attributes:
         types: Column -> SQL type, where it is not the usual one.
         naive_zone: Zone of naive times in the warehouse.
+        statements: A deployment's own statements; None: the shipped ones.
     """
 
     folder: Path
@@ -64,7 +67,20 @@ class Shop:
     window: tuple[datetime, datetime] = (START, START + DAY)
     types: dict[str, str] = field(default_factory=dict)
     naive_zone: str | None = None
+    statements: Path | None = None
     _wanted: list[tuple[str, Row]] = field(default_factory=list)
+
+    def on(self, url: str) -> None:
+        """Keep the tables in another warehouse instead."""
+        self.url = url
+        self.retype(**self.types)
+
+    def ask(self, statement: str, text: str) -> None:
+        """Ask the warehouse in a deployment's own words."""
+        if self.statements is None:
+            shipped = Path(str(files(sql))) / "extract"
+            self.statements = copytree(shipped, self.folder / "statements")
+        (self.statements / f"{statement}.sql").write_text(text)
 
     def create(self) -> None:
         """Make the five tables of the contract."""
@@ -121,7 +137,9 @@ class Shop:
 
     @property
     def source(self) -> Source:
-        warehouse = Warehouse(self.url, source_timezone=self.naive_zone)
+        warehouse = Warehouse(
+            self.url, extract_dir=self.statements, source_timezone=self.naive_zone
+        )
         staging = Staging(self.folder / "staging")
         return Source(warehouse, staging, self.line.database, clock=self.line.clock)
 
