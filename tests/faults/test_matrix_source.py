@@ -65,6 +65,7 @@ class Shop:
     url: str
     line: Line
     window: tuple[datetime, datetime] = (START, START + DAY)
+    key: str = KEY
     types: dict[str, str] = field(default_factory=dict)
     naive_zone: str | None = None
     statements: Path | None = None
@@ -148,15 +149,15 @@ class Shop:
         if self._wanted:
             self.flush()
         for statement in EXTRACTS:
-            self.source.extract(statement, KEY, self.window)
-        self.source.join(KEY, f"stage-{self.line.runs}")
+            self.source.extract(statement, self.key, self.window)
+        self.source.join(self.key, f"stage-{self.line.runs}")
         self.line.clock.pass_by(seconds=1)
 
     def deliver(self) -> Summary:
         return self.line.run_chunks(
-            lambda: staged_chunks(self.source, KEY),
-            partition_key=KEY,
-            quarantined=self.source.quarantined(KEY),
+            lambda: staged_chunks(self.source, self.key),
+            partition_key=self.key,
+            quarantined=self.source.quarantined(self.key),
         )
 
     def run(self) -> Summary:

@@ -344,7 +344,7 @@ def test_64_a_time_that_duckdb_cannot_show_in_its_zone_is_named(shop: Shop) -> N
     shop.naive_zone = "America/New_York"
     shop.ask("completed_orders", EVERYTHING)
     shop.order("O1", completed_at="0001-01-01 00:00:00+00")
-    with pytest.raises(WarehouseError, match="completed_orders.*1 to 9999"):
+    with pytest.raises(WarehouseError, match=r"completed_orders.*1 to 9999"):
         shop.run()
     assert shop.line.server.connections == 0
 
