@@ -7,25 +7,30 @@ the rows mean belongs in `validation.py`.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import sqlalchemy as sa
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 import sql
+from assets.psycopg_times import take_every_time
 from assets.schemas import contract_columns
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MISSING = re.compile(
     r"(?:(?P<kind>relation|table|column)(?: with name)?"
     r"|no such (?P<what>table|column):)"
+    r' "?(?P<name>\w[\w.]*)"?',
+    re.IGNORECASE,
+)
+
+_DENIED = re.compile(
+    r"permission denied for (?P<kind>relation|table|view|column|schema|database)"
     r' "?(?P<name>\w[\w.]*)"?',
     re.IGNORECASE,
 )
@@ -169,39 +174,10 @@ class Warehouse:
             # Naive columns are compared with the window in this zone.
             connection.exec_driver_sql(f"set timezone = '{self.zone or 'UTC'}'")
         if engine.driver == "psycopg":
-            _take_every_time(connection)
+            take_every_time(connection)
         return connection.execution_options(
             stream_results=True, max_row_buffer=self._chunk_rows
         )
-
-
-class _TimeLoader(Loader):
-    """Hands out a time that Python cannot hold as text.
-
-    `infinity` and years beyond 1 to 9999 are for `coercion.py` to refuse, row by row;
-    as errors of the driver they would take the whole day with them.
-    """
-
-    read = staticmethod(datetime.fromisoformat)
-
-    def load(self, data: Buffer) -> Any:
-        text = bytes(data).decode()
-        try:
-            return self.read(text)
-        except ValueError:
-            return text
-
-
-class _DateLoader(_TimeLoader):
-    read = staticmethod(date.fromisoformat)  # type: ignore[assignment]
-
-
-def _take_every_time(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("set datestyle = 'ISO'")
-    raw: Any = connection.connection.driver_connection
-    for name in ("timestamptz", "timestamp"):
-        raw.adapters.register_loader(name, _TimeLoader)
-    raw.adapters.register_loader("date", _DateLoader)
 
 
 def _is_missing_file(database: str | None) -> bool:
@@ -232,13 +208,23 @@ def _check_contract(statement: str, names: list[str]) -> None:
 
 def _refusal(statement: str, text: str, error: SQLAlchemyError) -> str:
     cause = getattr(error, "orig", None) or error
-    found = _MISSING.search(str(cause).partition("\n")[0])
+    said = str(cause).partition("\n")[0]
+    denied = _DENIED.search(said)
+    if denied:
+        what = f"{denied['kind'].lower()} {denied['name']}"
+        return (
+            f"Extract failed for {statement}: expected to be allowed to read {what} of "
+            f"the warehouse, got permission denied. Let the user of `warehouse_url` "
+            f"read it, then re-run the partition."
+        )
+    found = _MISSING.search(said)
     if found and re.search(rf"\b{re.escape(found['name'])}\b", text):
         kind = (found["kind"] or found["what"]).lower().replace("relation", "table")
         return (
             f"Extract failed for {statement}: expected {kind} {found['name']} in the "
-            f"warehouse, got none. Create it, or point `extract_dir` at a folder whose "
-            f"{statement}.sql reads the tables you have."
+            f"warehouse, got none. Create it, let the user of `warehouse_url` use its "
+            f"schema, or point `extract_dir` at a folder whose {statement}.sql reads "
+            "the tables you have."
         )
     return (
         f"Extract failed for {statement}: expected a statement that the warehouse "

@@ -223,19 +223,34 @@ def test_54_a_warehouse_that_does_not_answer_stops_before_any_request(
     assert (shop.line.server.connections, shop.line.rows()) == (0, [])
 
 
+EVERYTHING = """
+    select * from public.completed_orders
+    where completed_at >= :window_start and completed_at < :window_end
+"""
+ALLOWED = {
+    "a table": ("grant select on completed_orders to {}", "table order_items"),
+    "a schema": ("revoke usage on schema public from public", "schema public"),
+}
+
+
+@pytest.mark.parametrize(("order", "denied"), ALLOWED.values(), ids=ALLOWED)
 def test_54_a_table_that_may_not_be_read_stops_before_any_request(
-    shop: Shop, postgres_url: str
+    shop: Shop, postgres_url: str, order: str, denied: str
 ) -> None:
     shop.url = postgres_url
     shop.flush()
     plain = postgres_url.replace("+psycopg", "")
     with psycopg.connect(plain, autocommit=True) as connection:
-        name = plain.rpartition("/")[2]
-        connection.execute(f"create role reader_{name} login")
-        connection.execute(f"grant select on completed_orders to reader_{name}")
-    shop.url = postgres_url.replace("tester@", f"reader_{name}@")
-    with pytest.raises(WarehouseError, match="order_items"):
+        name = f"reader_{plain.rpartition('/')[2]}"
+        connection.execute(f"create role {name} login")
+        connection.execute(order.format(name))
+    shop.url = postgres_url.replace("tester@", f"{name}@")
+    shop.ask("completed_orders", EVERYTHING)
+    with pytest.raises(WarehouseError) as caught:
         shop.run()
+    said = str(caught.value)
+    assert f"allowed to read {denied} of the warehouse, got permission denied" in said
+    assert "extract_dir" not in said
     assert (shop.line.server.connections, shop.line.rows()) == (0, [])
 
 
