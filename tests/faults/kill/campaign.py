@@ -19,6 +19,7 @@ from invariants import check_invariants
 from sqlalchemy import func, select
 
 from assets.delivery.database import Database
+from assets.delivery.lock import destination_lock
 from assets.delivery.states import DELIVERED
 from assets.delivery.tables import delivery, delivery_attempt, export_run
 
@@ -104,6 +105,11 @@ class Shop:
         ended = exporter.wait()
         self.server.on_request = lambda _count: False
         return ended
+
+    def await_last_commit(self) -> None:
+        """Return when the server is done with what a killed run had sent to it."""
+        with destination_lock(self.database, "shop"):
+            pass
 
     def finish(self, exporter: Exporter) -> None:
         """Let runs end until nothing is left to do."""
