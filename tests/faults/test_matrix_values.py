@@ -16,6 +16,7 @@ import pytest
 from engine import NEVER
 from rawserver import always, say
 from sqlalchemy import text
+from test_matrix_source import BEFORE
 
 from assets.warehouse import WarehouseError
 
@@ -227,6 +228,23 @@ def test_63_personal_data_as_an_id_is_held_back_and_not_kept(
     assert shop.line.server.books.orders == ["O2"]
     kept = everything(shop.line.database)
     assert [one for one in PERSONAL[column] if one in kept] == []
+
+
+def test_63_an_identifier_that_is_personal_data_is_left_out(shop: Shop) -> None:
+    """Its order goes on without it: only what is asked for an identifier is lost."""
+    shop.order("O1")
+    for value in PERSONAL["visitor_id"]:
+        known = {"kind": "convert_visitor_id", "captured_at": BEFORE}
+        shop.add("visitor_identifiers", order_id="O1", value=value, **known)
+    shop.run()
+    assert shop.line.states() == {"O1": "accepted"}
+    assert shop.reasons() == [["pii_as_id"]] * len(PERSONAL["visitor_id"])
+    kept = everything(shop.line.database)
+    sent = b"".join(seen(shop)).decode()
+    for value in PERSONAL["visitor_id"]:
+        assert value not in kept
+        assert value not in sent
+    shop.check({"O1": (1000, "USD")})
 
 
 def everything(database: Database) -> str:
