@@ -146,6 +146,7 @@ class Shop:
 
     def has_begun(self) -> bool:
         """Tell whether the last run came so far as to say that it began."""
+        self.await_last_commit()
         is_last = export_run.c.run_id == f"run-{self.runs}"
         with self.database.read() as connection:
             return (
@@ -179,10 +180,9 @@ def campaign(
     start = time.monotonic()
     kills = 0
     for point in points:
-        is_hit = False
+        is_hit, shop.latest_seconds = False, LATEST_SECONDS
         while not is_hit:
             was_killed = shop.kill(exporter, point, random.randint(1, 9)).was_killed
-            kills += was_killed
             is_hit = was_killed and shop.has_begun()
             if not was_killed:
                 # It came through before its time: so new orders come in.
@@ -190,6 +190,7 @@ def campaign(
             elif not is_hit:
                 # It died before it had begun, on a busy machine: more time to the next.
                 shop.latest_seconds *= 1.5
+        kills += 1
     shop.finish(exporter)
     shop.server.wait_until_quiet()
     shop.check(rerun=lambda: exporter.run(shop.job()))
