@@ -25,6 +25,8 @@ WHOLE = pa.int64()
 DIGITS = pa.int8()
 
 FUTURE_TOLERANCE = timedelta(hours=1)
+FIRST_ORDER_EVER = datetime(1990, 1, 1, tzinfo=UTC)
+"""Before the web: 0001, 1900 and 1970 are how a source says that it knows no time."""
 
 ID_LENGTH = 128
 """Characters of an id that the delivery tables take (`delivery/tables.py`)."""
@@ -54,6 +56,10 @@ def _is_neither_address_nor(
 
 def _is_past(instants: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
     return instants <= pd.Timestamp(datetime.now(UTC) + FUTURE_TOLERANCE)
+
+
+def _is_a_real_time(instants: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
+    return instants >= pd.Timestamp(FIRST_ORDER_EVER)
 
 
 def _adds_up(orders: pd.DataFrame) -> "pd.Series[bool]":
@@ -92,6 +98,7 @@ NO_PERSONAL_ORDER_ID = _check("pii_as_id", _is_neither_address_nor(PHONE_AS_ORDE
 FITS = _check("too_long", lambda values: values.str.len() <= ID_LENGTH)
 NOT_NEGATIVE = _check("negative_amount", lambda amounts: amounts >= 0)
 PAST = _check("future_time", _is_past)
+REAL = _check("placeholder_time", _is_a_real_time)
 KNOWN_CURRENCY = _check("unknown_currency", _is_known_currency)
 KNOWN_KIND = _check("unknown_kind", lambda kinds: kinds.isin(IDENTIFIER_KINDS))
 SHA1 = _check(
@@ -120,7 +127,7 @@ def _texts(*names: str) -> dict[str, pap.Column]:
 
 _ORDER_COLUMNS = {
     "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS),
-    "completed_at": _column(INSTANT, PAST),
+    "completed_at": _column(INSTANT, PAST, REAL),
     "visitor_id": _column(TEXT, NO_PERSONAL_DATA, required=False),
     "customer_id": _column(TEXT, NO_PERSONAL_DATA, required=False),
     "customer_email_sha1": _column(TEXT, SHA1, required=False),

@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import MAXYEAR, MINYEAR, datetime, tzinfo
 from typing import Any
 
 import numpy as np
@@ -220,4 +220,9 @@ def _reject(
         revenue = typed["revenue"]
         if revenue is not None and fits(revenue, digits):
             facts["amount_minor"] = to_minor(revenue, digits)
-    return facts | {"order_at": typed.get("completed_at")}
+    return facts | {"order_at": _dated(typed.get("completed_at"))}
+
+
+def _dated(at: datetime | None) -> datetime | None:
+    """None at the ends of the calendar, where not every zone has such a day."""
+    return at if at and MINYEAR < at.year < MAXYEAR else None

@@ -18,12 +18,19 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 import sql
+from assets.psycopg_times import take_every_time
 from assets.schemas import contract_columns
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MISSING = re.compile(
     r"(?:(?P<kind>relation|table|column)(?: with name)?"
     r"|no such (?P<what>table|column):)"
+    r' "?(?P<name>\w[\w.]*)"?',
+    re.IGNORECASE,
+)
+
+_DENIED = re.compile(
+    r"permission denied for (?P<kind>relation|table|view|column|schema|database)"
     r' "?(?P<name>\w[\w.]*)"?',
     re.IGNORECASE,
 )
@@ -119,6 +126,13 @@ class Warehouse:
         except SQLAlchemyError as error:
             # The driver's own text may hold the address, so it is not chained.
             raise WarehouseError(_refusal(statement, text, error)) from None
+        except OverflowError:  # DuckDB, which has no other way to hand a time out
+            message = (
+                f"Extract failed for {statement}: expected times that have a year from "
+                f"1 to 9999 in {self.zone}, got one at the end of the calendar. Select "
+                f"null instead of such times in {statement}.sql."
+            )
+            raise WarehouseError(message) from None
         finally:
             engine.dispose()
 
@@ -159,6 +173,8 @@ class Warehouse:
         if engine.dialect.name in {"duckdb", "postgresql"}:
             # Naive columns are compared with the window in this zone.
             connection.exec_driver_sql(f"set timezone = '{self.zone or 'UTC'}'")
+        if engine.driver == "psycopg":
+            take_every_time(connection)
         return connection.execution_options(
             stream_results=True, max_row_buffer=self._chunk_rows
         )
@@ -192,13 +208,23 @@ def _check_contract(statement: str, names: list[str]) -> None:
 
 def _refusal(statement: str, text: str, error: SQLAlchemyError) -> str:
     cause = getattr(error, "orig", None) or error
-    found = _MISSING.search(str(cause).partition("\n")[0])
+    said = str(cause).partition("\n")[0]
+    denied = _DENIED.search(said)
+    if denied:
+        what = f"{denied['kind'].lower()} {denied['name']}"
+        return (
+            f"Extract failed for {statement}: expected to be allowed to read {what} of "
+            f"the warehouse, got permission denied. Let the user of `warehouse_url` "
+            f"read it, then re-run the partition."
+        )
+    found = _MISSING.search(said)
     if found and re.search(rf"\b{re.escape(found['name'])}\b", text):
         kind = (found["kind"] or found["what"]).lower().replace("relation", "table")
         return (
             f"Extract failed for {statement}: expected {kind} {found['name']} in the "
-            f"warehouse, got none. Create it, or point `extract_dir` at a folder whose "
-            f"{statement}.sql reads the tables you have."
+            f"warehouse, got none. Create it, let the user of `warehouse_url` use its "
+            f"schema, or point `extract_dir` at a folder whose {statement}.sql reads "
+            "the tables you have."
         )
     return (
         f"Extract failed for {statement}: expected a statement that the warehouse "

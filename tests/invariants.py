@@ -1,7 +1,7 @@
 """What must hold of the delivery tables at any moment, whatever was broken.
 
 The ledger is held against the journal of what a server saw, so that no claim of the
-ledger is its own witness. I1 to I7 are the guarantees of the product, by number.
+ledger is its own witness. I1 to I8 are the guarantees of the product, by number.
 """
 
 from collections import Counter, defaultdict
@@ -49,23 +49,26 @@ class Seen:
 
 def check_invariants(
     database: Database,
-    eligible: Mapping[str, Money],
+    eligible: Mapping[str, Money | None],
     destinations: Mapping[str, ResendPolicy],
     journal: Sequence[Seen],
     *,
     complete: bool = True,
     earlier: Mapping[str, Collection[Money]] | None = None,
+    secrets: Collection[str] = (),
     rerun: Callable[[], object] | None = None,
 ) -> None:
     """Fail with everything that does not hold.
 
     Args:
         database: The delivery tables.
-        eligible: Every order of the source: id -> minor units, currency.
+        eligible: Every order of the source: id -> minor units, currency; None: what
+            it is worth cannot be read, or is left to the test.
         destinations: Every enabled destination with its resend policy.
         journal: What the server saw, oldest first; with `rerun` the live one.
         complete: A run has planned every order; else some may still be missing.
         earlier: Of orders whose source row changed, what it said before.
+        secrets: What must stand nowhere (I8).
         rerun: Runs the partition, which must be finished, once more (I5).
     """
     found = _Found(database, eligible, destinations, journal, earlier or {})
@@ -76,6 +79,7 @@ def check_invariants(
         *_no_false_success(found),
         *_same_row_same_bytes(found),
         *_money_is_conserved(found, complete=complete),
+        *_secrets_are_kept(found, secrets),
     ]
     if rerun is not None:
         broken += _rerun_changes_nothing(found, rerun)
@@ -88,7 +92,7 @@ class _Found:
     def __init__(
         self,
         database: Database,
-        eligible: Mapping[str, Money],
+        eligible: Mapping[str, Money | None],
         destinations: Mapping[str, ResendPolicy],
         journal: Sequence[Seen],
         earlier: Mapping[str, Collection[Money]],
@@ -228,21 +232,29 @@ def _money_is_conserved(found: _Found, *, complete: bool) -> Iterator[str]:
     expected: Counter[tuple[str, str]] = Counter()
     for row in found.rows:
         money = (row["amount_minor"], row["currency"])
-        versions = {found.eligible.get(row["order_id"])}
-        versions |= set(found.earlier.get(row["order_id"], ()))
-        if money not in versions:
+        worth = found.eligible.get(row["order_id"])
+        is_unread = worth is None and row["order_id"] in found.eligible
+        versions = {worth, *found.earlier.get(row["order_id"], ())}
+        if money not in versions and not is_unread:
             yield f"I7: {row['order_id']} is worth {money}, the source says {versions}"
-        if row["order_id"] in found.earlier:
-            expected[row["destination"], money[1]] += money[0]
+        if is_unread or row["order_id"] in found.earlier:
+            expected[row["destination"], str(money[1])] += money[0] or 0
     for name in found.destinations:
-        for order_id, (minor, currency) in found.eligible.items():
-            if order_id not in found.earlier:
-                expected[name, currency] += minor
+        for order_id, known in found.eligible.items():
+            if known is not None and order_id not in found.earlier:
+                expected[name, known[1]] += known[0]
     kept: Counter[tuple[str, str]] = Counter()
     for total in totals(found.database):
         kept[total.destination, str(total.currency)] += total.amount_minor
     if complete and +kept != +expected:
         yield f"I7: the states add up to {dict(kept)}, the orders to {dict(expected)}"
+
+
+def _secrets_are_kept(found: _Found, secrets: Collection[str]) -> Iterator[str]:
+    for row in (*found.rows, *found.attempts):
+        kept = repr(row)
+        if any(secret in kept for secret in secrets):
+            yield f"I8: a secret stands in a row of {row['delivery_id']}"
 
 
 def _rerun_changes_nothing(found: _Found, rerun: Callable[[], object]) -> Iterator[str]:

@@ -13,8 +13,6 @@ from assets.providers.replies import (
     Phase,
     Reply,
     Verdict,
-    is_complete_2xx,
-    is_html,
 )
 
 UNREACHABLE_IN_A_ROW = 5
@@ -29,6 +27,7 @@ UNCERTAIN_AT_LEAST = 10
 UNCERTAIN_SHARE = 0.01
 
 _UNSENT = frozenset({Phase.NONE, Phase.CONNECTING})
+_UNKNOWN = frozenset({Verdict.RETRYABLE, Verdict.UNCERTAIN})
 _LEARNED = frozenset(
     {Verdict.ACCEPTED, Verdict.QUEUED, Verdict.DUPLICATE, Verdict.STAGED}
 )
@@ -66,7 +65,7 @@ class Brake:
         """
         verdicts = {one.verdict for one in outcomes}
         self._requests += 1
-        self._note_reach(reply)
+        self._note_reach(reply, verdicts)
         if not repeats:
             self._note_failure(reply, verdicts)
         for one in outcomes:
@@ -79,17 +78,16 @@ class Brake:
                 self._pull(f"configuration: {one.reason}")
         self._judge()
 
-    def _note_reach(self, reply: Reply) -> None:
+    def _note_reach(self, reply: Reply, verdicts: set[Verdict]) -> None:
         unreachable = reply.phase in _UNSENT
         self._unreachable = self._unreachable + 1 if unreachable else 0
-        torn = reply.phase is Phase.READING and reply.status in SUCCESS
-        self._unreadable = self._unreadable + 1 if torn or _is_page(reply) else 0
+        unreadable = _is_unreadable(reply, verdicts)
+        self._unreadable = self._unreadable + 1 if unreadable else 0
 
     def _note_failure(self, reply: Reply, verdicts: set[Verdict]) -> None:
-        if reply.status in _NOT_PROCESSED:
+        if reply.status in _NOT_PROCESSED or _is_unreadable(reply, verdicts):
             return
-        failed = bool(verdicts & {Verdict.RETRYABLE, Verdict.UNCERTAIN})
-        self._failed.append(failed)
+        self._failed.append(bool(verdicts & _UNKNOWN))
 
     def _note_rejection(self, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.REJECTED or outcome.verdict in _LEARNED:
@@ -100,7 +98,7 @@ class Brake:
         if self._unreachable >= UNREACHABLE_IN_A_ROW:
             self._pull("unreachable: no connection five times in a row")
         if self._unreadable >= UNREADABLE_IN_A_ROW:
-            self._pull("unreadable: three replies in a row were cut off")
+            self._pull("unreadable: three successes in a row could not be believed")
         if len(self._failed) >= FAILURES_AT_LEAST and sum(
             self._failed
         ) >= FAILED_SHARE * len(self._failed):
@@ -122,5 +120,6 @@ class Brake:
 _NOT_PROCESSED = frozenset({408, 425, 429})
 
 
-def _is_page(reply: Reply) -> bool:
-    return is_complete_2xx(reply) and is_html(reply)
+def _is_unreadable(reply: Reply, verdicts: set[Verdict]) -> bool:
+    """Tell whether a reply of success, whole or cut off, told of no conversion."""
+    return reply.status in SUCCESS and verdicts <= _UNKNOWN

@@ -36,6 +36,7 @@ VIEWS = (
     "v_reconcile",
     "v_top_reasons",
     "v_needs_human",
+    "v_needs_reversal",
 )
 
 

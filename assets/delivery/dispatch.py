@@ -157,6 +157,7 @@ class Dispatch:
                 self._pass(chunks, repeats=True)
         if self._stop_reason is None and self._limit is None:
             self._planner.retire_gone(chunks())
+            self._planner.report_gone(chunks())
         return self._summary(replayed)
 
     def _summary(self, replayed: int) -> Summary:

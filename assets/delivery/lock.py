@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from assets.delivery.database import Database
 
 POLL_SECONDS = 0.5
+LAST_COMMIT_SECONDS = 10.0
 PATIENCE_SECONDS = 3600.0
 """The days of a nightly run take turns at a destination."""
 
@@ -58,6 +59,8 @@ def destination_lock(
     while True:
         with lock(database, destination) as held:
             if held is not None:
+                if database.folder is None:
+                    _await_last_commit(database, monotonic, sleep)
                 yield held
                 return
         if monotonic() >= deadline:
@@ -83,6 +86,38 @@ def _on_postgresql(database: Database, destination: str) -> Iterator[StillHeld |
             yield partial(_answers, connection) if held else None
         finally:
             connection.invalidate()
+
+
+_WRITERS = text(
+    """
+    select distinct virtualtransaction
+    from pg_locks
+    where
+        database = (select oid from pg_database where datname = current_database())
+        and relation in (to_regclass('delivery'), to_regclass('export_run'))
+        and mode in ('RowShareLock', 'RowExclusiveLock')
+        and granted
+    """
+)
+
+
+def _await_last_commit(
+    database: Database, monotonic: Callable[[], float], sleep: Callable[[float], None]
+) -> None:
+    """Wait for what a killed run still has in work at the server.
+
+    Its lock goes at once, but a COMMIT that was sent is carried out all the same, maybe
+    after we looked: what it claimed would be left to the run after ours. No harm is
+    done then, for rows are locked until that commit, so nobody waits for ever.
+    """
+    before, deadline = _writers(database), monotonic() + LAST_COMMIT_SECONDS
+    while before & _writers(database) and monotonic() < deadline:
+        sleep(POLL_SECONDS / 10)
+
+
+def _writers(database: Database) -> set[str]:
+    with database.engine.connect() as connection:
+        return set(connection.execute(_WRITERS).scalars())
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from functools import partial
+from itertools import chain
 from typing import Any, Protocol
 
 from assets import money
-from assets.delivery import retry
+from assets.delivery import retry, vanished
 from assets.delivery.assessing import TOLD, Assessment, Assessor
 from assets.delivery.ledger import Ledger
 from assets.delivery.quarantine import issue, keep_issues
@@ -72,6 +73,8 @@ class Planner:
         self.ledger = ledger
         self.partition_key = partition_key
         self.zone = zone
+        self._held: list[str] = []
+        self._orders = 0
 
     def hold(self, quarantined: Iterable[Mapping[str, Any]]) -> None:
         """Give the orders of quarantined rows their delivery, so that none is missing.
@@ -80,6 +83,7 @@ class Planner:
             quarantined: Rows of `quarantine_row` whose order is known.
         """
         by_order = {row["order_id"]: row for row in quarantined}
+        self._held = list(by_order)
         known = self.ledger.rows(list(by_order))
         decisions = [
             (known.get(self._key(order_id)), self._quarantined(row))
@@ -114,8 +118,15 @@ class Planner:
         self.ledger.revise([(row, self._gone(row)) for row in soft])
         self.ledger.exhaust([(row, "order_gone") for row in gone if row not in soft])
 
+    def report_gone(self, chunks: Iterable[Chunk]) -> None:
+        """Keep account of the reported orders that the source no longer has."""
+        orders = chain([self._held], (chunk.order_ids for chunk in chunks))
+        count = len(self._held) + self._orders
+        vanished.keep_account(self.ledger, self.partition_key, orders, count)
+
     def plan(self, chunk: Chunk, now: datetime) -> int:
         """Give every order of a chunk its delivery; return how many are due now."""
+        self._orders += len(chunk.order_ids)
         found = self.assess(chunk, now)
         self.ledger.plan(self.partition_key, found.planned)
         self.ledger.revise(found.revised)

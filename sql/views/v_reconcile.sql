@@ -32,7 +32,17 @@ made as (
         ) as delivered_minor
     from delivery
     -- What the source no longer has is not in its totals either.
-    where coalesce(state_reason, '') <> 'order_gone'
+    where
+        coalesce(state_reason, '') <> 'order_gone'
+        and not exists (
+            select 1
+            from data_issue as i
+            where
+                i.code = 'order_gone'
+                and i.order_id = delivery.order_id
+                and i.destination = delivery.destination
+                and i.partition_key = delivery.partition_key
+        )
     group by partition_key, destination, coalesce(currency, '')
 )
 

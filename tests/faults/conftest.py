@@ -7,7 +7,7 @@ and transport between them.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
 from shutil import copy
@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from engine import DAY, DEDUPE, NEVER, Chunk, Clock
-from invariants import check_invariants
+from invariants import Seen, check_invariants
 from rawserver import Bookkeeper
 from sqlalchemy import Table, select
 
@@ -107,7 +107,9 @@ class Line:
     Attributes:
         provider: The module; by default one that speaks JSON.
         transport: Options of the transport: `read_seconds`, `deadline_seconds`.
-        worth: Every order that was ever given to a run: minor units and currency.
+        worth: Every order that was ever given to a run: minor units and currency,
+            None where only the test can tell.
+        earlier: Of orders that changed, what they were worth before.
     """
 
     database: Database
@@ -116,7 +118,8 @@ class Line:
     clock: Clock = field(default_factory=Clock)
     name: str = "shop"
     transport: dict[str, Any] = field(default_factory=dict)
-    worth: dict[str, tuple[int, str]] = field(default_factory=dict)
+    worth: dict[str, tuple[int, str] | None] = field(default_factory=dict)
+    earlier: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     runs: int = 0
 
     def run(self, orders: Sequence[Conversion], **options: Any) -> Summary:
@@ -149,9 +152,21 @@ class Line:
         }
         timing = {"clock": self.clock, "sleep": self.clock.sleep}
         transport = HttpTransport([self.host], **self.transport)  # type: ignore[arg-type]
+        held = options.get("quarantined", ())
+        self._note(row["order_id"] for row in held)
+
+        def noted() -> Iterator[Any]:
+            for chunk in chunks():
+                self._note(chunk.order_ids)
+                yield chunk
+
         return deliver(
-            destination, self.database, transport, chunks, **plain | timing | options
+            destination, self.database, transport, noted, **plain | timing | options
         )
+
+    def _note(self, order_ids: Iterable[str]) -> None:
+        for order_id in order_ids:
+            self.worth.setdefault(order_id, None)
 
     @property
     def host(self) -> str:
@@ -159,16 +174,24 @@ class Line:
         return str(url.partition("//")[2].partition("/")[0])
 
     def check(
-        self, *, worth: Mapping[str, tuple[int, str]] | None = None, **options: Any
+        self,
+        *,
+        worth: Mapping[str, tuple[int, str] | None] | None = None,
+        **options: Any,
     ) -> None:
         """Hold the delivery tables against what the server saw."""
         check_invariants(
             self.database,
             self.worth if worth is None else worth,
             {self.name: self.provider.resend},
-            self.server.books.journal,
+            self.journal,
+            earlier=self.earlier,
             **options,
         )
+
+    @property
+    def journal(self) -> list[Seen]:
+        return self.server.books.journal
 
     def check_finished(self, orders: Sequence[Conversion]) -> None:
         """The same, and one more run sends and changes nothing."""
@@ -236,21 +259,46 @@ def postgres_tables(postgres_url: str) -> Iterator[Database]:
     database.dispose()
 
 
+LINES = pytest.StashKey[list[Line]]()
+
+
 @pytest.fixture
-def make_line() -> Iterator[MakeLine]:
+def make_line(request: pytest.FixtureRequest) -> Iterator[MakeLine]:
     """Makes lines; their servers end with the test."""
-    servers: list[Bookkeeper] = []
+    lines = request.node.stash[LINES] = []
 
     def make(database: Database, policy: ResendPolicy, **server: Any) -> Line:
         clock = Clock()
         plain: dict[str, Any] = {"dedupes": policy.is_safe, "clock": clock}
-        servers.append(Bookkeeper(**plain | server))
-        provider = JsonProvider(servers[-1].url, policy)
-        return Line(database, servers[-1], provider, clock)
+        provides = Bookkeeper(**plain | server)
+        provider = JsonProvider(provides.url, policy)
+        lines.append(Line(database, provides, provider, clock))
+        return lines[-1]
 
     yield make
-    for server in servers:
-        server.close()
+    for line in lines:
+        line.server.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """After every row the invariants hold, whatever its test looked at."""
+    yield
+    used = [line for line in item.stash.get(LINES, []) if line.runs]
+    for database in {id(line.database): line.database for line in used}.values():
+        check_together([line for line in used if line.database is database])
+
+
+def check_together(lines: Sequence[Line]) -> None:
+    """Hold the delivery tables that some lines share against what all servers saw."""
+    check_invariants(
+        lines[0].database,
+        {key: worth for line in lines for key, worth in line.worth.items()},
+        {line.name: line.provider.resend for line in lines},
+        [replace(one, destination=line.name) for line in lines for one in line.journal],
+        earlier={key: was for line in lines for key, was in line.earlier.items()},
+        secrets={secret for line in lines for secret in line.provider.secrets},
+    )
 
 
 @pytest.fixture

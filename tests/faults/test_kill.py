@@ -45,6 +45,7 @@ def test_a_kill_leaves_behind_what_is_promised(
 ) -> None:
     assert shop.kill(exporter, point, WINDOW).was_killed
     shop.server.wait_until_quiet()
+    shop.await_last_commit()
     shop.check(complete=False)
     journal = shop.server.journal
     seen = {order for one in journal for order in one.orders}

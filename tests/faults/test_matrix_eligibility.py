@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engine import NEVER
 from rawserver import TAKEN, Act, always, http, reset, say
-from test_matrix_source import BEFORE, NOON
+from test_matrix_source import BEFORE, DAY, NOON
 from test_matrix_words import ORDERS_OF
 
 from assets.delivery.tables import data_issue
@@ -209,16 +209,59 @@ def test_66_refunded_before_it_was_sent(shop: Shop, act: Act) -> None:
     shop.check({"O1": (1000, "USD"), "O2": (1000, "USD")})
 
 
+def needs_reversal(shop: Shop) -> list[tuple[Any, ...]]:
+    columns = "destination, order_id, amount, currency, state"
+    with shop.line.database.read() as connection:
+        found = connection.exec_driver_sql(
+            f"select {columns} from v_needs_reversal order by order_id"
+        )
+        return [(*row[:2], float(row[2]), *row[3:]) for row in found]
+
+
 def test_66_refunded_after_it_was_sent(shop: Shop) -> None:
     shop.order("O1")
     shop.order("O2")
     shop.run()
+    assert needs_reversal(shop) == []
     before = shop.line.rows()
     cancel(shop)
     shop.line.later()
     assert shop.run().requests == 0
     assert shop.line.rows() == before
     assert set(shop.line.states().values()) == {"accepted"}
+    assert needs_reversal(shop) == [("shop", "O1", 10.0, "USD", "accepted")]
+
+    noted = shop.line.rows(data_issue)
+    shop.line.later()
+    shop.check({"O1": (1000, "USD"), "O2": (1000, "USD")})
+    assert shop.line.rows(data_issue) == noted
+
+    shop.order("O1")
+    assert shop.run().requests == 0
+    assert shop.line.rows() == before
+    assert (needs_reversal(shop), shop.line.rows(data_issue)) == ([], [])
+
+
+def test_66_an_order_that_moved_to_another_day_needs_no_reversal(shop: Shop) -> None:
+    shop.order("O1")
+    shop.order("O2")
+    shop.run()
+    shop.execute("update completed_orders set completed_at = :at", at=NOON + DAY)
+    shop.run()
+    assert [one[1] for one in needs_reversal(shop)] == ["O1", "O2"]
+    shop.window, shop.key = (shop.window[1], shop.window[1] + DAY), "2026-01-03"
+    shop.run()
+    assert needs_reversal(shop) == []
+    shop.check({"O1": (1000, "USD"), "O2": (1000, "USD")})
+
+
+def test_66_an_order_that_is_held_back_now_needs_no_reversal(shop: Shop) -> None:
+    shop.order("O1")
+    shop.run()
+    shop.execute("update completed_orders set currency = 'ZZZ'")
+    shop.run()
+    assert needs_reversal(shop) == []
+    assert shop.line.states() == {"O1": "accepted"}
 
 
 def test_66_refunded_while_nobody_knows_whether_it_counted(shop: Shop) -> None:

@@ -76,8 +76,8 @@ def test_25_every_order_is_refused_until_the_mapping_is_mended(
     line.provider.mapping = "m2"
     assert line.run(orders).unfinished == 0
     assert set(line.states().values()) == {"accepted"}
-    before = {one: [line.worth[one]] for one in refused}
-    line.check(earlier=before)
+    line.earlier = {one: [(1234, "USD")] for one in refused}
+    line.check()
 
 
 @pytest.mark.parametrize("status", [401, 403, 407])

@@ -8,7 +8,9 @@ from __future__ import annotations
 import gzip
 import os
 import tracemalloc
+from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -138,15 +140,20 @@ def test_15_a_status_that_means_nothing(line: Line, status: int) -> None:
     check_lost(line, Act(http(status, ACCEPTED), applies=True, keeps=True), "done")
 
 
+UNREADABLE_STOP = "unreadable: three successes in a row could not be believed"
 LOGIN = "<!DOCTYPE html><html><body>Please sign in</body></html>"
 
 
 @pytest.mark.parametrize("kind", ["text/html", "application/json"])
 def test_16_a_login_page_three_times_in_a_row(line: Line, kind: str) -> None:
-    page = Act(http(200, LOGIN, Content_Type=kind), keeps=True)
-    line.server.script = always(page)
+    check_third_stops(line, Act(http(200, LOGIN, Content_Type=kind), keeps=True))
+
+
+def check_third_stops(line: Line, act: Act) -> None:
+    """Three replies of success that tell nothing end the run; seven orders wait."""
+    line.server.script = always(act)
     summary = line.run(many(10))
-    assert summary.stop_reason == "unreadable: three replies in a row were cut off"
+    assert summary.stop_reason == UNREADABLE_STOP
     assert summary.requests == 3
     lost = "retryable" if line.provider.resend.is_safe else "uncertain"
     states = list(line.states().values())
@@ -186,6 +193,26 @@ def test_19_json_of_the_wrong_shape(line: Line, body: str | bytes) -> None:
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 def test_20_json_that_is_none(line: Line, body: str | bytes) -> None:
     check_lost(line, Act(http(200, body), applies=True, keeps=True), "done")
+
+
+@pytest.mark.parametrize("body", [DOUBTFUL["null"], UNREADABLE["NaN"]])
+def test_19_20_no_sense_three_times_in_a_row(line: Line, body: str | bytes) -> None:
+    check_third_stops(line, Act(http(200, body), applies=True, keeps=True))
+
+
+@pytest.mark.parametrize("body", [DOUBTFUL["null"], UNREADABLE["NaN"]])
+def test_19_20_no_sense_now_and_then_is_no_outage(
+    line: Line, body: str | bytes
+) -> None:
+    """Half of the replies are: as failures they would have stopped the run."""
+    odd = Act(http(200, body), applies=True, keeps=True)
+    line.provider.limits = replace(line.provider.limits, in_flight=1)
+    line.server.script = lambda order, _: odd if int(order[1:]) % 2 else TAKEN
+    summary = line.run(many(18), limit=18)
+    assert summary.stop_reason is None
+    lost = "retryable" if line.provider.resend.is_safe else "uncertain"
+    assert Counter(line.states().values()) == {"accepted": 9, lost: 9}
+    line.check()
 
 
 IMPACT_DOUBTS = {

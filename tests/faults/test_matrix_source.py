@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from shutil import copytree
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -15,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+import sql
 from assets.deliveries import staged_chunks
 from assets.delivery.tables import data_issue, quarantine_row
 from assets.resources import Source
@@ -23,8 +27,6 @@ from assets.staging import Staging
 from assets.warehouse import Warehouse, WarehouseError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Line, MakeLine
 
     from assets.delivery.dispatch import Summary
@@ -56,15 +58,30 @@ class Shop:
     Attributes:
         types: Column -> SQL type, where it is not the usual one.
         naive_zone: Zone of naive times in the warehouse.
+        statements: A deployment's own statements; None: the shipped ones.
     """
 
     folder: Path
     url: str
     line: Line
     window: tuple[datetime, datetime] = (START, START + DAY)
+    key: str = KEY
     types: dict[str, str] = field(default_factory=dict)
     naive_zone: str | None = None
+    statements: Path | None = None
     _wanted: list[tuple[str, Row]] = field(default_factory=list)
+
+    def on(self, url: str) -> None:
+        """Keep the tables in another warehouse instead."""
+        self.url = url
+        self.retype(**self.types)
+
+    def ask(self, statement: str, text: str) -> None:
+        """Ask the warehouse in a deployment's own words."""
+        if self.statements is None:
+            shipped = Path(str(files(sql))) / "extract"
+            self.statements = copytree(shipped, self.folder / "statements")
+        (self.statements / f"{statement}.sql").write_text(text)
 
     def create(self) -> None:
         """Make the five tables of the contract."""
@@ -121,7 +138,9 @@ class Shop:
 
     @property
     def source(self) -> Source:
-        warehouse = Warehouse(self.url, source_timezone=self.naive_zone)
+        warehouse = Warehouse(
+            self.url, extract_dir=self.statements, source_timezone=self.naive_zone
+        )
         staging = Staging(self.folder / "staging")
         return Source(warehouse, staging, self.line.database, clock=self.line.clock)
 
@@ -130,15 +149,15 @@ class Shop:
         if self._wanted:
             self.flush()
         for statement in EXTRACTS:
-            self.source.extract(statement, KEY, self.window)
-        self.source.join(KEY, f"stage-{self.line.runs}")
+            self.source.extract(statement, self.key, self.window)
+        self.source.join(self.key, f"stage-{self.line.runs}")
         self.line.clock.pass_by(seconds=1)
 
     def deliver(self) -> Summary:
         return self.line.run_chunks(
-            lambda: staged_chunks(self.source, KEY),
-            partition_key=KEY,
-            quarantined=self.source.quarantined(KEY),
+            lambda: staged_chunks(self.source, self.key),
+            partition_key=self.key,
+            quarantined=self.source.quarantined(self.key),
         )
 
     def run(self) -> Summary:
@@ -204,19 +223,34 @@ def test_54_a_warehouse_that_does_not_answer_stops_before_any_request(
     assert (shop.line.server.connections, shop.line.rows()) == (0, [])
 
 
+EVERYTHING = """
+    select * from public.completed_orders
+    where completed_at >= :window_start and completed_at < :window_end
+"""
+ALLOWED = {
+    "a table": ("grant select on completed_orders to {}", "table order_items"),
+    "a schema": ("revoke usage on schema public from public", "schema public"),
+}
+
+
+@pytest.mark.parametrize(("order", "denied"), ALLOWED.values(), ids=ALLOWED)
 def test_54_a_table_that_may_not_be_read_stops_before_any_request(
-    shop: Shop, postgres_url: str
+    shop: Shop, postgres_url: str, order: str, denied: str
 ) -> None:
     shop.url = postgres_url
     shop.flush()
     plain = postgres_url.replace("+psycopg", "")
     with psycopg.connect(plain, autocommit=True) as connection:
-        name = plain.rpartition("/")[2]
-        connection.execute(f"create role reader_{name} login")
-        connection.execute(f"grant select on completed_orders to reader_{name}")
-    shop.url = postgres_url.replace("tester@", f"reader_{name}@")
-    with pytest.raises(WarehouseError, match="order_items"):
+        name = f"reader_{plain.rpartition('/')[2]}"
+        connection.execute(f"create role {name} login")
+        connection.execute(order.format(name))
+    shop.url = postgres_url.replace("tester@", f"{name}@")
+    shop.ask("completed_orders", EVERYTHING)
+    with pytest.raises(WarehouseError) as caught:
         shop.run()
+    said = str(caught.value)
+    assert f"allowed to read {denied} of the warehouse, got permission denied" in said
+    assert "extract_dir" not in said
     assert (shop.line.server.connections, shop.line.rows()) == (0, [])
 
 

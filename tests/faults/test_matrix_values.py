@@ -14,7 +14,11 @@ from urllib.parse import parse_qs
 
 import pytest
 from engine import NEVER
+from rawserver import always, say
 from sqlalchemy import text
+from test_matrix_source import BEFORE
+
+from assets.warehouse import WarehouseError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -174,6 +178,7 @@ def test_61_a_form_has_no_field_that_nobody_wrote(
 ) -> None:
     shop.line = make_impact(tables)
     shop.line.clock.now = shop.window[1]
+    shop.line.server.script = always(say(200, '{"Status": "QUEUED"}', "queued"))
     for order_id in ODD.values():
         shop.order(order_id, promo_code=order_id)
     shop.add(
@@ -191,6 +196,7 @@ def test_61_a_form_has_no_field_that_nobody_wrote(
         assert form["ClickId"] == ["click"]
     heads = [one.partition(b"\r\n\r\n")[0] for one in seen(shop)]
     assert all(b"X-Injected" not in head for head in heads)
+    shop.check(dict.fromkeys(ODD.values(), (1000, "USD")))
 
 
 def test_61_a_nul_is_held_back(shop: Shop) -> None:
@@ -222,6 +228,23 @@ def test_63_personal_data_as_an_id_is_held_back_and_not_kept(
     assert shop.line.server.books.orders == ["O2"]
     kept = everything(shop.line.database)
     assert [one for one in PERSONAL[column] if one in kept] == []
+
+
+def test_63_an_identifier_that_is_personal_data_is_left_out(shop: Shop) -> None:
+    """Its order goes on without it: only what is asked for an identifier is lost."""
+    shop.order("O1")
+    for value in PERSONAL["visitor_id"]:
+        known = {"kind": "convert_visitor_id", "captured_at": BEFORE}
+        shop.add("visitor_identifiers", order_id="O1", value=value, **known)
+    shop.run()
+    assert shop.line.states() == {"O1": "accepted"}
+    assert shop.reasons() == [["pii_as_id"]] * len(PERSONAL["visitor_id"])
+    kept = everything(shop.line.database)
+    sent = b"".join(seen(shop)).decode()
+    for value in PERSONAL["visitor_id"]:
+        assert value not in kept
+        assert value not in sent
+    shop.check({"O1": (1000, "USD")})
 
 
 def everything(database: Database) -> str:
@@ -274,20 +297,79 @@ def test_64_times_of_several_zones_are_one_instant(shop: Shop) -> None:
     shop.check(dict.fromkeys(("O1", "O2", "O3"), (1000, "USD")))
 
 
-def test_64_a_time_in_the_future_is_held_back(shop: Shop) -> None:
-    soon = datetime.now(UTC) + timedelta(hours=2)
-    far = datetime(9999, 12, 29, tzinfo=UTC)
-    shop.window = (shop.window[0], datetime(9999, 12, 30, tzinfo=UTC))
-    shop.order("O1", completed_at=soon)
-    shop.order("O2", completed_at=far)
-    shop.order("O3", completed_at=datetime.now(UTC))
+ALWAYS = (datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
+"""A window of a deployment whose statement forgets to ask for the day."""
+TIMES = {
+    "first year": ("0001-06-01 00:00:00+00", "placeholder_time"),
+    "unix epoch": ("1970-01-01 00:00:00+00", "placeholder_time"),
+    "last year": ("9999-06-01 00:00:00+00", "future_time"),
+    "in two hours": ("now", "future_time"),
+    "noon": ("2026-01-02 12:00:00+00", None),
+}
+ENDLESS = {
+    "first moment": ("0001-01-01 00:00:00+00", "unreadable_completed_at"),
+    "last moment": ("9999-12-31 23:59:59+00", "future_time"),
+    "infinite": ("infinity", "unreadable_completed_at"),
+    "before Christ": ("0044-03-15 00:00:00+00 BC", "unreadable_completed_at"),
+    "year 20000": ("20000-01-01 00:00:00+00", "unreadable_completed_at"),
+}
+EVERYTHING = """
+    select * from completed_orders where :window_start < :window_end
+"""
+
+
+def check_times(shop: Shop, times: Mapping[str, tuple[str, str | None]]) -> None:
+    """The odd ones are held back, each with its reason; the good one is sent."""
+    for order_id, (at, _) in times.items():
+        soon = datetime.now(UTC) + timedelta(hours=2)
+        shop.order(order_id, completed_at=soon.isoformat() if at == "now" else at)
     shop.run()
-    assert shop.held() == {"O1": "future_time", "O2": "future_time"}
-    assert shop.line.server.books.orders == ["O3"]
+    assert shop.held() == {one: why for one, (_, why) in times.items() if why}
+    assert shop.line.server.books.orders == ["noon"]
+    shop.check(dict.fromkeys(times, (1000, "USD")))
 
 
-def test_64_the_first_year_breaks_nothing(shop: Shop) -> None:
+def test_64_times_that_cannot_be_of_an_order_are_held_back(shop: Shop) -> None:
+    shop.window = ALWAYS
+    check_times(shop, TIMES)
+
+
+@pytest.mark.parametrize("zone", [None, "America/New_York"])
+def test_64_the_ends_of_the_calendar_do_not_break_the_day_on_postgresql(
+    shop: Shop, postgres_url: str, zone: str | None
+) -> None:
+    shop.on(postgres_url)
+    shop.naive_zone = zone
+    shop.ask("completed_orders", EVERYTHING)
+    first = "placeholder_time" if zone is None else "unreadable_completed_at"
+    known = {"first moment": ("0001-01-01 00:00:00+00", first)}
+    check_times(shop, TIMES | ENDLESS | known)
+
+
+def test_64_the_ends_of_the_calendar_do_not_break_the_day_on_duckdb(
+    shop: Shop,
+) -> None:
+    shop.ask("completed_orders", EVERYTHING)
+    known = {
+        "first moment": ("0001-01-01 00:00:00+00", "placeholder_time"),
+        "infinite": ("infinity", "naive_time"),
+    }
+    kept = {one: ENDLESS[one] for one in ENDLESS if one != "before Christ"}
+    check_times(shop, TIMES | kept | known)
+
+
+def test_64_a_time_that_duckdb_cannot_show_in_its_zone_is_named(shop: Shop) -> None:
+    shop.naive_zone = "America/New_York"
+    shop.ask("completed_orders", EVERYTHING)
+    shop.order("O1", completed_at="0001-01-01 00:00:00+00")
+    with pytest.raises(WarehouseError, match=r"completed_orders.*1 to 9999"):
+        shop.run()
+    assert shop.line.server.connections == 0
+
+
+def test_64_the_first_year_is_not_in_the_day(shop: Shop) -> None:
     shop.order("O1", completed_at="0001-01-01 00:00:00+00")
     shop.order("O2")
     shop.run()
     assert shop.line.states() == {"O2": "accepted"}
+    shop.check({"O2": (1000, "USD")})

@@ -143,6 +143,7 @@ def test_70_memory_does_not_grow_with_the_day(line: Line) -> None:
     large = finish(start(line, "never", 100_000))
     assert (small["left"], large["left"]) == (0, 0)
     assert large["peak"] - small["peak"] < 30
+    line.check(worth={f"O{number:06}": (1234, "USD") for number in range(100_000)})
 
 
 if __name__ == "__main__":

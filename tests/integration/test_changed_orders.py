@@ -316,3 +316,42 @@ def test_a_refused_order_is_sent_again_whenever_it_is_mended(bench: Bench) -> No
     bench.clock.pass_by(days=30)
     bench.run([order(promo_code="MENDED")])
     assert bench.states() == {"O1": "accepted"}
+
+
+def reversals(bench: Bench) -> list[tuple[Any, ...]]:
+    with bench.database.read() as connection:
+        view = "select order_id, state, gone_since from v_needs_reversal order by 1"
+        return [tuple(row)[:2] for row in connection.exec_driver_sql(view)]
+
+
+def test_a_reported_order_that_the_source_no_longer_has_is_noted(bench: Bench) -> None:
+    bench.transport = FakeTransport({"O00003": words(O00003="queued")})
+    bench.run(many(600), chunk_rows=250)
+    assert reversals(bench) == []
+    before = bench.rows()
+    left = [one for one in many(600) if one.order_id not in {"O00003", "O00007"}]
+    bench.run(left, chunk_rows=250)
+    assert reversals(bench) == [("O00003", "queued"), ("O00007", "accepted")]
+    assert bench.rows() == before
+    noted = issues(bench)
+    bench.clock.pass_by(days=1)
+    bench.run(left, chunk_rows=250)
+    assert issues(bench) == noted
+    bench.run(many(600))
+    assert (reversals(bench), issues(bench)) == ([], [])
+
+
+def test_a_run_that_did_not_see_the_whole_day_calls_nothing_gone(bench: Bench) -> None:
+    bench.run([order("O1"), order("O2")])
+    bench.transport = FakeTransport({"O3": answer(401)})
+    bench.run([order("O2"), order("O3")])
+    assert reversals(bench) == []
+
+
+def test_an_order_in_quarantine_is_not_gone(bench: Bench) -> None:
+    bench.run([order("O1")])
+    row = dict.fromkeys(("order_at", "amount_minor", "currency", "currency_digits"))
+    named = {"order_id": "O1", "reasons": ["no_items"], "source_row_hash": "h"}
+    bench.run([order("O2")], quarantined=[row | named])
+    bench.run([], quarantined=[row | named])
+    assert reversals(bench) == [("O2", "accepted")]

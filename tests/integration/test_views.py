@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert
 
 from assets.delivery.database import Database
 from assets.delivery.ledger import Ledger
+from assets.delivery.quarantine import Quarantine
 from assets.delivery.rows import Total
 from assets.delivery.runs import keep_source_totals, start_run
 from assets.delivery.states import State
@@ -212,6 +213,42 @@ def test_a_person_is_shown_what_no_run_finishes(book: Book) -> None:
     rows = book.read("v_needs_human", "order_id", "amount")
     assert {order_id for order_id, _ in rows} == waiting
     assert sum(amount for _, amount in rows) == Decimal("0.15")
+
+
+def gone(book: Book, order_id: str, partition_key: str = DAY) -> None:
+    issue = {
+        "order_id": order_id,
+        "code": "order_gone",
+        "subject": "shop",
+        "destination": "shop",
+    }
+    Quarantine(book.database, partition_key, NOW).doubt([issue])
+
+
+def test_what_was_reported_and_is_gone_is_listed_with_its_money(book: Book) -> None:
+    for order_id in (
+        book.add("accepted", 1234),
+        book.add("settled", 1500, **JPY),
+        book.add("queued", 1500, **KWD),
+        book.add("rejected"),
+    ):
+        gone(book, order_id)
+    book.add("accepted")
+    gone(book, book.add("accepted"), partition_key="2026-11-19")
+    assert book.read("v_needs_reversal", "order_id", "amount", "state") == [
+        ("O1", Decimal("12.34"), "accepted"),
+        ("O2", Decimal(1500), "settled"),
+        ("O3", Decimal("1.5"), "queued"),
+    ]
+
+
+def test_what_is_gone_is_not_missing_in_the_reconciliation(book: Book) -> None:
+    book.add("accepted")
+    gone(book, book.add("accepted"))
+    book.source(USD=(2, 1, 1000))
+    book.export()
+    columns = ("orders", "never_seen", "delivered", "money_never_seen")
+    assert book.read("v_reconcile", *columns) == [(1, 0, 1, 0)]
 
 
 def test_totals_are_exact_and_in_minor_units(book: Book) -> None:

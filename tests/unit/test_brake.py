@@ -10,7 +10,7 @@ REFUSED = Reply(phase=Phase.CONNECTING)
 DOWN = Reply(phase=Phase.DONE, status=503)
 BUSY = Reply(phase=Phase.DONE, status=429)
 TORN = Reply(phase=Phase.READING, status=200)
-PAGE = Reply(phase=Phase.DONE, status=200, body=b"<!doctype html>")
+ODD = Reply(phase=Phase.DONE, status=200, body=b'{"status": 5}')
 
 
 def one(verdict: Verdict, reason: str | None = None) -> list[Outcome]:
@@ -38,10 +38,30 @@ def test_a_connection_in_between_starts_the_count_anew() -> None:
     assert fed(*good, *four, (DONE, Verdict.ACCEPTED), *four) is None
 
 
-@pytest.mark.parametrize("reply", [TORN, PAGE])
-def test_three_unreadable_replies_in_a_row_stop(reply: Reply) -> None:
-    reason = fed(*[(reply, Verdict.RETRYABLE)] * 3)
-    assert (reason or "").startswith("unreadable")
+@pytest.mark.parametrize("verdict", [Verdict.RETRYABLE, Verdict.UNCERTAIN])
+@pytest.mark.parametrize("reply", [TORN, ODD])
+def test_three_unreadable_replies_in_a_row_stop(reply: Reply, verdict: Verdict) -> None:
+    assert fed(*[(reply, verdict)] * 2) is None
+    assert (fed(*[(reply, verdict)] * 3) or "").startswith("unreadable")
+
+
+@pytest.mark.parametrize("reply", [TORN, ODD])
+def test_an_unreadable_reply_is_no_failure_of_the_provider(reply: Reply) -> None:
+    mixed = [*[(reply, Verdict.RETRYABLE)] * 2, (DONE, Verdict.ACCEPTED)] * 20
+    assert fed(*mixed) is None
+
+
+@pytest.mark.parametrize("reply", [TORN, ODD])
+def test_unreadable_replies_do_harm_where_a_repeat_does(reply: Reply) -> None:
+    mixed = [*[(reply, Verdict.UNCERTAIN)] * 2, (DONE, Verdict.ACCEPTED)] * 5
+    assert (fed(*mixed, safe=False) or "").startswith("uncertain: 10")
+
+
+def test_a_reply_that_tells_of_some_conversions_is_readable() -> None:
+    brake = Brake(resend_is_safe=True)
+    for _ in range(9):
+        brake.note(DONE, one(Verdict.ACCEPTED) + one(Verdict.UNCERTAIN))
+    assert brake.reason is None
 
 
 def test_half_of_the_last_twenty_failing_stops() -> None:

@@ -132,7 +132,7 @@ def test_policies() -> None:
         ({"app_id": ""}, "at least 1"),
         ({"endpoint_url": "http://events.example.com"}, "expected an https URL"),
         ({"base_url": "https://api.id.me"}, "set endpoint_url"),
-        ({"fields": {"email": "extra.email"}}, "nothing can be mapped"),
+        ({"fields": {"note": "extra.note"}}, "nothing can be mapped"),
         ({"endpoint_headers": {"X-App": "a"}}, "needs endpoint_url"),
         ({"endpoint_url": URL, "endpoint_headers": {"X App": "a"}}, "name of a header"),
         ({"endpoint_url": URL, "endpoint_headers": {"X": "a\r\nB: c"}}, "one line"),

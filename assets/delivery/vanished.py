@@ -1,0 +1,119 @@
+"""Orders that were reported and that the source no longer has.
+
+Cancelled, refunded or deleted: the provider still counts them. Nothing is sent and no
+delivery changes. Each stands in `data_issue` until its order is there again, and in
+`v_needs_reversal` for whoever takes it back at the provider.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Column, MetaData, Table, delete, exists, func, select
+
+from assets.delivery.database import insert_if_new
+from assets.delivery.ledger import Ledger
+from assets.delivery.quarantine import SLICE, Quarantine
+from assets.delivery.states import DELIVERED, State
+from assets.delivery.tables import data_issue, delivery
+
+GONE = "order_gone"
+REPORTED = DELIVERED | {State.QUEUED}
+
+_source_order = Table(
+    "source_order",
+    MetaData(),
+    Column("order_id", delivery.c.order_id.type, primary_key=True),
+    prefixes=["TEMPORARY"],
+)
+
+
+def keep_account(
+    ledger: Ledger, partition_key: str, order_ids: Iterable[Iterable[str]], count: int
+) -> None:
+    """Note the reported orders of a partition that are gone; drop what came back.
+
+    Args:
+        ledger: The deliveries of one destination, every order of the source planned.
+        partition_key: The partition.
+        order_ids: All that the source has of it, some at a time; read only where an
+            order is or was missing.
+        count: How many these are.
+    """
+    known = _known(ledger, partition_key)
+    if not known and _deliveries(ledger, partition_key) <= count:
+        return
+    gone = _gone(ledger, partition_key, order_ids)
+    name = ledger.destination
+    Quarantine(ledger.database, partition_key, ledger.clock()).doubt(
+        [
+            {
+                "order_id": order_id,
+                "code": GONE,
+                "subject": name,
+                "destination": name,
+                "detail": f"gone after it was {state}; the provider still counts it",
+            }
+            for order_id, state in gone.items()
+            if order_id not in known
+        ]
+    )
+    _forget(ledger, partition_key, sorted(known - gone.keys()))
+
+
+def _known(ledger: Ledger, partition_key: str) -> set[str]:
+    statement = select(data_issue.c.order_id).where(
+        data_issue.c.partition_key == partition_key,
+        data_issue.c.code == GONE,
+        data_issue.c.subject == ledger.destination,
+    )
+    with ledger.database.read() as connection:
+        return set(connection.execute(statement).scalars())
+
+
+def _deliveries(ledger: Ledger, partition_key: str) -> int:
+    statement = (
+        select(func.count())
+        .select_from(delivery)
+        .where(
+            delivery.c.destination == ledger.destination,
+            delivery.c.partition_key == partition_key,
+        )
+    )
+    with ledger.database.read() as connection:
+        return connection.execute(statement).scalar_one()
+
+
+def _gone(
+    ledger: Ledger, partition_key: str, order_ids: Iterable[Iterable[str]]
+) -> dict[str, State]:
+    """Order -> state. The database compares, so that memory does not grow."""
+    there = exists().where(_source_order.c.order_id == delivery.c.order_id)
+    statement = select(delivery.c.order_id, delivery.c.state).where(
+        delivery.c.destination == ledger.destination,
+        delivery.c.partition_key == partition_key,
+        delivery.c.state.in_(REPORTED),
+        ~there,
+    )
+    with ledger.database.read() as connection:
+        _source_order.create(connection)
+        for some in order_ids:
+            rows = [{"order_id": one} for one in some]
+            if rows:
+                connection.execute(insert_if_new(connection, _source_order), rows)
+        gone = {row.order_id: row.state for row in connection.execute(statement)}
+        _source_order.drop(connection)
+    return gone
+
+
+def _forget(ledger: Ledger, partition_key: str, order_ids: list[str]) -> None:
+    if not order_ids:
+        return
+    with ledger.database.write() as connection:
+        for start in range(0, len(order_ids), SLICE):
+            connection.execute(
+                delete(data_issue).where(
+                    data_issue.c.partition_key == partition_key,
+                    data_issue.c.order_id.in_(order_ids[start : start + SLICE]),
+                    data_issue.c.code == GONE,
+                    data_issue.c.subject == ledger.destination,
+                )
+            )
