@@ -17,7 +17,7 @@ from assets.delivery.ledger import Ledger
 from assets.delivery.quarantine import Quarantine
 from assets.delivery.rows import Decision, Row, delivery_id
 from assets.delivery.states import SOFT, State
-from assets.providers.base import Provider
+from assets.providers.base import Doubting, Provider
 from assets.providers.conversion import Conversion
 
 
@@ -119,6 +119,7 @@ class Planner:
         self.ledger.acknowledge(found.unchanged)
         self.ledger.exhaust(found.given_up)
         self._report_drift(found.drifted, now)
+        self._report_doubts(found.due, now)
         return len(found.due)
 
     def due(self, chunk: Chunk, now: datetime) -> list[Conversion]:
@@ -193,6 +194,24 @@ class Planner:
                     "detail": f"changed after it was {row.state}; nothing was sent",
                 }
                 for row, _ in drifted
+            ]
+        )
+
+    def _report_doubts(self, due: Sequence[Conversion], now: datetime) -> None:
+        if not isinstance(self.provider, Doubting):
+            return
+        name = self.destination.name
+        Quarantine(self.ledger.database, self.partition_key, now).doubt(
+            [
+                {
+                    "order_id": conversion.order_id,
+                    "code": doubt.code,
+                    "subject": f"{name} {doubt.subject}",
+                    "destination": name,
+                    "detail": doubt.detail,
+                }
+                for conversion in due
+                for doubt in self.provider.doubts(conversion)
             ]
         )
 
