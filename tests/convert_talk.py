@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from assets.providers.base import Exchange, Request
-from assets.providers.conversion import Conversion
+from assets.providers.conversion import Conversion, Item, Segments
 from assets.providers.convert import Convert, ConvertSettings
 from assets.providers.replies import Outcome, Phase, Reply
+from pipelines.sandbox.exchange import Reply as SandboxReply
+from pipelines.sandbox.state import Sandbox
 
 REQUIRED = {
     "provider": "convert",
@@ -76,3 +80,36 @@ def one_each(make: Callable[..., Conversion], *visitors: str) -> list[Conversion
 
 def verdicts(outcomes: Sequence[Outcome]) -> list[str]:
     return [outcome.verdict for outcome in outcomes]
+
+
+def first_requests(provider: Convert, *orders: Conversion) -> list[Request]:
+    """What goes out for these orders while nothing is refused."""
+    return [next(provider.exchange(batch)) for batch in provider.batches(orders)]
+
+
+def guide_order(
+    make: Callable[..., Conversion], item: Callable[..., Item], **changes: Any
+) -> Conversion:
+    """The order of the guide's code examples (sections 5 to 7), with changes."""
+    guide = {
+        "order_id": "ORDER-12345",
+        "revenue": Decimal("149.99"),
+        "items": (item(quantity=Decimal(3)),),
+        "segments": Segments(
+            browser="CH",
+            device="DESK",
+            source="direct",
+            visitor_type="new",
+            country="US",
+        ),
+    }
+    return make(**(guide | changes))
+
+
+def ask_sandbox(request: Request, sandbox: Sandbox | None = None) -> SandboxReply:
+    """What the sandbox answers, without a socket between."""
+    target = f"/convert{urlsplit(request.url).path}"
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers["content-length"] = str(len(request.body))
+    asked = sandbox or Sandbox()
+    return asked.receive(request.method, target, headers, request.body).reply

@@ -4,6 +4,7 @@
 has to be looked at.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -14,12 +15,48 @@ from assets.providers.base import Exchange, Request
 from assets.providers.replies import Reply
 
 
-def render(request: Request) -> str:
-    """The request as text: line, headers, body; form fields one a line, decoded."""
+def render(request: Request, *, spread: bool = False) -> str:
+    """The request as text: line, headers, body; form fields one a line, decoded.
+
+    Args:
+        request: What is sent.
+        spread: Below the bytes of a JSON body, the same over several lines.
+    """
     headers = [f"{name}: {value}" for name, value in sorted(request.headers.items())]
     return "\n".join(
-        [f"{request.method} {request.url}", *headers, "", _body(request), ""]
+        [
+            f"{request.method} {request.url}",
+            *headers,
+            *("", _body(request), ""),
+            *([spread_json(request.body.decode("utf-8")), ""] if spread else []),
+        ]
     )
+
+
+def spread_json(text: str) -> str:
+    """JSON over several lines, every value as it was written.
+
+    What holds nothing but plain values stands on one line.
+    """
+    lines = [""]
+    for token in re.findall(_TOKEN, text):
+        depth = len(lines[-1]) - len(lines[-1].lstrip())
+        if token in "[{":
+            lines[-1] += token
+            lines.append(" " * (depth + 2))
+        elif token in "]}":
+            lines.append(" " * (depth - 2) + token)
+        elif token == ",":
+            lines[-1] += token
+            lines.append(" " * depth)
+        else:
+            lines[-1] += ": " if token == ":" else token
+    return "\n".join(lines)
+
+
+_PLAIN = r'(?:"(?:\\.|[^"\\])*"|[^\s"{}\[\],:]+)'
+_PAIR = rf"(?:{_PLAIN}:)?{_PLAIN}"
+_TOKEN = rf"\{{{_PAIR}(?:,{_PAIR})*\}}|\[{_PLAIN}(?:,{_PLAIN})*\]|{_PLAIN}|[{{}}\[\],:]"
 
 
 def _body(request: Request) -> str:
@@ -42,15 +79,13 @@ def requests_of(exchange: Exchange, replies: list[Reply]) -> list[Request]:
 
 
 @pytest.fixture
-def golden(
-    request: pytest.FixtureRequest,
-) -> Callable[[str, list[Request]], None]:
+def golden(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Compares requests with `tests/golden/<provider>/<name>.txt`."""
     update = request.config.getoption("--update-golden")
 
-    def compare(name: str, made: list[Request]) -> None:
+    def compare(name: str, made: list[Request], *, spread: bool = False) -> None:
         file = Path(__file__).parent / f"{name}.txt"
-        text = "\n".join(render(one) for one in made)
+        text = "\n".join(render(one, spread=spread) for one in made)
         if update:
             file.parent.mkdir(exist_ok=True)
             file.write_text(text, encoding="utf-8")
