@@ -19,7 +19,7 @@ from assets.delivery.quarantine import issue, keep_issues
 from assets.delivery.rows import Decision, Row, delivery_id
 from assets.delivery.states import SOFT, State
 from assets.personal import PersonalDataError
-from assets.providers.base import Provider
+from assets.providers.base import Doubting, Provider
 from assets.providers.conversion import Conversion
 from assets.providers.shapes import Replies
 
@@ -135,6 +135,7 @@ class Planner:
         self.ledger.acknowledge(found.unchanged)
         self.ledger.exhaust(found.given_up)
         self._keep_drifts(found.drifted, now)
+        self._keep_doubts(found.due, now)
         return len(found.due)
 
     def due(self, chunk: Chunk, now: datetime) -> list[Conversion]:
@@ -223,8 +224,30 @@ class Planner:
     def _keep_drifts(
         self, drifted: Sequence[tuple[Row, Decision]], now: datetime
     ) -> None:
-        if drifted:
-            issues = [self.drift(row.order_id, row.state, now) for row, _ in drifted]
+        self._keep([self.drift(row.order_id, row.state, now) for row, _ in drifted])
+
+    def _keep_doubts(self, due: Sequence[Conversion], now: datetime) -> None:
+        if not isinstance(self.provider, Doubting):
+            return
+        name = self.destination.name
+        self._keep(
+            [
+                issue(
+                    self.partition_key,
+                    now,
+                    order_id=conversion.order_id,
+                    code=doubt.code,
+                    subject=f"{name} {doubt.subject}",
+                    destination=name,
+                    detail=doubt.detail,
+                )
+                for conversion in due
+                for doubt in self.provider.doubts(conversion)
+            ]
+        )
+
+    def _keep(self, issues: Sequence[Mapping[str, Any]]) -> None:
+        if issues:
             with self.ledger.database.write() as connection:
                 keep_issues(connection, issues)
 

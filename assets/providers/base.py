@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -103,6 +103,21 @@ class Withheld:
     state: Literal["suppressed", "quarantined"]
     reason: str
     detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something that a destination is told otherwise than it is stored.
+
+    Attributes:
+        code: A code of the closed list in `docs/delivery-tables.md`.
+        subject: The provider's field.
+        detail: Text for a person; no secret, no personal data.
+    """
+
+    code: str
+    subject: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -248,6 +263,14 @@ class Provider(Protocol):
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         """Talk about one batch. The same batch gives the same bytes."""
+
+
+@runtime_checkable
+class Doubting(Protocol):
+    """A provider that leaves out or cuts what the other side would not take."""
+
+    def doubts(self, conversion: Conversion) -> Sequence[Doubt]:
+        """Return what of a conversion is sent otherwise than it is stored."""
 
 
 class Settling(Provider, Protocol):

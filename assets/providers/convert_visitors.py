@@ -1,26 +1,21 @@
-"""The `visitors` of a Convert request: who is in it, in which order, in which words.
+"""One entry of the `visitors` of a Convert request: the visitor and its events.
 
-Which account it goes to and what the reply means do not belong here.
+Who shares a request belongs in `convert_batches.py`; the account, the address and the
+reply in `convert.py`.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from assets.money import from_minor, to_minor, to_text
-from assets.providers.conversion import Conversion, Segments
+from assets.providers.base import Doubt, mapped_fields
+from assets.providers.conversion import Conversion
+from assets.providers.convert_segments import doubts_about, known_segments
+from assets.providers.convert_settings import CUSTOM_DIMENSIONS, ConvertSettings
 from assets.providers.encode import fingerprint
 
-Visitors = list[list[int]]
-"""For each visitor the positions of its orders in the batch, in order of time."""
-
-BROWSERS = frozenset({"IE", "CH", "FF", "OP", "SF", "OTH"})
-DEVICES = frozenset(
-    {"ALLPH", "IPH", "OTHPH", "ALLTAB", "IPAD", "OTHTAB", "DESK", "OTHDEV"}
-)
-SOURCES = frozenset({"campaign", "search", "referral", "direct", "ai_tool"})
-VISITOR_TYPES = frozenset({"new", "returning"})
-_COUNTRY = re.compile(r"[A-Za-z]{2}")
+DIMENSION_CHARACTERS = 32
+"""What is longer "may be truncated" (guide, section 4), so we cut it ourselves."""
 
 
 def visitor_id_of(conversion: Conversion) -> str | None:
@@ -29,35 +24,16 @@ def visitor_id_of(conversion: Conversion) -> str | None:
     The id read from Convert in the browser wins over our own, which is only the same
     where the site uses its own ids (guide, section 1).
     """
-    return conversion.identifiers.get("convert_visitor_id") or conversion.visitor_id
-
-
-def by_visitor(conversions: Sequence[Conversion]) -> Visitors:
-    """Group the positions of `conversions` by visitor, both in order of time.
-
-    The order in which they are given changes nothing, so that the same conversions
-    give the same bytes.
-    """
-    groups: dict[str | None, list[int]] = {}
-    for position in sorted(
-        range(len(conversions)),
-        key=lambda at: (conversions[at].completed_at, conversions[at].order_id),
+    for known in (
+        conversion.identifiers.get("convert_visitor_id"),
+        conversion.visitor_id,
     ):
-        groups.setdefault(visitor_id_of(conversions[position]), []).append(position)
-    return list(groups.values())
+        if known and not known.isspace():
+            return known
+    return None
 
 
-def halves(visitors: Visitors) -> tuple[Visitors, Visitors]:
-    """Cut between two visitors, or between the orders of the only one."""
-    if len(visitors) == 1:
-        (orders,) = visitors
-        middle = (len(orders) + 1) // 2
-        return [orders[:middle]], [orders[middle:]]
-    middle = (len(visitors) + 1) // 2
-    return visitors[:middle], visitors[middle:]
-
-
-def entry(orders: Sequence[Conversion], goal_id: str) -> dict[str, object]:
+def entry(orders: Sequence[Conversion], settings: ConvertSettings) -> dict[str, object]:
     """Return the entry of `visitors[]` for all `orders` of one visitor.
 
     Segments belong to the visitor, not to the event, so the entry carries the latest
@@ -67,37 +43,53 @@ def entry(orders: Sequence[Conversion], goal_id: str) -> dict[str, object]:
     return {
         "visitorId": visitor_id_of(orders[0]),
         **({"segments": segments} if segments else {}),
-        "events": [_event(order, goal_id) for order in orders],
+        "events": [_event(order, settings) for order in orders],
     }
 
 
-def stored_copy(conversion: Conversion, goal_id: str) -> dict[str, object]:
+def stored_copy(conversion: Conversion, settings: ConvertSettings) -> dict[str, object]:
     """Return what the delivery tables may keep of the event."""
+    dimensions = _dimensions(conversion, settings)
     return {
         "order_id": conversion.order_id,
-        "goal_id": goal_id,
+        "goal_id": settings.goal_id,
         "amount": to_text(conversion.revenue, conversion.currency_digits),
         "currency": conversion.currency,
         "bucketing": dict(sorted(conversion.bucketing.items())),
         "visitor_id": fingerprint(visitor_id_of(conversion) or ""),
+        **{name: fingerprint(value) for name, value in dimensions.items()},
     }
 
 
-def _event(order: Conversion, goal_id: str) -> dict[str, object]:
+def doubts(conversion: Conversion, settings: ConvertSettings) -> Sequence[Doubt]:
+    """Return what is sent otherwise than it is stored, and why."""
+    cut = [
+        Doubt(
+            code="value_cut",
+            subject=name,
+            detail=f"cut to {DIMENSION_CHARACTERS} characters, got {len(value)}",
+        )
+        for name, value in sorted(mapped_fields(settings, conversion).items())
+        if _cut(value) != value
+    ]
+    return [*doubts_about(conversion.segments), *cut]
+
+
+def _event(order: Conversion, settings: ConvertSettings) -> dict[str, object]:
     # One event for goal and revenue, the guide's form. The JavaScript SDK sends two;
     # whether the server counts those as one is not verified (convert.md, section 3.3).
     bucketing = dict(sorted(order.bucketing.items()))
     return {
         "eventType": "conversion",
         "data": {
-            "goalId": goal_id,
+            "goalId": settings.goal_id,
             **({"bucketingData": bucketing} if bucketing else {}),
-            "goalData": _goal_data(order),
+            "goalData": _goal_data(order, settings),
         },
     }
 
 
-def _goal_data(order: Conversion) -> list[dict[str, object]]:
+def _goal_data(order: Conversion, settings: ConvertSettings) -> list[object]:
     digits = order.currency_digits
     said: dict[str, object] = {
         "amount": from_minor(to_minor(order.revenue, digits), digits)
@@ -105,7 +97,27 @@ def _goal_data(order: Conversion) -> list[dict[str, object]]:
     if order.items:
         said["productsCount"] = _plain(sum(item.quantity for item in order.items))
     said["transactionId"] = order.order_id
+    said |= _dimensions(order, settings)
     return [{"key": key, "value": value} for key, value in said.items()]
+
+
+def _dimensions(order: Conversion, settings: ConvertSettings) -> Mapping[str, str]:
+    values = mapped_fields(settings, order)
+    return {
+        name: _cut(values[name])
+        for name in CUSTOM_DIMENSIONS
+        if values.get(name, "").strip()
+    }
+
+
+def _cut(value: str) -> str:
+    """Return the beginning of `value`, of 32 characters as JavaScript counts them.
+
+    That is never more than 32 as Unicode counts: which of the two Convert means is not
+    said.
+    """
+    units = value.encode("utf-16-le")[: 2 * DIMENSION_CHARACTERS]
+    return units.decode("utf-16-le", errors="ignore")
 
 
 def _plain(quantity: Decimal | int) -> Decimal | int:
@@ -115,29 +127,6 @@ def _plain(quantity: Decimal | int) -> Decimal | int:
 
 def _latest_segments(orders: Sequence[Conversion]) -> dict[str, object]:
     for order in reversed(orders):
-        if order.segments is not None and (known := _known_segments(order.segments)):
+        if known := known_segments(order.segments):
             return known
     return {}
-
-
-def _known_segments(segments: Segments) -> dict[str, object]:
-    """Return what Convert's closed lists allow (guide, section 3)."""
-    device = _listed(segments.device, DEVICES)
-    found: dict[str, object] = {
-        "browser": _listed(segments.browser, BROWSERS),
-        "devices": [device] if device else None,
-        "source": _listed(segments.source, SOURCES),
-        "visitorType": _listed(segments.visitor_type, VISITOR_TYPES),
-        "country": _two_letters(segments.country),
-        "campaign": segments.campaign,
-        "customSegments": [one for one in segments.custom_segments if one],
-    }
-    return {name: value for name, value in found.items() if value}
-
-
-def _listed(value: str | None, allowed: frozenset[str]) -> str | None:
-    return value if value in allowed else None
-
-
-def _two_letters(country: str | None) -> str | None:
-    return country if country and _COUNTRY.fullmatch(country) else None

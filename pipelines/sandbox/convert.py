@@ -2,6 +2,8 @@
 
 Source: `convert.md` sections 2 (addresses, User-Agent, authentication), 6 (replies)
 and 7: no dedupe is proven, so every event counts. The body is in `convert_fields.py`.
+No maximum of a body is documented; the one here is the sandbox's own, so that a client
+that knows no bound is noticed.
 """
 
 import re
@@ -9,6 +11,9 @@ from collections.abc import Mapping
 
 from .convert_fields import tracking
 from .exchange import Operation, Reply, Request, parse_json
+
+LARGEST_BODY = 1_048_576
+_ACCEPTED = {"code": 200, "message": "OK"}
 
 
 class Convert:
@@ -50,13 +55,12 @@ class Convert:
     def _refuse(self, request: Request) -> Reply | None:
         if not request.headers.get("user-agent", "").startswith("ConvertAgent/"):
             # What the bot filter takes for a bot gets a 200 and is discarded.
-            return Reply(200, {"code": 200, "message": "OK"})
-        secret = self._secrets.get(f"convert/{request.account}")
-        if secret and request.headers.get("authorization") != f"Bearer {secret}":
-            return Reply(401, self.failure(401, "Unauthorized"))
-        if request.media_type != "application/json":
-            return Reply(415, self.failure(415, "Expected application/json"))
-        check = tracking(request.account, request.parts.get("project"))
+            return Reply(200, _ACCEPTED)
+        unwelcome = self._refuse_unread(request)
+        if unwelcome is not None:
+            return self._failed(*unwelcome)
+        named = None if self._secret(request) else _account_and_project(request)
+        check = tracking(named)
         problems = check(request.body, "")
         if not problems:
             return None
@@ -64,8 +68,35 @@ class Convert:
         fields = ",".join(field for field, _ in problems)
         return Reply(400, {"code": 400, "message": message, "fields": fields})
 
+    def _refuse_unread(self, request: Request) -> tuple[int, str] | None:
+        """Status and message for what is refused whatever the body says."""
+        secret = self._secret(request)
+        if secret and request.headers.get("authorization") != f"Bearer {secret}":
+            return 401, "Unauthorized"
+        named = _account_and_project(request)
+        if named and not secret and not all(map(str.isdecimal, named)):
+            return 404, "account and project are whole numbers"
+        if request.media_type != "application/json":
+            return 415, "Expected application/json"
+        if int(request.headers.get("content-length", 0)) > LARGEST_BODY:
+            return 413, "The body is too large"
+        return None
+
+    def _failed(self, status: int, message: str) -> Reply:
+        return Reply(status, self.failure(status, message))
+
+    def _secret(self, request: Request) -> str | None:
+        """The secret of the SDK key; a key may be written `<account>/<name>`."""
+        named = _account_and_project(request) or (request.account,)
+        return self._secrets.get("convert/" + "/".join(named))
+
     def _apply(self, request: Request) -> Reply:  # noqa: ARG002
-        return Reply(200, {"code": 200, "message": "OK"}, applied=True)
+        return Reply(200, _ACCEPTED, applied=True)
+
+
+def _account_and_project(request: Request) -> tuple[str, str] | None:
+    project = request.parts.get("project")
+    return None if project is None else (request.account, project)
 
 
 def _member(value: object, name: str) -> object:

@@ -15,11 +15,38 @@ from .checks import (
     mapping,
     number,
     one_of,
-    opaque,
     pattern,
     record,
     text,
 )
+
+_DIMENSION_CHARACTERS = 32
+
+_some_text = expected(
+    "a string that is not blank",
+    lambda value: isinstance(value, str) and bool(value.strip()),
+)
+_digits = pattern("a whole number as a string", "[0-9]+")
+_not_personal = expected(
+    "an opaque identifier that is no e-mail address",
+    lambda value: isinstance(value, str) and bool(value.strip()) and "@" not in value,
+)
+
+
+def _distinct(check: Check, name: str) -> Check:
+    """An array as `check` has it, no two members of which have the same `name`."""
+
+    def check_array(value: object, path: str) -> list[Problem]:
+        problems = check(value, path)
+        if problems or not isinstance(value, list):
+            return problems
+        names = [member[name] for member in value]
+        if len(set(names)) == len(names):
+            return []
+        return [Problem(path, f"expected each {name} once")]
+
+    return check_array
+
 
 _SEGMENTS = record(
     {
@@ -33,20 +60,20 @@ _SEGMENTS = record(
         "source": one_of("campaign", "search", "referral", "direct", "ai_tool"),
         "visitorType": one_of("new", "returning"),
         "country": pattern("a two-letter ISO country code", "[A-Z]{2}"),
-        "campaign": text(),
-        "customSegments": each(text()),
+        "campaign": _some_text,
+        "customSegments": each(_some_text),
     }
 )
 _DIMENSION = either(
-    "a string, a number, or an array of strings of at most 32 characters",
-    text(),
+    "a number, or a string or an array of strings of at most 32 characters",
+    text(_DIMENSION_CHARACTERS),
     number,
-    each(text(32)),
+    each(text(_DIMENSION_CHARACTERS)),
 )
 _GOAL_VALUES: dict[str, Check] = {
     "amount": number,
     "productsCount": number,
-    "transactionId": text(),
+    "transactionId": _some_text,
     **{f"customDimension{n}": _DIMENSION for n in range(1, 6)},
 }
 _GOAL_ENTRY = record(
@@ -65,14 +92,14 @@ def _goal_entry(value: object, path: str) -> list[Problem]:
 _DATA = {
     "conversion": record(
         {
-            "goalId": text(),
-            "bucketingData": mapping(text()),
-            "goalData": each(_goal_entry),
+            "goalId": _some_text,
+            "bucketingData": mapping(_some_text),
+            "goalData": _distinct(each(_goal_entry), "key"),
         },
         required=("goalId",),
     ),
     "bucketing": record(
-        {"experienceId": text(), "variationId": text()},
+        {"experienceId": _some_text, "variationId": _some_text},
         required=("experienceId", "variationId"),
     ),
 }
@@ -90,25 +117,25 @@ def _event(value: object, path: str) -> list[Problem]:
 
 
 _VISITOR = record(
-    {"visitorId": opaque(255), "segments": _SEGMENTS, "events": each(_event)},
+    {"visitorId": _not_personal, "segments": _SEGMENTS, "events": each(_event)},
     required=("visitorId", "events"),
 )
 
 
-def tracking(account: str, project: str | None) -> Check:
+def tracking(address: tuple[str, str] | None) -> Check:
     """The whole body; where the path names account and project, the body's agree.
 
     Args:
-        account: The account of the path, or its SDK key.
-        project: The project of the path; None where the path has an SDK key.
+        address: Account and project of the path; None where it has an SDK key.
     """
+    account, project = map(one_of, address) if address else (_digits, _digits)
     return record(
         {
-            "accountId": one_of(account) if project else text(),
-            "projectId": one_of(project) if project else text(),
+            "accountId": account,
+            "projectId": project,
             "enrichData": boolean,
-            "source": text(),
-            "visitors": each(_VISITOR),
+            "source": _some_text,
+            "visitors": _distinct(each(_VISITOR), "visitorId"),
         },
         required=("visitors",),
     )

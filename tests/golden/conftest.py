@@ -4,7 +4,6 @@
 has to be looked at.
 """
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +15,48 @@ from assets.providers.base import Exchange, Request
 from assets.providers.replies import Reply
 
 
-def render(request: Request) -> str:
-    """The request as text: line, headers, body; form fields one a line, decoded."""
+def render(request: Request, *, spread: bool = False) -> str:
+    """The request as text: line, headers, body; form fields one a line, decoded.
+
+    Args:
+        request: What is sent.
+        spread: Below the bytes of a JSON body, the same over several lines.
+    """
     headers = [f"{name}: {value}" for name, value in sorted(request.headers.items())]
     return "\n".join(
-        [f"{request.method} {request.url}", *headers, "", _body(request), ""]
+        [
+            f"{request.method} {request.url}",
+            *headers,
+            *("", _body(request), ""),
+            *([spread_json(request.body.decode("utf-8")), ""] if spread else []),
+        ]
     )
+
+
+def spread_json(text: str) -> str:
+    """JSON over several lines, every value as it was written.
+
+    What holds nothing but plain values stands on one line.
+    """
+    lines = [""]
+    for token in re.findall(_TOKEN, text):
+        depth = len(lines[-1]) - len(lines[-1].lstrip())
+        if token in "[{":
+            lines[-1] += token
+            lines.append(" " * (depth + 2))
+        elif token in "]}":
+            lines.append(" " * (depth - 2) + token)
+        elif token == ",":
+            lines[-1] += token
+            lines.append(" " * depth)
+        else:
+            lines[-1] += ": " if token == ":" else token
+    return "\n".join(lines)
+
+
+_PLAIN = r'(?:"(?:\\.|[^"\\])*"|[^\s"{}\[\],:]+)'
+_PAIR = rf"(?:{_PLAIN}:)?{_PLAIN}"
+_TOKEN = rf"\{{{_PAIR}(?:,{_PAIR})*\}}|\[{_PLAIN}(?:,{_PLAIN})*\]|{_PLAIN}|[{{}}\[\],:]"
 
 
 def _body(request: Request) -> str:
@@ -30,15 +65,6 @@ def _body(request: Request) -> str:
         return text
     fields = parse_qsl(text, keep_blank_values=True, strict_parsing=True)
     return "\n".join([text, "", *(f"{name} = {value}" for name, value in fields)])
-
-
-def indented(request: Request) -> str:
-    """The same for a JSON body, once more below with a line for each value."""
-    marked = json.loads(request.body, parse_float=lambda digits: f"<{digits}>")
-    text = json.dumps(marked, ensure_ascii=False, indent=2)
-    # Money as it stands in the bytes: 12.50, not 12.5.
-    exact = re.sub(r'"<(-?[0-9.]+)>"', r"\1", text)
-    return f"{render(request)}\n{exact}\n"
 
 
 def requests_of(exchange: Exchange, replies: list[Reply]) -> list[Request]:
@@ -53,16 +79,13 @@ def requests_of(exchange: Exchange, replies: list[Reply]) -> list[Request]:
 
 
 @pytest.fixture
-def golden(
-    request: pytest.FixtureRequest,
-) -> Callable[..., None]:
+def golden(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Compares requests with `tests/golden/<provider>/<name>.txt`."""
     update = request.config.getoption("--update-golden")
 
-    def compare(name: str, made: list[Request], *, by_line: bool = False) -> None:
+    def compare(name: str, made: list[Request], *, spread: bool = False) -> None:
         file = Path(__file__).parent / f"{name}.txt"
-        show = indented if by_line else render
-        text = "\n".join(show(one) for one in made)
+        text = "\n".join(render(one, spread=spread) for one in made)
         if update:
             file.parent.mkdir(exist_ok=True)
             file.write_text(text, encoding="utf-8")

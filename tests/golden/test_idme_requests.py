@@ -42,7 +42,7 @@ def requests_for(order: Conversion, **account: Any) -> list[Request]:
 @pytest.mark.parametrize("name", ORDERS)
 def test_event_of(name: str, conversion: Make, golden: Callable[..., None]) -> None:
     made = requests_for(conversion(**ORDERS[name]))
-    golden(f"idme/{name}", made, by_line=True)
+    golden(f"idme/{name}", made, spread=True)
 
 
 @pytest.mark.parametrize("name", ORDERS)
@@ -58,4 +58,4 @@ def test_order_of_the_page_with(
     name: str, conversion: Make, golden: Callable[..., None]
 ) -> None:
     made = requests_for(conversion(**ORDERS["page_order"]), **SETTINGS[name])
-    golden(f"idme/{name}", made, by_line=True)
+    golden(f"idme/{name}", made, spread=True)

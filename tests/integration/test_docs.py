@@ -16,10 +16,8 @@ from pipelines.cli import app
 from pipelines.config import Config
 
 ROOT = Path(__file__).parents[2]
-PAGES = {
-    path.name: path.read_text()
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
-}
+PATHS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+PAGES = {path.name: path.read_text() for path in PATHS}
 ALL = "\n".join(PAGES.values())
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 
@@ -60,10 +58,9 @@ def test_every_environment_variable_in_the_docs_is_read() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    for name, text in PAGES.items():
-        folder = ROOT if (ROOT / name).exists() else ROOT / "docs"
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
-            assert (folder / target).exists(), f"{name} links to {target}"
+    for path in PATHS:
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path} links to {target}"
 
 
 def test_every_path_in_the_readme_exists() -> None:

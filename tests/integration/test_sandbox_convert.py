@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 
+from pipelines.sandbox.convert import LARGEST_BODY
 from pipelines.sandbox.server import SandboxServer
 
 AGENT = {"User-Agent": "ConvertAgent/1.0"}
@@ -40,7 +41,8 @@ BODY: dict[str, Any] = {
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    with SandboxServer(secrets={"convert/key-with-secret": "s3cret"}) as server:
+    secrets = {"convert/key-with-secret": "s3cret", "convert/10012345/key": "s3cret-2"}
+    with SandboxServer(secrets=secrets) as server:
         yield server
 
 
@@ -149,6 +151,45 @@ def _goal_data(key: str, value: object) -> Callable[[dict[str, Any]], object]:
             _goal_data("customDimension1", ["x" * 33]),
             "visitors[0].events[0].data.goalData[0].value",
         ),
+        (
+            _goal_data("customDimension5", "x" * 33),
+            "visitors[0].events[0].data.goalData[0].value",
+        ),
+        (
+            _goal_data("productsCount", "2"),
+            "visitors[0].events[0].data.goalData[0].value",
+        ),
+        (lambda b: b.update(source=""), "source"),
+        (lambda b: b.pop("visitors"), "visitors"),
+        (lambda b: b.update(visitors=b["visitors"] * 2), "visitors"),
+        (lambda b: _visitor(b).pop("visitorId"), "visitors[0].visitorId"),
+        (lambda b: _visitor(b).update(visitorId=" "), "visitors[0].visitorId"),
+        (lambda b: _visitor(b).update(events=[]), "visitors[0].events"),
+        *[
+            (
+                lambda b, name=name, value=value: _visitor(b).update(
+                    segments={name: value}
+                ),
+                f"visitors[0].segments.{name}",
+            )
+            for name, value in {
+                "devices": [],
+                "source": "email",
+                "visitorType": "0",
+                "country": "USA",
+                "campaign": "",
+                "customSegments": "segment-1",
+                "language": "en",
+            }.items()
+        ],
+        (
+            lambda b: _data(b).update(goalData=_data(b)["goalData"][:1] * 2),
+            "visitors[0].events[0].data.goalData",
+        ),
+        (
+            lambda b: _data(b)["goalData"][0].update(currency="USD"),
+            "visitors[0].events[0].data.goalData[0].currency",
+        ),
     ],
 )
 def test_a_wrong_batch_is_refused_with_the_field(
@@ -165,3 +206,39 @@ def test_what_is_no_json_object_is_refused(server: SandboxServer, body: str) -> 
     url = f"{server.url}/convert/v1/track/10012345/10056789"
     headers = {**AGENT, "Content-Type": "application/json"}
     assert requests.post(url, data=body, headers=headers).status_code == 400
+
+
+def test_a_refusal_has_converts_shape(server: SandboxServer) -> None:
+    reply = send(server, changed(lambda b: _data(b).pop("goalId")))
+    assert reply.json() == {
+        "code": 400,
+        "message": "visitors[0].events[0].data.goalId: required field is missing",
+        "fields": "visitors[0].events[0].data.goalId",
+    }
+
+
+@pytest.mark.parametrize("path", ["10012345/project", "account/10056789"])
+def test_the_ids_of_the_path_are_whole_numbers(
+    server: SandboxServer, path: str
+) -> None:
+    reply = send(server, path=path)
+    assert (reply.status_code, reply.json()["code"]) == (404, 404)
+
+
+def test_a_body_without_bound_is_refused(server: SandboxServer) -> None:
+    reply = send(server, changed(lambda b: b.update(source="x" * LARGEST_BODY)))
+    assert (reply.status_code, reply.json()["code"]) == (413, 413)
+
+
+def test_a_form_is_refused(server: SandboxServer) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert send(server, **form).status_code == 415
+
+
+def test_a_key_may_be_written_as_account_and_name(server: SandboxServer) -> None:
+    # The ids of the body are not those of the path then.
+    body = changed(lambda b: b.update(projectId="1"))
+    path = "10012345/key"
+    assert send(server, body, path=path).status_code == 401
+    secret = {"Authorization": "Bearer s3cret-2"}
+    assert send(server, body, path=path, **secret).status_code == 200

@@ -1,0 +1,90 @@
+"""Which orders share a Convert request: by visitor, by number and by bytes.
+
+What a request says is not known here; how a refused one is taken apart is in
+`convert_halving.py`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from assets.providers.conversion import Conversion
+from assets.providers.convert_visitors import visitor_id_of
+
+Orders = Sequence[int]
+"""Positions of the orders of one visitor, in order of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What one request holds.
+
+    Attributes:
+        visitors: At most so many entries.
+        bytes: At most so many for all entries, commas included.
+    """
+
+    visitors: int
+    bytes: int
+
+
+def by_visitor(
+    conversions: Sequence[Conversion], positions: Sequence[int] | None = None
+) -> list[Orders]:
+    """Group positions in `conversions` by visitor, both in order of time.
+
+    The order in which they are given changes nothing, so that the same conversions
+    give the same bytes.
+
+    Args:
+        conversions: All orders of a batch.
+        positions: Those that are to be grouped; None: all.
+    """
+    groups: dict[str | None, list[int]] = {}
+    for position in sorted(
+        range(len(conversions)) if positions is None else positions,
+        key=lambda at: (conversions[at].completed_at, conversions[at].order_id),
+    ):
+        groups.setdefault(visitor_id_of(conversions[position]), []).append(position)
+    return list(groups.values())
+
+
+def pack(
+    visitors: Sequence[Orders], room: Room, size_of: Callable[[Orders], int]
+) -> Iterator[list[int]]:
+    """Yield the positions of one request after the other.
+
+    A visitor stands in one request where its orders fit into one. An order that does
+    not fit goes alone: no limit is documented, so Convert decides.
+
+    Args:
+        visitors: The orders of each.
+        room: What one request holds.
+        size_of: Bytes of the entry with these orders.
+    """
+    packed: list[Orders] = []
+    used = 0
+    for orders in visitors:
+        for piece in _pieces(orders, room, size_of):
+            size = size_of(piece) + len(",")
+            if packed and (len(packed) == room.visitors or used + size > room.bytes):
+                yield _flat(packed)
+                packed, used = [], 0
+            packed.append(piece)
+            used += size
+    if packed:
+        yield _flat(packed)
+
+
+def _pieces(
+    orders: Orders, room: Room, size_of: Callable[[Orders], int]
+) -> Iterator[Orders]:
+    if len(orders) == 1 or size_of(orders) + len(",") <= room.bytes:
+        yield orders
+        return
+    middle = (len(orders) + 1) // 2
+    for half in (orders[:middle], orders[middle:]):
+        yield from _pieces(half, room, size_of)
+
+
+def _flat(packed: Sequence[Orders]) -> list[int]:
+    return [position for orders in packed for position in orders]

@@ -1,0 +1,94 @@
+"""The segments of a Convert visitor: the closed lists, and what stands outside them.
+
+A value outside its list is left out and doubted, never translated: what the site meant
+by it is not known. Source: guide, section 3; `convert.md`, section 3.2.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from assets.providers.base import Doubt
+from assets.providers.conversion import Segments
+
+CODES: Mapping[str, tuple[str, ...]] = {
+    "browser": ("IE", "CH", "FF", "OP", "SF", "OTH"),
+    "devices": (
+        *("ALLPH", "IPH", "OTHPH", "ALLTAB", "IPAD", "OTHTAB"),
+        *("DESK", "OTHDEV"),
+    ),
+    "source": ("campaign", "search", "referral", "direct", "ai_tool"),
+    "visitorType": ("new", "returning"),
+}
+"""Field of Convert -> the values that it takes."""
+
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_CODE = re.compile(r"[A-Za-z0-9_]{1,12}")
+
+
+def known_segments(segments: Segments | None) -> dict[str, object]:
+    """Return what may be sent of `segments`; nothing where all is unknown.
+
+    An empty value is left out, and so is an empty object (`convert.md`, section 3).
+    """
+    if segments is None:
+        return {}
+    coded = {
+        name: value for name, value in _coded(segments).items() if _fits(name, value)
+    }
+    found: dict[str, object] = {
+        "browser": coded.get("browser"),
+        "devices": [coded["devices"]] if "devices" in coded else None,
+        "source": coded.get("source"),
+        "visitorType": coded.get("visitorType"),
+        "country": coded.get("country"),
+        "campaign": _text(segments.campaign),
+        "customSegments": [one for one in segments.custom_segments if _text(one)],
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def doubts_about(segments: Segments | None) -> Sequence[Doubt]:
+    """Return the values that are left out because Convert would not know them."""
+    if segments is None:
+        return ()
+    return [
+        Doubt(
+            code="unknown_segment",
+            subject=name,
+            detail=f"left out: expected {_expected(name)}, got {_shown(value)}",
+        )
+        for name, value in _coded(segments).items()
+        if not _fits(name, value)
+    ]
+
+
+def _coded(segments: Segments) -> dict[str, str]:
+    stored = {
+        "browser": segments.browser,
+        "devices": segments.device,
+        "source": segments.source,
+        "visitorType": segments.visitor_type,
+        "country": segments.country,
+    }
+    return {name: value for name, value in stored.items() if value}
+
+
+def _fits(name: str, value: str) -> bool:
+    if name == "country":
+        return _COUNTRY.fullmatch(value) is not None
+    return value in CODES[name]
+
+
+def _text(value: str | None) -> str | None:
+    return value if value and not value.isspace() else None
+
+
+def _expected(name: str) -> str:
+    if name == "country":
+        return "two capital letters"
+    return "one of " + " ".join(CODES[name])
+
+
+def _shown(value: str) -> str:
+    """Return a code as it is; anything else may hold what nobody should store."""
+    return value if _CODE.fullmatch(value) else f"{len(value)} other characters"

@@ -1,0 +1,106 @@
+"""What a Convert.com destination is configured with, and which settings fit together.
+
+Facts that Convert's documents leave open stand here as a setting with a safe default.
+Sources are "guide" (Convert's "Creating Custom Integrations") and `convert.md` (what
+else is known, with its confidence).
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from assets.money import minor_digits
+from assets.providers.base import DestinationSettings
+
+CUSTOM_DIMENSIONS = tuple(f"customDimension{number}" for number in range(1, 6))
+"""Keys of goalData that are free for the project's own use (guide, section 4)."""
+
+NumericId = Annotated[str, Field(coerce_numbers_to_str=True, pattern=r"^[0-9]+$")]
+GoalId = Annotated[str, Field(coerce_numbers_to_str=True, min_length=1)]
+
+
+class ConvertSettings(DestinationSettings):
+    """One Convert project and the goal that orders count for.
+
+    Attributes:
+        account_id: A whole number: it is part of the path (`convert.md`, section 2).
+        project_id: Likewise.
+        goal_id: A goal of the project that is attached to the experiences.
+        currency: The project's one currency: the API has no field for it.
+        base_url: Ends before `/v1/track`.
+        sdk_key: Takes the place of account and project in the path.
+        sdk_key_secret: For a key that has one (`convert.md`, section 2).
+        source: Name of the sender; every SDK has its own, the guide has none. Whether
+            Convert keeps a list of allowed ones is not verified.
+        enrich_data: Convert adds the bucketing it has stored for the visitor.
+        visitors_per_request: No maximum is documented.
+        bytes_per_request: Likewise; a single order may exceed it, and then goes alone.
+        first_order_only: Not built yet: only False is taken.
+        send_without_bucketing: Rely on `enrich_data` where no bucketing is stored.
+        resend_uncertain: Risk counting an order twice rather than not at all.
+    """
+
+    provider: Literal["convert"]
+    base_url: str = "https://metrics.convertexperiments.com"
+    require_consent: bool = True
+    account_id: NumericId
+    project_id: NumericId
+    goal_id: GoalId
+    currency: str
+    sdk_key: SecretStr | None = Field(default=None, min_length=1)
+    sdk_key_secret: SecretStr | None = Field(default=None, min_length=1)
+    source: str | None = Field(default=None, min_length=1)
+    enrich_data: bool = True
+    visitors_per_request: int = Field(default=50, ge=1)
+    bytes_per_request: int = Field(default=65_536, ge=1_024)
+    first_order_only: bool = False
+    send_without_bucketing: bool = False
+    resend_uncertain: bool = False
+
+    @field_validator("base_url")
+    @classmethod
+    def _must_end_before_the_path(cls, url: str) -> str:
+        if url.rstrip("/").endswith(("/v1", "/v1/track")):
+            message = "expected an address that ends before /v1/track"
+            raise ValueError(message)
+        return url
+
+    @field_validator("currency")
+    @classmethod
+    def _must_be_iso_4217(cls, code: str) -> str:
+        minor_digits(code.upper())
+        return code.upper()
+
+    @field_validator("fields")
+    @classmethod
+    def _must_map_custom_dimensions(cls, fields: dict[str, str]) -> dict[str, str]:
+        for name in fields:
+            if name not in CUSTOM_DIMENSIONS:
+                choices = ", ".join(CUSTOM_DIMENSIONS)
+                message = f"{name} cannot be mapped: choose from {choices}"
+                raise ValueError(message)
+        return fields
+
+    @field_validator("first_order_only")
+    @classmethod
+    def _must_send_every_order(cls, only_first: bool) -> bool:  # noqa: FBT001
+        if only_first:
+            message = "not built yet: nothing tells a visitor's first order; use false"
+            raise ValueError(message)
+        return only_first
+
+    @model_validator(mode="after")
+    def _must_fit_together(self) -> Self:
+        """Refuse settings that together lose or double what is counted.
+
+        Without enrichment nothing ties an order without bucketing to an experience,
+        and the caller has to keep duplicates away (`convert.md`, section 4).
+        """
+        if self.sdk_key_secret is not None and self.sdk_key is None:
+            message = "sdk_key_secret needs sdk_key"
+            raise ValueError(message)
+        for name in ("send_without_bucketing", "resend_uncertain"):
+            if getattr(self, name) and not self.enrich_data:
+                message = f"{name} needs enrich_data = true"
+                raise ValueError(message)
+        return self
