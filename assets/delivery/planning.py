@@ -15,6 +15,7 @@ from assets.delivery import retry
 from assets.delivery.assessing import TOLD, Assessment, Assessor
 from assets.delivery.ledger import Ledger
 from assets.delivery.quarantine import Quarantine
+from assets.delivery.recalling import Memory
 from assets.delivery.rows import Decision, Row, delivery_id
 from assets.delivery.states import SOFT, State
 from assets.providers.base import Provider
@@ -68,6 +69,7 @@ class Planner:
         self.ledger = ledger
         self.partition_key = partition_key
         self.zone = zone
+        self.memory = Memory(self.provider, ledger)
 
     def hold(self, quarantined: Iterable[Mapping[str, Any]]) -> None:
         """Give the orders of quarantined rows their delivery, so that none is missing.
@@ -119,6 +121,7 @@ class Planner:
         self.ledger.acknowledge(found.unchanged)
         self.ledger.exhaust(found.given_up)
         self._report_drift(found.drifted, now)
+        self.memory.hold()
         return len(found.due)
 
     def due(self, chunk: Chunk, now: datetime) -> list[Conversion]:
@@ -126,15 +129,18 @@ class Planner:
         known = self.ledger.rows(chunk.order_ids)
         rows = [known.get(self._key(order_id)) for order_id in chunk.order_ids]
         policy = self.provider.resend
-        return [
-            chunk.conversion(index)
-            for index, row in enumerate(rows)
-            if row is not None and retry.is_due(row, policy, now)
-        ]
+        return self.memory.attach(
+            [
+                chunk.conversion(index)
+                for index, row in enumerate(rows)
+                if row is not None and retry.is_due(row, policy, now)
+            ]
+        )
 
     def assess(self, chunk: Chunk, now: datetime) -> Assessment:
         """Return what is to be done about the orders of a chunk; write nothing."""
         known = self.ledger.rows(chunk.order_ids)
+        chunk = self.memory.recalled(chunk)
         found = Assessment()
         told = {row.order_id: row for row in known.values() if row.state in TOLD}
         for index, order_id in enumerate(chunk.order_ids):
@@ -144,6 +150,7 @@ class Planner:
                 found.planned.append((None, before))
             else:
                 self._assess(found, row, chunk, index, now)
+                self.memory.follow(found, chunk, index)
         return found
 
     def _told_before(self, conversion: Conversion, before: Row) -> Decision:

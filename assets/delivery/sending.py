@@ -198,6 +198,8 @@ class Sender:
             for position in range(len(talk.batch))
         ]
         fenced = self._commit(results) if results else 0
+        for result in results:
+            self._planner.memory.learn(result.learnt)
         for talk in talks:
             if talk.broken is not None:
                 raise talk.broken
@@ -250,6 +252,9 @@ class Sender:
             state=state,
             changes=changes,
             attempts=[row | self._whose for row in talk.attempts(position, state)],
+            learnt=dict.fromkeys(
+                talk.outcomes[position].remember, talk.batch[position].order_id
+            ),
         )
 
     def _id(self, conversion: Conversion) -> str:

@@ -74,6 +74,8 @@ class Conversion:
         identifiers: Value by kind (`IDENTIFIER_KINDS`), as of the order.
         bucketing: Variation id by experience id, first exposure at or before the order.
         extra: Columns beyond the contract, as text, by column name.
+        remembered: Order id by digest, for the keys that the provider recalls
+            (`assets/providers/memory.py`); it grows while the run goes on.
     """
 
     order_id: str
@@ -103,6 +105,9 @@ class Conversion:
     bucketing: Mapping[str, str] = field(default_factory=dict)
     segments: Segments | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
+    remembered: Mapping[str, str] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Conversion":
@@ -129,10 +134,13 @@ class Conversion:
         )
 
 
+NOT_COLUMNS = frozenset(
+    {"items", "identifiers", "bucketing", "segments", "extra", "remembered"}
+)
+"""What a conversion has beside the columns of its order."""
+
 _PLAIN_COLUMNS = tuple(
-    name
-    for name in Conversion.__dataclass_fields__
-    if name not in {"items", "identifiers", "bucketing", "segments", "extra"}
+    name for name in Conversion.__dataclass_fields__ if name not in NOT_COLUMNS
 )
 
 
