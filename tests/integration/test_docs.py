@@ -15,10 +15,8 @@ from pipelines.cli import app
 from pipelines.config import Config
 
 ROOT = Path(__file__).parents[2]
-PAGES = {
-    path.name: path.read_text()
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
-}
+FILES = {path.name: path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]}
+PAGES = {name: path.read_text() for name, path in FILES.items()}
 ALL = "\n".join(PAGES.values())
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 
@@ -60,7 +58,7 @@ def test_every_environment_variable_in_the_docs_is_read() -> None:
 
 def test_every_link_leads_somewhere() -> None:
     for name, text in PAGES.items():
-        folder = ROOT if (ROOT / name).exists() else ROOT / "docs"
+        folder = FILES[name].parent
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
             assert (folder / target).exists(), f"{name} links to {target}"
 
@@ -102,6 +100,17 @@ def test_every_column_of_the_contract_is_documented() -> None:
         )
         for column in contract_columns(statement):
             assert re.search(rf"\b{column}\b", row), column
+
+
+def test_every_golden_request_in_the_docs_exists() -> None:
+    for page in ROOT.glob("docs/providers/*.md"):
+        folder = ROOT / "tests/golden" / page.stem
+        title = f"golden request in `tests/golden/{page.stem}/` |"
+        _, found, table = page.read_text().partition(title)
+        rows = table.partition("\n\n")[0].splitlines()
+        for row in rows if found else []:
+            for name in re.findall(r"`(\w+)`", row.split("|")[-2] if row else ""):
+                assert (folder / f"{name}.txt").exists(), name
 
 
 def test_every_setting_is_documented() -> None:
