@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 from trackdesk import BY_COUPON, BY_EXTERNAL_CID, CID, COOKIE, ORIGIN, trackdesk
 
+from assets.delivery.csv_outbox import CsvOutbox
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase, Reply
@@ -171,3 +172,21 @@ def test_every_file_has_its_order() -> None:
 
     files = {file.stem for file in Path(__file__).parent.glob("trackdesk/*.txt")}
     assert files == {*ORDERS, "external_cid_linked_before"}
+
+
+IMPORTED = ("csv_by_cid", "csv_with_everything", "csv_fixed_amount")
+
+
+def test_the_file_of_the_import(
+    conversion: MakeConversion, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    outbox = CsvOutbox(tmp_path / "day.csv")
+    for number, name in enumerate(IMPORTED):
+        settings, changes = ORDERS[name]
+        order = conversion(**changes, order_id=f"=O{number}, first")
+        outbox.send(next(trackdesk(**settings).exchange([order])))
+    outbox.close()
+    file = Path(__file__).parent / "trackdesk" / "import.csv"
+    if pytestconfig.getoption("--update-golden"):
+        file.write_bytes(outbox.file.read_bytes())
+    assert outbox.file.read_bytes() == file.read_bytes()

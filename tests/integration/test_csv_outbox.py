@@ -5,11 +5,14 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from engine import Chunk, Clock
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 from trackdesk import CID, trackdesk
 
@@ -138,6 +141,18 @@ def test_a_file_that_says_all_is_not_touched(file: Path) -> None:
         f"{DAY}.csv",
         f".{DAY}.jsonl",
     }
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(cells=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
+def test_any_text_comes_back_and_none_begins_like_a_formula(cells: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "day.csv"
+        write(file, *(row(f"O{n}", Note=cell) for n, cell in enumerate(cells)))
+        found = [one["Note"] for one in read(file)]
+    for cell, shown in zip(cells, found, strict=True):
+        assert shown in {cell, f"'{cell}"}
+        assert not shown.startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
 def test_without_rows_there_is_no_file(file: Path) -> None:

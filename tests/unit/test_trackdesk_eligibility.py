@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from trackdesk import (
 from assets.providers.conversion import Conversion
 
 MakeConversion = Callable[..., Conversion]
+EXTERNAL = "trackdesk_external_cid"
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
 
 
@@ -55,6 +57,17 @@ NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
         (BY_COUPON, {"identifiers": {}}, None),
         (BY_COUPON, {"promo_code": None}, "no_coupon"),
         (BY_COUPON, {"promo_code": ""}, "no_coupon"),
+        (BY_COUPON, {"promo_code": " "}, "no_coupon"),
+        (BY_COUPON | {"coupon_separator": ","}, {"promo_code": ", ,"}, "no_coupon"),
+        (BY_COUPON | {"coupon_separator": ","}, {"promo_code": ",A,"}, None),
+        (BY_EXTERNAL_CID, {"identifiers": {EXTERNAL: " "}}, "no_external_cid"),
+        ({"channel": "csv"}, {}, None),
+        ({"channel": "csv"}, {"identifiers": {}}, "no_click_id"),
+        (
+            BY_EXTERNAL_CID | {"channel": "csv", "link": False},
+            {"identifiers": {EXTERNAL: "e"}},
+            None,
+        ),
     ],
 )
 def test_who_is_sent(
@@ -177,3 +190,32 @@ def test_an_external_cid_is_stored_as_a_hash(conversion: MakeConversion) -> None
     )
     assert sale.stored[0]["external_cid"] == hashed
     assert "cid" not in sale.stored[0]
+
+
+def test_who_the_customer_is_is_stored_as_a_hash(conversion: MakeConversion) -> None:
+    provider = trackdesk(
+        **BY_COUPON,
+        status="pending",
+        fields={"customerId": "customer_id", "advS1": "customer_city"},
+    )
+    order = conversion(customer_id="c-1001", customer_city="Springfield")
+    (stored,) = next(provider.exchange([order])).stored
+    assert stored == {
+        "order_id": "O1234567",
+        "conversion_type_code": "sale",
+        "coupons": ["15BUCKSOFF"],
+        "customer": "sha256:" + sha256(b"c-1001").hexdigest()[:12],
+        "status": "CONVERSION_STATUS_PENDING",
+        "amount": "112.00",
+        "currency": "USD",
+    }
+
+
+def test_a_row_of_the_import_is_stored_without_its_cells(
+    conversion: MakeConversion,
+) -> None:
+    provider = trackdesk(channel="csv", fields={"advS1": "customer_city"})
+    (stored,) = next(
+        provider.exchange([conversion(customer_city="Springfield")])
+    ).stored
+    assert "Springfield" not in str(stored)
