@@ -47,9 +47,9 @@ class Memory:
     def attach(self, conversions: Sequence[Conversion]) -> list[Conversion]:
         """Return conversions that know what is remembered, and go on learning."""
         keys = [key for one in conversions for key in self._keys(one)]
+        self._known, self._taken = self._standing(keys) if keys else {}, {}
         if not keys:
             return list(conversions)
-        self._known, self._taken = self._standing(keys), {}
         view = MappingProxyType(self._known)
         return [replace(one, remembered=view) for one in conversions]
 
