@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from assets import money
+from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.database import Database
 from assets.delivery.outbox import Outbox
 from assets.delivery.planning import Destination
@@ -227,9 +228,11 @@ class Destinations:
 
     def transport(self, destination: Destination, partition_key: str) -> Transport:
         """Return where the requests of a destination go."""
+        folder = self.outbox / destination.name
         if destination.provider.channel == "outbox":
-            folder = self.outbox / destination.name
             return Outbox(folder / f"{partition_key}.jsonl")
+        if destination.provider.channel == "csv":
+            return CsvOutbox(folder / f"{partition_key}.csv")
         return HttpTransport(
             [urlsplit(url).netloc for url in self.urls[destination.name]],
             connections=destination.provider.limits.in_flight,

@@ -212,27 +212,54 @@ def migrate() -> None:
 @app.command()
 @explained
 def resolve(
-    delivery: Annotated[str, typer.Argument(help="Its id, from v_needs_human.")],
+    delivery: Annotated[
+        str,
+        typer.Argument(
+            help="Its id, from v_needs_human; or `staged`: all that a file of the "
+            "outbox holds, with --date and --to."
+        ),
+    ],
     verdict: Annotated[Verdict, typer.Argument(help="What you found out.")],
+    *,
     by: Annotated[str, typer.Option(help="Your name, kept with the decision.")],
     why: Annotated[str, typer.Option(help="What it rests on, kept as well.")],
+    day: Annotated[
+        datetime | None,
+        typer.Option("--date", formats=_DAY, help="With `staged`: the day."),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="With `staged`: the destination.")
+    ] = None,
+    orders: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, help="With `staged`: only the order ids in it, one a line."
+        ),
+    ] = None,
 ) -> None:
-    """Settle a delivery that no run can finish: say whether it was delivered."""
-    from assets.delivery.resolving import ResolveError
+    """Settle what no run can finish: say whether it was delivered."""
+    from assets.delivery.resolving import ResolveError, resolve_staged
     from assets.delivery.resolving import resolve as settle
 
+    said: Any = {"is_delivered": verdict is Verdict.DELIVERED, "by": by, "why": why}
+    if (delivery == "staged") != (day is not None and to is not None):
+        message = (
+            "Resolving failed: expected a delivery id, or `staged` with --date and "
+            "--to. Give one of the two."
+        )
+        raise ConfigError(message)
     with _database(load_config()) as database:
         try:
-            done = settle(
-                database,
-                delivery,
-                is_delivered=verdict is Verdict.DELIVERED,
-                by=by,
-                why=why,
-            )
+            if day is not None and to is not None:
+                only = None if orders is None else _lines(orders)
+                key = day.date().isoformat()
+                done = resolve_staged(database, to, key, order_ids=only, **said)
+            else:
+                done = [settle(database, delivery, **said)]
         except ResolveError as wrong:
             raise ConfigError(str(wrong)) from None
-    console.print(f"{done.destination} {done.order_id}: {done.before} -> {done.after}")
+    for one in done:
+        console.print(f"{one.destination} {one.order_id}: {one.before} -> {one.after}")
 
 
 @app.command()
@@ -331,6 +358,11 @@ def _database(config: Config) -> Iterator[Any]:
         yield database
     finally:
         database.dispose()
+
+
+def _lines(file: Path) -> set[str]:
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    return {line.strip() for line in lines if line.strip()}
 
 
 def _key(day: datetime | None) -> str | None:

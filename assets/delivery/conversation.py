@@ -136,9 +136,10 @@ class Conversation:
         return replies[-1]
 
     def bytes_left(self, position: int) -> bool:
-        """Tell whether a byte about this conversion may have left."""
+        """Tell whether a byte that reports this conversion may have left."""
         return any(
-            reply.phase not in _BEFORE_BYTES for _, reply in self._replied(position)
+            step.request.reports and reply.phase not in _BEFORE_BYTES
+            for step, reply in self._replied(position)
         )
 
     @property

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from itertools import islice
 from typing import Any
 
 from assets.delivery import retry
@@ -17,6 +16,7 @@ from assets.delivery.brake import Brake
 from assets.delivery.ledger import Ledger
 from assets.delivery.pace import Pace, RepeatBudget, Window
 from assets.delivery.planning import Chunk, Destination, Planner
+from assets.delivery.recalling import Queue
 from assets.delivery.rows import Total
 from assets.delivery.sending import Round, Sender
 from assets.delivery.spool import Spool
@@ -213,8 +213,9 @@ class Dispatch:
             self._send_all(due, repeats=repeats)
 
     def _send_all(self, due: Sequence[Conversion], *, repeats: bool) -> None:
-        batches = iter(self.provider.batches(due[: self._allowed(repeats=repeats)]))
-        while window := list(islice(batches, self._window.size)):
+        batches = self.provider.batches(due[: self._allowed(repeats=repeats)])
+        queue = Queue(batches, self._planner.memory)
+        while window := queue.take(self._window.size):
             done = self._sender.send(self._pool, window)
             self._regulate(done, repeats=repeats)
             if self._is_over():

@@ -6,7 +6,7 @@ method is one transaction, so that a crash leaves the state before or the state 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from sqlalchemy import (
@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from assets.delivery import memory
 from assets.delivery.database import insert_if_new
 from assets.delivery.quarantine import keep_issues
 from assets.delivery.register import Register
@@ -133,6 +134,9 @@ class Ledger(Register):
             _append(connection, ours, event="outcome")
             _append(connection, fenced, event="fenced")
             keep_issues(connection, [row for one in ours for row in one.issues])
+            # True whoever owns the delivery by now.
+            learnt = dict(chain.from_iterable(one.learnt.items() for one in results))
+            memory.remember(connection, self.destination, learnt, self.clock())
         return len(fenced)
 
     def release_abandoned(
@@ -212,6 +216,8 @@ class Ledger(Register):
                 delivery.c.state == State.SENDING,
                 delivery.c.owner == owner,
             )
+            # Threads of one window lock the same rows: in one order, or they deadlock.
+            .order_by(delivery.c.delivery_id)
             .with_for_update()
         )
         return {row.delivery_id: row.attempts for row in connection.execute(statement)}

@@ -16,6 +16,7 @@ from assets.delivery import retry, vanished
 from assets.delivery.assessing import TOLD, Assessment, Assessor
 from assets.delivery.ledger import Ledger
 from assets.delivery.quarantine import issue, keep_issues
+from assets.delivery.recalling import Memory
 from assets.delivery.rows import Decision, Row, delivery_id
 from assets.delivery.states import SOFT, State
 from assets.personal import PersonalDataError
@@ -75,6 +76,7 @@ class Planner:
         self.zone = zone
         self._held: list[str] = []
         self._orders = 0
+        self.memory = Memory(self.provider, ledger)
 
     def hold(self, quarantined: Iterable[Mapping[str, Any]]) -> None:
         """Give the orders of quarantined rows their delivery, so that none is missing.
@@ -136,6 +138,7 @@ class Planner:
         self.ledger.exhaust(found.given_up)
         self._keep_drifts(found.drifted, now)
         self._keep_doubts(found.due, now)
+        self.memory.hold()
         return len(found.due)
 
     def due(self, chunk: Chunk, now: datetime) -> list[Conversion]:
@@ -143,15 +146,18 @@ class Planner:
         known = self.ledger.rows(chunk.order_ids)
         rows = [known.get(self._key(order_id)) for order_id in chunk.order_ids]
         policy = self.provider.resend
-        return [
-            chunk.conversion(index)
-            for index, row in enumerate(rows)
-            if row is not None and retry.is_due(row, policy, now)
-        ]
+        return self.memory.attach(
+            [
+                chunk.conversion(index)
+                for index, row in enumerate(rows)
+                if row is not None and retry.is_due(row, policy, now)
+            ]
+        )
 
     def assess(self, chunk: Chunk, now: datetime) -> Assessment:
         """Return what is to be done about the orders of a chunk; write nothing."""
         known = self.ledger.rows(chunk.order_ids)
+        chunk = self.memory.recalled(chunk)
         found = Assessment()
         told = {row.order_id: row for row in known.values() if row.state in TOLD}
         for index, order_id in enumerate(chunk.order_ids):
@@ -161,6 +167,7 @@ class Planner:
                 found.planned.append((None, before))
             else:
                 self._assess(found, row, chunk, index, now)
+                self.memory.follow(found, chunk, index)
         return found
 
     def _told_before(self, conversion: Conversion, before: Row) -> Decision:

@@ -4,7 +4,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any
@@ -98,6 +98,7 @@ class Result:
         changes: Further columns of `delivery`.
         attempts: `outcome` rows of `delivery_attempt`, one per request.
         issues: Rows of `data_issue` that the reply gave rise to.
+        learnt: What it taught: order id by digest, kept in `remembered`.
     """
 
     delivery_id: str
@@ -106,6 +107,7 @@ class Result:
     changes: Mapping[str, Any]
     attempts: Sequence[Mapping[str, Any]]
     issues: Sequence[Mapping[str, Any]] = ()
+    learnt: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -198,6 +198,8 @@ class Sender:
             for position in range(len(talk.batch))
         ]
         fenced = self._commit(results) if results else 0
+        for result in results:
+            self._planner.memory.learn(result.learnt)
         for talk in talks:
             if talk.broken is not None:
                 raise talk.broken
@@ -256,6 +258,7 @@ class Sender:
             issues=[self._planner.drift(conversion.order_id, state, now)]
             if drifted
             else (),
+            learnt=dict.fromkeys(outcome.remember, conversion.order_id),
         )
 
     def _id(self, conversion: Conversion) -> str:

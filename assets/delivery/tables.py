@@ -187,6 +187,15 @@ data_issue = Table(
     Column("last_seen", Instant, nullable=False),
 )
 
+remembered = Table(
+    "remembered",
+    metadata,
+    Column("destination", key(64), primary_key=True),
+    Column("key_hash", key(64), primary_key=True),
+    Column("order_id", key(128), nullable=False),
+    Column("remembered_at", Instant, nullable=False),
+)
+
 source_total = Table(
     "source_total",
     metadata,

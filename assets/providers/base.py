@@ -18,14 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from assets.money import fits, to_text
 from assets.personal import names_a_person
-from assets.providers.conversion import Conversion
+from assets.providers.conversion import NOT_COLUMNS, Conversion
 from assets.providers.replies import Outcome, Reply
 
 MAPPABLE = frozenset(
     name
     for name in Conversion.__dataclass_fields__
-    if name
-    not in {"items", "identifiers", "bucketing", "segments", "extra", "source_hash"}
+    if name not in NOT_COLUMNS | {"source_hash"}
 )
 """Columns of an order that configuration may send in a provider field."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -132,6 +131,8 @@ class Request:
         stored: For each conversion that it speaks of, the allow-listed copy of what
             is said about it, as JSON values.
         positions: Which conversions of the batch it speaks of; None: all of them.
+        reports: It reports them. A step that only prepares does not: when it is lost,
+            nothing was told yet.
     """
 
     method: str
@@ -141,6 +142,7 @@ class Request:
     path_template: str
     stored: tuple[Mapping[str, object], ...] = field(repr=False, default=())
     positions: tuple[int, ...] | None = None
+    reports: bool = True
 
     @cached_property
     def hash(self) -> str:
@@ -236,12 +238,15 @@ class Provider(Protocol):
 
     Attributes:
         event: What is reported (an event type, a goal): part of the conversion key.
-        channel: `http`, or `outbox` where requests are written to a file instead.
         secrets: Values that must never be stored or shown.
     """
 
     event: str
-    channel: Literal["http", "outbox"]
+
+    @property
+    def channel(self) -> Literal["http", "outbox", "csv"]:
+        """`http`, or the file that takes requests: `outbox` (JSON Lines) or `csv`."""
+
     limits: Limits
     resend: ResendPolicy
     secrets: tuple[str, ...]

@@ -75,6 +75,8 @@ class Conversion:
         bucketing: Variation id by experience id, first exposure at or before the order.
         extra: Columns beyond the contract, as text, by column name.
         source_hash: Of the source rows that it was made of; no provider is told.
+        remembered: Order id by digest, for the keys that the provider recalls
+            (`assets/providers/memory.py`); it grows while the run goes on.
     """
 
     order_id: str
@@ -105,6 +107,9 @@ class Conversion:
     segments: Segments | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
     source_hash: str = field(default="", repr=False, compare=False)
+    remembered: Mapping[str, str] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Conversion":
@@ -131,10 +136,13 @@ class Conversion:
         )
 
 
+NOT_COLUMNS = frozenset(
+    {"items", "identifiers", "bucketing", "segments", "extra", "remembered"}
+)
+"""What a conversion has beside the columns of its order."""
+
 _PLAIN_COLUMNS = tuple(
-    name
-    for name in Conversion.__dataclass_fields__
-    if name not in {"items", "identifiers", "bucketing", "segments", "extra"}
+    name for name in Conversion.__dataclass_fields__ if name not in NOT_COLUMNS
 )
 
 

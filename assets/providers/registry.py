@@ -18,7 +18,8 @@ from assets.providers.idme import IdMe, IdMeSettings
 from assets.providers.impact import Impact
 from assets.providers.impact_settings import ImpactSettings
 from assets.providers.shapes import Replies
-from assets.providers.trackdesk import Trackdesk, TrackdeskSettings
+from assets.providers.trackdesk import Trackdesk
+from assets.providers.trackdesk_settings import TrackdeskSettings
 
 
 @dataclass(frozen=True, slots=True)

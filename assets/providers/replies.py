@@ -74,6 +74,7 @@ class Outcome:
         provider_ref: The provider's handle for it (a submission id).
         provider_status: The provider's own word (`QUEUED`).
         retry_after_s: Seconds the provider asked us to wait, at the least.
+        remember: Digests of keys that stand from now on (`memory.py`).
     """
 
     verdict: Verdict
@@ -82,6 +83,7 @@ class Outcome:
     provider_ref: str | None = None
     provider_status: str | None = None
     retry_after_s: float | None = None
+    remember: tuple[str, ...] = ()
 
 
 SUCCESS = range(200, 300)

@@ -5,7 +5,7 @@ known by name are looked for in the text first, and outrank the status.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from assets.providers.replies import (
@@ -21,13 +21,14 @@ from assets.providers.replies import (
 )
 
 ALREADY_EXISTS = "already_exists"
+SOURCE_NOT_FOUND = "conversion_source_not_found"
 
 _ABSENT = "(notfound|doesnotexist)"
 _REASONS = {
     reason: re.compile(pattern)
     for reason, pattern in (
         (ALREADY_EXISTS, r"alreadyexist"),
-        ("conversion_source_not_found", rf"conversionsource.{{0,60}}{_ABSENT}"),
+        (SOURCE_NOT_FOUND, rf"conversionsource.{{0,60}}{_ABSENT}"),
         ("conversion_type_not_found", rf"conversiontype.{{0,60}}{_ABSENT}"),
         ("conversion_type_not_configured", r"conversiontype.{0,60}notconfigured"),
         ("no_pricing", r"nopricing"),
@@ -54,13 +55,17 @@ _LINKED = re.compile(r"already(exist|linked)|cidexists|linkexists|^exists$")
 _NOT_PROCESSED = frozenset({408, 425, 429})
 
 
-def conversion_outcome(reply: Reply) -> Outcome:
+def conversion_outcome(reply: Reply, duplicate_markers: Sequence[str] = ()) -> Outcome:
     """Return what `reply` means for the conversion.
 
     A lost reply may be sent again, because `externalId` is always there and a repeat
     "will fail" (help 10290309).
+
+    Args:
+        reply: What came back.
+        duplicate_markers: Further texts that mean "already exists".
     """
-    reason = known_reason(reply)
+    reason = known_reason(reply, duplicate_markers)
     if reason == ALREADY_EXISTS:
         return Outcome(verdict=Verdict.DUPLICATE, reason=reason)
     if reason is not None:
@@ -98,9 +103,19 @@ def link_outcome(reply: Reply) -> Outcome | None:
     )
 
 
-def known_reason(reply: Reply) -> str | None:
+def row_outcome(reply: Reply) -> Outcome:
+    """Return what became of a row of the import: on disk, handed to nobody."""
+    if reply.phase is Phase.DONE and reply.status is None:
+        return Outcome(verdict=Verdict.STAGED)
+    return classify(reply, resend_is_safe=True)
+
+
+def known_reason(reply: Reply, duplicate_markers: Sequence[str] = ()) -> str | None:
     """Return the known reason that a complete reply names, or None."""
     texts = _texts_of(reply)
+    markers = [_bare(marker) for marker in duplicate_markers]
+    if any(marker in text for text in texts for marker in markers):
+        return ALREADY_EXISTS
     for reason, pattern in _REASONS.items():
         if any(pattern.search(text) for text in texts):
             return reason
@@ -117,7 +132,11 @@ def _texts_of(reply: Reply) -> list[str]:
         return []
     if is_html(reply):
         return []
-    return [re.sub(r"[^a-z0-9]", "", text.lower()) for text in _texts_in(reply.body)]
+    return [_bare(text) for text in _texts_in(reply.body)]
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
 def _texts_in(body: bytes) -> Iterator[str]:

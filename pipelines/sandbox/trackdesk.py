@@ -9,43 +9,11 @@ reasons of the conversion error log.
 import re
 from collections.abc import Mapping
 
-from .checks import Problem, currency, each, one_of, pattern, record, text, uuid
 from .exchange import Operation, Reply, Request, parse_json
+from .trackdesk_fields import conversion_problem, link_problem
 
-_IDENTIFIERS = ("cid", "externalCid", "couponCodes")
-_STATUSES = (
-    *("APPROVED", "PENDING", "ON_HOLD", "REJECTED"),
-    *("REFUNDED", "TEST", "FRAUD", "NOT_ALLOWED"),
-)
-_CONVERSION = record(
-    {
-        "cid": uuid,
-        "externalCid": text(),
-        "couponCodes": each(text()),
-        "revenueOriginId": uuid,
-        "conversionTypeCode": text(),
-        "amount": record(
-            {"value": pattern("a string such as '100.50'", r"[0-9]+(\.[0-9]+)?")},
-            required=("value",),
-        ),
-        "currency": record({"code": currency}, required=("code",)),
-        "externalId": text(),
-        "customerId": text(),
-        "status": one_of(*(f"CONVERSION_STATUS_{name}" for name in _STATUSES)),
-        "customParams": record({f"advS{n}": text() for n in range(1, 6)}),
-    },
-    required=("conversionTypeCode",),
-)
-_LINK = record(
-    {"externalCid": text(), "revenueOriginId": uuid, "cid": uuid},
-    required=("externalCid", "revenueOriginId", "cid"),
-)
-_REASONS = {
-    "cid": "conversion source not found",
-    "conversionTypeCode": "conversion type not found",
-    "amount": "missing conversion amount",
-    "currency": "unsupported currency",
-}
+CONVERSIONS = re.compile("/(?P<account>[^/]+)/tracking/conversion/v1")
+LINKS = re.compile("/(?P<account>[^/]+)/tracking/external-cid/v1")
 
 
 class Trackdesk:
@@ -56,21 +24,11 @@ class Trackdesk:
     def __init__(self, secrets: Mapping[str, str]) -> None:
         """Takes `trackdesk/<tenant>` -> the x-api-key expected, if one is sent."""
         self._secrets = secrets
-        self._linked: set[tuple[str, str]] = set()
+        self._clicks: dict[tuple[str, str, str], str] = {}
         self._conversions: set[tuple[str, str, str]] = set()
         self.operations = (
-            Operation(
-                "POST",
-                re.compile("/(?P<account>[^/]+)/tracking/conversion/v1"),
-                self._refuse_conversion,
-                self._create,
-            ),
-            Operation(
-                "POST",
-                re.compile("/(?P<account>[^/]+)/tracking/external-cid/v1"),
-                self._refuse_link,
-                self._link,
-            ),
+            Operation("POST", CONVERSIONS, self._refuse_conversion, self._create),
+            Operation("POST", LINKS, self._refuse_link, self._link),
         )
 
     def parse(self, body: bytes) -> object:
@@ -99,25 +57,18 @@ class Trackdesk:
         return None
 
     def _refuse_conversion(self, request: Request) -> Reply | None:
-        refusal = self._refuse_sender(request)
-        if refusal:
+        if refusal := self._refuse_sender(request):
             return refusal
-        problems = _CONVERSION(request.body, "")
-        body = request.body if isinstance(request.body, dict) else {}
-        if len([name for name in _IDENTIFIERS if name in body]) != 1:
-            which = f"expected exactly one of {', '.join(_IDENTIFIERS)}"
-            problems.append(Problem("", which))
-        if problems:
-            return self._refuse(400, _message(problems))
-        external_cid = body.get("externalCid")
-        if external_cid and (request.account, external_cid) not in self._linked:
+        if problem := conversion_problem(request.body):
+            return self._refuse(400, problem)
+        if "externalCid" in _body(request) and _pair(request) not in self._clicks:
             reason = "conversion source with the external cid not found"
             return self._refuse(400, reason)
         return None
 
     def _create(self, request: Request) -> Reply:
         """One conversion per type and externalId (`trackdesk.md` section 6)."""
-        body = request.body if isinstance(request.body, dict) else {}
+        body = _body(request)
         if "externalId" in body:
             key = request.account, body["conversionTypeCode"], body["externalId"]
             if key in self._conversions:
@@ -126,20 +77,22 @@ class Trackdesk:
         return Reply(200, {"status": "ok"}, applied=True)
 
     def _refuse_link(self, request: Request) -> Reply | None:
-        refusal = self._refuse_sender(request)
-        problems = _LINK(request.body, "")
-        if refusal or not problems:
+        if refusal := self._refuse_sender(request):
             return refusal
-        return self._refuse(400, _message(problems))
+        problem = link_problem(request.body)
+        return self._refuse(400, problem) if problem else None
 
     def _link(self, request: Request) -> Reply:
-        """Linking again changes nothing; the provider does not say."""
-        body = request.body if isinstance(request.body, dict) else {}
-        self._linked.add((request.account, body["externalCid"]))
+        """The newest click counts; whether linking again is an error is not known."""
+        self._clicks[_pair(request)] = _body(request)["cid"]
         return Reply(200, {"status": "ok"}, applied=True)
 
 
-def _message(problems: list[Problem]) -> str:
-    """The known reason of the first problem, if it has one, and all that is wrong."""
-    reason = _REASONS.get(problems[0].field.partition(".")[0], "invalid request")
-    return f"{reason} ({'; '.join(f'{field}: {what}' for field, what in problems)})"
+def _body(request: Request) -> dict[str, str]:
+    return request.body if isinstance(request.body, dict) else {}
+
+
+def _pair(request: Request) -> tuple[str, str, str]:
+    """An external cid belongs to one revenue origin of one tenant."""
+    body = _body(request)
+    return request.account, body["revenueOriginId"], body["externalCid"]

@@ -1,89 +1,192 @@
 """What Trackdesk is sent, byte for byte (manual, sections 2 and 3; trackdesk.md 3)."""
 
-import json
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+from trackdesk import BY_COUPON, BY_EXTERNAL_CID, CID, COOKIE, ORIGIN, trackdesk
+
+from assets.delivery.csv_outbox import CsvOutbox
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase, Reply
-from assets.providers.trackdesk import Trackdesk, TrackdeskSettings
 from tests.golden.conftest import requests_of
 
 MakeConversion = Callable[..., Conversion]
 Golden = Callable[[str, list[Request]], None]
 
-CID = "2d2ce3d8-7c58-4f7f-9e07-0e1b2c3d4e5f"
-COOKIE = json.dumps({"tenantId": "example-shop", "cid": CID})
-ORIGIN = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
+EXTERNAL = "trackdesk_external_cid"
+CLICK = {"trackdesk_cid": CID}
+EVERY_FIELD = {
+    "customerId": "customer_id",
+    "advS1": "affiliation",
+    "advS2": "customer_status",
+    "advS3": "extra.store_code",
+    "advS4": "shipping",
+    "advS5": "is_test",
+}
+
+ORDERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    # By click id: settings, changes of the guide's order.
+    "fixed_amount": ({"amount": "none"}, {}),
+    "revenue_share": ({}, {}),
+    "total_amount": ({"amount": "total", "send_currency": False}, {}),
+    "total_with_currency": ({"amount": "total"}, {}),
+    "no_currency": ({"send_currency": False}, {}),
+    "free_order": ({}, {"revenue": Decimal("0.00"), "total": Decimal("0.00")}),
+    "jpy": (
+        {},
+        {"currency": "JPY", "currency_digits": 0, "revenue": Decimal("16800.00")},
+    ),
+    "kwd": (
+        {},
+        {"currency": "KWD", "currency_digits": 3, "revenue": Decimal("34.5")},
+    ),
+    "large_amount": ({}, {"revenue": Decimal("99999999999999.99")}),
+    "another_conversion_type": ({"conversion_type_code": "signup"}, {}),
+    "revenue_origin_of_a_network": ({"revenue_origin_id": ORIGIN}, {}),
+    "status_pending": ({"status": "pending"}, {}),
+    "status_test": ({"status": "test", "amount": "none"}, {}),
+    "api_key": ({"api_key": "personal-token"}, {}),
+    # As warehouses hold it.
+    "cookie_json": ({}, {"identifiers": {"trackdesk_cid": COOKIE}}),
+    "cookie_encoded_once": ({}, {"identifiers": {"trackdesk_cid": quote(COOKIE)}}),
+    "percent_encoded_cookie": (
+        {},
+        {"identifiers": {"trackdesk_cid": quote(quote(COOKIE))}},
+    ),
+    "upper_case_cid": ({}, {"identifiers": {"trackdesk_cid": CID.upper()}}),
+    # What may be mapped.
+    "every_mapped_field": (
+        {"fields": EVERY_FIELD},
+        {"affiliation": "Web", "extra": {"store_code": "B-77"}},
+    ),
+    "mapped_fields_that_are_empty": (
+        {"fields": EVERY_FIELD},
+        {"customer_id": None, "customer_status": None, "extra": {"store_code": " "}},
+    ),
+    "one_custom_parameter": ({"fields": {"advS5": "customer_status"}}, {}),
+    # Awkward values.
+    "unicode": (
+        {"fields": {"advS1": "affiliation"}},
+        {"order_id": "Bestellung-ÄÖ-🛒", "affiliation": "カフェ «Zoë» \u202e"},
+    ),
+    "text_that_looks_like_code": (
+        {"fields": {"advS1": "affiliation"}},
+        {"order_id": '=HYPERLINK("x")', "affiliation": "'; drop table; --\r\n\t\\"},
+    ),
+    "very_long_values": (
+        {"fields": {"customerId": "customer_id", "advS1": "affiliation"}},
+        {"order_id": "9" * 128, "customer_id": "c" * 128, "affiliation": "x" * 600},
+    ),
+    "missing_optionals": (
+        {"fields": EVERY_FIELD},
+        {
+            "identifiers": CLICK,
+            "visitor_id": None,
+            "customer_id": None,
+            "promo_code": None,
+            "customer_status": None,
+            "segments": None,
+            "bucketing": {},
+            "items": (),
+        },
+    ),
+    # By external cid.
+    "external_cid_two_steps": (BY_EXTERNAL_CID, {}),
+    "external_cid_fixed_amount": (BY_EXTERNAL_CID | {"amount": "none"}, {}),
+    "external_cid_with_everything": (
+        BY_EXTERNAL_CID
+        | {"fields": EVERY_FIELD, "status": "on_hold", "api_key": "personal-token"},
+        {"affiliation": "Web", "extra": {"store_code": "B-77"}},
+    ),
+    "external_cid_of_a_cookie": (
+        BY_EXTERNAL_CID,
+        {"identifiers": {EXTERNAL: "ext-77", "trackdesk_cid": quote(COOKIE)}},
+    ),
+    "external_cid_that_the_site_links": (
+        BY_EXTERNAL_CID | {"link": False},
+        {"identifiers": {EXTERNAL: "ext-77"}},
+    ),
+    "external_cid_by_the_path_of_the_manual": (
+        BY_EXTERNAL_CID | {"external_cid_conversion_path": "/tracking/external-cid/v1"},
+        {},
+    ),
+    "external_cid_unicode": (
+        BY_EXTERNAL_CID,
+        {"identifiers": {EXTERNAL: "kundin-Ä/7", "trackdesk_cid": CID}},
+    ),
+    # By coupon.
+    "coupon": (BY_COUPON, {}),
+    "coupon_fixed_amount": (BY_COUPON | {"amount": "none"}, {"identifiers": {}}),
+    "several_coupons": (
+        BY_COUPON | {"coupon_separator": ","},
+        {"promo_code": "15BUCKSOFF, FREESHIP,,15BUCKSOFF"},
+    ),
+    "coupon_with_a_comma": (BY_COUPON, {"promo_code": "A,B"}),
+    # Rows of the import.
+    "csv_by_cid": ({"channel": "csv"}, {}),
+    "csv_by_external_cid": (BY_EXTERNAL_CID | {"channel": "csv", "link": False}, {}),
+    "csv_with_everything": (
+        {
+            "channel": "csv",
+            "revenue_origin_id": ORIGIN,
+            "status": "approved",
+            "fields": EVERY_FIELD,
+        },
+        {"affiliation": "Web", "extra": {"store_code": "B-77"}},
+    ),
+    "csv_fixed_amount": ({"channel": "csv", "amount": "none"}, {}),
+    "csv_with_other_headers": (
+        {"channel": "csv", "csv_headers": {"External ID": "external_id"}},
+        {},
+    ),
+}
 
 
-def sent(order: Conversion, **changes: Any) -> list[Request]:
-    settings = {
-        "provider": "trackdesk",
-        "tenant_id": "example-shop",
-        "conversion_type_code": "sale",
-    }
-    provider = Trackdesk(TrackdeskSettings.model_validate(settings | changes))
+def sent(provider: Any, order: Conversion) -> list[Request]:
     taken = Reply(phase=Phase.DONE, status=200)
     return requests_of(provider.exchange([order]), [taken, taken])
 
 
-def holding(make: MakeConversion, stored: str) -> Conversion:
-    return make(identifiers={"trackdesk_cid": stored})
+@pytest.mark.parametrize("name", ORDERS)
+def test_the_requests_of(conversion: MakeConversion, golden: Golden, name: str) -> None:
+    settings, changes = ORDERS[name]
+    golden(f"trackdesk/{name}", sent(trackdesk(**settings), conversion(**changes)))
 
 
-def test_a_fixed_amount_needs_no_amount(
+def test_the_request_of_a_pair_that_is_linked_already(
     conversion: MakeConversion, golden: Golden
 ) -> None:
-    golden("trackdesk/fixed_amount", sent(conversion(), amount="none"))
+    provider, order = trackdesk(**BY_EXTERNAL_CID), conversion()
+    (key,) = provider.recalls(order)
+    known = replace(order, remembered={key.digest: "O1"})
+    golden("trackdesk/external_cid_linked_before", sent(provider, known))
 
 
-def test_a_revenue_share_is_paid_of_the_revenue(
-    conversion: MakeConversion, golden: Golden
+def test_every_file_has_its_order() -> None:
+
+    files = {file.stem for file in Path(__file__).parent.glob("trackdesk/*.txt")}
+    assert files == {*ORDERS, "external_cid_linked_before"}
+
+
+IMPORTED = ("csv_by_cid", "csv_with_everything", "csv_fixed_amount")
+
+
+def test_the_file_of_the_import(
+    conversion: MakeConversion, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
-    golden("trackdesk/revenue_share", sent(conversion()))
-
-
-def test_a_share_of_the_total_without_currency(
-    conversion: MakeConversion, golden: Golden
-) -> None:
-    made = sent(conversion(), amount="total", send_currency=False)
-    golden("trackdesk/total_amount", made)
-
-
-def test_an_external_cid_is_linked_and_then_converted(
-    conversion: MakeConversion, golden: Golden
-) -> None:
-    made = sent(conversion(), identify_by="external_cid", revenue_origin_id=ORIGIN)
-    assert len(made) == 2
-    golden("trackdesk/external_cid_two_steps", made)
-
-
-def test_a_coupon(conversion: MakeConversion, golden: Golden) -> None:
-    made = sent(conversion(), identify_by="coupon", revenue_origin_id=ORIGIN)
-    golden("trackdesk/coupon", made)
-
-
-def test_a_cookie_is_unpacked(conversion: MakeConversion, golden: Golden) -> None:
-    golden("trackdesk/cookie_json", sent(holding(conversion, COOKIE)))
-
-
-def test_a_cookie_encoded_twice_is_unpacked(
-    conversion: MakeConversion, golden: Golden
-) -> None:
-    twice = quote(quote(COOKIE))
-    golden("trackdesk/percent_encoded_cookie", sent(holding(conversion, twice)))
-
-
-def test_yen_have_no_decimals(conversion: MakeConversion, golden: Golden) -> None:
-    order = conversion(currency="JPY", currency_digits=0, revenue=Decimal("16800.00"))
-    golden("trackdesk/jpy", sent(order))
-
-
-def test_an_api_key_goes_in_its_header(
-    conversion: MakeConversion, golden: Golden
-) -> None:
-    golden("trackdesk/api_key", sent(conversion(), api_key="personal-token"))
+    outbox = CsvOutbox(tmp_path / "day.csv")
+    for number, name in enumerate(IMPORTED):
+        settings, changes = ORDERS[name]
+        order = conversion(**changes, order_id=f"=O{number}, first")
+        outbox.send(next(trackdesk(**settings).exchange([order])))
+    outbox.close()
+    file = Path(__file__).parent / "trackdesk" / "import.csv"
+    if pytestconfig.getoption("--update-golden"):
+        file.write_bytes(outbox.file.read_bytes())
+    assert outbox.file.read_bytes() == file.read_bytes()

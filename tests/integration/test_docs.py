@@ -102,6 +102,17 @@ def test_every_column_of_the_contract_is_documented() -> None:
             assert re.search(rf"\b{column}\b", row), column
 
 
+def test_every_golden_request_in_the_docs_exists() -> None:
+    for page in ROOT.glob("docs/providers/*.md"):
+        folder = ROOT / "tests/golden" / page.stem
+        title = f"golden request in `tests/golden/{page.stem}/` |"
+        _, found, table = page.read_text().partition(title)
+        rows = table.partition("\n\n")[0].splitlines()
+        for row in rows if found else []:
+            for name in re.findall(r"`(\w+)`", row.split("|")[-2] if row else ""):
+                assert (folder / f"{name}.txt").exists(), name
+
+
 def test_every_setting_is_documented() -> None:
     page = PAGES["configuration.md"]
     settings = {

@@ -26,7 +26,8 @@ def send(
 def send_to_tenant(
     server: SandboxServer, tenant: str, order_id: str = "O1"
 ) -> requests.Response:
-    body = {"couponCodes": ["A"], "conversionTypeCode": "sale", "externalId": order_id}
+    cid = "0b5c6f0e-8e53-4f55-9d5a-0f3e6f6a1c11"
+    body = {"cid": cid, "conversionTypeCode": "sale", "externalId": order_id}
     url = f"{server.url}/trackdesk/{tenant}/tracking/conversion/v1"
     return requests.post(url, json=body)
 

@@ -92,7 +92,8 @@ def test_a_restarted_sandbox_remembers_what_it_has_seen(tmp_path: Path) -> None:
             for uri in (*uris, again)
         ]
         assert reasons == ["", "NO_ITEM", "CONV_DUPLICATE"]
-        sale = {"externalCid": "user-1", "conversionTypeCode": "sale"}
+        pair = {name: LINK[name] for name in ("externalCid", "revenueOriginId")}
+        sale = pair | {"conversionTypeCode": "sale"}
         assert send_to_trackdesk(server, "conversion", **sale) == 200
         assert len(list(read(path))) == len(server.sandbox.journal.entries)
 

@@ -88,7 +88,15 @@ def test_an_external_cid_is_not_found_before_it_is_linked(
 
 
 def test_a_conversion_by_coupon_is_created(server: SandboxServer) -> None:
-    assert send(server, {"cid": None, "couponCodes": ["TEN"]}).status_code == 200
+    coupon = {"cid": None, "couponCodes": ["TEN", "FIVE"], "revenueOriginId": ORIGIN}
+    assert send(server, coupon).status_code == 200
+
+
+def test_a_link_belongs_to_its_revenue_origin(server: SandboxServer) -> None:
+    link(server)
+    other = BY_EXTERNAL_CID | {"revenueOriginId": ORIGIN.replace("7a", "8b")}
+    assert send(server, other).status_code == 400
+    assert send(server, BY_EXTERNAL_CID).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -96,6 +104,13 @@ def test_a_conversion_by_coupon_is_created(server: SandboxServer) -> None:
     [
         ({"cid": '{"tenantId":"acme"}'}, "conversion source not found"),
         ({"cid": None}, "exactly one of"),
+        ({"cid": None, "couponCodes": ["TEN"]}, "required with couponCodes"),
+        ({"cid": None, "externalCid": "e"}, "required with externalCid"),
+        ({"couponCodes": [" "]}, "not blank"),
+        ({"amount": "100.50"}, "missing conversion amount"),
+        ({"externalId": 5}, "externalId"),
+        ({"customerId": ""}, "customerId"),
+        ({"revenueOriginId": "main"}, "a UUID"),
         ({"couponCodes": ["TEN"]}, "exactly one of"),
         ({"conversionTypeCode": None}, "conversion type not found"),
         ({"amount": {"value": 100.5}}, "missing conversion amount"),

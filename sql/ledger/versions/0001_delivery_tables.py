@@ -200,6 +200,14 @@ def upgrade() -> None:
         "ix_quarantine_row_order", "quarantine_row", ["order_id"], unique=False
     )
     op.create_table(
+        "remembered",
+        sa.Column("destination", key(64), nullable=False),
+        sa.Column("key_hash", key(64), nullable=False),
+        sa.Column("order_id", key(128), nullable=False),
+        sa.Column("remembered_at", instant(), nullable=False),
+        sa.PrimaryKeyConstraint("destination", "key_hash", name=op.f("pk_remembered")),
+    )
+    op.create_table(
         "source_total",
         sa.Column("partition_key", sa.String(length=32), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
@@ -284,6 +292,7 @@ def downgrade() -> None:
     op.drop_table("delivery_attempt")
     op.drop_table("guard_override")
     op.drop_table("source_total")
+    op.drop_table("remembered")
     op.drop_index("ix_quarantine_row_order", table_name="quarantine_row")
     op.drop_table("quarantine_row")
     op.drop_index("ix_export_run_partition", table_name="export_run")

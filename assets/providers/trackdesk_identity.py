@@ -1,0 +1,95 @@
+"""By what Trackdesk is to find the source of a conversion: exactly one identifier."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from assets.providers.base import Withheld
+from assets.providers.conversion import Conversion
+from assets.providers.memory import Key, memory_key
+from assets.providers.trackdesk_cid import read_click
+from assets.providers.trackdesk_settings import TrackdeskSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Step A: which click an external cid stands for (manual, section 3).
+
+    Attributes:
+        key: The pair is linked. A new click of the same visitor is another pair.
+    """
+
+    body: Mapping[str, object]
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The identifying fields of a conversion, and the link that they rest on, if any.
+
+    CID, external CID and coupon exclude each other (`trackdesk.md`, section 3).
+    """
+
+    fields: Mapping[str, object]
+    link: Link | None = None
+
+
+def identify(
+    settings: TrackdeskSettings, conversion: Conversion
+) -> Identity | Withheld:
+    """Return how Trackdesk finds the source of `conversion`, or why it could not."""
+    if settings.identify_by == "external_cid":
+        return _by_external_cid(settings, conversion)
+    if settings.identify_by == "coupon":
+        return _by_coupon(settings, conversion)
+    cid = _cid(settings, conversion)
+    if isinstance(cid, Withheld):
+        return cid
+    return Identity({"cid": cid, **_origin(settings)})
+
+
+def _by_external_cid(
+    settings: TrackdeskSettings, conversion: Conversion
+) -> Identity | Withheld:
+    external_cid = conversion.identifiers.get("trackdesk_external_cid")
+    if not external_cid or not external_cid.strip():
+        return Withheld("suppressed", "no_external_cid")
+    fields = {"externalCid": external_cid, **_origin(settings)}
+    if not settings.link:
+        return Identity(fields)
+    cid = _cid(settings, conversion)
+    if isinstance(cid, Withheld):
+        return cid
+    pair = (settings.tenant_id, *fields.values(), cid)
+    return Identity(fields, Link({**fields, "cid": cid}, memory_key("linked", *pair)))
+
+
+def _by_coupon(
+    settings: TrackdeskSettings, conversion: Conversion
+) -> Identity | Withheld:
+    stored, separator = conversion.promo_code or "", settings.coupon_separator
+    codes = [stored]
+    if separator is not None:
+        codes = [code.strip() for code in stored.split(separator)]
+    # One code twice is one coupon; a dict keeps them in their order.
+    codes = list(dict.fromkeys(code for code in codes if code.strip()))
+    if not codes:
+        return Withheld("suppressed", "no_coupon")
+    return Identity({"couponCodes": codes, **_origin(settings)})
+
+
+def _origin(settings: TrackdeskSettings) -> dict[str, str]:
+    origin = settings.revenue_origin_id
+    return {} if origin is None else {"revenueOriginId": origin}
+
+
+def _cid(settings: TrackdeskSettings, conversion: Conversion) -> str | Withheld:
+    stored = conversion.identifiers.get("trackdesk_cid")
+    if not stored:
+        return Withheld("suppressed", "no_click_id")
+    click = read_click(stored)
+    if click is None:
+        return Withheld("suppressed", "unreadable_identifier")
+    ours = settings.tenant_id.lower()
+    if click.tenant_id is not None and click.tenant_id.lower() != ours:
+        return Withheld("suppressed", "wrong_tenant")
+    return click.cid

@@ -1,0 +1,148 @@
+"""What is configured of a Trackdesk tenant, and which settings exclude each other."""
+
+import re
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from assets.providers.base import DestinationSettings
+
+CONVERSION_PATH = "/tracking/conversion/v1"
+LINK_PATH = "/tracking/external-cid/v1"
+ADV_FIELDS = ("advS1", "advS2", "advS3", "advS4", "advS5")
+MAPPED_FIELDS = ("customerId", *ADV_FIELDS)
+"""What `fields` may name (`trackdesk.md`, section 3)."""
+
+CSV_COLUMNS = (
+    "CID",
+    "External CID",
+    "Conversion type",
+    "Amount",
+    "Conversion status",
+    "Currency",
+    "External ID",
+    "Customer ID",
+    *(f"Adv S{number}" for number in range(1, 6)),
+    "Revenue origin ID",
+    "Created at",
+)
+"""Of the import in the UI (help 8862593; `trackdesk.md`, section 3)."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+class TrackdeskSettings(DestinationSettings):
+    """One Trackdesk tenant and the conversion type that orders count as.
+
+    Attributes:
+        base_url: Where not given, the address of the tenant (manual, section 2).
+        conversion_type_code: For example `sale` (manual, section 2).
+        channel: `csv` writes a file for the import in the UI, which alone takes the
+            time of an order (help 8862593).
+        identify_by: Which one identifier goes out (`trackdesk.md`, section 3).
+        revenue_origin_id: Needed with an external cid (manual, section 3) or a coupon;
+            a Network tenant must send it always (help 8862593).
+        link: Tell Trackdesk first which click the external cid stands for; off where
+            the site does (manual, section 3, step A).
+        coupon_separator: Between the codes of one order; None: it has one at most.
+        amount: What a percentage is paid of; `none` for offers of a fixed amount.
+        send_currency: Must be enabled in the offer's pricing group too (help 10420821).
+        status: None: the account's default, approved (help 8512734).
+        api_key: Sent as `x-api-key`; not needed (`trackdesk.md`, section 2).
+        duplicate_markers: Further texts that mean "already exists": its wording is not
+            published (`trackdesk.md`, section 9).
+        external_cid_conversion_path: The manual prints the path of step A for step B,
+            almost surely by mistake (`trackdesk.md`, section 2).
+        csv_headers: Spelling of a column in the import, by our name for it.
+    """
+
+    provider: Literal["trackdesk"]
+    base_url: str = ""
+    tenant_id: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$")
+    conversion_type_code: str = Field(min_length=1)
+    channel: Literal["api", "csv"] = "api"
+    identify_by: Literal["cid", "external_cid", "coupon"] = "cid"
+    revenue_origin_id: str | None = None
+    link: bool = True
+    coupon_separator: str | None = Field(default=None, min_length=1)
+    amount: Literal["revenue", "total", "none"] = "revenue"
+    send_currency: bool = True
+    status: (
+        Literal[
+            "approved",
+            "pending",
+            "on_hold",
+            "rejected",
+            "refunded",
+            "test",
+            "fraud",
+            "not_allowed",
+        ]
+        | None
+    ) = None
+    api_key: SecretStr | None = None
+    duplicate_markers: tuple[str, ...] = ()
+    external_cid_conversion_path: str = Field(
+        default=CONVERSION_PATH, pattern=r"^(/[A-Za-z0-9_.-]+)+$"
+    )
+    csv_headers: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _address_of_the_tenant(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "tenant_id" in given:
+            return {"base_url": f"https://{given['tenant_id']}.trackdesk.com", **given}
+        return given
+
+    @field_validator("revenue_origin_id")
+    @classmethod
+    def _must_be_a_uuid(cls, origin: str | None) -> str | None:
+        if origin is not None and not _UUID.fullmatch(origin):
+            message = "expected a UUID, as the settings of the tenant show it"
+            raise ValueError(message)
+        return origin
+
+    @field_validator("fields")
+    @classmethod
+    def _must_be_known_fields(cls, fields: dict[str, str]) -> dict[str, str]:
+        if unknown := set(fields) - set(MAPPED_FIELDS):
+            message = f"expected {', '.join(MAPPED_FIELDS)}, got {sorted(unknown)}"
+            raise ValueError(message)
+        return fields
+
+    @field_validator("duplicate_markers")
+    @classmethod
+    def _must_say_something(cls, markers: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.search(r"[^\W_]{4}", marker) for marker in markers):
+            message = "expected words of at least four letters or digits"
+            raise ValueError(message)
+        return markers
+
+    @field_validator("csv_headers")
+    @classmethod
+    def _must_be_known_columns(cls, headers: dict[str, str]) -> dict[str, str]:
+        if unknown := set(headers) - set(CSV_COLUMNS):
+            message = f"expected {', '.join(CSV_COLUMNS)}, got {sorted(unknown)}"
+            raise ValueError(message)
+        spelled = [headers.get(name, name).strip() for name in CSV_COLUMNS]
+        if len(set(filter(None, spelled))) < len(CSV_COLUMNS):
+            message = "expected a name of its own for each column"
+            raise ValueError(message)
+        return headers
+
+    @model_validator(mode="after")
+    def _must_name_the_revenue_origin(self) -> Self:
+        if self.identify_by != "cid" and self.revenue_origin_id is None:
+            message = f'identify_by = "{self.identify_by}" needs revenue_origin_id'
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _must_fit_the_import(self) -> Self:
+        if self.channel == "csv" and self.identify_by == "coupon":
+            message = 'the import has no column for identify_by = "coupon"'
+            raise ValueError(message)
+        if self.channel == "csv" and self.identify_by == "external_cid" and self.link:
+            message = "the import links nothing: link on your site and set link = false"
+            raise ValueError(message)
+        return self
