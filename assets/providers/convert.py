@@ -35,6 +35,7 @@ from assets.providers.convert_visitors import (
     visitor_id_of,
 )
 from assets.providers.encode import json_bytes
+from assets.providers.memory import Key, memory_key
 
 __all__ = ["Convert", "ConvertSettings"]
 
@@ -85,7 +86,28 @@ class Convert:
             return Withheld("quarantined", "amount_precision")
         if not (conversion.bucketing or settings.send_without_bucketing):
             return Withheld("suppressed", "no_bucketing")
-        return None
+        return self._only_first(conversion)
+
+    def _only_first(self, conversion: Conversion) -> Withheld | None:
+        own = conversion.order_id
+        holders = [
+            conversion.remembered.get(key.digest, own)
+            for key in self.recalls(conversion)
+        ]
+        if holders in ([], [own]):
+            return None
+        return Withheld("suppressed", "not_first_order")
+
+    def recalls(self, conversion: Conversion) -> Sequence[Key]:
+        """Return who may be reported: of a visitor, the first order alone.
+
+        Convert's own libraries count a goal once per visitor (`convert.md` 7); with
+        `first_order_only` the exporter does.
+        """
+        visitor_id = visitor_id_of(conversion)
+        if not (self._settings.first_order_only and visitor_id):
+            return ()
+        return (memory_key("first order", self.event, visitor_id, is_exclusive=True),)
 
     def doubts(self, conversion: Conversion) -> Sequence[Doubt]:
         """Return what of a conversion is sent otherwise than it is stored."""

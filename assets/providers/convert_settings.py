@@ -35,7 +35,8 @@ class ConvertSettings(DestinationSettings):
         enrich_data: Convert adds the bucketing it has stored for the visitor.
         visitors_per_request: No maximum is documented.
         bytes_per_request: Likewise; a single order may exceed it, and then goes alone.
-        first_order_only: Not built yet: only False is taken.
+        first_order_only: Of each visitor only the order that is reported first; what
+            was reported before this was set is not known.
         send_without_bucketing: Rely on `enrich_data` where no bucketing is stored.
         resend_uncertain: Risk counting an order twice rather than not at all.
     """
@@ -80,14 +81,6 @@ class ConvertSettings(DestinationSettings):
                 message = f"{name} cannot be mapped: choose from {choices}"
                 raise ValueError(message)
         return fields
-
-    @field_validator("first_order_only")
-    @classmethod
-    def _must_send_every_order(cls, only_first: bool) -> bool:  # noqa: FBT001
-        if only_first:
-            message = "not built yet: nothing tells a visitor's first order; use false"
-            raise ValueError(message)
-        return only_first
 
     @model_validator(mode="after")
     def _must_fit_together(self) -> Self:

@@ -121,3 +121,39 @@ def test_what_is_left_out_or_cut_is_recorded_for_the_order(
         ("value_cut", "shop customDimension2"),
     ]
     assert found[2]["detail"] == "cut to 32 characters, got 40"
+
+
+def test_of_a_visitor_only_the_order_that_is_reported_first_is_sent(
+    database: Database, conversion: Make
+) -> None:
+    bench = Bench(
+        database, provider=convert(first_order_only=True), transport=ToSandbox()
+    )
+    same = {"convert_visitor_id": "v1"}
+    orders = [
+        conversion(order_id="O1", identifiers=same),
+        conversion(order_id="O2", identifiers=same),
+        conversion(order_id="O3", identifiers={"convert_visitor_id": "v2"}),
+    ]
+    bench.run(orders)
+    expected = {"O1": "accepted", "O2": "suppressed", "O3": "accepted"}
+    assert bench.states() == expected
+    assert bench.row("O2")["state_reason"] == "not_first_order"
+    bench.run([conversion(order_id="O4", identifiers=same)], partition_key="2026-11-21")
+    assert bench.states() == expected | {"O4": "suppressed"}
+    before = bench.rows()
+    assert bench.run(orders).requests == 0
+    assert bench.rows() == before
+
+
+def test_a_first_order_that_was_refused_makes_room_for_the_next(
+    line: tuple[Bench, Sandbox], conversion: Make
+) -> None:
+    bench, sandbox = line
+    bench.provider = convert(first_order_only=True)
+    sandbox.misbehave("convert:status=400~O1")
+    same = {"convert_visitor_id": "v1"}
+    orders = [conversion(order_id=name, identifiers=same) for name in ("O1", "O2")]
+    bench.run(orders)
+    bench.run(orders)
+    assert bench.states() == {"O1": "rejected", "O2": "accepted"}

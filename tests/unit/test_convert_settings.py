@@ -55,7 +55,6 @@ def test_ids_may_be_written_as_numbers() -> None:
         ({"sdk_key_secret": "s3cret"}, "sdk_key_secret needs sdk_key"),
         ({"send_without_bucketing": True, "enrich_data": False}, "needs enrich_data"),
         ({"resend_uncertain": True, "enrich_data": False}, "needs enrich_data"),
-        ({"first_order_only": True}, "not built yet"),
         ({"bytes_per_request": 1_023}, "bytes_per_request"),
         ({"source": ""}, "source"),
         ({"sdk_key": ""}, "sdk_key"),
