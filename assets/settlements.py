@@ -1,33 +1,58 @@
-"""Assets: what became of queued deliveries, one asset per destination that queues."""
+"""Assets: what became of queued deliveries, one asset per destination that queues.
 
-from typing import cast
+Each run follows submissions (`settling.py`), then looks for what nobody answered for
+in the provider's own list (`lookup.py`). A check shows what somebody has to look into.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import dagster as dg
 
 from assets.deliveries import delivery_key
+from assets.delivery.alarms import alarming
 from assets.delivery.ledger import Ledger
+from assets.delivery.lookup import Lookup
 from assets.delivery.settling import Settle
 from assets.delivery.totals import totals
 from assets.outlook import metadata_of
 from assets.providers.base import Settling
 from assets.resources import Destinations, Source
 
+CHECK = "no_alarm"
+SHOWN = 20
+"""Orders that are named; the view v_needs_human has them all."""
+
+Results = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]
+
+
+def settlement_key(destination: str) -> dg.AssetKey:
+    """Return the key of the settlements of a destination."""
+    return dg.AssetKey(["settlements", destination])
+
 
 def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
     """Make the asset of one destination whose provider queues conversions."""
 
     @dg.asset(
-        key=dg.AssetKey(["settlements", name]),
+        key=settlement_key(name),
         deps=[delivery_key(name)],
         group_name="delivery",
         kinds={provider},
         description=f"Submissions of the day to {name}, followed to their end.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=settlement_key(name),
+                description="The provider said nothing that somebody must look into.",
+            )
+        ],
     )
     def settlements(
         context: dg.AssetExecutionContext,
         source: dg.ResourceParam[Source],
         destinations: dg.ResourceParam[Destinations],
-    ) -> dg.MaterializeResult[None]:
+    ) -> Results:
         key = context.partition_key
         destination = destinations.open(name)
         ledger = Ledger(
@@ -36,12 +61,15 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             provider=destination.provider_name,
             run_id=context.run.run_id,
         )
+        provider = cast("Settling", destination.provider)
         transport = destinations.transport(destination, key)
         try:
-            provider = cast("Settling", destination.provider)
-            stopped = Settle(provider, ledger, transport, partition_key=key).run()
+            settle = Settle(provider, ledger, transport, partition_key=key)
+            lookup = Lookup(provider, ledger, transport, partition_key=key)
+            stopped = settle.run() or lookup.run()
         finally:
             transport.close()
+        yield _checked(alarming(source.database, name, provider.alarms))
         if stopped:
             message = (
                 f"Settling failed for {name} {key}: expected answers about queued "
@@ -50,6 +78,30 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             )
             raise dg.Failure(message)
         found = totals(source.database, destination=name, first=key, last=key)
-        return dg.MaterializeResult(metadata=metadata_of(found))
+        yield dg.MaterializeResult(metadata=metadata_of(found) | _told(settle, lookup))
 
     return settlements
+
+
+def _checked(orders: Mapping[str, Sequence[str]]) -> dg.AssetCheckResult:
+    """Fail with the orders of each alarming reason."""
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        passed=not orders,
+        metadata={
+            reason: dg.MetadataValue.md(
+                f"{len(ids)} orders: {', '.join(ids[:SHOWN])}"
+                + (" ..." if len(ids) > SHOWN else "")
+            )
+            for reason, ids in orders.items()
+        },
+    )
+
+
+def _told(settle: Settle, lookup: Lookup) -> dict[str, Any]:
+    return {
+        "submissions asked": settle.asked,
+        "submissions left": settle.left(),
+        "lookup pages": lookup.calls,
+        "lookup found": lookup.found,
+    } | ({"lookup problem": lookup.problem} if lookup.problem else {})

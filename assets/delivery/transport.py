@@ -29,7 +29,6 @@ from assets.providers.replies import CERTIFICATE, Phase, Reply
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 DEADLINE_SECONDS = 45.0
-REPLY_LIMIT = 64 * 1024
 
 
 class Transport(Protocol):
@@ -224,7 +223,7 @@ class HttpTransport:
         )
 
     def send(self, request: Request) -> Reply:
-        """Send once and read at most 64 KiB of the reply.
+        """Send once and read at most `reply_limit` bytes of the reply.
 
         Raises:
             ForbiddenHostError: The address is not one of ours; no byte was sent.
@@ -243,7 +242,7 @@ class HttpTransport:
                     verify=self._verify,
                     proxies=self._proxies,
                 )
-                body, error = _read(response)
+                body, error = _read(response, request.reply_limit)
             except (requests.RequestException, HTTPError) as broken:
                 return _reply(start, _progress.phase, error=_name(broken))
         if _progress.watchdog.has_bitten:
@@ -265,18 +264,18 @@ def _prepared(request: Request) -> requests.PreparedRequest:
     ).prepare()
 
 
-def _read(response: requests.Response) -> tuple[bytes, str | None]:
-    body = b""
+def _read(response: requests.Response, limit: int) -> tuple[bytes, str | None]:
+    body = bytearray()
     try:
         for piece in response.iter_content(8192):
             body += piece
-            if len(body) > REPLY_LIMIT:
-                return body[:REPLY_LIMIT], "reply_too_large"
+            if len(body) > limit:
+                return bytes(body[:limit]), "reply_too_large"
     except (requests.RequestException, HTTPError) as broken:
-        return body, _name(broken)
+        return bytes(body), _name(broken)
     finally:
         response.close()
-    return body, None
+    return bytes(body), None
 
 
 def _has_no_end(response: requests.Response) -> bool:

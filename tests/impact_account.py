@@ -1,0 +1,44 @@
+"""An account at impact.com for tests: settings, the module, and replies to it."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from assets.providers.base import Request
+from assets.providers.conversion import Conversion
+from assets.providers.impact import Impact, ImpactSettings
+from assets.providers.replies import Phase, Reply
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+TOKEN = "s3cret-token"
+HTML = b"<!DOCTYPE html><p>Log in"
+
+
+def settings(**changes: Any) -> ImpactSettings:
+    account = {
+        "provider": "impact",
+        "account_sid": "SID1",
+        "auth_token": TOKEN,
+        "campaign_id": 1000,
+        "event_type_id": 9876,
+    }
+    return ImpactSettings.model_validate({**account, **changes})
+
+
+def impact(**changes: Any) -> Impact:
+    return Impact(settings(**changes))
+
+
+def request_of(order: Conversion, **changes: Any) -> Request:
+    return next(impact(**changes).exchange([order]))
+
+
+def answer(
+    status: int, body: Any = b"", headers: Mapping[str, str] | None = None
+) -> Reply:
+    """A complete reply; a body that is not bytes goes as JSON."""
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Reply(
+        phase=Phase.DONE, status=status, body=text, headers=headers or {}, at=NOW
+    )
