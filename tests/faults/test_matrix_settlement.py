@@ -6,12 +6,14 @@ impact.com takes a conversion into a queue and decides later; who asks changes n
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from engine import DAY, DEDUPE
 from rawserver import Act, always, http, say
 
+from assets.delivery.alarms import alarming
 from assets.delivery.ledger import Ledger
 from assets.delivery.settling import Settle
 from assets.delivery.transport import HttpTransport
@@ -55,6 +57,10 @@ def submission(status: int = 200, says: str | None = None, **told: object) -> Ac
 
 def settle(line: Line, **time: float) -> str | None:
     """Look at the queued deliveries after some time."""
+    return settling(line, **time)[1]
+
+
+def settling(line: Line, **time: float) -> tuple[Settle, str | None]:
     line.clock.pass_by(**time)
     ledger = Ledger(
         line.database,
@@ -65,10 +71,11 @@ def settle(line: Line, **time: float) -> str | None:
     )
     transport = HttpTransport([line.server.host])
     try:
-        found = Settle(line.provider, ledger, transport, partition_key=DAY).run()
+        looking = Settle(line.provider, ledger, transport, partition_key=DAY)
+        stopped = looking.run()
     finally:
         transport.close()
-    return found
+    return looking, stopped
 
 
 @pytest.mark.parametrize("uri", [None, "https://evil.example/x", "//evil/x", "/x", ""])
@@ -229,3 +236,95 @@ def test_42_refused_credentials_stop_the_settlement(
     assert settle(impact, hours=1) == "configuration: http_401"
     assert impact.state(ORDER) == "queued"
     impact.check()
+
+
+def test_41_a_refusal_proves_that_the_first_send_did_not_count(
+    impact: Line, orders: list[Conversion]
+) -> None:
+    about_submission(impact, submission(ErrorReason="CONTRACT_NOT_FOUND"))
+    impact.run(orders)
+    assert impact.row(ORDER)["first_sent_at"] is not None
+    settle(impact, hours=1)
+    assert impact.row(ORDER)["first_sent_at"] is None
+
+
+def test_41_a_refusal_says_nothing_about_an_earlier_send(
+    impact: Line, orders: list[Conversion]
+) -> None:
+    impact.server.script = always(say(200, '{"Status": "?"}', None))
+    impact.run(orders)
+    first = impact.row(ORDER)["first_sent_at"]
+    impact.server.script = always(queued(PATH))
+    about_submission(impact, submission(ErrorReason="CONTRACT_NOT_FOUND"))
+    impact.clock.pass_by(hours=1)
+    impact.run(orders)
+    settle(impact, hours=1)
+    row = impact.row(ORDER)
+    assert (row["state"], row["first_sent_at"]) == ("rejected", first)
+
+
+@pytest.mark.parametrize("code", ["", "CONV_DUPLICATE"])
+def test_41_what_was_taken_was_first_sent_when_it_was(
+    impact: Line, orders: list[Conversion], code: str
+) -> None:
+    about_submission(impact, submission(ErrorReason=code))
+    impact.run(orders)
+    settle(impact, hours=1)
+    assert impact.row(ORDER)["first_sent_at"] is not None
+
+
+def test_41_warnings_of_the_first_reply_are_not_forgotten(
+    impact: Line, orders: list[Conversion]
+) -> None:
+    warned = [{"field": "ItemMpn1", "message": "ignored"}]
+    body = {"Status": "QUEUED", "QueuedUri": PATH, "warnings": warned}
+    impact.server.script = always(say(200, json.dumps(body), "queued"))
+    about_submission(impact, submission())
+    impact.run(orders)
+    settle(impact, hours=1)
+    row = impact.row(ORDER)
+    assert row["state"] == "settled"
+    assert row["state_detail"] == "warnings: ItemMpn1: ignored"
+
+
+def test_40_calls_keep_to_their_budget_from_run_to_run(
+    impact: Line, conversion: Callable[..., Conversion]
+) -> None:
+    impact.provider.settle_calls = 3
+    impact.provider.limits = replace(impact.provider.limits, in_flight=2)
+    impact.server.script = lambda subject, _time: (
+        submission(OrderId=None) if subject.startswith("/") else queued(PATH)
+    )
+    impact.run([conversion(order_id=f"O{number}") for number in range(5)])
+    settled = lambda: list(impact.states().values()).count("settled")  # noqa: E731
+    first, _ = settling(impact, hours=1)
+    assert (first.asked, first.left(), settled()) == (3, 2, 3)
+    soon, _ = settling(impact, minutes=10)
+    assert (soon.asked, soon.left(), settled()) == (0, 2, 3)
+    later, _ = settling(impact, minutes=50)
+    assert (later.asked, later.left(), settled()) == (2, 0, 5)
+
+
+def test_40_a_full_quota_ends_the_look(
+    impact: Line, conversion: Callable[..., Conversion]
+) -> None:
+    impact.provider.limits = replace(impact.provider.limits, in_flight=2)
+    impact.server.script = lambda subject, _time: (
+        say(429, "{}", None) if subject.startswith("/") else queued(PATH)
+    )
+    impact.run([conversion(order_id=f"O{number}") for number in range(5)])
+    looking, stopped = settling(impact, hours=1)
+    assert (looking.asked, looking.left(), stopped) == (2, 3, None)
+    assert set(impact.states().values()) == {"queued"}
+
+
+def test_42_another_order_in_a_submission_is_listed_as_an_alarm(
+    impact: Line, orders: list[Conversion]
+) -> None:
+    about_submission(impact, submission(OrderId="O99999"))
+    impact.run(orders)
+    reasons = impact.provider.alarms
+    assert alarming(impact.database, impact.name, reasons) == {}
+    settle(impact, hours=1)
+    found = alarming(impact.database, impact.name, reasons)
+    assert found == {"wrong_order_in_submission": [ORDER]}
