@@ -64,7 +64,7 @@ ORDER: Mapping[str, Kind] = {
     **dict.fromkeys(("UniqueUrl", "CustomClickId", "CallerId"), identifier(TEXT)),
     **dict.fromkeys(("PhoneNumber", "GoogAId", "AndroidId"), identifier(TEXT)),
     **dict.fromkeys(("AppleIfa", "AppleIfv"), identifier(TEXT)),
-    "OrderSubTotalPostDiscount": money(12),
+    "OrderSubTotalPostDiscount": money(_DEFAULT),
     "OrderDiscount": money(10),
     "OrderDiscountRate": decimal(3),
     **dict.fromkeys(("OrderShipping", "OrderTax"), money(12)),

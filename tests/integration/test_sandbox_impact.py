@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from pipelines.sandbox.impact_actions import show_page
+from pipelines.sandbox.impact_actions import check_size, show_page
 from pipelines.sandbox.impact_books import Books
 from pipelines.sandbox.server import SandboxServer
 
@@ -95,6 +95,14 @@ def errors(reply: requests.Response) -> dict[str, str]:
     return {error["field"]: error["message"] for error in reply.json()["errors"]}
 
 
+def generic_errors(reply: requests.Response) -> dict[str, str]:
+    """The spelling of everything but conversions."""
+    assert reply.status_code == 400
+    body = reply.json()
+    assert body["Message"] == body["Errors"][0]["Message"]
+    return {error["Field"]: error["Message"] for error in body["Errors"]}
+
+
 def oids(page: dict[str, Any]) -> list[str]:
     return [row["Oid"] for row in page["Actions"]]
 
@@ -167,6 +175,34 @@ def test_an_order_is_no_repeat_under_another_event_type(account: Account) -> Non
         ({"Text50": "x" * 65}, "Text50"),
         ({"ItemText1_51": "x"}, "ItemText1_51"),
         ({"TrackingConsent": "yes"}, "TrackingConsent"),
+        ({"GiftPurchase": "TRUE"}, "GiftPurchase"),
+        ({"ClickId": "c" * 65}, "ClickId"),
+        ({"CustomProfileId": "c" * 71}, "CustomProfileId"),
+        ({"CustomProfileId": "a@b.example"}, "CustomProfileId"),
+        ({"CustomerStatus": "N" * 41}, "CustomerStatus"),
+        ({"CustomerEmail": "A" * 40}, "CustomerEmail"),
+        ({"PaymentType": "p" * 33}, "PaymentType"),
+        ({"OrderPromoCode": "p" * 256}, "OrderPromoCode"),
+        ({"OrderDiscount": "12345678901.00"}, "OrderDiscount"),
+        ({"OrderDiscount": "5.00", "OrderDiscountRate": "5"}, "OrderDiscountRate"),
+        ({"OrderDiscountRate": "12.345"}, "OrderDiscountRate"),
+        ({"OrderShipping": "-1"}, "OrderShipping"),
+        ({"OrderTax": "1e3"}, "OrderTax"),
+        ({"OrderMargin": "123456789"}, "OrderMargin"),
+        ({"Date1": "2022-02-30"}, "Date1"),
+        ({"Date11": "2022-02-03"}, "Date11"),
+        ({"Numeric1": "fifty"}, "Numeric1"),
+        ({"Money4": "1"}, "Money4"),
+        ({"ItemDiscount1": "1", "ItemTotalDiscount1": "2"}, "ItemTotalDiscount1"),
+        ({"ItemDiscountRate1": "1", "ItemDiscount1": "2"}, "ItemDiscount1"),
+        ({"ItemPrice1": "123456789", "ItemSubTotal1": None}, "ItemPrice1"),
+        ({"ItemTotalDiscount1": "123456789.00"}, "ItemTotalDiscount1"),
+        ({"ItemMpn1": "m" * 65}, "ItemMpn1"),
+        ({"ItemSku01": "x"}, "ItemSku01"),
+        ({"ItemSku0": "x"}, "ItemSku0"),
+        ({"ItemMoney1_4": "1"}, "ItemMoney1_4"),
+        ({"ItemDate1_1": "2026-13-01"}, "ItemDate1_1"),
+        ({"OrderPromoCode": "A", "PromoCode": "A"}, "PromoCode"),
         ({"Colour": "red"}, "Colour"),
     ],
 )
@@ -281,6 +317,17 @@ def test_actions_are_found_by_campaign_and_range(account: Account) -> None:
         ({"ActionDateStart": "2026-02-01"}, "ActionDateStart"),
         ({"OrderId": "O1"}, "OrderId"),
         ({"CampaignId": ""}, "CampaignId"),
+        ({"State": "pending"}, "State"),
+        ({"PageSize": "1999"}, "PageSize"),
+        ({"PageSize": "20001"}, "PageSize"),
+        ({"Page": "0"}, "Page"),
+        (
+            {
+                "ActionDateStart": "2020-02-01T00:00:00Z",
+                "ActionDateEnd": "2020-02-02T00:00:00Z",
+            },
+            "ActionDateStart",
+        ),
     ],
 )
 def test_a_wrong_look_up_of_actions_is_refused(
@@ -292,14 +339,15 @@ def test_a_wrong_look_up_of_actions_is_refused(
         "ActionDateEnd": "2026-02-02T00:00:00Z",
     }
     reply = account.get(f"/Advertisers/{account.sid}/Actions", **{**query, **changes})
-    assert field in errors(reply)
+    assert field in generic_errors(reply)
 
 
 def test_actions_come_in_pages() -> None:
     books = Books(settle_after=0)
     now = datetime(2026, 2, 2, tzinfo=UTC)
     for number in range(3):
-        books.queue("IR1", {**CONVERSION, "OrderId": f"O{number}"}, now, error="")
+        at = now - timedelta(minutes=9 - number)
+        books.queue("IR1", {**CONVERSION, "OrderId": f"O{number}"}, at, error="")
     query = {
         "CampaignId": "1000",
         "ActionDateStart": "2026-02-01T00:00:00Z",
@@ -308,6 +356,22 @@ def test_actions_come_in_pages() -> None:
     }
     first = show_page(books.actions("IR1", now), query, "/Actions")
     last = show_page(books.actions("IR1", now), {**query, "Page": "2"}, "/Actions")
-    assert [oids(page) for page in (first, last)] == [["O0", "O1"], ["O2"]]
+    assert [oids(page) for page in (first, last)] == [["O2", "O1"], ["O0"]]
     assert str(first["@nextpageuri"]).endswith("PageSize=2&Page=2")
     assert last["@nextpageuri"] == ""
+
+
+def test_more_than_ten_pages_of_actions_are_not_listed() -> None:
+    books = Books(settle_after=0)
+    now = datetime(2026, 2, 2, tzinfo=UTC)
+    for number in range(21):
+        books.queue("IR1", {**CONVERSION, "OrderId": f"O{number}"}, now, error="")
+    query = {
+        "CampaignId": "1000",
+        "ActionDateStart": "2026-02-01T00:00:00Z",
+        "ActionDateEnd": "2026-02-02T00:00:00Z",
+        "PageSize": "2",
+    }
+    (problem,) = check_size(books.actions("IR1", now), query)
+    assert problem.field == "PageSize"
+    assert check_size(books.actions("IR1", now), {**query, "PageSize": "3"}) == []
