@@ -9,6 +9,7 @@ from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.impact import Impact, ImpactSettings
 from assets.providers.replies import Phase, Reply
+from pipelines.sandbox.state import Sandbox
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 TOKEN = "s3cret-token"
@@ -42,3 +43,14 @@ def answer(
     return Reply(
         phase=Phase.DONE, status=status, body=text, headers=headers or {}, at=NOW
     )
+
+
+def refusals(request: Request) -> list[str]:
+    """What a sandbox, which read the documents for itself, has against a request."""
+    target = "/impact" + request.url.partition("api.impact.com")[2]
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    sandbox = Sandbox(now=lambda: NOW)
+    reply = sandbox.receive(request.method, target, headers, request.body).reply
+    if reply.status == 200:
+        return []
+    return [f"{reply.status}", json.dumps(reply.body)]

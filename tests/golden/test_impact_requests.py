@@ -10,30 +10,21 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from impact_account import impact, refusals
 
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion, Item
-from assets.providers.impact import Impact, ImpactSettings
 
 Make = Callable[..., Any]
 
 
-def settings(**changes: Any) -> ImpactSettings:
-    account = {
-        "provider": "impact",
-        "account_sid": "SID1",
-        "auth_token": "token",
-        "campaign_id": 1000,
-        "event_type_id": 9876,
-    }
-    return ImpactSettings.model_validate({**account, **changes})
-
-
 def only_request(conversion: Conversion, **changes: Any) -> list[Request]:
-    """The one request of an order that is eligible."""
-    impact = Impact(settings(**changes))
-    assert impact.eligibility(conversion, conversion.completed_at) is None
-    return [next(impact.exchange([conversion]))]
+    """The one request of an order that is eligible; the sandbox takes it."""
+    account = impact(auth_token="token", **changes)
+    assert account.eligibility(conversion, conversion.completed_at) is None
+    request = next(account.exchange([conversion]))
+    assert refusals(request) == []
+    return [request]
 
 
 def line(item: Make, line_no: int, subtotal: str, **changes: Any) -> Item:
