@@ -88,14 +88,13 @@ def _checked(orders: Mapping[str, Sequence[str]]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=CHECK,
         passed=not orders,
-        metadata={
-            reason: dg.MetadataValue.md(
-                f"{len(ids)} orders: {', '.join(ids[:SHOWN])}"
-                + (" ..." if len(ids) > SHOWN else "")
-            )
-            for reason, ids in orders.items()
-        },
+        metadata={reason: _named(order_ids) for reason, order_ids in orders.items()},
     )
+
+
+def _named(order_ids: Sequence[str]) -> str:
+    more = len(order_ids) - SHOWN
+    return ", ".join(order_ids[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _told(settle: Settle, lookup: Lookup) -> dict[str, Any]:

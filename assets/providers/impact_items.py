@@ -81,7 +81,7 @@ def _discount(settings: ImpactSettings, item: Item, digits: int) -> tuple[str, s
             return "ItemDiscountRate", f"{rate:f}"
     if settings.item_discount == "unit" and _is_whole(item) and item.quantity:
         unit = item.discount / item.quantity
-        if fits(unit, digits) and unit * item.quantity == item.discount:
+        if fits(unit, digits):
             return "ItemDiscount", f"{unit:f}"
     return "ItemTotalDiscount", f"{item.discount:f}"
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from hashlib import sha1
 from typing import Any
 
+import pytest
 from impact_account import impact, refusals
 from test_impact_requests import line, only_request
 
@@ -45,15 +46,16 @@ def test_every_mapped_attribution_key(conversion: Make, golden: Make) -> None:
     golden("impact/attribution_keys", made)
 
 
-def test_a_forced_credit(conversion: Make, golden: Make) -> None:
+@pytest.mark.parametrize("name", ["MediaId", "MediaPartnerId"])
+def test_a_forced_credit(conversion: Make, golden: Make, name: str) -> None:
     order = conversion(identifiers={}, extra={"partner": "10000"})
     made = only_request(
         order,
-        fields={"MediaPartnerId": "extra.partner"},
+        fields={name: "extra.partner"},
         force_credit=True,
         attribution_keys=["mapped"],
     )
-    golden("impact/forced_credit", made)
+    golden(f"impact/forced_credit_{name}", made)
 
 
 def test_all_that_is_known_of_a_customer(conversion: Make, golden: Make) -> None:
