@@ -1,12 +1,13 @@
 """An account at impact.com for tests: settings, the module, and replies to it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from assets.providers.base import Request
-from assets.providers.conversion import Conversion
+from assets.providers.conversion import Conversion, Item
 from assets.providers.impact import Impact, ImpactSettings
 from assets.providers.replies import Phase, Reply
 from pipelines.sandbox.state import Sandbox
@@ -54,3 +55,23 @@ def refusals(request: Request) -> list[str]:
     if reply.status == 200:
         return []
     return [f"{reply.status}", json.dumps(reply.body)]
+
+
+def only_request(conversion: Conversion, **changes: Any) -> list[Request]:
+    """The one request of an order that is eligible; the sandbox takes it."""
+    account = impact(auth_token="token", **changes)
+    assert account.eligibility(conversion, conversion.completed_at) is None
+    request = next(account.exchange([conversion]))
+    assert refusals(request) == []
+    return [request]
+
+
+def line(
+    item: Callable[..., Item], line_no: int, subtotal: str, **changes: Any
+) -> Item:
+    """One unit at that price."""
+    price = Decimal(subtotal)
+    return item(
+        line_no=line_no,
+        **{"unit_price": price, "subtotal": price, "quantity": Decimal(1), **changes},
+    )

@@ -5,36 +5,29 @@ What is not found may have been taken all the same, so it stays uncertain and wa
 a person.
 
 Looked up are deliveries that are not sent again: the provider has forgotten them (its
-dedup window is over), or it queued them and never said how they ended. Asking changes
-nothing at the provider, so it needs no intent.
+dedup window is over), or it queued them and never said how they ended (`sought.py`).
+Asking changes nothing at the provider, so it needs no intent.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, func, select, update
 
 from assets.delivery import evidence
 from assets.delivery.ledger import Ledger
 from assets.delivery.settling import AGAIN, settle_attempt
+from assets.delivery.sought import NOT_FOUND, Row, sought, together
 from assets.delivery.states import State, check
 from assets.delivery.tables import delivery, delivery_attempt
 from assets.delivery.transport import Transport
 from assets.providers.base import Findings, Request, Settling
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 
-NOT_FOUND = "not_found_at_provider"
-ONCE = 10_000
-"""Deliveries looked up in one run."""
-
 _MARGIN = timedelta(hours=1)
-_GAP = timedelta(days=1)
 _SLICE = 500
 _UNSENT = Reply(phase=Phase.NONE, error="budget")
-
-Row = Mapping[str, Any]
 
 
 class Lookup:
@@ -74,109 +67,79 @@ class Lookup:
         Returns:
             Why it stopped early (our credentials are refused), or None.
         """
-        rows = self._sought(self.ledger.clock())
+        ledger = self.ledger
+        rows = sought(
+            ledger.database, ledger.destination, self.provider, ledger.clock()
+        )
         for group in together(rows, self.provider.lookup_span - 2 * _MARGIN):
             if self.calls >= self.provider.lookup_calls:
                 break
-            findings, request = self._look(group)
+            findings, said = self._look(group)
             self.problem = self.problem or findings.problem
-            self._record(group, findings, request)
+            for start in range(0, len(group), _SLICE):
+                self._record(group[start : start + _SLICE], findings, said)
             if findings.refused:
                 return f"configuration: {findings.problem}"
         return None
 
-    def _sought(self, now: datetime) -> Sequence[Row]:
-        statement = (
-            select(delivery)
-            .where(
-                delivery.c.destination == self.ledger.destination,
-                # Under an earlier event an order of the same id is another conversion.
-                delivery.c.conversion_key.startswith(
-                    f"{self.provider.event}:", autoescape=True
-                ),
-                delivery.c.order_at > now - self.provider.lookup_reach,
-                or_(self._is_unanswered(now), _is_queued_blindly(now)),
-            )
-            .order_by(delivery.c.order_at, delivery.c.delivery_id)
-            .limit(ONCE)
-        )
-        with self.ledger.database.read() as connection:
-            return [dict(row) for row in connection.execute(statement).mappings()]
-
-    def _is_unanswered(self, now: datetime) -> ColumnElement[bool]:
-        window = self.provider.resend.window
-        forgotten = delivery.c.first_sent_at < now - window if window else None
-        never_resent = delivery.c.accepted_at.is_not(None)
-        handled = [NOT_FOUND, *self.provider.alarms]
-        return and_(
-            delivery.c.state == State.UNCERTAIN,
-            func.coalesce(delivery.c.state_reason, "").not_in(handled),
-            never_resent if forgotten is None else or_(never_resent, forgotten),
-        )
-
-    def _look(self, rows: Sequence[Row]) -> tuple[Findings, Request]:
+    def _look(self, rows: Sequence[Row]) -> tuple[Findings, dict[str, Any]]:
+        """Read the list for these orders; return what is kept of the last page too."""
         looking = self.provider.lookup(
             frozenset(row["order_id"] for row in rows),
             rows[0]["order_at"] - _MARGIN,
             rows[-1]["order_at"] + _MARGIN,
         )
         request = next(looking)
+        said: dict[str, Any] = {}
         try:
             while True:
-                if self.calls >= self.provider.lookup_calls:
-                    reply = _UNSENT
-                else:
-                    self.calls += 1
-                    reply = self.transport.send(request)
+                reply = self._ask(request)
+                # The list speaks of other orders too: its text is not kept.
+                said = evidence.of_request(request)
+                said |= evidence.of_reply(reply, (), keep_text=False)
                 request = looking.send(reply)
         except StopIteration as done:
             findings: Findings = done.value
-        return findings, request
+        return findings, said
+
+    def _ask(self, request: Request) -> Reply:
+        if self.calls >= self.provider.lookup_calls:
+            return _UNSENT
+        self.calls += 1
+        return self.transport.send(request)
 
     def _record(
-        self, rows: Sequence[Row], findings: Findings, request: Request
+        self, rows: Sequence[Row], findings: Findings, said: dict[str, Any]
     ) -> None:
-        for start in range(0, len(rows), _SLICE):
-            now = self.ledger.clock()
-            with self.ledger.database.write() as connection:
-                for row in rows[start : start + _SLICE]:
-                    outcome = self._outcome(row, findings)
-                    if outcome is None:
-                        continue
-                    moved = connection.execute(
-                        update(delivery)
-                        .where(
-                            delivery.c.delivery_id == row["delivery_id"],
-                            delivery.c.state == row["state"],
-                            delivery.c.row_version == row["row_version"],
-                        )
-                        .values(self._changes(row, outcome, now))
+        now = self.ledger.clock()
+        told = ((row, self._outcome(row, findings, now)) for row in rows)
+        with self.ledger.database.write() as connection:
+            for row, outcome in told:
+                if outcome is None or not self._move(connection, row, outcome, now):
+                    continue
+                self.found += outcome.verdict is Verdict.SETTLED
+                if outcome.verdict is not Verdict.QUEUED:
+                    attempt = settle_attempt(
+                        self.ledger,
+                        row,
+                        outcome,
+                        now,
+                        partition_key=self.partition_key,
+                        step_no=_next_step(connection, row),
                     )
-                    if moved.rowcount and outcome.verdict is not Verdict.QUEUED:
-                        self.found += outcome.verdict is Verdict.SETTLED
-                        step = self._next_step(connection, row)
-                        connection.execute(
-                            delivery_attempt.insert(),
-                            settle_attempt(
-                                self.ledger,
-                                row,
-                                outcome,
-                                now,
-                                partition_key=self.partition_key,
-                                step_no=step,
-                            )
-                            # The list speaks of other orders too: it is not kept.
-                            | evidence.of_request(request),
-                        )
+                    connection.execute(delivery_attempt.insert(), attempt | said)
 
-    def _outcome(self, row: Row, findings: Findings) -> Outcome | None:
-        """What the look says of a delivery; None: nothing yet."""
+    def _outcome(self, row: Row, findings: Findings, now: datetime) -> Outcome | None:
+        """What the look says of a delivery; None: nothing."""
         found = findings.found.get(row["order_id"])
         if found is not None:
             return evidence.storable(found, self.provider.secrets)
         if not findings.is_complete:
             return None
-        if row["state"] == State.QUEUED and not self._is_overdue(row):
+        if (
+            row["state"] == State.QUEUED
+            and now - row["accepted_at"] < self.provider.settle_timeout
+        ):
             return Outcome(verdict=Verdict.QUEUED)
         return Outcome(
             verdict=Verdict.UNCERTAIN,
@@ -187,65 +150,52 @@ class Lookup:
             ),
         )
 
-    def _is_overdue(self, row: Row) -> bool:
-        age: timedelta = self.ledger.clock() - row["accepted_at"]
-        return age >= self.provider.settle_timeout
-
-    def _changes(self, row: Row, outcome: Outcome, now: datetime) -> dict[str, Any]:
-        touched = self.ledger.touched()
-        if outcome.verdict is Verdict.QUEUED:
-            return touched | {"next_attempt_at": now + AGAIN}
-        told = {"state_reason": outcome.reason, "state_detail": outcome.detail}
-        if outcome.verdict is Verdict.UNCERTAIN:
-            if row["state"] != State.UNCERTAIN:
-                check(row["state"], State.UNCERTAIN)
-            # No date: no run looks again, v_needs_human shows it.
-            ended = {"state": State.UNCERTAIN, "next_attempt_at": None}
-            return touched | told | ended
-        check(row["state"], State.SETTLED)
-        sent = row["accepted_at"] or row["last_sent_at"] or now
-        return (
-            touched
-            | told
-            | {
-                "state": State.SETTLED,
-                "provider_ref": outcome.provider_ref,
-                "provider_status": outcome.provider_status,
-                "settled_at": now,
-                "settle_seconds": int((now - sent).total_seconds()),
-                "next_attempt_at": None,
-            }
+    def _move(
+        self, connection: Connection, row: Row, outcome: Outcome, now: datetime
+    ) -> bool:
+        """Write an outcome; False where another run was faster."""
+        changes = _changes(row, outcome, now)
+        if changes.get("state", row["state"]) != row["state"]:
+            check(row["state"], changes["state"])
+        moved = connection.execute(
+            update(delivery)
+            .where(
+                delivery.c.delivery_id == row["delivery_id"],
+                delivery.c.state == row["state"],
+                delivery.c.row_version == row["row_version"],
+            )
+            .values(changes | self.ledger.touched())
         )
-
-    def _next_step(self, connection: Connection, row: Row) -> int:
-        """A delivery may be settled to uncertain, and looked up after that."""
-        statement = select(func.max(delivery_attempt.c.step_no)).where(
-            delivery_attempt.c.delivery_id == row["delivery_id"],
-            delivery_attempt.c.attempt_no == row["attempts"],
-            delivery_attempt.c.event == "settle",
-        )
-        last = connection.execute(statement).scalar()
-        return 0 if last is None else last + 1
+        return bool(moved.rowcount)
 
 
-def together(rows: Sequence[Row], span: timedelta) -> Iterator[Sequence[Row]]:
-    """Cut rows, sorted by order time, into ranges that one look covers.
+def _changes(row: Row, outcome: Outcome, now: datetime) -> dict[str, Any]:
+    if outcome.verdict is Verdict.QUEUED:
+        return {"next_attempt_at": now + AGAIN}
+    told = {
+        "state_reason": outcome.reason,
+        "state_detail": outcome.detail,
+        # Without a date no run looks again; v_needs_human shows what is uncertain.
+        "next_attempt_at": None,
+    }
+    if outcome.verdict is Verdict.UNCERTAIN:
+        return told | {"state": State.UNCERTAIN}
+    sent = row["accepted_at"] or row["last_sent_at"] or now
+    return told | {
+        "state": State.SETTLED,
+        "provider_ref": outcome.provider_ref,
+        "provider_status": outcome.provider_status,
+        "settled_at": now,
+        "settle_seconds": int((now - sent).total_seconds()),
+    }
 
-    Days without such an order are not asked for: the list of a day may be long.
-    """
-    start = 0
-    for position, (row, following) in enumerate(pairwise(rows), start=1):
-        gap = following["order_at"] - row["order_at"]
-        if gap > _GAP or following["order_at"] - rows[start]["order_at"] > span:
-            yield rows[start:position]
-            start = position
-    if rows:
-        yield rows[start:]
 
-
-def _is_queued_blindly(now: datetime) -> ColumnElement[bool]:
-    return and_(
-        delivery.c.state == State.QUEUED,
-        delivery.c.provider_ref.is_(None),
-        delivery.c.next_attempt_at <= now,
+def _next_step(connection: Connection, row: Row) -> int:
+    """A delivery may be settled to uncertain, and looked up after that."""
+    statement = select(func.max(delivery_attempt.c.step_no)).where(
+        delivery_attempt.c.delivery_id == row["delivery_id"],
+        delivery_attempt.c.attempt_no == row["attempts"],
+        delivery_attempt.c.event == "settle",
     )
+    last = connection.execute(statement).scalar()
+    return 0 if last is None else last + 1

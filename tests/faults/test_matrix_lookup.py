@@ -17,7 +17,8 @@ from rawserver import always, say
 from test_matrix_settlement import queued
 
 from assets.delivery.ledger import Ledger
-from assets.delivery.lookup import Lookup, together
+from assets.delivery.lookup import Lookup
+from assets.delivery.sought import together
 from assets.delivery.transport import HttpTransport
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def test_an_order_is_looked_up_only_once_the_provider_forgot_it(
     assert row["settled_at"] == impact.clock.now
     (attempt,) = impact.attempts("settle")
     assert (attempt["from_state"], attempt["to_state"]) == ("uncertain", "settled")
-    assert attempt["response_text"] is None
+    assert (attempt["http_status"], attempt["response_text"]) == (200, None)
+    assert attempt["response_hash"]
     assert attempt["path_template"] == "/Advertisers/{account_sid}/Actions"
     assert look(impact, hours=1)[1].queries == []
 

@@ -7,8 +7,7 @@ from hashlib import sha1
 from typing import Any
 
 import pytest
-from impact_account import impact, refusals
-from test_impact_requests import line, only_request
+from impact_account import impact, line, only_request, refusals
 
 Make = Callable[..., Any]
 
