@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from conftest import make_conversion, make_item
+from engine import order as small_order
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from impact_account import NOW, impact, refusals
@@ -20,6 +20,18 @@ from assets.money import minor_digits
 from assets.providers.conversion import Conversion, Item
 from assets.providers.impact_fields import ITEM, ORDER, may_be_quoted
 from assets.providers.impact_mapping import check_fields, check_item_fields
+
+
+def make_order(**changes: Any) -> Conversion:
+    plain = {"identifiers": {"impact_click_id": "click"}, "order_id": "O1"}
+    return small_order(**plain | changes)
+
+
+def make_line(**changes: Any) -> Item:
+    nothing = Decimal(0)
+    plain = {"sku": "SKU 1", "line_no": 1, "quantity": Decimal(1), "discount": nothing}
+    return Item(**plain | {"unit_price": nothing, "subtotal": nothing} | changes)
+
 
 quickly = settings(
     derandomize=True,
@@ -82,7 +94,7 @@ def items(draw: st.DrawFn, digits: int, odd: str) -> Item:
     price = draw(amounts(digits, odd=odd == "price"))
     exact = quantity == quantity.to_integral_value() and draw(st.booleans())
     subtotal = amounts(digits, odd=odd == "subtotal")
-    return make_item(
+    return make_line(
         line_no=draw(st.integers(-5, 10**9)),
         sku=draw(EDGES if odd == "sku" else st.just("SKU 1")),
         name=draw(st.none() | SHORT),
@@ -119,7 +131,7 @@ def orders(draw: st.DrawFn) -> Conversion:
     def name(of: str, plain: str | None) -> str | None:
         return draw(SHORT) if odd == of else plain
 
-    return make_conversion(
+    return make_order(
         order_id=name("order id", "O:1/ä"),
         completed_at=NOW - draw(st.timedeltas(timedelta(0), timedelta(days=88))),
         currency=currency,
@@ -190,7 +202,7 @@ def test_the_money_that_is_sent_can_be_read_back_to_the_cent(
     off: int,
 ) -> None:
     lines = tuple(
-        make_item(
+        make_line(
             line_no=number,
             unit_price=price,
             quantity=Decimal(quantity),
@@ -206,7 +218,7 @@ def test_the_money_that_is_sent_can_be_read_back_to_the_cent(
     if off % 2:
         lines = tuple(replace(line, discount=Decimal(0)) for line in lines)
     discount = (gross * off / 100).quantize(Decimal("0.01"))
-    order = make_conversion(items=lines, discount=discount)
+    order = make_order(items=lines, discount=discount)
     account = impact(
         item_money="price", item_discount=item_discount, order_discount=order_discount
     )
@@ -271,9 +283,9 @@ def test_every_mappable_parameter_can_reach_the_sandbox(name: str) -> None:
     is_email = name == "CustomerEmail"
     column = "customer_email_sha1" if is_email else "extra.a"
     table = "item_fields" if name in ITEM else "fields"
-    order = make_conversion(
+    order = make_order(
         extra={"a": value},
-        items=(make_item(extra={"a": value}),),
+        items=(make_line(extra={"a": value}),),
         customer_email_sha1="0" * 40,
         completed_at=NOW - timedelta(days=1),
     )
