@@ -1,12 +1,18 @@
-"""Assets: what became of queued deliveries, one asset per destination that queues."""
+"""Assets: what became of queued deliveries, one asset per destination that queues.
 
-from collections.abc import Iterator
-from typing import cast
+Each run follows submissions (`settling.py`), then looks for what nobody answered for
+in the provider's own list (`lookup.py`). A check shows what somebody has to look into.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import dagster as dg
 
 from assets.deliveries import delivery_key, pool_of
+from assets.delivery.alarms import alarming
 from assets.delivery.ledger import Ledger
+from assets.delivery.lookup import Lookup
 from assets.delivery.settling import Settle
 from assets.delivery.totals import totals
 from assets.delivery.watching import Watch
@@ -14,6 +20,12 @@ from assets.outlook import metadata_of
 from assets.providers.base import Settling
 from assets.reply_shape import reply_shape, reply_shape_spec
 from assets.resources import Destinations, Source
+
+CHECK = "no_alarm"
+SHOWN = 20
+"""Orders that are named; the view v_needs_human has them all."""
+
+Results = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]
 
 
 def settlement_key(destination: str) -> dg.AssetKey:
@@ -31,13 +43,20 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
         kinds={provider},
         pool=pool_of(name),
         description=f"Submissions of the day to {name}, followed to their end.",
-        check_specs=[reply_shape_spec(settlement_key(name))],
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=settlement_key(name),
+                description="The provider said nothing that somebody must look into.",
+            ),
+            reply_shape_spec(settlement_key(name)),
+        ],
     )
     def settlements(
         context: dg.AssetExecutionContext,
         source: dg.ResourceParam[Source],
         destinations: dg.ResourceParam[Destinations],
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Results:
         key = context.partition_key
         destination = destinations.open(name)
         ledger = Ledger(
@@ -46,12 +65,15 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             provider=destination.provider_name,
             run_id=context.run.run_id,
         )
+        provider = cast("Settling", destination.provider)
         transport = Watch(destinations.transport(destination, key), destination.replies)
         try:
-            provider = cast("Settling", destination.provider)
-            stopped = Settle(provider, ledger, transport, partition_key=key).run()
+            settle = Settle(provider, ledger, transport, partition_key=key)
+            lookup = Lookup(provider, ledger, transport, partition_key=key)
+            stopped = settle.run() or lookup.run()
         finally:
             transport.close()
+        yield _checked(alarming(source.database, name, provider.alarms))
         if stopped:
             message = (
                 f"Settling failed for {name} {key}: expected answers about queued "
@@ -61,8 +83,31 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             raise dg.Failure(message)
         found = totals(source.database, destination=name, first=key, last=key)
         yield dg.MaterializeResult(
-            metadata=metadata_of(found),
+            metadata=metadata_of(found) | _told(settle, lookup),
             check_results=[reply_shape(settlement_key(name), transport.found())],
         )
 
     return settlements
+
+
+def _checked(orders: Mapping[str, Sequence[str]]) -> dg.AssetCheckResult:
+    """Fail with the orders of each alarming reason."""
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        passed=not orders,
+        metadata={reason: _named(order_ids) for reason, order_ids in orders.items()},
+    )
+
+
+def _named(order_ids: Sequence[str]) -> str:
+    more = len(order_ids) - SHOWN
+    return ", ".join(order_ids[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _told(settle: Settle, lookup: Lookup) -> dict[str, Any]:
+    return {
+        "submissions asked": settle.asked,
+        "submissions left": settle.left(),
+        "lookup pages": lookup.calls,
+        "lookup found": lookup.found,
+    } | ({"lookup problem": lookup.problem} if lookup.problem else {})

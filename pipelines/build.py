@@ -23,9 +23,9 @@ from assets.settlements import settlement_asset
 from assets.staging import Staging
 from assets.warehouse import Warehouse
 from pipelines.config import Config, addresses
-from pipelines.jobs import export_day, nightly_export
+from pipelines.jobs import export_day, follow_submissions, nightly_export
 from pipelines.retention import retention_job, retention_schedule
-from pipelines.schedules import nightly_schedule
+from pipelines.schedules import hourly_settlement, nightly_schedule
 
 _FOLLOWED = {"deliveries", "settlements"}
 _NO_MAPPING = {
@@ -34,23 +34,29 @@ _NO_MAPPING = {
     "requests_per_second",
     "requests_per_hour",
     "time_budget_minutes",
+    "settle_requests_per_hour",
+    "lookup_requests_per_hour",
+    "lookup_page_size",
 }
 
 
 def build(config: Config) -> dg.Definitions:
     """Return everything that Dagster is to know of a deployment."""
     partitions = daily(config.timezone, config.start_date)
+    nightly = nightly_schedule(
+        partitions, hour=config.nightly_hour, lookback_days=config.lookback_days
+    )
     retention = retention_job(config.keep_bodies_days, published=config.publish)
+    queues = any(REGISTRY[one.provider].queues for one in config.destinations.values())
     return dg.Definitions(
         assets=partitioned(_assets(config), partitions),
-        jobs=[export_day, nightly_export, retention],
+        jobs=[
+            *(export_day, nightly_export, retention),
+            *([follow_submissions] if queues else []),
+        ],
         schedules=[
-            nightly_schedule(
-                partitions,
-                hour=config.nightly_hour,
-                lookback_days=config.lookback_days,
-            ),
-            retention_schedule(retention, config.timezone),
+            *(nightly, retention_schedule(retention, config.timezone)),
+            *([hourly_settlement(partitions)] if queues else []),
         ],
         resources={
             "source": dg.ResourceDefinition(lambda _context: lent_source(config)),
@@ -87,12 +93,20 @@ def open_source(config: Config) -> Source:
     )
 
 
-def extra_columns(settings: DestinationSettings) -> frozenset[str]:
-    """Return the columns beyond the contract that a destination is sent."""
+def extra_columns(
+    settings: DestinationSettings, statement: str | None = None
+) -> frozenset[str]:
+    """Return the columns beyond the contract that a destination is sent.
+
+    Args:
+        settings: The destination.
+        statement: Only those of this statement; None: of any.
+    """
     return frozenset(
         column.removeprefix("extra.")
-        for column in settings.fields.values()
-        if column.startswith("extra.")
+        for of_statement, columns in settings.mapped_columns.items()
+        for column in columns
+        if column.startswith("extra.") and statement in {None, of_statement}
     )
 
 

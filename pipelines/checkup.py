@@ -77,29 +77,35 @@ def _statement(config: Config, name: str) -> str:
 
 def _destination(config: Config, name: str) -> str:
     destination = open_destination(config, name)
-    sent = extra_columns(config.destinations[name])
-    missing = _not_given(config, sent) if sent else set()
-    if missing:
-        message = (
-            f"Checking failed for destinations.{name}.fields: expected "
-            f"completed_orders.sql to give every column that is sent, got none named "
-            f"{', '.join(sorted(missing))}. Select it there, or take it out of "
-            "`fields`."
-        )
-        raise ConfigError(message)
+    settings = config.destinations[name]
+    for statement in settings.mapped_columns:
+        sent = extra_columns(settings, statement)
+        missing = _not_given(config, statement, sent) if sent else set()
+        if missing:
+            message = (
+                f"Checking failed for destinations.{name}.{_TABLE[statement]}: "
+                f"expected {statement}.sql to give every column that is sent, got "
+                f"none named {', '.join(sorted(missing))}. Select it there, or take "
+                f"it out of `{_TABLE[statement]}`."
+            )
+            raise ConfigError(message)
     return f"{destination.provider_name}, secrets set"
 
 
-def _not_given(config: Config, sent: frozenset[str]) -> set[str]:
-    """Return what is sent of the columns that no order has beyond the contract."""
+_TABLE = {"completed_orders": "fields", "order_items": "item_fields"}
+"""Where the columns of a statement are mapped."""
+
+
+def _not_given(config: Config, statement: str, sent: frozenset[str]) -> set[str]:
+    """Return what is sent of the columns that no row has beyond the contract."""
     with lent_source(config) as source:
         try:
-            given = set(source.warehouse.columns("completed_orders"))
+            given = set(source.warehouse.columns(statement))
         except WarehouseError:
             return set()  # a finding of its own
     # An address is hashed and forgotten before anything could be sent of it.
     given = {one for one in given if one.lower() != "customer_email"}
-    return set(sent - given.difference(contract_columns("completed_orders")))
+    return set(sent - given.difference(contract_columns(statement)))
 
 
 def _publishing(config: Config) -> str:

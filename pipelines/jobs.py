@@ -27,3 +27,10 @@ nightly_export = dg.define_asset_job(
     ),
     description="One day for all destinations, so that a slow one delays no other.",
 )
+
+follow_submissions = dg.define_asset_job(
+    "follow_submissions",
+    selection=dg.AssetSelection.key_prefixes("settlements"),
+    executor_def=dg.in_process_executor,
+    description="Asks what became of queued deliveries; sends no conversion.",
+)

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from pipelines.jobs import nightly_export
+from pipelines.jobs import follow_submissions, nightly_export
 
 
 def nightly_schedule(
@@ -44,3 +44,32 @@ def nightly_schedule(
                 )
 
     return nightly
+
+
+def hourly_settlement(
+    partitions: dg.DailyPartitionsDefinition,
+) -> dg.ScheduleDefinition:
+    """Every hour: what became of queued deliveries, of whatever day.
+
+    Processing takes longer than the night's run, and calls are limited by the hour.
+    The run stands under yesterday.
+
+    Args:
+        partitions: The daily partitions; their zone is the schedule's.
+    """
+    zone = ZoneInfo(partitions.timezone)
+
+    @dg.schedule(
+        job=follow_submissions,
+        name="follow_submissions",
+        cron_schedule="30 * * * *",
+        execution_timezone=partitions.timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )
+    def hourly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        at = context.scheduled_execution_time
+        key = (at.astimezone(zone).date() - timedelta(days=1)).isoformat()
+        if partitions.has_partition_key(key):
+            yield dg.RunRequest(run_key=at.isoformat(), partition_key=key)
+
+    return hourly

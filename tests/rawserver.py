@@ -6,7 +6,7 @@ import ssl
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -96,12 +96,14 @@ class Act:
             nothing that could be understood.
         applies: It counts the orders; where it dedupes, each of them once.
         keeps: It waits for another request on the same connection.
+        tells: What the answer to a question says of orders, by order id.
     """
 
     wire: bytes | Behaviour
     says: str | None = None
     applies: bool = False
     keeps: bool = False
+    tells: Mapping[str, str] = field(default_factory=dict)
 
 
 def http(status: int, body: bytes | str = b"", **headers: object) -> bytes:
@@ -216,20 +218,30 @@ class Bookkeeper(Server):
             act = self.script(subject, self._asked[subject])
             if self.dedupes and act.applies and self.books.counted[subject]:
                 act = KNOWN if act.says else Act(act.wire)
-            self._write(act, orders, body, asks=asks)
+            if asks:
+                self._write(act, act.tells, body, asks=True)
+            else:
+                said = dict.fromkeys(orders, act.says) if act.says else {}
+                self._write(act, said, body, orders)
         return act
 
     def _write(
-        self, act: Act, orders: Collection[str], body: bytes, *, asks: bool
+        self,
+        act: Act,
+        answered: Mapping[str, str],
+        body: bytes,
+        orders: Collection[str] = (),
+        *,
+        asks: bool = False,
     ) -> None:
         applied = orders if act.applies else ()
         self.books.counted.update(applied)
         self.books.journal.append(
             Seen(
-                orders=orders,
+                orders=list(answered) if asks else orders,
                 body=body,
                 applied=applied,
-                answered=dict.fromkeys(orders, act.says) if act.says else {},
+                answered=answered,
                 at=self._clock(),
                 asks=asks,
             )

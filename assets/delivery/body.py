@@ -9,31 +9,30 @@ from collections.abc import Iterator
 import requests
 from urllib3.exceptions import HTTPError
 
-REPLY_LIMIT = 64 * 1024
 _PIECE = 8192
 
 
-def read_body(response: requests.Response) -> tuple[bytes, str | None]:
-    """Read at most 64 KiB; return them, and why the body is not whole, or None.
+def read_body(response: requests.Response, limit: int) -> tuple[bytes, str | None]:
+    """Read at most `limit` bytes; return them, and why they are not whole, or None.
 
     We ask for no encoding; gzip is understood all the same, because some servers send
     it unasked, and counts as whole only with its end: an inflating reader that meets
     the end of the stream too early says nothing.
     """
-    body = b""
+    body = bytearray()
     try:
         decoder = _decoder(response.headers.get("content-encoding", ""))
         for piece in response.raw.stream(_PIECE, decode_content=False):
             for decoded in decoder.decode(piece):
                 body += decoded
-                if len(body) > REPLY_LIMIT:
-                    return body[:REPLY_LIMIT], "reply_too_large"
+                if len(body) > limit:
+                    return bytes(body[:limit]), "reply_too_large"
     except (requests.RequestException, HTTPError, zlib.error, ValueError) as broken:
         # Only the kind: the text of such an exception may carry the URL.
-        return body, type(broken).__name__
+        return bytes(body), type(broken).__name__
     finally:
         response.close()
-    return body, None if decoder.is_whole else "cut_off"
+    return bytes(body), None if decoder.is_whole else "cut_off"
 
 
 class _Plain:

@@ -4,7 +4,8 @@ A run looks at every one that is due, of whatever partition: a day that was back
 long ago has nobody else who asks.
 
 Only for providers that take a conversion into a queue and decide later. Asking changes
-nothing at the provider, so it needs no intent.
+nothing at the provider, so it needs no intent. A delivery that was queued without a
+reference has nothing to be asked by: `lookup.py` looks for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
 from assets.delivery import evidence
 from assets.delivery.ledger import Ledger
@@ -23,11 +24,12 @@ from assets.delivery.rows import new_attempt_id
 from assets.delivery.states import DELIVERED, State, check
 from assets.delivery.tables import delivery, delivery_attempt
 from assets.delivery.transport import Transport
-from assets.providers.base import Request, Settling
-from assets.providers.replies import Outcome, Reply, Verdict
+from assets.providers.base import Limits, Request, Settling
+from assets.providers.replies import Outcome, Reply, Verdict, seconds_until_quota
 
 AGAIN = timedelta(hours=1)
-SLICE = 500
+HOUR = timedelta(hours=1)
+_TOO_MANY = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,26 @@ class Answer:
     """What was learned about one queued delivery; `outcome` None: still queued."""
 
     row: Mapping[str, Any]
-    request: Request | None
+    request: Request
     reply: Reply | None
     outcome: Outcome | None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it says something about our settings and nothing about the order."""
+        return (
+            self.outcome is not None and self.outcome.verdict is Verdict.CONFIGURATION
+        )
 
 
 class Settle:
     """One look at the queued deliveries of a destination.
+
+    It keeps to a number of calls in an hour; what is left over stays due for the next
+    run.
+
+    Attributes:
+        asked: How many submissions were asked about.
 
     Args:
         provider: Reads the replies.
@@ -62,41 +77,72 @@ class Settle:
         self.ledger = ledger
         self.transport = transport
         self.partition_key = partition_key
-        self._pace = Pace(provider.limits)
+        self.asked = 0
+        per_second = provider.limits.requests_per_second
+        self._pace = Pace(Limits(requests_per_second=per_second))
 
     def run(self) -> str | None:
-        """Ask about every queued delivery that is due.
+        """Ask about the queued deliveries that are due.
 
         Returns:
             Why it stopped early (our credentials are refused), or None.
         """
         begun = self.ledger.clock()
+        allowed = max(0, self.provider.settle_calls - self._asked_lately(begun))
         with ThreadPoolExecutor(self.provider.limits.in_flight) as pool:
-            while due := self._due(begun):
+            while due := self._due(begun, allowed - self.asked):
+                self.asked += len(due)
                 answers = list(pool.map(self._ask, due))
+                self._record([one for one in answers if not one.is_refusal])
                 stop = self._refused(answers)
-                if stop:
+                if stop or any(map(_is_told_to_wait, answers)):
                     return stop
-                self._record(answers)
         return None
 
-    def _due(self, begun: datetime) -> Sequence[Mapping[str, Any]]:
+    def left(self) -> int:
+        """Count the queued deliveries that are due and were not asked about."""
+        now = self.ledger.clock()
+        statement = select(func.count()).select_from(delivery)
+        with self.ledger.database.read() as connection:
+            return connection.execute(statement.where(self._is_due(now))).scalar_one()
+
+    def _asked_lately(self, now: datetime) -> int:
+        """Count the submissions that earlier runs saw end within the hour."""
+        ended = delivery.c.state.in_([State.REJECTED, State.UNCERTAIN])
         statement = (
-            select(delivery)
+            select(func.count())
+            .select_from(delivery)
             .where(
                 delivery.c.destination == self.ledger.destination,
-                delivery.c.state == State.QUEUED,
-                delivery.c.next_attempt_at <= begun,
+                delivery.c.settle_seconds.is_not(None),
+                or_(
+                    delivery.c.settled_at > now - HOUR,
+                    and_(ended, delivery.c.updated_at > now - HOUR),
+                ),
             )
+        )
+        with self.ledger.database.read() as connection:
+            return connection.execute(statement).scalar_one()
+
+    def _is_due(self, by: datetime) -> ColumnElement[bool]:
+        return and_(
+            delivery.c.destination == self.ledger.destination,
+            delivery.c.state == State.QUEUED,
+            delivery.c.provider_ref.is_not(None),
+            delivery.c.next_attempt_at <= by,
+        )
+
+    def _due(self, begun: datetime, allowed: int) -> Sequence[Mapping[str, Any]]:
+        statement = (
+            select(delivery)
+            .where(self._is_due(begun))
             .order_by(delivery.c.next_attempt_at, delivery.c.delivery_id)
-            .limit(SLICE)
+            .limit(min(allowed, self.provider.limits.in_flight))
         )
         with self.ledger.database.read() as connection:
             return [dict(row) for row in connection.execute(statement).mappings()]
 
     def _ask(self, row: Mapping[str, Any]) -> Answer:
-        if row["provider_ref"] is None:
-            return Answer(row, None, None, self._overdue(row))
         asking = self.provider.settlement(row["provider_ref"], row["order_id"])
         request, reply = next(asking), None
         try:
@@ -118,9 +164,8 @@ class Settle:
 
     def _refused(self, answers: Sequence[Answer]) -> str | None:
         for answer in answers:
-            outcome = answer.outcome
-            if outcome is not None and outcome.verdict is Verdict.CONFIGURATION:
-                return f"configuration: {outcome.reason}"
+            if answer.is_refusal and answer.outcome is not None:
+                return f"configuration: {answer.outcome.reason}"
         return None
 
     def _record(self, answers: Sequence[Answer]) -> None:
@@ -146,41 +191,78 @@ class Settle:
         outcome = answer.outcome
         if outcome is None:
             return {"next_attempt_at": now + AGAIN}
-        state = STATE_OF[outcome.verdict]
+        row, state = answer.row, STATE_OF[outcome.verdict]
         check(State.QUEUED, state)
         return {
             "state": state,
             "state_reason": outcome.reason,
-            "state_detail": outcome.detail,
+            # What was said when it was taken (warnings) is not forgotten.
+            "state_detail": outcome.detail or row["state_detail"],
             "provider_status": outcome.provider_status,
+            "first_sent_at": first_sent_after(row, state),
             "settled_at": now if state in DELIVERED else None,
-            "settle_seconds": int((now - answer.row["accepted_at"]).total_seconds()),
+            "settle_seconds": int((now - row["accepted_at"]).total_seconds()),
             "next_attempt_at": None,
         }
 
     def _attempt(self, answer: Answer, now: datetime) -> dict[str, Any]:
         outcome = answer.outcome
         assert outcome is not None  # noqa: S101 - the caller asked
-        return {
-            "attempt_id": new_attempt_id(),
-            "event": "settle",
-            "delivery_id": answer.row["delivery_id"],
-            "attempt_no": answer.row["attempts"],
-            "step_no": 0,
-            "happened_at": now,
-            "run_id": self.ledger.run_id,
-            "partition_key": self.partition_key,
-            "code_version": evidence.CODE_VERSION,
-            "decided_by": "auto",
-            "from_state": State.QUEUED,
-            "to_state": STATE_OF[outcome.verdict],
-            "reason": outcome.reason,
-            "detail": outcome.detail,
-        } | self._evidence(answer)
+        evidence_of_reply = (
+            {}
+            if answer.reply is None
+            else evidence.of_reply(answer.reply, self.provider.secrets)
+        )
+        return (
+            settle_attempt(
+                self.ledger, answer.row, outcome, now, partition_key=self.partition_key
+            )
+            | evidence.of_request(answer.request)
+            | evidence_of_reply
+        )
 
-    def _evidence(self, answer: Answer) -> dict[str, Any]:
-        if answer.request is None or answer.reply is None:
-            return {}
-        secrets = self.provider.secrets
-        sent = evidence.of_request(answer.request)
-        return sent | evidence.of_reply(answer.reply, secrets)
+
+def first_sent_after(row: Mapping[str, Any], state: State) -> datetime | None:
+    """Return when a delivery was first sent in a way that may have counted.
+
+    Processing that ends in a refusal proves that the send which was queued did not
+    count; where it was the first, a mended order is no repeat.
+    """
+    first: datetime | None = row["first_sent_at"]
+    proven = state is State.REJECTED and first == row["accepted_at"]
+    return None if proven else first
+
+
+def settle_attempt(
+    ledger: Ledger,
+    row: Mapping[str, Any],
+    outcome: Outcome,
+    now: datetime,
+    *,
+    partition_key: str,
+    step_no: int = 0,
+) -> dict[str, Any]:
+    """Return the `settle` event of a delivery, without what was said on the wire."""
+    return {
+        "attempt_id": new_attempt_id(),
+        "event": "settle",
+        "delivery_id": row["delivery_id"],
+        "attempt_no": row["attempts"],
+        "step_no": step_no,
+        "happened_at": now,
+        "run_id": ledger.run_id,
+        "partition_key": partition_key,
+        "code_version": evidence.CODE_VERSION,
+        "decided_by": "auto",
+        "from_state": row["state"],
+        "to_state": STATE_OF[outcome.verdict],
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+    }
+
+
+def _is_told_to_wait(answer: Answer) -> bool:
+    reply = answer.reply
+    if reply is None:
+        return False
+    return reply.status == _TOO_MANY or seconds_until_quota(reply) is not None

@@ -241,7 +241,7 @@ class HttpTransport:
         )
 
     def send(self, request: Request) -> Reply:
-        """Send once and read at most 64 KiB of the reply.
+        """Send once and read at most `reply_limit` bytes of the reply.
 
         Raises:
             ForbiddenHostError: The address is not one of ours; no byte was sent.
@@ -263,7 +263,7 @@ class HttpTransport:
                     verify=self._verify,
                     proxies=self._proxies,
                 )
-                body, error = read_body(response)
+                body, error = read_body(response, request.reply_limit)
             except (requests.RequestException, HTTPError) as broken:
                 return _reply(start, _progress.phase, error=_name(broken))
         if _progress.watchdog.has_bitten:

@@ -6,7 +6,7 @@ of one provider belongs in its own module.
 """
 
 import hashlib
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,6 +27,8 @@ MAPPABLE = frozenset(
     if name not in NOT_COLUMNS | {"source_hash"}
 )
 """Columns of an order that configuration may send in a provider field."""
+REPLY_LIMIT = 64 * 1024
+"""Bytes of an answer; a list of what a provider holds may be longer."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -53,6 +55,11 @@ class DestinationSettings(BaseModel):
     requests_per_hour: int | None = Field(default=None, gt=0)
     max_age_days: int | None = Field(default=None, ge=1)
     time_budget_minutes: int | None = Field(default=None, ge=1)
+
+    @property
+    def mapped_columns(self) -> Mapping[str, Collection[str]]:
+        """The columns that are mapped, by the statement that gives them."""
+        return {"completed_orders": self.fields.values()}
 
     @field_validator("fields")
     @classmethod
@@ -128,6 +135,7 @@ class Request:
         headers: May hold credentials, so they are never logged.
         path_template: The path as it may be logged and stored: no account id, no
             query.
+        reply_limit: Bytes of the reply that are read at most.
         stored: For each conversion that it speaks of, the allow-listed copy of what
             is said about it, as JSON values.
         positions: Which conversions of the batch it speaks of; None: all of them.
@@ -140,6 +148,7 @@ class Request:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     path_template: str
+    reply_limit: int = REPLY_LIMIT
     stored: tuple[Mapping[str, object], ...] = field(repr=False, default=())
     positions: tuple[int, ...] | None = None
     reports: bool = True
@@ -233,6 +242,32 @@ Settlement = Generator[Request, Reply, Outcome | None]
 """The same for one queued submission; None means that it is still being processed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a look at the provider's own list told about some orders.
+
+    Attributes:
+        found: What became of an order that is in the list, by order id.
+        is_complete: The whole list was read. Only then does absence mean anything.
+        seen: How many entries were read.
+        problem: Why the look ended early: a code of the closed list of reasons.
+        refused: Our credentials or settings were; no other look will fare better.
+    """
+
+    found: Mapping[str, Outcome]
+    is_complete: bool
+    seen: int = 0
+    problem: str | None = None
+    refused: bool = False
+
+
+Lookup = Generator[Request, Reply, Findings]
+"""Yields requests, is sent their replies, returns what was found.
+
+A reply that never came (`Phase.NONE`) tells it to end with what it has.
+"""
+
+
 class Provider(Protocol):
     """One configured account at a provider.
 
@@ -284,13 +319,31 @@ class Settling(Provider, Protocol):
     Attributes:
         settle_after: How long after acceptance the first look is worth a call.
         settle_timeout: When to give up and call the conversion uncertain.
+        settle_calls: Questions about submissions in an hour.
+        lookup_calls: Pages of the provider's own list in an hour.
+        lookup_span: The longest range of order times that one look may cover.
+        lookup_reach: How old an order may be to be looked up.
+        alarms: Reasons that ask for a person at once.
     """
 
     settle_after: timedelta
     settle_timeout: timedelta
+    settle_calls: int
+    lookup_calls: int
+    lookup_span: timedelta
+    lookup_reach: timedelta
+    alarms: frozenset[str]
 
     def settlement(self, provider_ref: str, order_id: str) -> Settlement:
         """Ask once what became of a queued submission."""
+
+    def lookup(
+        self, order_ids: Collection[str], first: datetime, last: datetime
+    ) -> Lookup:
+        """Look for orders of a range of times in the provider's own list.
+
+        What is not found there may have been taken all the same.
+        """
 
 
 def withhold(

@@ -7,13 +7,15 @@ Source: `shared/providers/impact.md` and the documents it names.
 """
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from assets.providers.base import (
     Exchange,
+    Findings,
+    Lookup,
     Request,
     ResendPolicy,
     Settlement,
@@ -23,14 +25,24 @@ from assets.providers.base import (
     withhold,
 )
 from assets.providers.conversion import Conversion
+from assets.providers.impact_actions import (
+    REACH,
+    SPAN,
+    Sought,
+    look_through,
+    query_of,
+)
 from assets.providers.impact_fields import stored_copy
-from assets.providers.impact_form import conversion_form, withhold_form
-from assets.providers.impact_replies import read_conversion_reply, read_submission
+from assets.providers.impact_form import conversion_form, encoded, withhold_form
+from assets.providers.impact_replies import read_conversion_reply
 from assets.providers.impact_settings import ImpactSettings
+from assets.providers.impact_submissions import ALARMS, read_submission
 
 __all__ = ["Impact", "ImpactSettings"]
 
 _IN_FLIGHT = 32
+_LIST_LIMIT = 128 * 1024 * 1024
+"""Bytes of a page of actions: 20,000 of them, each some kilobytes at the most."""
 
 
 class Impact:
@@ -65,9 +77,15 @@ class Impact:
             kind="dedupe",
             window=timedelta(hours=settings.dedup_window_hours),
             settle_delay=timedelta(minutes=settings.settle_delay_minutes),
+            looks_up=True,
         )
         self.settle_after = timedelta(minutes=settings.settle_after_minutes)
         self.settle_timeout = timedelta(hours=settings.settle_timeout_hours)
+        self.settle_calls = settings.settle_requests_per_hour
+        self.lookup_calls = settings.lookup_requests_per_hour
+        self.lookup_span = SPAN
+        self.lookup_reach = REACH
+        self.alarms = ALARMS
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Withheld | None:
         """Return why `conversion` is not to be sent, or None where it is."""
@@ -100,6 +118,24 @@ class Impact:
         reply = yield self._ask(provider_ref)
         return read_submission(reply, order_id)
 
+    def lookup(
+        self, order_ids: Collection[str], first: datetime, last: datetime
+    ) -> Lookup:
+        """Look for orders of a range of times in the list of actions."""
+        settings = self._settings
+        sought = Sought(order_ids, settings.event_type_id, settings.event_type_code)
+        pages = look_through(sought, first, last, settings.lookup_page_size)
+        page = next(pages)
+        try:
+            while True:
+                reply = yield self._list(
+                    query_of(settings.campaign_id, page, settings.lookup_page_size)
+                )
+                page = pages.send(reply)
+        except StopIteration as done:
+            findings: Findings = done.value
+        return findings
+
     def _post(self, conversion: Conversion) -> Request:
         """The request of the reference, "Example request"."""
         form = conversion_form(self._settings, conversion)
@@ -110,7 +146,7 @@ class Impact:
                 **self._headers,
                 "Content-Type": "application/x-www-form-urlencoded",
             },
-            body=urlencode(form, encoding="utf-8").encode("ascii"),
+            body=encoded(form),
             path_template="/Advertisers/{account_sid}/Conversions",
             stored=(stored_copy(form),),
         )
@@ -123,4 +159,14 @@ class Impact:
             headers=self._headers,
             body=b"",
             path_template="/Advertisers/{account_sid}/APISubmissions/{submission_id}",
+        )
+
+    def _list(self, query: str) -> Request:
+        return Request(
+            method="GET",
+            url=f"{self._settings.base_url}{self._account}/Actions?{query}",
+            headers=self._headers,
+            body=b"",
+            path_template="/Advertisers/{account_sid}/Actions",
+            reply_limit=_LIST_LIMIT,
         )

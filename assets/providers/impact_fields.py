@@ -1,90 +1,144 @@
-"""Parameters of impact.com: their sizes, which may be mapped, which may be stored.
+"""Parameters of impact.com: what each may hold, and which may be stored.
 
-Only the closed lists belong here and the rules that follow from them alone.
+Only the closed lists belong here and the rules that follow from them alone. Which of
+them configuration may fill is in `impact_mapping.py`.
 
-Sources: `impact-conversions-reference.txt` (names and exclusions) and
-`shared/providers/impact.md`, sections 3.2, 3.4, 3.8 (names) and 3.9 (sizes).
+Sources: `impact-conversions-reference.txt` (names) and `shared/providers/impact.md`,
+sections 3.2, 3.3, 3.8 (names) and 3.9 (sizes; what has none takes the default).
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from assets.providers.encode import fingerprint
+from assets.providers.impact_values import (
+    Kind,
+    UnfitError,
+    decimal,
+    descriptive,
+    email_hash,
+    flag,
+    identifier,
+    moment,
+    money,
+    opaque,
+    whole,
+)
 
 TEXT = 255
 """Default size of a text parameter, in characters (impact.md 3.9)."""
+_SHORT = 64
+_DEFAULT = 8
+"""Digits before the point of a number without a size of its own (impact.md 3.9)."""
+_CUSTOM = 16
+"""The same of custom numbers, decimal (18,2) (impact.md 3.9)."""
 
-ID_LIMITS = {
-    "OrderId": 64,
-    "ClickId": 64,
-    "CustomerId": 255,
-    "CustomProfileId": 70,
-    "OrderPromoCode": 255,
-    "ItemSku": 255,
+RANGES = {"Date": 10, "Money": 3, "Numeric": 10, "Text": 50}
+"""How many there are of each custom parameter (impact.md 3.9)."""
+SUB_IDS = 3
+
+_CUSTOM_KINDS: dict[str, Kind] = {
+    "Date": moment,
+    "Money": money(_CUSTOM, signed=True),
+    "Numeric": decimal(_CUSTOM),
+    "Text": descriptive(_SHORT),
 }
-"""Keys and ids that the module itself sends: never cut, a longer one is held back."""
-
-_NUMBERED = {"Date": 10, "Money": 3, "Numeric": 10, "SubId": 3, "Text": 50}
 
 
-def _numbered(name: str) -> dict[str, int]:
-    size = 64 if name == "Text" else TEXT
-    return {f"{name}{number}": size for number in range(1, _NUMBERED[name] + 1)}
+def _custom(pattern: str) -> dict[str, Kind]:
+    return {
+        pattern.format(name, number): _CUSTOM_KINDS[name]
+        for name, last in RANGES.items()
+        for number in range(1, last + 1)
+    }
 
 
-MAPPABLE: Mapping[str, int] = {
-    **dict.fromkeys(("UniqueUrl", "CustomClickId", "CallerId", "PhoneNumber"), TEXT),
-    **dict.fromkeys(("GoogAId", "AndroidId", "AppleIfa", "AppleIfv"), TEXT),
-    **dict.fromkeys(("CustomerEmail", "CustomerPostCode", "CustomerCountry"), TEXT),
-    **dict.fromkeys(("CustomerCity", "CustomerRegion", "IpAddress"), TEXT),
-    **dict.fromkeys(("UserAgent", "TrackingConsent", "GiftPurchase"), TEXT),
-    **dict.fromkeys(("LocationId", "LocationName", "LocationType"), TEXT),
-    **dict.fromkeys(("PropertyId", "DeviceMfr", "DeviceModel"), TEXT),
-    **dict.fromkeys(("AppPackage", "AppInstallRef", "AppVer"), TEXT),
-    **dict.fromkeys(("OrderMargin", "DispositionCode", "Note", "SharedId"), TEXT),
-    "CustomerStatus": 40,
-    "PaymentType": 32,
-    **_numbered("Text"),
-    **_numbered("Date"),
-    **_numbered("Numeric"),
-    **_numbered("Money"),
-    **_numbered("SubId"),
+ORDER: Mapping[str, Kind] = {
+    **dict.fromkeys(("CampaignId", "EventTypeId"), whole(10)),
+    **dict.fromkeys(("MediaId", "MediaPartnerId"), whole(16)),
+    **dict.fromkeys(("EventTypeCode", "OrderId", "ClickId"), identifier(_SHORT)),
+    "EventDate": moment,
+    "CurrencyCode": identifier(3),
+    "CustomerId": opaque(TEXT),
+    "CustomProfileId": opaque(70),
+    "OrderPromoCode": identifier(TEXT),
+    **dict.fromkeys(("UniqueUrl", "CustomClickId", "CallerId"), identifier(TEXT)),
+    **dict.fromkeys(("PhoneNumber", "GoogAId", "AndroidId"), identifier(TEXT)),
+    **dict.fromkeys(("AppleIfa", "AppleIfv"), identifier(TEXT)),
+    "OrderSubTotalPostDiscount": money(_DEFAULT),
+    "OrderDiscount": money(10),
+    "OrderDiscountRate": decimal(3),
+    **dict.fromkeys(("OrderShipping", "OrderTax"), money(12)),
+    "OrderMargin": money(_DEFAULT, signed=True),
+    "PaymentType": identifier(32),
+    "CustomerEmail": email_hash,
+    "CustomerStatus": identifier(40),
+    **dict.fromkeys(("CustomerPostCode", "CustomerCountry"), identifier(TEXT)),
+    **dict.fromkeys(("CustomerCity", "CustomerRegion"), descriptive(TEXT)),
+    "IpAddress": identifier(TEXT),
+    "UserAgent": descriptive(TEXT),
+    **dict.fromkeys(("TrackingConsent", "GiftPurchase"), flag),
+    "LocationId": identifier(TEXT),
+    **dict.fromkeys(("LocationName", "LocationType"), descriptive(TEXT)),
+    **dict.fromkeys(("DeviceMfr", "DeviceModel", "Note"), descriptive(TEXT)),
+    **dict.fromkeys(("PropertyId", "DispositionCode", "SharedId"), identifier(TEXT)),
+    **dict.fromkeys(("AppPackage", "AppInstallRef", "AppVer"), identifier(TEXT)),
+    **{f"SubId{number}": identifier(TEXT) for number in range(1, SUB_IDS + 1)},
+    **_custom("{0}{1}"),
 }
-"""Order-level parameters that a column may fill, with their sizes."""
+"""Parameters of an order."""
 
-DESCRIPTIVE = frozenset(
+ITEM: Mapping[str, Kind] = {
+    **dict.fromkeys(("ItemSku", "ItemPromoCode"), identifier(TEXT)),
+    **dict.fromkeys(("ItemName", "ItemCategory"), descriptive(TEXT)),
+    **dict.fromkeys(("ItemSubCategory", "ItemBrand"), descriptive(TEXT)),
+    "ItemMpn": identifier(_SHORT),
+    "ItemDeliveryType": identifier(TEXT),
+    "ItemQuantity": whole(_CUSTOM),
+    "ItemSubTotal": money(12),
+    **dict.fromkeys(("ItemPrice", "ItemDiscount"), money(_DEFAULT)),
+    "ItemTotalDiscount": money(_DEFAULT),
+    "ItemDiscountRate": decimal(3),
+    "ItemMargin": money(_DEFAULT, signed=True),
+    **_custom("Item{0}_{1}"),
+}
+"""Parameters of a line, without its number: `ItemText_2` is sent as `ItemText1_2`."""
+
+ATTRIBUTION = frozenset(
     {
-        *_numbered("Text"),
-        *("Note", "LocationName", "LocationType", "UserAgent"),
-        *("CustomerCity", "CustomerRegion", "DeviceMfr", "DeviceModel"),
+        *("UniqueUrl", "CustomClickId", "GoogAId", "AndroidId", "AppleIfa", "AppleIfv"),
+        *("CallerId", "PhoneNumber", "MediaId", "MediaPartnerId"),
     }
 )
-"""Mapped parameters that only describe: cut to size instead of held back."""
+"""Attribution keys that only a mapping can fill (reference, "Attribution key")."""
 
-BOOLEANS = frozenset({"TrackingConsent", "GiftPurchase"})
-"""Written `true` or `false` (impact.md 3.7), however the column spells its case."""
 
-HASHED_EMAIL = "customer_email_sha1"
+def written(name: str, value: str | None, digits: int, number: int = 0) -> str:
+    """Return the value of a parameter as it is sent; empty where nothing is to be.
 
-_SENT_ANYWAY = frozenset(
-    {
-        *("CampaignId", "ProgramId", "EventTypeId", "EventTypeCode"),
-        *("ActionTrackerId", "EventDate", "OrderId", "ClickId", "CustomProfileId"),
-        *("CustomerId", "CurrencyCode", "Currency", "OrderDiscount"),
-        *("OrderShipping", "OrderTax", "OrderPromoCode", "PromoCode"),
-    }
-)
+    Args:
+        name: A key of `ORDER` or `ITEM`.
+        value: What is stored; blank is nothing.
+        digits: Minor digits of the order's currency.
+        number: Number of the line, 0 for the order.
 
-_WITH_ITEMS = "an order total must not stand beside items, and items are always sent"
-_FORCES_CREDIT = "it forces the credit to one partner and bypasses the click"
+    Raises:
+        UnfitError: impact.com does not take it; the message names the parameter.
+    """
+    if value is None or not value.strip():
+        return ""
+    kind = ITEM[name] if number else ORDER[name]
+    try:
+        return kind(value, digits)
+    except UnfitError as unfit:
+        shown = numbered(name, number) if number else name
+        message = f"{shown} {unfit}"
+        raise UnfitError(message, reason=unfit.reason) from None
 
-_REFUSED = {
-    "OrderSubTotalPostDiscount": _WITH_ITEMS,
-    "Amount": _WITH_ITEMS,
-    "OrderDiscountRate": "it must not stand beside OrderDiscount, which is sent",
-    "MediaId": _FORCES_CREDIT,
-    "MediaPartnerId": _FORCES_CREDIT,
-}
+
+def numbered(name: str, number: int) -> str:
+    """Return an item parameter's name on a line: the number goes before any `_`."""
+    base, underscore, custom = name.partition("_")
+    return f"{base}{number}{underscore}{custom}"
 
 
 _NEVER_STORED = frozenset(
@@ -97,10 +151,13 @@ _STORED = frozenset(
     {
         *("CampaignId", "EventTypeId", "EventTypeCode", "EventDate", "OrderId"),
         *("ClickId", "CurrencyCode", "OrderDiscount", "OrderShipping", "OrderTax"),
-        *("OrderPromoCode", "OrderMargin", "Money1", "Money2", "Money3"),
-        *("CustomerStatus", "PaymentType", "DispositionCode", *BOOLEANS),
+        *("OrderDiscountRate", "OrderSubTotalPostDiscount", "OrderPromoCode"),
+        *("OrderMargin", "Money1", "Money2", "Money3", "MediaId", "MediaPartnerId"),
+        *("CustomerStatus", "PaymentType", "DispositionCode"),
+        *("TrackingConsent", "GiftPurchase"),
     }
 )
+_CUSTOM_OF_ITEMS = ("ItemText", "ItemNumeric", "ItemDate")
 
 
 def may_be_quoted(name: str) -> bool:
@@ -108,8 +165,9 @@ def may_be_quoted(name: str) -> bool:
 
     A name that is not ours (a provider's own word in a message) counts as harmless.
     """
-    ours = name in MAPPABLE or name in ID_LIMITS
-    return name in _STORED or name.startswith("Item") or not ours
+    if name.startswith("Item"):
+        return not name.startswith(_CUSTOM_OF_ITEMS)
+    return name in _STORED or name not in ORDER
 
 
 def stored_copy(form: Mapping[str, str]) -> dict[str, object]:
@@ -124,44 +182,3 @@ def stored_copy(form: Mapping[str, str]) -> dict[str, object]:
         for name, value in form.items()
         if name not in _NEVER_STORED
     }
-
-
-def check_mapping(fields: Mapping[str, str]) -> None:
-    """Refuse a `fields` table that impact.com's documents do not allow.
-
-    Raises:
-        ValueError: Names the first wrong entry and what may stand there.
-    """
-    for name, column in fields.items():
-        problem = _problem(name, column)
-        if problem:
-            message = f"{name} cannot be mapped: {problem}"
-            raise ValueError(message)
-
-
-def _problem(name: str, column: str) -> str | None:
-    if name in _SENT_ANYWAY:
-        return "the exporter sends it (or its other name) itself"
-    if name in _REFUSED:
-        return _REFUSED[name]
-    if name not in MAPPABLE:
-        return _unknown(name)
-    if name == "CustomerEmail" and column != HASHED_EMAIL:
-        return f"only a hash may be sent, so only from the column {HASHED_EMAIL}"
-    return None
-
-
-def _unknown(name: str) -> str:
-    if name.startswith("Item"):
-        return "parameters of items cannot be mapped, only those of the order"
-    near = get_close_matches(name, MAPPABLE, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    return (
-        f"it is no order-level parameter of impact.com{hint}; choose from {_choices()}"
-    )
-
-
-def _choices() -> str:
-    single = sorted(name for name in MAPPABLE if not name[-1].isdigit())
-    ranges = [f"{name}1-{name}{last}" for name, last in _NUMBERED.items()]
-    return ", ".join([*single, *ranges])

@@ -1,35 +1,29 @@
 """The form that tells impact.com about one order, and what keeps it from being sent.
 
-Payload only: addresses, credentials and replies belong elsewhere.
+Payload only: addresses, credentials and replies belong elsewhere. What is said of its
+lines is in `impact_items.py`.
 
 Sources: `impact-conversions-reference.txt`, `impact-integration-guide.txt`, and
 `shared/providers/impact.md` sections 3.1 to 3.9.
 """
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import re
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from itertools import chain
+from urllib.parse import urlencode
 
-from assets.money import fits, to_text
 from assets.providers.base import Withheld, mapped_fields
-from assets.providers.conversion import Conversion, Item
-from assets.providers.impact_fields import (
-    BOOLEANS,
-    DESCRIPTIVE,
-    ID_LIMITS,
-    MAPPABLE,
-    TEXT,
-)
-from assets.providers.impact_settings import AttributionKey, ImpactSettings
+from assets.providers.conversion import Conversion
+from assets.providers.impact_fields import ATTRIBUTION, written
+from assets.providers.impact_items import exact_rate, item_parameters
+from assets.providers.impact_settings import ImpactSettings
+from assets.providers.impact_values import MAX_DECIMALS, UnfitError, instant_text
 
-_PARAMETER: dict[AttributionKey, str] = {
-    "click_id": "ClickId",
-    "customer_id": "CustomerId",
-    "custom_profile_id": "CustomProfileId",
-    "promo_code": "OrderPromoCode",
-}
+Parameters = Iterator[tuple[str, str]]
 
-_MAX_DECIMALS = 2
+_BYTES_OF_A_CHARACTER = 12
+"""At most: four bytes of UTF-8, each written `%F0`."""
 
 
 def withhold_form(settings: ImpactSettings, conversion: Conversion) -> Withheld | None:
@@ -37,28 +31,54 @@ def withhold_form(settings: ImpactSettings, conversion: Conversion) -> Withheld 
 
     - `no_click_id`: none of the configured attribution keys is stored; an order
       without one belongs to no partner (reference, "Attribution key").
-    - `no_items`: an order total is never sent in their place (impact.md 3.4).
-    - `too_long`: a key or id is beyond its size (impact.md 3.9). Cut, it would be
-      another one, so it is held back.
-    - `pii_as_id`: an e-mail address stands where an id belongs (reference,
-      "CustomerId": plain text e-mail addresses are not permitted).
-    - `amount_precision`: an amount has a third significant decimal (impact.md 3.9:
-      two at most), or more than its currency knows.
+    - `currency_not_taken`: not one of the configured `currencies`.
+    - `no_items`: an order total is never sent in their place (impact.md 3.4), unless
+      totals are all that is reported.
+    - `too_many_items`, `body_too_large`: beyond the configured caps; no limit is
+      published (impact.md 3.9).
+    - `two_discounts`: one on the order and one on a line, where `discount_level`
+      wants one (impact.md 3.5: which base the first is taken from is unpublished).
+    - the reason of an `UnfitError`: a value is not what its parameter takes
+      (impact.md 3.9). Cut or rounded it would be another one, so it is held back.
     """
-    ids = _ids(conversion)
-    if not any(_PARAMETER[key] in ids for key in settings.attribution_keys):
+    if not _attributed(settings, conversion):
         wanted = ", ".join(settings.attribution_keys)
         return Withheld("suppressed", "no_click_id", f"none stored of: {wanted}")
-    if not conversion.items:
-        return Withheld("quarantined", "no_items")
-    long = _first_too_long(settings, conversion, ids)
-    if long:
-        return Withheld("quarantined", "too_long", long)
-    if any("@" in ids.get(name, "") for name in ("CustomerId", "CustomProfileId")):
-        return Withheld("quarantined", "pii_as_id")
-    if not all(fits(amount, _digits(conversion)) for amount in _amounts(conversion)):
-        return Withheld("quarantined", "amount_precision")
+    if settings.currencies and conversion.currency not in settings.currencies:
+        return Withheld("suppressed", "currency_not_taken")
+    if settings.report == "items":
+        reason = _withhold_lines(settings, conversion)
+        if reason:
+            return Withheld("quarantined", reason)
+    try:
+        form = conversion_form(settings, conversion)
+    except UnfitError as unfit:
+        return Withheld("quarantined", unfit.reason, str(unfit))
+    if _is_too_large(form, settings.max_body_bytes):
+        return Withheld("quarantined", "body_too_large")
     return None
+
+
+def _is_too_large(form: Mapping[str, str], most: int) -> bool:
+    characters = sum(len(name) + len(value) + 2 for name, value in form.items())
+    # Encoding takes time: few orders have so many characters that it is needed.
+    return characters * _BYTES_OF_A_CHARACTER > most and len(encoded(form)) > most
+
+
+def _withhold_lines(settings: ImpactSettings, conversion: Conversion) -> str | None:
+    if not conversion.items:
+        return "no_items"
+    if len(conversion.items) > settings.max_items:
+        return "too_many_items"
+    one_level = settings.discount_level == "one" and conversion.discount
+    if one_level and any(item.discount for item in conversion.items):
+        return "two_discounts"
+    return None
+
+
+def encoded(form: Mapping[str, str]) -> bytes:
+    """Return a form as the bytes that are sent (impact.md 2)."""
+    return urlencode(form, encoding="utf-8").encode("ascii")
 
 
 def conversion_form(settings: ImpactSettings, conversion: Conversion) -> dict[str, str]:
@@ -69,144 +89,91 @@ def conversion_form(settings: ImpactSettings, conversion: Conversion) -> dict[st
     - Values that are not stored are left out, never sent empty (impact.md 3.7).
     - Text that only describes (names, categories, notes) is cut to its documented
       size (impact.md 3.9), between characters; ids and keys never are.
+
+    Raises:
+        UnfitError: A value is not what its parameter takes.
     """
-    ids = _ids(conversion)
-    return {
-        "CampaignId": str(settings.campaign_id),
-        **_event_type(settings),
-        "EventDate": _instant(conversion.completed_at),
-        **_chosen(ids, "ClickId", "CustomProfileId", "CustomerId"),
-        "CurrencyCode": conversion.currency,
-        **_chosen(ids, "OrderId"),
-        **_order_money(conversion),
-        **_chosen(ids, "OrderPromoCode"),
-        **_mapped(settings, conversion),
-        **_items(settings, conversion),
-    }
-
-
-def _ids(conversion: Conversion) -> dict[str, str]:
-    stored = {
-        "OrderId": conversion.order_id,
-        "ClickId": conversion.identifiers.get("impact_click_id"),
-        "CustomProfileId": conversion.identifiers.get("custom_profile_id"),
-        "CustomerId": conversion.customer_id,
-        "OrderPromoCode": conversion.promo_code,
-    }
-    return {name: value for name, value in stored.items() if value and value.strip()}
-
-
-def _chosen(values: dict[str, str], *names: str) -> dict[str, str]:
-    return {name: values[name] for name in names if name in values}
-
-
-def _first_too_long(
-    settings: ImpactSettings, conversion: Conversion, ids: dict[str, str]
-) -> str | None:
-    mapped = mapped_fields(settings, conversion).items()
-    sized = [
-        *((name, value, ID_LIMITS[name]) for name, value in ids.items()),
-        *(("ItemSku", item.sku, ID_LIMITS["ItemSku"]) for item in conversion.items),
-        *((n, value, MAPPABLE[n]) for n, value in mapped if n not in DESCRIPTIVE),
-    ]
-    return next(
-        (
-            f"{name} is longer than {limit} characters"
-            for name, value, limit in sized
-            if len(value) > limit
-        ),
-        None,
+    digits = min(conversion.currency_digits, MAX_DECIMALS)
+    order = chain(
+        _event(settings, conversion),
+        _money(settings, conversion),
+        [("OrderPromoCode", conversion.promo_code)],
+        sorted(mapped_fields(settings, conversion).items()),
     )
+    form = {name: written(name, value, digits) for name, value in order}
+    if not form["OrderId"]:
+        message = "OrderId is blank"
+        raise UnfitError(message, reason="missing_order_id")
+    _check_customer_id(settings, form)
+    if settings.report == "items":
+        form.update(item_parameters(settings, conversion.items, digits))
+    return {name: value for name, value in form.items() if value}
 
 
-def _digits(conversion: Conversion) -> int:
-    return min(conversion.currency_digits, _MAX_DECIMALS)
-
-
-def _amounts(conversion: Conversion) -> Iterator[Decimal]:
-    """Every amount that is sent; a unit price that does not fit gives way instead."""
-    yield from (conversion.discount, conversion.shipping, conversion.tax)
-    for item in conversion.items:
-        yield from (item.subtotal, item.discount)
-
-
-def _event_type(settings: ImpactSettings) -> dict[str, str]:
+def _event(
+    settings: ImpactSettings, conversion: Conversion
+) -> Iterator[tuple[str, str | None]]:
+    yield "CampaignId", str(settings.campaign_id)
     if settings.event_type_code is not None:
-        return {"EventTypeCode": settings.event_type_code}
-    return {"EventTypeId": str(settings.event_type_id)}
-
-
-def _instant(moment: datetime) -> str:
-    """ISO 8601 in UTC with Z: no plus sign that a form could lose (impact.md 3.6)."""
-    utc = moment.astimezone(UTC).replace(tzinfo=None)
-    return utc.isoformat(timespec="seconds") + "Z"
-
-
-def _order_money(conversion: Conversion) -> dict[str, str]:
-    digits = _digits(conversion)
-    discount = conversion.discount
-    return {
-        **({"OrderDiscount": to_text(discount, digits)} if discount else {}),
-        "OrderShipping": to_text(conversion.shipping, digits),
-        "OrderTax": to_text(conversion.tax, digits),
-    }
-
-
-def _mapped(settings: ImpactSettings, conversion: Conversion) -> dict[str, str]:
-    values = sorted(mapped_fields(settings, conversion).items())
-    return {name: _written(name, value) for name, value in values if value.strip()}
-
-
-def _written(name: str, value: str) -> str:
-    if name in BOOLEANS:
-        return value.lower()
-    return value[: MAPPABLE[name]] if name in DESCRIPTIVE else value
-
-
-def _items(settings: ImpactSettings, conversion: Conversion) -> dict[str, str]:
-    """Lines numbered from 1 without gaps; a free line stays (impact.md 3.3)."""
-    lines = sorted(conversion.items, key=lambda item: item.line_no)
-    return {
-        f"{name}{number}": value
-        for number, item in enumerate(lines, start=1)
-        for name, value in _item(settings, item, _digits(conversion))
-    }
-
-
-def _item(
-    settings: ImpactSettings, item: Item, digits: int
-) -> Iterator[tuple[str, str]]:
-    yield "ItemSku", item.sku
-    described = {
-        "ItemName": item.name,
-        "ItemCategory": item.category or settings.default_category,
-        "ItemSubCategory": item.sub_category,
-        "ItemBrand": item.brand,
-    }
-    for name, text in described.items():
-        if text:
-            yield name, text[:TEXT]
-    yield "ItemQuantity", str(int(item.quantity)) if _is_whole(item) else "1"
-    if settings.item_money == "price" and _price_is_exact(item, digits):
-        yield "ItemPrice", to_text(item.unit_price, digits)
+        yield "EventTypeCode", settings.event_type_code
     else:
-        yield "ItemSubTotal", to_text(item.subtotal, digits)
-    if item.discount:
-        yield "ItemTotalDiscount", to_text(item.discount, digits)
+        yield "EventTypeId", str(settings.event_type_id)
+    yield "EventDate", instant_text(conversion.completed_at)
+    yield "ClickId", conversion.identifiers.get("impact_click_id")
+    yield "CustomProfileId", conversion.identifiers.get("custom_profile_id")
+    yield "CustomerId", conversion.customer_id
+    yield "CurrencyCode", conversion.currency
+    yield "OrderId", conversion.order_id
 
 
-def _is_whole(item: Item) -> bool:
-    """Whether the quantity can be sent; else the line goes as one (impact.md 3.3)."""
-    return item.quantity == item.quantity.to_integral_value()
+def _money(settings: ImpactSettings, conversion: Conversion) -> Parameters:
+    if settings.report == "order":
+        # After discounts: a discount beside it would be subtracted once more.
+        yield "OrderSubTotalPostDiscount", f"{conversion.revenue:f}"
+    elif conversion.discount:
+        yield _discount(settings, conversion)
+    yield "OrderShipping", f"{conversion.shipping:f}"
+    yield "OrderTax", f"{conversion.tax:f}"
 
 
-def _price_is_exact(item: Item, digits: int) -> bool:
-    """Whether impact.com, multiplying price by quantity, finds the line's subtotal.
+def _discount(settings: ImpactSettings, conversion: Conversion) -> tuple[str, str]:
+    """The order's discount in one form, never two (impact.md 3.4)."""
+    if settings.order_discount == "rate" and not any(
+        item.discount for item in conversion.items
+    ):
+        gross = sum((item.subtotal for item in conversion.items), Decimal(0))
+        rate = exact_rate(conversion.discount, gross)
+        if rate is not None:
+            return "OrderDiscountRate", f"{rate:f}"
+    return "OrderDiscount", f"{conversion.discount:f}"
 
-    Where it would not (3.333 x 3, 1.5 metres) the subtotal is sent (impact.md 3.5).
-    """
-    return (
-        _is_whole(item)
-        and fits(item.unit_price, digits)
-        and item.unit_price * item.quantity == item.subtotal
+
+def _attributed(settings: ImpactSettings, conversion: Conversion) -> bool:
+    stored = {
+        "click_id": conversion.identifiers.get("impact_click_id"),
+        "customer_id": conversion.customer_id,
+        "custom_profile_id": conversion.identifiers.get("custom_profile_id"),
+        "promo_code": conversion.promo_code,
+    }
+    return any(
+        _has_mapped_key(settings, conversion)
+        if key == "mapped"
+        else _is_told(stored[key])
+        for key in settings.attribution_keys
     )
+
+
+def _has_mapped_key(settings: ImpactSettings, conversion: Conversion) -> bool:
+    mapped = mapped_fields(settings, conversion)
+    return any(_is_told(mapped.get(name)) for name in ATTRIBUTION)
+
+
+def _is_told(value: str | None) -> bool:
+    return bool(value and value.strip())
+
+
+def _check_customer_id(settings: ImpactSettings, form: Mapping[str, str]) -> None:
+    wanted, told = settings.customer_id_pattern, form["CustomerId"]
+    if wanted and told and not re.fullmatch(wanted, told):
+        message = "CustomerId does not match customer_id_pattern"
+        raise UnfitError(message, reason="unfit_field")

@@ -4,14 +4,18 @@ Only what configuration says belongs here, not what is made of it.
 """
 
 import re
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from assets.providers.base import DestinationSettings
-from assets.providers.impact_fields import TEXT, check_mapping
+from assets.providers.impact_fields import ATTRIBUTION, TEXT
+from assets.providers.impact_mapping import check_fields, check_item_fields
 
-AttributionKey = Literal["click_id", "customer_id", "custom_profile_id", "promo_code"]
+AttributionKey = Literal[
+    "click_id", "customer_id", "custom_profile_id", "promo_code", "mapped"
+]
 
 _TEN_DIGITS = 9_999_999_999
 
@@ -21,18 +25,33 @@ class ImpactSettings(DestinationSettings):
 
     Attributes:
         account_sid: User name of HTTP Basic and part of every path (impact.md 2).
-        auth_token: Password of HTTP Basic; needs the scopes "Create conversion" and
-            "Submissions" (impact.md 2).
+        auth_token: Password of HTTP Basic; needs the scopes "Create conversion",
+            "Submissions" and "Actions" (impact.md 2).
         campaign_id: At most 10 digits (impact.md 3.9).
         event_type_id: Either this or `event_type_code`: nothing published says which
             wins where both are sent (impact.md 3.1).
         event_type_code: At most 64 characters (impact.md 3.9).
+        report: `items`, or `order`: only the order's total, no line (reference,
+            "OrderSubTotalPostDiscount": never both).
         item_money: Whether lines carry `ItemSubTotal` or `ItemPrice`; never both
             (reference, "ItemSubTotal" and "ItemPrice").
+        item_discount: How a line's discount is told: of the `line`, per `unit` or as
+            a `rate` in percent; where the form is not exact, of the line.
+        order_discount: How the order's discount is told; a `rate` where it is exact.
+        discount_level: `one` holds back an order with a discount on the order and
+            another on a line: the base of the first is unpublished (impact.md 3.5).
         attribution_keys: An order needs one of these, or it is suppressed
-            `no_click_id`. Whatever is stored is sent, listed here or not.
+            `no_click_id`. Whatever is stored is sent, listed here or not. `mapped`:
+            an attribution key that `fields` fills.
+        force_credit: `fields` may fill MediaId or MediaPartnerId, which give the
+            credit to one partner whatever was clicked (reference, "MediaId").
+        item_fields: Item parameter <- column of the line, or `extra.<column>`.
         default_category: `ItemCategory` is required with items (reference); this
             stands in where the warehouse has none.
+        customer_id_pattern: What a CustomerId has to look like; None: only no `@`.
+        currencies: The only currencies that are reported; None: all.
+        max_items: Orders with more lines are held back; no limit is published.
+        max_body_bytes: The same for the size of a request.
         dedup_window_hours: How long impact.com drops a repeat of an order id. Account
             configuration that no public page states (impact.md 5): ask them.
         settle_delay_minutes: After a lost reply, not before a first copy can no
@@ -40,6 +59,10 @@ class ImpactSettings(DestinationSettings):
         settle_after_minutes: When a submission is first asked about (impact.md 6).
         settle_timeout_hours: When to stop asking; at most the 90 days for which
             submissions are kept (impact.md 6).
+        settle_requests_per_hour: Questions about submissions; with those below they
+            stay under the 1,000 an hour of impact.md 4.
+        lookup_requests_per_hour: Pages of actions asked for.
+        lookup_page_size: Actions on a page, 2,000 to 20,000 (impact.md 7).
     """
 
     provider: Literal["impact"]
@@ -48,14 +71,27 @@ class ImpactSettings(DestinationSettings):
     auth_token: SecretStr = Field(min_length=1)
     campaign_id: int = Field(ge=1, le=_TEN_DIGITS)
     event_type_id: int | None = Field(default=None, ge=1, le=_TEN_DIGITS)
-    event_type_code: str | None = Field(default=None, min_length=1, max_length=64)
+    event_type_code: str | None = Field(default=None, max_length=64, pattern=r"\S")
+    report: Literal["items", "order"] = "items"
     item_money: Literal["subtotal", "price"] = "subtotal"
+    item_discount: Literal["line", "unit", "rate"] = "line"
+    order_discount: Literal["amount", "rate"] = "amount"
+    discount_level: Literal["both", "one"] = "both"
     attribution_keys: tuple[AttributionKey, ...] = Field(("click_id",), min_length=1)
-    default_category: str = Field("uncategorized", min_length=1, max_length=TEXT)
+    force_credit: bool = False
+    item_fields: dict[str, str] = Field(default={})
+    default_category: str = Field("uncategorized", max_length=TEXT, pattern=r"\S")
+    customer_id_pattern: str | None = None
+    currencies: tuple[str, ...] | None = Field(default=None, min_length=1)
+    max_items: int = Field(default=1_000, ge=1)
+    max_body_bytes: int = Field(default=1_048_576, ge=1_024)
     dedup_window_hours: int = Field(default=24, ge=1)
     settle_delay_minutes: int = Field(default=45, ge=0)
     settle_after_minutes: int = Field(default=30, ge=0)
     settle_timeout_hours: int = Field(default=48, ge=1, le=90 * 24)
+    settle_requests_per_hour: int = Field(default=800, ge=1)
+    lookup_requests_per_hour: int = Field(default=100, ge=1)
+    lookup_page_size: int = Field(default=20_000, ge=2_000, le=20_000)
     max_age_days: int | None = Field(default=88, ge=1)
 
     @field_validator("account_sid")
@@ -66,11 +102,49 @@ class ImpactSettings(DestinationSettings):
             raise ValueError(message)
         return account_sid
 
-    @field_validator("fields")
+    @field_validator("item_fields")
     @classmethod
     def _must_be_mappable(cls, fields: dict[str, str]) -> dict[str, str]:
-        check_mapping(fields)
+        check_item_fields(fields)
         return fields
+
+    @field_validator("currencies")
+    @classmethod
+    def _must_be_codes(cls, codes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if codes and not all(re.fullmatch("[A-Z]{3}", code) for code in codes):
+            message = "expected ISO 4217 codes in upper case, such as USD"
+            raise ValueError(message)
+        return codes
+
+    @field_validator("customer_id_pattern")
+    @classmethod
+    def _must_be_a_pattern(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error:
+            message = "expected a regular expression"
+            raise ValueError(message) from None
+        return pattern
+
+    @model_validator(mode="after")
+    def _must_map_what_may_be_sent(self) -> "ImpactSettings":
+        check_fields(self.fields, force_credit=self.force_credit)
+        if "mapped" in self.attribution_keys and not ATTRIBUTION & self.fields.keys():
+            names = ", ".join(sorted(ATTRIBUTION))
+            message = f"attribution_keys has mapped, but fields fills none of {names}"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _must_not_say_anything_of_items_beside_a_total(self) -> "ImpactSettings":
+        about_items = {"item_fields", "item_money", "item_discount", "order_discount"}
+        given = sorted(about_items & self.model_fields_set)
+        if self.report == "order" and given:
+            message = (
+                f'report = "order" sends no items and no discount: take out {given}'
+            )
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _must_name_one_event_type(self) -> "ImpactSettings":
@@ -78,6 +152,11 @@ class ImpactSettings(DestinationSettings):
             message = "set exactly one of event_type_id and event_type_code"
             raise ValueError(message)
         return self
+
+    @property
+    def mapped_columns(self) -> Mapping[str, Collection[str]]:
+        """The columns that are mapped, by statement."""
+        return {**super().mapped_columns, "order_items": self.item_fields.values()}
 
     @model_validator(mode="after")
     def _must_wait_less_than_the_window(self) -> "ImpactSettings":

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from .checks import Problem
 from .exchange import Operation, Reply, Request, parse_form
-from .impact_actions import check_query, show_page
+from .impact_actions import check_query, check_size, show_page
 from .impact_books import Books
 from .impact_rules import check_conversion, latest_event
 
@@ -103,15 +103,17 @@ class Impact:
     def _show_submission(self, request: Request) -> Reply:
         submission = self._books.find(request.account, request.parts["batch"])
         if submission is None:
-            return Reply(404, self.failure(404, "There is no such submission"))
+            return Reply(404, _generic_errors([Problem("", "No such submission")]))
         return Reply(200, submission.show(request.at))
 
     def _refuse_query(self, request: Request) -> Reply | None:
         refusal = self._refuse_credentials(request)
         if refusal:
             return refusal
-        problems = check_query(request.query, request.at)
-        return Reply(400, _errors(problems)) if problems else None
+        problems = check_query(request.query, request.at) or check_size(
+            self._books.actions(request.account, request.at), request.query
+        )
+        return Reply(400, _generic_errors(problems)) if problems else None
 
     def _show_actions(self, request: Request) -> Reply:
         actions = self._books.actions(request.account, request.at)
@@ -131,3 +133,13 @@ def _errors(problems: Iterable[Problem]) -> dict[str, object]:
         for field, message in problems
     ]
     return {"Status": "ERROR", "errors": errors}
+
+
+def _generic_errors(problems: Iterable[Problem]) -> dict[str, object]:
+    """The spelling of everything but conversions (`impact.md` section 4)."""
+    errors = [{"Field": field, "Message": message} for field, message in problems]
+    return {
+        "Status": "ERROR",
+        "Message": errors[0]["Message"] if errors else "",
+        "Errors": errors,
+    }

@@ -1,27 +1,30 @@
 """The look-up of impact.com actions: what may be asked, and the page that answers.
 
 Source: `impact.md` section 7, from the actions specification named there: no filter
-by order, at most 45 days, at most 3 years back, pages of 20,000 and not under 2,000.
+by order, at most 45 days, at most 3 years back, pages of 20,000 and not under 2,000,
+no more than ten pages of a range, the newest action first.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from urllib.parse import urlencode
 
-from .checks import Problem, instant, pattern, record
-from .impact_books import Submission
+from .checks import Problem, instant, one_of, pattern, record
+from .impact_books import PENDING, Submission
 from .impact_fields import integer
 
 _LONGEST_RANGE = timedelta(days=45)
 _FURTHEST_BACK = timedelta(days=3 * 365)
 _PAGE_SIZE = 20_000
+_MOST_PAGES = 10
 
 _QUERY = record(
     {
         "CampaignId": integer(10),
         "ActionDateStart": instant,
         "ActionDateEnd": instant,
+        "State": one_of("PENDING", "APPROVED", "REVERSED"),
         "Page": pattern("a page number from 1", "[1-9][0-9]*"),
         "PageSize": pattern(
             "a number from 2000 to 20000", "[2-9][0-9]{3}|1[0-9]{4}|20000"
@@ -44,6 +47,16 @@ def check_query(query: Mapping[str, str], now: datetime) -> list[Problem]:
     return problems
 
 
+def check_size(
+    actions: Iterable[Submission], query: Mapping[str, str]
+) -> list[Problem]:
+    """The problem of a checked query for more actions than may be listed."""
+    most = _MOST_PAGES * int(query.get("PageSize", _PAGE_SIZE))
+    if sum(1 for _ in islice(_wanted(actions, query), most + 1)) <= most:
+        return []
+    return [Problem("PageSize", f"More than {most} actions: ask for a shorter range")]
+
+
 def show_page(
     actions: Iterable[Submission], query: Mapping[str, str], path: str
 ) -> dict[str, object]:
@@ -54,15 +67,11 @@ def show_page(
         query: The campaign, the range and the page.
         path: The path of the look-up, for the address of the next page.
     """
-    start, end = _range(query)
     page, size = int(query.get("Page", 1)), int(query.get("PageSize", _PAGE_SIZE))
-    wanted = (
-        action
-        for action in actions
-        if action.form["CampaignId"] == query["CampaignId"]
-        and start <= datetime.fromisoformat(action.form["EventDate"]) <= end
+    newest_first = sorted(
+        _wanted(actions, query), key=lambda action: action.completes_at, reverse=True
     )
-    rows = list(islice(wanted, (page - 1) * size, page * size + 1))
+    rows = newest_first[(page - 1) * size : page * size + 1]
     more = len(rows) > size
     following = urlencode({**query, "Page": str(page + 1)})
     return {
@@ -71,6 +80,20 @@ def show_page(
         "@nextpageuri": f"{path}?{following}" if more else "",
         "Actions": [action.show_action() for action in rows[:size]],
     }
+
+
+def _wanted(
+    actions: Iterable[Submission], query: Mapping[str, str]
+) -> Iterator[Submission]:
+    start, end = _range(query)
+    for action in actions:
+        happened = datetime.fromisoformat(action.form["EventDate"])
+        if (
+            action.form["CampaignId"] == query["CampaignId"]
+            and query.get("State", PENDING) == PENDING
+            and start <= happened <= end
+        ):
+            yield action
 
 
 def _range(query: Mapping[str, str]) -> tuple[datetime, datetime]:

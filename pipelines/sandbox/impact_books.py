@@ -11,6 +11,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from .impact_rules import EVENT_TYPES
 
+PENDING = "PENDING"
+"""The state of every action here: none is locked or reversed."""
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -63,7 +66,8 @@ class Submission:
             "Id": f"{campaign}.{self.event_type}.{number}",
             "CampaignId": campaign,
             "ActionTrackerId": self.event_type,
-            "State": "PENDING",
+            "EventCode": self.form.get("EventTypeCode", ""),
+            "State": PENDING,
             "Oid": self.form["OrderId"],
             "EventDate": self.form["EventDate"],
             "CreationDate": self.completes_at.isoformat(),

@@ -6,12 +6,14 @@ together is in `impact_rules.py`.
 """
 
 import re
+from datetime import date
 
 from .checks import (
     Check,
     Problem,
     currency,
     either,
+    expected,
     instant,
     one_of,
     opaque,
@@ -41,6 +43,7 @@ MONEY = re.compile(
     r"|Item(SubTotal|Price|Discount|TotalDiscount|Margin)[0-9]+"
     r"|ItemMoney[0-9]+_[0-9]+"
 )
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ITEM_NAME = re.compile(r"(Item[A-Za-z]+)([1-9][0-9]*)((?:_[0-9]+)?)")
 
 
@@ -57,10 +60,20 @@ def decimal(digits: int = 8, sign: str = "") -> Check:
     )
 
 
+def _is_day(value: object) -> bool:
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
 _truth = one_of("true", "false")
 _date = either(
     "an ISO 8601 date, or date and time with an offset",
-    pattern("a date", "[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    expected("a date", _is_day),
     instant,
 )
 _email_hash = pattern(
@@ -85,7 +98,7 @@ ORDER_FIELDS: dict[str, Check] = {
     **dict.fromkeys(("IpAddress", "UserAgent", "Note", "SharedId"), text()),
     "CurrencyCode": currency,
     "PaymentType": text(32),
-    "OrderSubTotalPostDiscount": decimal(12),
+    "OrderSubTotalPostDiscount": decimal(),
     "OrderDiscount": decimal(10),
     "OrderDiscountRate": decimal(3),
     **dict.fromkeys(("OrderShipping", "OrderTax"), decimal(12)),
@@ -108,7 +121,7 @@ ITEM_FIELDS: dict[str, Check] = {
     "ItemMpn": text(64),
     "ItemQuantity": integer(16),
     "ItemSubTotal": decimal(12),
-    **dict.fromkeys(("ItemPrice", "ItemDiscount", "ItemTotalDiscount"), decimal(12)),
+    **dict.fromkeys(("ItemPrice", "ItemDiscount", "ItemTotalDiscount"), decimal()),
     "ItemDiscountRate": decimal(3),
     "ItemMargin": decimal(sign="-?"),
     **{f"ItemDate_{n}": _date for n in range(1, 11)},

@@ -6,12 +6,14 @@ impact.com takes a conversion into a queue and decides later; who asks changes n
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from engine import DAY, DEDUPE
 from rawserver import Act, always, http, say
 
+from assets.delivery.alarms import alarming
 from assets.delivery.ledger import Ledger
 from assets.delivery.settling import Settle
 from assets.delivery.transport import HttpTransport
@@ -47,14 +49,30 @@ def queued(uri: str | None, applies: bool = True) -> Act:
     return Act(http(200, json.dumps(body)), "queued", applies=applies, keeps=True)
 
 
-def submission(status: int = 200, says: str | None = None, **told: object) -> Act:
-    """An answer about a submission; nothing is counted by asking."""
+def submission(status: int = 200, ends: str | None = None, **told: object) -> Act:
+    """An answer about a submission; nothing is counted by asking.
+
+    Args:
+        status: Of the reply.
+        ends: What it means for the order; None: nothing.
+        told: What the submission says.
+    """
     plain = {"Status": "Complete", "OrderId": ORDER, "ErrorType": "", "ErrorReason": ""}
-    return say(status, json.dumps(plain | told), says)
+    tells = {ORDER: ends} if ends else {}
+    return replace(say(status, json.dumps(plain | told), None), tells=tells)
+
+
+def refused() -> Act:
+    """No partner has a contract for this order."""
+    return submission(ErrorReason="CONTRACT_NOT_FOUND", ends="rejected")
 
 
 def settle(line: Line, **time: float) -> str | None:
     """Look at the queued deliveries after some time."""
+    return settling(line, **time)[1]
+
+
+def settling(line: Line, **time: float) -> tuple[Settle, str | None]:
     line.clock.pass_by(**time)
     ledger = Ledger(
         line.database,
@@ -65,10 +83,11 @@ def settle(line: Line, **time: float) -> str | None:
     )
     transport = HttpTransport([line.server.host])
     try:
-        found = Settle(line.provider, ledger, transport, partition_key=DAY).run()
+        looking = Settle(line.provider, ledger, transport, partition_key=DAY)
+        stopped = looking.run()
     finally:
         transport.close()
-    return found
+    return looking, stopped
 
 
 @pytest.mark.parametrize("uri", [None, "https://evil.example/x", "//evil/x", "/x", ""])
@@ -158,7 +177,7 @@ def test_41_a_submission_ends_with_its_reason(
     reason: str | None,
     detail: str | None,
 ) -> None:
-    about_submission(impact, submission(ErrorReason=code))
+    about_submission(impact, submission(ErrorReason=code, ends=state))
     impact.run(orders)
     settle(impact, hours=1)
     row = impact.row(ORDER)
@@ -167,23 +186,11 @@ def test_41_a_submission_ends_with_its_reason(
     assert row["settle_seconds"] == 3600
     (attempt,) = impact.attempts("settle")
     assert (attempt["from_state"], attempt["to_state"]) == ("queued", state)
-    check_settled(impact, state)
+    impact.check()
     requests = len(impact.server.seen)
     settle(impact, hours=2)
     impact.run(orders)
     assert len(impact.server.seen) == requests
-
-
-def check_settled(line: Line, state: str) -> None:
-    """What a submission says stands in no reply to the order itself: add it."""
-    journal = line.server.books.journal
-    asked = next(one for one in journal if one.asks)
-    position = journal.index(asked)
-    told = type(asked)(
-        orders=[ORDER], body=b"", answered={ORDER: state}, asks=True, at=asked.at
-    )
-    journal[position] = told
-    line.check()
 
 
 def test_42_a_submission_that_is_gone(impact: Line, orders: list[Conversion]) -> None:
@@ -229,3 +236,102 @@ def test_42_refused_credentials_stop_the_settlement(
     assert settle(impact, hours=1) == "configuration: http_401"
     assert impact.state(ORDER) == "queued"
     impact.check()
+
+
+def test_41_a_refusal_proves_that_the_first_send_did_not_count(
+    impact: Line, orders: list[Conversion]
+) -> None:
+    about_submission(
+        impact, submission(ErrorReason="CONTRACT_NOT_FOUND", ends="rejected")
+    )
+    impact.run(orders)
+    assert impact.row(ORDER)["first_sent_at"] is not None
+    settle(impact, hours=1)
+    assert impact.row(ORDER)["first_sent_at"] is None
+
+
+def test_41_a_refusal_says_nothing_about_an_earlier_send(
+    impact: Line, orders: list[Conversion]
+) -> None:
+    impact.server.script = always(say(200, '{"Status": "?"}', None))
+    impact.run(orders)
+    first = impact.row(ORDER)["first_sent_at"]
+    impact.server.script = always(queued(PATH))
+    about_submission(
+        impact, submission(ErrorReason="CONTRACT_NOT_FOUND", ends="rejected")
+    )
+    impact.clock.pass_by(hours=1)
+    impact.run(orders)
+    settle(impact, hours=1)
+    row = impact.row(ORDER)
+    assert (row["state"], row["first_sent_at"]) == ("rejected", first)
+
+
+@pytest.mark.parametrize("code", ["", "CONV_DUPLICATE"])
+def test_41_what_was_taken_was_first_sent_when_it_was(
+    impact: Line, orders: list[Conversion], code: str
+) -> None:
+    ends = "duplicate" if code else "settled"
+    about_submission(impact, submission(ErrorReason=code, ends=ends))
+    impact.run(orders)
+    settle(impact, hours=1)
+    assert impact.row(ORDER)["first_sent_at"] is not None
+
+
+def test_41_warnings_of_the_first_reply_are_not_forgotten(
+    impact: Line, orders: list[Conversion]
+) -> None:
+    warned = [{"field": "ItemMpn1", "message": "ignored"}]
+    body = {"Status": "QUEUED", "QueuedUri": PATH, "warnings": warned}
+    impact.server.script = always(say(200, json.dumps(body), "queued"))
+    about_submission(impact, submission(ends="settled"))
+    impact.run(orders)
+    settle(impact, hours=1)
+    row = impact.row(ORDER)
+    assert row["state"] == "settled"
+    assert row["state_detail"] == "warnings: ItemMpn1: ignored"
+
+
+def test_40_calls_keep_to_their_budget_from_run_to_run(
+    impact: Line, conversion: Callable[..., Conversion]
+) -> None:
+    impact.provider.settle_calls = 3
+    impact.provider.limits = replace(impact.provider.limits, in_flight=2)
+    names = [f"O{number}" for number in range(5)]
+    ended = replace(submission(OrderId=None), tells=dict.fromkeys(names, "settled"))
+    impact.server.script = lambda subject, _time: (
+        ended if subject.startswith("/") else queued(PATH)
+    )
+    impact.run([conversion(order_id=name) for name in names])
+    settled = lambda: list(impact.states().values()).count("settled")  # noqa: E731
+    first, _ = settling(impact, hours=1)
+    assert (first.asked, first.left(), settled()) == (3, 2, 3)
+    soon, _ = settling(impact, minutes=10)
+    assert (soon.asked, soon.left(), settled()) == (0, 2, 3)
+    later, _ = settling(impact, minutes=50)
+    assert (later.asked, later.left(), settled()) == (2, 0, 5)
+
+
+def test_40_a_full_quota_ends_the_look(
+    impact: Line, conversion: Callable[..., Conversion]
+) -> None:
+    impact.provider.limits = replace(impact.provider.limits, in_flight=2)
+    impact.server.script = lambda subject, _time: (
+        say(429, "{}", None) if subject.startswith("/") else queued(PATH)
+    )
+    impact.run([conversion(order_id=f"O{number}") for number in range(5)])
+    looking, stopped = settling(impact, hours=1)
+    assert (looking.asked, looking.left(), stopped) == (2, 3, None)
+    assert set(impact.states().values()) == {"queued"}
+
+
+def test_42_another_order_in_a_submission_is_listed_as_an_alarm(
+    impact: Line, orders: list[Conversion]
+) -> None:
+    about_submission(impact, submission(OrderId="O99999"))
+    impact.run(orders)
+    reasons = impact.provider.alarms
+    assert alarming(impact.database, impact.name, reasons) == {}
+    settle(impact, hours=1)
+    found = alarming(impact.database, impact.name, reasons)
+    assert found == {"wrong_order_in_submission": [ORDER]}

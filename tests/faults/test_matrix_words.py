@@ -100,7 +100,7 @@ def test_17_an_error_in_a_200_refuses_the_order(
     impact.run(orders)
     row = impact.row(ORDER)
     assert (row["state"], row["state_reason"]) == ("rejected", "error_in_reply")
-    assert row["state_detail"] == "EventDate: Invalid date"
+    assert row["state_detail"] == "EventDate: Invalid date; ItemSku1: is required"
     assert "ItemSku1" in impact.attempts()[0]["response_text"]
     impact.check_finished(orders)
 

@@ -6,12 +6,16 @@ has to be looked at.
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
+from impact_account import line
 
 from assets.providers.base import Exchange, Request
+from assets.providers.conversion import Conversion, Item
 from assets.providers.replies import Reply
 
 
@@ -93,3 +97,29 @@ def golden(request: pytest.FixtureRequest) -> Callable[..., None]:
         assert text == file.read_text(encoding="utf-8")
 
     return compare
+
+
+@pytest.fixture
+def reference_order(
+    conversion: Callable[..., Conversion], item: Callable[..., Item]
+) -> Conversion:
+    """The order of impact.com's reference."""
+    balls = {
+        "sku": "78909",
+        "name": "Tennis Balls",
+        "category": "Sports",
+        "quantity": Decimal(6),
+        "unit_price": Decimal("3.14"),
+    }
+    anvil = {"sku": "12345", "name": "Anvil", "category": "Blacksmithing"}
+    return conversion(
+        order_id="9217374917471",
+        completed_at=datetime(2023, 12, 2, 7, 55, 24, tzinfo=UTC),
+        promo_code="10OFF-ROCKET",
+        discount=Decimal(5),
+        shipping=Decimal(0),
+        tax=Decimal(0),
+        customer_postcode="93101",
+        customer_email_sha1="7076656fee27c02fd8a1cbd17828c9cf28f2c250",
+        items=(line(item, 1, "10", **anvil), line(item, 2, "18.84", **balls)),
+    )

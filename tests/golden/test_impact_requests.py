@@ -9,68 +9,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import pytest
+from impact_account import line, only_request
 
-from assets.providers.base import Request
-from assets.providers.conversion import Conversion, Item
-from assets.providers.impact import Impact, ImpactSettings
+from assets.providers.conversion import Conversion
 
 Make = Callable[..., Any]
-
-
-def settings(**changes: Any) -> ImpactSettings:
-    account = {
-        "provider": "impact",
-        "account_sid": "SID1",
-        "auth_token": "token",
-        "campaign_id": 1000,
-        "event_type_id": 9876,
-    }
-    return ImpactSettings.model_validate({**account, **changes})
-
-
-def only_request(conversion: Conversion, **changes: Any) -> list[Request]:
-    """The one request of an order that is eligible."""
-    impact = Impact(settings(**changes))
-    assert impact.eligibility(conversion, conversion.completed_at) is None
-    return [next(impact.exchange([conversion]))]
-
-
-def line(item: Make, line_no: int, subtotal: str, **changes: Any) -> Item:
-    """One unit at that price."""
-    price = Decimal(subtotal)
-    return item(
-        line_no=line_no,
-        **{"unit_price": price, "subtotal": price, "quantity": Decimal(1), **changes},
-    )
 
 
 def test_order_of_the_integration_guide(conversion: Make, golden: Make) -> None:
     order = conversion(completed_at=datetime(2024, 8, 2, 7, 55, 24, tzinfo=UTC))
     golden("impact/guide_order", only_request(order))
-
-
-@pytest.fixture
-def reference_order(conversion: Make, item: Make) -> Conversion:
-    balls = {
-        "sku": "78909",
-        "name": "Tennis Balls",
-        "category": "Sports",
-        "quantity": Decimal(6),
-        "unit_price": Decimal("3.14"),
-    }
-    anvil = {"sku": "12345", "name": "Anvil", "category": "Blacksmithing"}
-    return conversion(
-        order_id="9217374917471",
-        completed_at=datetime(2023, 12, 2, 7, 55, 24, tzinfo=UTC),
-        promo_code="10OFF-ROCKET",
-        discount=Decimal(5),
-        shipping=Decimal(0),
-        tax=Decimal(0),
-        customer_postcode="93101",
-        customer_email_sha1="7076656fee27c02fd8a1cbd17828c9cf28f2c250",
-        items=(line(item, 1, "10", **anvil), line(item, 2, "18.84", **balls)),
-    )
 
 
 def test_order_of_the_reference(reference_order: Conversion, golden: Make) -> None:

@@ -73,6 +73,7 @@ def test_a_good_day_is_green(good: Deployment, good_day: DayResult) -> None:
     names = [check.check_name for check in checks if check.passed]
     assert names.count("finished") == len(NAMES)
     assert names.count("reply_shape") == len(NAMES) + 1  # the settlements'
+    assert names.count("no_alarm") == 1
     assert len(names) == len(checks)
 
 

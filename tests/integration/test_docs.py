@@ -16,8 +16,10 @@ from pipelines.cli import app
 from pipelines.config import Config
 
 ROOT = Path(__file__).parents[2]
-PATHS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
-PAGES = {path.name: path.read_text() for path in PATHS}
+PAGES = {
+    path.relative_to(ROOT).as_posix().removeprefix("docs/"): path.read_text()
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+}
 ALL = "\n".join(PAGES.values())
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 
@@ -58,9 +60,10 @@ def test_every_environment_variable_in_the_docs_is_read() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    for path in PATHS:
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text()):
-            assert (path.parent / target).exists(), f"{path} links to {target}"
+    for name, text in PAGES.items():
+        page = ROOT / name if (ROOT / name).exists() else ROOT / "docs" / name
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+            assert (page.parent / target).exists(), f"{name} links to {target}"
 
 
 def test_every_path_in_the_readme_exists() -> None:

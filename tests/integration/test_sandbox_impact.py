@@ -1,79 +1,19 @@
-"""The sandbox as impact.com, over HTTP."""
+"""The sandbox as impact.com, over HTTP: conversions, submissions, credentials."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
-import requests
+from sandbox_account import (
+    CONVERSION,
+    REFERENCE_EXAMPLE,
+    SID,
+    Account,
+    errors,
+)
 
-from pipelines.sandbox.impact_actions import show_page
-from pipelines.sandbox.impact_books import Books
 from pipelines.sandbox.server import SandboxServer
-
-SID = "IRtest"
-CONVERSION = {
-    "CampaignId": "1000",
-    "EventTypeId": "9876",
-    "EventDate": "2026-01-31T23:55:24-08:00",
-    "ClickId": "QiiW:XOVnrQ3",
-    "CurrencyCode": "USD",
-    "OrderId": "O1",
-    "ItemSku1": "1ABC",
-    "ItemCategory1": "Hardware",
-    "ItemQuantity1": "2",
-    "ItemSubTotal1": "28.00",
-}
-REFERENCE_EXAMPLE = {
-    "EventTypeId": "12345",
-    "ClickId": "QiiWXOVnrQ3SQHl24jQjyxBGUkmzfJ3i1VHrWM0",
-    "CustomerId": "BCZ2WVSH674563PDPYOTM3AXDQ",
-    "OrderPromoCode": "10OFF-ROCKET",
-    "EventDate": "2023-12-01T23:55:24-08:00",
-    "CampaignId": "1000",
-    "OrderId": "9217374917471",
-    "OrderDiscount": "5",
-    "ItemSku1": "12345",
-    "ItemName1": "Anvil",
-    "ItemCategory1": "Blacksmithing",
-    "ItemQuantity1": "1",
-    "ItemPrice1": "10",
-    "ItemSku2": "78909",
-    "ItemName2": "Tennis Balls",
-    "ItemCategory2": "Sports",
-    "ItemQuantity2": "6",
-    "ItemPrice2": "3.14",
-    "CustomerStatus": "NEW",
-    "CustomerPostCode": "93101",
-    "CurrencyCode": "USD",
-    "IpAddress": "",
-    "CustomerEmail": "7076656fee27c02fd8a1cbd17828c9cf28f2c250",
-}
-
-
-class Account:
-    """An impact.com account on a sandbox."""
-
-    def __init__(self, server: SandboxServer, sid: str = SID) -> None:
-        self.server = server
-        self.sid = sid
-        self.session = requests.Session()
-        self.session.auth = (sid, "token")
-        self.session.headers["Accept"] = "application/json"
-
-    def send(self, **changes: str | None) -> requests.Response:
-        """Posts `CONVERSION` with changes; None leaves a field out."""
-        form = {k: v for k, v in {**CONVERSION, **changes}.items() if v is not None}
-        path = f"/Advertisers/{self.sid}/Conversions"
-        return self.session.post(f"{self.server.url}/impact{path}", data=form)
-
-    def get(self, path: str, **query: str) -> requests.Response:
-        return self.session.get(f"{self.server.url}/impact{path}", params=query)
-
-    def settle(self, reply: requests.Response) -> dict[str, str]:
-        submission: dict[str, str] = self.get(reply.json()["QueuedUri"]).json()
-        return submission
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +27,6 @@ def account(server: SandboxServer) -> Iterator[Account]:
     account = Account(server, f"IR{uuid4().hex}")
     yield account
     account.session.close()
-
-
-def errors(reply: requests.Response) -> dict[str, str]:
-    assert reply.status_code == 400
-    assert reply.json()["Status"] == "ERROR"
-    return {error["field"]: error["message"] for error in reply.json()["errors"]}
-
-
-def oids(page: dict[str, Any]) -> list[str]:
-    return [row["Oid"] for row in page["Actions"]]
 
 
 def test_a_conversion_is_queued_and_settles_without_an_error(account: Account) -> None:
@@ -131,57 +61,6 @@ def test_a_repeated_order_is_settled_as_conv_duplicate(account: Account) -> None
 def test_an_order_is_no_repeat_under_another_event_type(account: Account) -> None:
     account.send()
     assert account.settle(account.send(EventTypeId="1"))["ErrorReason"] == ""
-
-
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"OrderId": None}, "OrderId"),
-        ({"OrderId": "x" * 65}, "OrderId"),
-        ({"CampaignId": "ten"}, "CampaignId"),
-        ({"EventTypeId": None}, "EventTypeId"),
-        ({"EventTypeCode": "sale"}, "EventTypeId"),
-        ({"ClickId": None}, "ClickId"),
-        ({"CurrencyCode": "usd"}, "CurrencyCode"),
-        ({"CurrencyCode": None}, "CurrencyCode"),
-        ({"EventDate": "2026-01-31T23:55:24"}, "EventDate"),
-        ({"EventDate": "2026-01-31T23:55:24 08:00"}, "EventDate"),
-        ({"EventDate": "2026-02-30T23:55:24Z"}, "EventDate"),
-        ({"EventDate": "2999-01-31T23:55:24Z"}, "EventDate"),
-        ({"EventDate": "NOW"}, "EventDate"),
-        ({"CustomerEmail": "customer@example.com"}, "CustomerEmail"),
-        ({"CustomerId": "customer@example.com"}, "CustomerId"),
-        ({"ItemPrice1": "14.00"}, "ItemSubTotal1"),
-        ({"ItemSubTotal1": None}, "ItemSubTotal1"),
-        ({"ItemSubTotal1": "28.001"}, "ItemSubTotal1"),
-        ({"ItemSubTotal1": "1,028.00"}, "ItemSubTotal1"),
-        ({"ItemSubTotal1": "-28.00"}, "ItemSubTotal1"),
-        ({"ItemSubTotal": "28.00"}, "ItemSubTotal"),
-        ({"ItemSubtotal1": "28.00"}, "ItemSubtotal1"),
-        ({"ItemQuantity1": "1.5"}, "ItemQuantity1"),
-        ({"ItemCategory1": None}, "ItemCategory1"),
-        ({"ItemName3": "Third without a second"}, "ItemSku2"),
-        ({"OrderSubTotalPostDiscount": "28.00"}, "OrderSubTotalPostDiscount"),
-        ({"MediaId": "1", "MediaPartnerId": "1"}, "MediaPartnerId"),
-        ({"Text51": "x"}, "Text51"),
-        ({"Text50": "x" * 65}, "Text50"),
-        ({"ItemText1_51": "x"}, "ItemText1_51"),
-        ({"TrackingConsent": "yes"}, "TrackingConsent"),
-        ({"Colour": "red"}, "Colour"),
-    ],
-)
-def test_a_wrong_conversion_is_refused_with_the_field(
-    account: Account, changes: dict[str, str | None], field: str
-) -> None:
-    assert field in errors(account.send(**changes))
-    assert account.server.sandbox.effects("impact", account.sid) == {}
-
-
-def test_an_order_without_items_may_carry_its_total(account: Account) -> None:
-    no_items = dict.fromkeys(
-        ("ItemSku1", "ItemCategory1", "ItemQuantity1", "ItemSubTotal1")
-    )
-    assert account.send(**no_items, OrderSubTotalPostDiscount="28.00").ok
 
 
 def test_a_free_item_and_custom_fields_are_taken(account: Account) -> None:
@@ -257,57 +136,3 @@ def test_an_event_may_lie_as_far_ahead_as_the_sandbox_is_told() -> None:
         account = Account(server)
         assert account.send(EventDate=ahead).ok
         account.session.close()
-
-
-def test_actions_are_found_by_campaign_and_range(account: Account) -> None:
-    path = f"/Advertisers/{account.sid}/Actions"
-    days = {
-        "ActionDateStart": "2026-02-01T00:00:00Z",
-        "ActionDateEnd": "2026-02-02T00:00:00Z",
-    }
-    account.send()
-    account.send()
-    account.send(OrderId="O2", EventDate="2026-02-03T00:00:00Z")
-    account.send(OrderId="O3", CampaignId="2000")
-    page = account.get(path, CampaignId="1000", **days).json()
-    assert oids(page) == ["O1"]
-    assert page["@nextpageuri"] == ""
-
-
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"ActionDateEnd": "2026-04-02T00:00:00Z"}, "ActionDateEnd"),
-        ({"ActionDateStart": "2026-02-01"}, "ActionDateStart"),
-        ({"OrderId": "O1"}, "OrderId"),
-        ({"CampaignId": ""}, "CampaignId"),
-    ],
-)
-def test_a_wrong_look_up_of_actions_is_refused(
-    account: Account, changes: dict[str, str], field: str
-) -> None:
-    query = {
-        "CampaignId": "1000",
-        "ActionDateStart": "2026-02-01T00:00:00Z",
-        "ActionDateEnd": "2026-02-02T00:00:00Z",
-    }
-    reply = account.get(f"/Advertisers/{account.sid}/Actions", **{**query, **changes})
-    assert field in errors(reply)
-
-
-def test_actions_come_in_pages() -> None:
-    books = Books(settle_after=0)
-    now = datetime(2026, 2, 2, tzinfo=UTC)
-    for number in range(3):
-        books.queue("IR1", {**CONVERSION, "OrderId": f"O{number}"}, now, error="")
-    query = {
-        "CampaignId": "1000",
-        "ActionDateStart": "2026-02-01T00:00:00Z",
-        "ActionDateEnd": "2026-02-02T00:00:00Z",
-        "PageSize": "2",
-    }
-    first = show_page(books.actions("IR1", now), query, "/Actions")
-    last = show_page(books.actions("IR1", now), {**query, "Page": "2"}, "/Actions")
-    assert [oids(page) for page in (first, last)] == [["O0", "O1"], ["O2"]]
-    assert str(first["@nextpageuri"]).endswith("PageSize=2&Page=2")
-    assert last["@nextpageuri"] == ""

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from assets.partitions import daily
-from pipelines.schedules import nightly_schedule
+from pipelines.schedules import hourly_settlement, nightly_schedule
 
 NEW_YORK = ZoneInfo("America/New_York")
 AUTUMN = date(2026, 11, 1)
@@ -98,3 +98,28 @@ def test_the_schedule_is_off_until_a_person_turns_it_on() -> None:
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
     assert schedule.cron_schedule == "0 4 * * *"
     assert schedule.execution_timezone == "America/New_York"
+
+
+def hourly(at: datetime, start: date = date(2026, 1, 1)) -> Sequence[dg.RunRequest]:
+    """What the hourly schedule asks for at a tick."""
+    schedule = hourly_settlement(daily("America/New_York", start))
+    with (
+        time_machine.travel(at + timedelta(seconds=1), tick=False),
+        dg.build_schedule_context(scheduled_execution_time=at) as context,
+    ):
+        return list(cast("Iterator[dg.RunRequest]", schedule(context)))
+
+
+def test_every_hour_submissions_are_followed_under_yesterday() -> None:
+    first = hourly(datetime(2026, 6, 10, 0, 30, tzinfo=NEW_YORK))
+    second = hourly(datetime(2026, 6, 10, 23, 30, tzinfo=NEW_YORK))
+    assert days_of(first) == days_of(second) == ["2026-06-09"]
+    assert first[0].run_key != second[0].run_key
+    start = date(2026, 6, 10)
+    assert hourly(datetime(2026, 6, 10, 0, 30, tzinfo=NEW_YORK), start) == []
+
+
+def test_the_hour_that_comes_twice_is_followed_twice() -> None:
+    at = datetime(2026, 11, 1, 1, 30, tzinfo=NEW_YORK)
+    keys = {hourly(one)[0].run_key for one in (at, at.replace(fold=1))}
+    assert len(keys) == 2

@@ -1,0 +1,34 @@
+"""Which deliveries stand under a reason that somebody has to look into."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import select
+
+from assets.delivery.database import Database
+from assets.delivery.tables import delivery
+
+
+def alarming(
+    database: Database, destination: str, reasons: Collection[str]
+) -> Mapping[str, Sequence[str]]:
+    """Return the order ids of a destination by alarming reason, whatever their day.
+
+    Args:
+        database: The delivery tables.
+        destination: Configured name.
+        reasons: Codes that ask for a person at once.
+    """
+    statement = (
+        select(delivery.c.state_reason, delivery.c.order_id)
+        .where(
+            delivery.c.destination == destination,
+            delivery.c.state_reason.in_(list(reasons)),
+        )
+        .order_by(delivery.c.order_id)
+    )
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    with database.read() as connection:
+        for reason, order_id in connection.execute(statement):
+            found[reason].append(order_id)
+    return dict(found)

@@ -1,0 +1,113 @@
+"""The lines of an order as impact.com wants them.
+
+Source: `impact-conversions-reference.txt`, "Order and items", and
+`shared/providers/impact.md`, sections 3.3 to 3.5.
+"""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from assets.money import fits
+from assets.providers.conversion import Item
+from assets.providers.impact_fields import numbered, written
+from assets.providers.impact_settings import ImpactSettings
+from assets.providers.impact_values import UnfitError
+
+_CENT = Decimal("0.01")
+_WHOLE = 100
+_TOO_LONG_A_PRICE = 10**8
+
+
+def item_parameters(
+    settings: ImpactSettings, items: Sequence[Item], digits: int
+) -> dict[str, str]:
+    """Return the parameters of all lines, numbered from 1 without gaps.
+
+    A free line stays (impact.md 3.3).
+
+    Raises:
+        UnfitError: A value is not what its parameter takes.
+    """
+    lines = sorted(items, key=lambda item: item.line_no)
+    form: dict[str, str] = {}
+    for number, item in enumerate(lines, start=1):
+        for name, value in _item(settings, item, digits):
+            form[numbered(name, number)] = written(name, value, digits, number)
+        if not form[numbered("ItemSku", number)]:
+            message = f"ItemSku{number} is blank"
+            raise UnfitError(message, reason="missing_sku")
+    return form
+
+
+def exact_rate(discount: Decimal, whole: Decimal) -> Decimal | None:
+    """Return the percentage that gives `discount` to the last digit, or None.
+
+    A rate that gives another amount would change what a partner is paid for.
+    """
+    if not 0 < discount <= whole:
+        return None
+    rate = (discount * _WHOLE / whole).quantize(_CENT)
+    return rate if rate * whole == discount * _WHOLE else None
+
+
+def _item(
+    settings: ImpactSettings, item: Item, digits: int
+) -> Iterator[tuple[str, str | None]]:
+    yield "ItemSku", item.sku
+    yield "ItemName", item.name
+    category = item.category or ""
+    yield "ItemCategory", category if category.strip() else settings.default_category
+    yield "ItemSubCategory", item.sub_category
+    yield "ItemBrand", item.brand
+    yield "ItemQuantity", f"{item.quantity:f}" if _is_whole(item) else "1"
+    if settings.item_money == "price" and _price_is_exact(item, digits):
+        yield "ItemPrice", f"{item.unit_price:f}"
+    else:
+        yield "ItemSubTotal", f"{item.subtotal:f}"
+    if item.discount:
+        yield _discount(settings, item, digits)
+    for name, column in sorted(settings.item_fields.items()):
+        yield name, _column(item, column)
+
+
+def _discount(settings: ImpactSettings, item: Item, digits: int) -> tuple[str, str]:
+    """The line's discount in one form, never two (impact.md 3.4).
+
+    What the wanted form cannot say exactly is sent as the amount of the line.
+    """
+    if settings.item_discount == "rate":
+        rate = exact_rate(item.discount, item.subtotal)
+        if rate is not None:
+            return "ItemDiscountRate", f"{rate:f}"
+    if settings.item_discount == "unit" and _is_whole(item) and item.quantity:
+        unit = item.discount / item.quantity
+        if fits(unit, digits):
+            return "ItemDiscount", f"{unit:f}"
+    return "ItemTotalDiscount", f"{item.discount:f}"
+
+
+def _is_whole(item: Item) -> bool:
+    """Whether the quantity can be sent; else the line goes as one (impact.md 3.3)."""
+    return item.quantity == item.quantity.to_integral_value()
+
+
+def _price_is_exact(item: Item, digits: int) -> bool:
+    """Whether impact.com, multiplying price by quantity, finds the line's subtotal.
+
+    Where it would not (3.333 x 3, 1.5 metres) the subtotal is sent (impact.md 3.5).
+    """
+    return (
+        _is_whole(item)
+        and item.unit_price < _TOO_LONG_A_PRICE
+        and fits(item.unit_price, digits)
+        and item.unit_price * item.quantity == item.subtotal
+    )
+
+
+def _column(item: Item, column: str) -> str | None:
+    if column.startswith("extra."):
+        return item.extra.get(column.removeprefix("extra."))
+    value = getattr(item, column)
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return None if value is None else str(value)

@@ -1,0 +1,102 @@
+"""What impact.com says became of a conversion that it had queued.
+
+Reading only: nothing here builds a request.
+
+Source: `shared/providers/impact.md`, section 6 (submissions and their reason codes).
+"""
+
+from typing import Any
+
+from assets.providers.impact_actions import SEVERAL
+from assets.providers.impact_replies import object_of, word
+from assets.providers.replies import (
+    Outcome,
+    Phase,
+    Reply,
+    Verdict,
+    classify,
+    is_html,
+)
+
+NOT_ATTRIBUTED = frozenset(
+    {
+        *("ACTION_REF_NOT_FOUND", "NO_VALID_ACTION_REF", "CREDITING_RULE_MISMATCH"),
+        *("OTHER_REF_PRIORITIZED", "OUTSIDE_ASSOCIATION_WINDOW"),
+        *("CONTRACT_NOT_FOUND", "ACTIONTERMS_NOT_FOUND", "PARTNER_NOT_ACTIVE"),
+        *("REFTYPE_NOT_ACCEPTED", "RESTRICTED_PROMOCODE", "BLOCKED_BY_PROMOCODE"),
+        *("MAX_RECURRENCES_REACHED", "BLACKLISTED_SOURCE_IP", "UNCLAIMED"),
+    }
+)
+"""No partner is credited: a normal result of business."""
+
+CONFIGURATION = frozenset(
+    {
+        *("CAMPAIGN_NOT_FOUND", "ACTIONTRACKER_NOT_FOUND"),
+        *("ACTIONTRACKER_NOT_ACTIVE", "ACTIONTRACKER_CAMPAIGN_MISMATCH"),
+    }
+)
+"""Our settings do not fit the account: somebody has to mend them."""
+
+BAD_DATA = frozenset(
+    {"VALIDATION", "MALFORMED", "CONV_MALFORMED", "NO_ITEM", "OID_MISSING"}
+)
+"""What we sent is wrong."""
+
+DUPLICATE = "CONV_DUPLICATE"
+WRONG_ORDER = "wrong_order_in_submission"
+
+_PUBLISHED = NOT_ATTRIBUTED | CONFIGURATION | BAD_DATA
+
+ALARMS = frozenset({WRONG_ORDER, SEVERAL, *(code.lower() for code in CONFIGURATION)})
+"""Reasons that ask for a person at once (impact.md 6: refused, alert)."""
+
+
+def read_submission(reply: Reply, order_id: str) -> Outcome | None:
+    """Return what became of a queued submission; None: to be asked again later.
+
+    Only the API's own 404 says that the submission is gone; a page for people, a
+    broken connection or a 5xx says nothing about it.
+    """
+    if reply.phase is not Phase.DONE or reply.status is None:
+        return None
+    general = classify(reply, resend_is_safe=True)
+    if reply.status in {404, 410}:
+        gone = Outcome(verdict=Verdict.UNCERTAIN, reason="submission_not_found")
+        return None if is_html(reply) else gone
+    if general.verdict is Verdict.CONFIGURATION:
+        return general
+    if reply.status != 200:  # noqa: PLR2004
+        return None
+    return _read_state(object_of(reply), order_id)
+
+
+def _read_state(body: dict[str, Any], order_id: str) -> Outcome | None:
+    """Read a submission object (impact.md 6); its OrderId may be null."""
+    told = body.get("orderid")
+    if told not in (None, "") and str(told) != order_id:
+        return Outcome(verdict=Verdict.UNCERTAIN, reason="wrong_order_in_submission")
+    status = word(body.get("status"))
+    if (status or "").lower() != "complete":
+        return None
+    kind, reason = body.get("errortype") or "", body.get("errorreason") or ""
+    if not isinstance(kind, str) or not isinstance(reason, str):
+        return None
+    return _settled(reason.split() or kind.split(), status)
+
+
+def _settled(codes: list[str], status: str | None) -> Outcome:
+    """With several codes the first decides, except that a duplicate is no refusal."""
+    if not codes:
+        return Outcome(verdict=Verdict.SETTLED, provider_status=status)
+    first = codes[0].upper()
+    verdict, why = Verdict.REJECTED, "unknown_reason"
+    if DUPLICATE in (code.upper() for code in codes):
+        verdict, why = Verdict.DUPLICATE, "conv_duplicate"
+    elif first in _PUBLISHED:
+        why = first.lower()
+    return Outcome(
+        verdict=verdict,
+        reason=why,
+        detail=word(" ".join(codes)),
+        provider_status=status,
+    )
