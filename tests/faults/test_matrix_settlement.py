@@ -241,9 +241,7 @@ def test_42_refused_credentials_stop_the_settlement(
 def test_41_a_refusal_proves_that_the_first_send_did_not_count(
     impact: Line, orders: list[Conversion]
 ) -> None:
-    about_submission(
-        impact, submission(ErrorReason="CONTRACT_NOT_FOUND", ends="rejected")
-    )
+    about_submission(impact, refused())
     impact.run(orders)
     assert impact.row(ORDER)["first_sent_at"] is not None
     settle(impact, hours=1)
@@ -257,9 +255,7 @@ def test_41_a_refusal_says_nothing_about_an_earlier_send(
     impact.run(orders)
     first = impact.row(ORDER)["first_sent_at"]
     impact.server.script = always(queued(PATH))
-    about_submission(
-        impact, submission(ErrorReason="CONTRACT_NOT_FOUND", ends="rejected")
-    )
+    about_submission(impact, refused())
     impact.clock.pass_by(hours=1)
     impact.run(orders)
     settle(impact, hours=1)
