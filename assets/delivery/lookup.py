@@ -96,7 +96,7 @@ class Lookup:
                 reply = self._ask(request)
                 # The list speaks of other orders too: its text is not kept.
                 said = evidence.of_request(request)
-                said |= evidence.of_reply(reply, (), keep_text=False)
+                said |= evidence.of_reply(reply, (), shown=b"")
                 request = looking.send(reply)
         except StopIteration as done:
             findings: Findings = done.value

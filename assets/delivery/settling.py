@@ -211,7 +211,11 @@ class Settle:
         evidence_of_reply = (
             {}
             if answer.reply is None
-            else evidence.of_reply(answer.reply, self.provider.secrets)
+            else evidence.of_reply(
+                answer.reply,
+                self.provider.secrets,
+                shown=self.provider.shown(answer.reply),
+            )
         )
         return (
             settle_attempt(

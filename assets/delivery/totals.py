@@ -4,6 +4,7 @@ from sqlalchemy import column, func, select, table
 
 from assets.delivery.database import Database
 from assets.delivery.rows import Total
+from assets.delivery.sought import NOT_FOUND
 from assets.delivery.states import RERUN_HELPS, State
 from assets.delivery.tables import delivery
 
@@ -78,6 +79,8 @@ def unfinished(
             delivery.c.partition_key == partition_key,
             delivery.c.state.in_(states),
             delivery.c.accepted_at.is_(None),
+            # Looked for in vain: a person decides, no run does.
+            func.coalesce(delivery.c.state_reason, "") != NOT_FOUND,
         )
     )
     with database.read() as connection:
