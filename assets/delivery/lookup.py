@@ -17,7 +17,8 @@ from sqlalchemy import Connection, func, select, update
 
 from assets.delivery import evidence
 from assets.delivery.ledger import Ledger
-from assets.delivery.settling import AGAIN, settle_attempt
+from assets.delivery.settled import settle_attempt
+from assets.delivery.settling import AGAIN
 from assets.delivery.sought import NOT_FOUND, Row, sought, together
 from assets.delivery.states import State, check
 from assets.delivery.tables import delivery, delivery_attempt
