@@ -77,22 +77,22 @@ def of_request(request: Request) -> dict[str, Any]:
 
 
 def of_reply(
-    reply: Reply, hidden: Iterable[str], *, keep_text: bool = True
+    reply: Reply, hidden: Iterable[str], *, shown: bytes | None = None
 ) -> dict[str, Any]:
     """Return what came back: the first 8 KiB as text, and the hash of all of it.
 
     Args:
         reply: What came back.
         hidden: Values that must not be kept.
-        keep_text: False where it speaks of others than the delivery.
+        shown: What may be kept as text, where that is not all of it.
     """
-    kept = reply.body.decode("utf-8", "replace") if keep_text else ""
+    text = (reply.body if shown is None else shown).decode("utf-8", "replace")
     return {
         "phase": reply.phase,
         "http_status": reply.status,
         "error_class": reply.error,
         "duration_ms": round(reply.duration_s * 1000),
-        "response_text": _fit(kept, hidden, STORED_REPLY) or None,
+        "response_text": _fit(text, hidden, STORED_REPLY) or None,
         "response_bytes": len(reply.body),
         "response_hash": sha256(reply.body).hexdigest(),
         "response_truncated": len(reply.body) > STORED_REPLY,

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, func, select, update
 
 from assets.delivery import evidence
 from assets.delivery.ledger import Ledger
-from assets.delivery.settling import AGAIN, settle_attempt
+from assets.delivery.settled import settle_attempt
+from assets.delivery.settling import AGAIN
 from assets.delivery.sought import NOT_FOUND, Row, sought, together
 from assets.delivery.states import State, check
 from assets.delivery.tables import delivery, delivery_attempt
@@ -96,7 +97,7 @@ class Lookup:
                 reply = self._ask(request)
                 # The list speaks of other orders too: its text is not kept.
                 said = evidence.of_request(request)
-                said |= evidence.of_reply(reply, (), keep_text=False)
+                said |= evidence.of_reply(reply, (), shown=b"")
                 request = looking.send(reply)
         except StopIteration as done:
             findings: Findings = done.value

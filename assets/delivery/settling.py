@@ -18,10 +18,9 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
 from assets.delivery import evidence
 from assets.delivery.ledger import Ledger
-from assets.delivery.outcomes import STATE_OF
 from assets.delivery.pace import Pace
-from assets.delivery.rows import new_attempt_id
-from assets.delivery.states import DELIVERED, State, check
+from assets.delivery.settled import settle_attempt, settled_changes
+from assets.delivery.states import State
 from assets.delivery.tables import delivery, delivery_attempt
 from assets.delivery.transport import Transport
 from assets.providers.base import Limits, Request, Settling
@@ -191,19 +190,7 @@ class Settle:
         outcome = answer.outcome
         if outcome is None:
             return {"next_attempt_at": now + AGAIN}
-        row, state = answer.row, STATE_OF[outcome.verdict]
-        check(State.QUEUED, state)
-        return {
-            "state": state,
-            "state_reason": outcome.reason,
-            # What was said when it was taken (warnings) is not forgotten.
-            "state_detail": outcome.detail or row["state_detail"],
-            "provider_status": outcome.provider_status,
-            "first_sent_at": first_sent_after(row, state),
-            "settled_at": now if state in DELIVERED else None,
-            "settle_seconds": int((now - row["accepted_at"]).total_seconds()),
-            "next_attempt_at": None,
-        }
+        return settled_changes(answer.row, outcome, now)
 
     def _attempt(self, answer: Answer, now: datetime) -> dict[str, Any]:
         outcome = answer.outcome
@@ -211,7 +198,11 @@ class Settle:
         evidence_of_reply = (
             {}
             if answer.reply is None
-            else evidence.of_reply(answer.reply, self.provider.secrets)
+            else evidence.of_reply(
+                answer.reply,
+                self.provider.secrets,
+                shown=self.provider.shown(answer.reply),
+            )
         )
         return (
             settle_attempt(
@@ -220,45 +211,6 @@ class Settle:
             | evidence.of_request(answer.request)
             | evidence_of_reply
         )
-
-
-def first_sent_after(row: Mapping[str, Any], state: State) -> datetime | None:
-    """Return when a delivery was first sent in a way that may have counted.
-
-    Processing that ends in a refusal proves that the send which was queued did not
-    count; where it was the first, a mended order is no repeat.
-    """
-    first: datetime | None = row["first_sent_at"]
-    proven = state is State.REJECTED and first == row["accepted_at"]
-    return None if proven else first
-
-
-def settle_attempt(
-    ledger: Ledger,
-    row: Mapping[str, Any],
-    outcome: Outcome,
-    now: datetime,
-    *,
-    partition_key: str,
-    step_no: int = 0,
-) -> dict[str, Any]:
-    """Return the `settle` event of a delivery, without what was said on the wire."""
-    return {
-        "attempt_id": new_attempt_id(),
-        "event": "settle",
-        "delivery_id": row["delivery_id"],
-        "attempt_no": row["attempts"],
-        "step_no": step_no,
-        "happened_at": now,
-        "run_id": ledger.run_id,
-        "partition_key": partition_key,
-        "code_version": evidence.CODE_VERSION,
-        "decided_by": "auto",
-        "from_state": row["state"],
-        "to_state": STATE_OF[outcome.verdict],
-        "reason": outcome.reason,
-        "detail": outcome.detail,
-    }
 
 
 def _is_told_to_wait(answer: Answer) -> bool:

@@ -337,6 +337,9 @@ class Settling(Provider, Protocol):
     def settlement(self, provider_ref: str, order_id: str) -> Settlement:
         """Ask once what became of a queued submission."""
 
+    def shown(self, reply: Reply) -> bytes:
+        """Return what may be kept of an answer about a submission."""
+
     def lookup(
         self, order_ids: Collection[str], first: datetime, last: datetime
     ) -> Lookup:

@@ -36,7 +36,12 @@ from assets.providers.impact_fields import stored_copy
 from assets.providers.impact_form import conversion_form, encoded, withhold_form
 from assets.providers.impact_replies import read_conversion_reply
 from assets.providers.impact_settings import ImpactSettings
-from assets.providers.impact_submissions import ALARMS, read_submission
+from assets.providers.impact_submissions import (
+    ALARMS,
+    read_submission,
+    without_payload,
+)
+from assets.providers.replies import Reply
 
 __all__ = ["Impact", "ImpactSettings"]
 
@@ -117,6 +122,10 @@ class Impact:
         """
         reply = yield self._ask(provider_ref)
         return read_submission(reply, order_id)
+
+    def shown(self, reply: Reply) -> bytes:
+        """Return an answer about a submission without what it echoes of the order."""
+        return without_payload(reply)
 
     def lookup(
         self, order_ids: Collection[str], first: datetime, last: datetime

@@ -5,6 +5,7 @@ Reading only: nothing here builds a request.
 Source: `shared/providers/impact.md`, section 6 (submissions and their reason codes).
 """
 
+import json
 from typing import Any
 
 from assets.providers.impact_actions import SEVERAL
@@ -16,6 +17,7 @@ from assets.providers.replies import (
     Verdict,
     classify,
     is_html,
+    read_json,
 )
 
 NOT_ATTRIBUTED = frozenset(
@@ -68,6 +70,24 @@ def read_submission(reply: Reply, order_id: str) -> Outcome | None:
     if reply.status != 200:  # noqa: PLR2004
         return None
     return _read_state(object_of(reply), order_id)
+
+
+def without_payload(reply: Reply) -> bytes:
+    """Return the submission without its copy of the form, which is about a person.
+
+    What is no submission is kept as it is; half a submission is not.
+    """
+    if b'"payload"' not in reply.body.lower():
+        return reply.body
+    body = read_json(reply.body)
+    if not isinstance(body, dict):
+        return b""
+    kept = {name: value for name, value in body.items() if not _is_payload(name)}
+    return json.dumps(kept, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _is_payload(name: str) -> bool:
+    return name.lower() == "payload"
 
 
 def _read_state(body: dict[str, Any], order_id: str) -> Outcome | None:

@@ -20,6 +20,7 @@ from test_matrix_settlement import queued
 from assets.delivery.ledger import Ledger
 from assets.delivery.lookup import Lookup
 from assets.delivery.sought import together
+from assets.delivery.totals import unfinished
 from assets.delivery.transport import HttpTransport
 
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ def test_what_is_not_in_the_list_waits_for_a_person(
     assert row["next_attempt_at"] is None
     assert waiting_for_a_person(line) == [(ORDER, "not_found_at_provider")]
     assert look(line, hours=24)[1].queries == []
+    day = {"destination": line.name, "partition_key": DAY}
+    assert unfinished(line.database, **day, resends=True) == 0
 
 
 def test_a_submission_that_never_ended_is_looked_up_at_once(

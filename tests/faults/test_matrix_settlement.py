@@ -331,3 +331,16 @@ def test_42_another_order_in_a_submission_is_listed_as_an_alarm(
     settle(impact, hours=1)
     found = alarming(impact.database, impact.name, reasons)
     assert found == {"wrong_order_in_submission": [ORDER]}
+
+
+def test_41_nothing_of_the_order_is_kept_of_what_the_submission_repeats(
+    impact: Line, orders: list[Conversion]
+) -> None:
+    said = {"Payload": {"CustomerPostCode": "93101", "IpAddress": "203.0.113.7"}}
+    about_submission(impact, submission(**said))
+    impact.run(orders)
+    settle(impact, hours=1)
+    (attempt,) = impact.attempts("settle")
+    kept = json.loads(attempt["response_text"])
+    assert (kept["Status"], "Payload" in kept) == ("Complete", False)
+    assert attempt["response_hash"]
