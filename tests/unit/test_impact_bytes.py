@@ -43,7 +43,7 @@ def test_what_is_stored_of_a_request_names_no_customer(conversion: Make) -> None
         customer_email_sha1="7076656fee27c02fd8a1cbd17828c9cf28f2c250",
         customer_postcode="93101",
         customer_city="Goleta",
-        extra={"ip": "203.0.113.7", "agent": "Mozilla", "phone": "+1555"},
+        extra={"ip": "203.0.113.7", "agent": "Mozilla", "caller": "+1555"},
     )
     fields = {
         "CustomerEmail": "customer_email_sha1",
@@ -51,7 +51,7 @@ def test_what_is_stored_of_a_request_names_no_customer(conversion: Make) -> None
         "CustomerCity": "customer_city",
         "IpAddress": "extra.ip",
         "UserAgent": "extra.agent",
-        "PhoneNumber": "extra.phone",
+        "PhoneNumber": "extra.caller",
     }
     request = request_of(order, fields=fields)
     (stored,) = request.stored

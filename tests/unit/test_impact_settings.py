@@ -79,7 +79,7 @@ def test_wrong_settings_fail_with_the_reason(
         ("ActionTrackerId", "extra.tracker", "sends it"),
         ("PromoCode", "promo_code", "sends it"),
         ("CurrencyCode", "currency", "sends it"),
-        ("CustomerEmail", "extra.email", "only from the column customer_email_sha1"),
+        ("CustomerEmail", "extra.login", "only from the column customer_email_sha1"),
         ("ItemMpn1", "extra.mpn", "map it in item_fields, without a number"),
         ("CustomerStaus", "customer_status", "did you mean CustomerStatus"),
         ("Text51", "extra.a", "Text1-Text50"),
