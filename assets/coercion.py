@@ -29,6 +29,14 @@ NAIVE_TIME = "naive_time"
 AMBIGUOUS_TIME = "ambiguous_time"
 AMOUNT_TOO_LARGE = "amount_too_large"
 
+REFUSALS = {
+    NAIVE_TIME: "a time with its offset, or `source_timezone` set",
+    AMBIGUOUS_TIME: "a local time that the clock showed exactly once",
+    AMOUNT_PRECISION: "at most 6 decimals",
+    AMOUNT_TOO_LARGE: "an amount below 10^14",
+}
+"""Reason code -> what was expected; `unreadable_<column>` has `READABLE`."""
+
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 # The minor units of less fit 64 bits in every currency: none has more than 4 decimals.
 _MONEY_LIMIT = Decimal(10) ** 14
@@ -264,6 +272,23 @@ def _changing_case(change: Callable[[str], str]) -> Reader:
         return None if text is None else change(text)
 
     return read
+
+
+READABLE: dict[pa.DataType, str] = {
+    TEXT: "text or a whole number, without NUL or broken characters",
+    MONEY: "a decimal number",
+    WHOLE: "a whole number of 64 bits",
+    DIGITS: "a whole number",
+    FLAG: "true, false, 1 or 0",
+    INSTANT: "an instant: date, time of day and offset",
+    pa.list_(TEXT): "a list of texts, or the JSON text of one",
+}
+"""Type of a column -> what can be read into it."""
+
+
+def expected_of(code: str, kind: pa.DataType) -> str:
+    """Return what a value would have to be that was refused with `code`."""
+    return READABLE[kind] if code == UNREADABLE else REFUSALS[code]
 
 
 _READERS: dict[pa.DataType, Reader] = {

@@ -18,21 +18,45 @@ import pandera.pandas as pap
 import pyarrow as pa
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
-from assets.coercion import UNREADABLE, is_storable, read_column, reader_of
+from assets.coercion import (
+    READABLE,
+    UNREADABLE,
+    expected_of,
+    is_storable,
+    read_column,
+    reader_of,
+)
 from assets.money import fits, minor_digits, to_minor
 from assets.rejects import Reject, hash_row, redact, text_of
-from assets.schemas import (
-    EXTRACTS,
-    ROW_CHECK_COLUMNS,
-    arrow_schema,
-    contract_columns,
-    is_currency,
-)
+from assets.row_checks import ROW_CHECK_COLUMNS, is_currency
+from assets.schemas import EXTRACTS, TEXT, arrow_schema, contract_columns
 
 PII_IN_EXTRA = "pii_in_extra"
+EXTRA_REFUSALS = {
+    PII_IN_EXTRA: "no `@`",
+    f"{UNREADABLE}_extra": READABLE[TEXT],
+}
+"""Reason code of a further column that is sent -> what was expected of it."""
 
-Failures = dict[int, dict[str, tuple[str, ...]]]
-"""Position of a row -> reason -> the columns that failed."""
+MISSING = "a value"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One thing that is wrong with a row.
+
+    Attributes:
+        columns: Where it is seen.
+        expected: What should stand there.
+    """
+
+    reason: str
+    columns: tuple[str, ...]
+    expected: str
+
+
+Failures = dict[int, list[Failure]]
+"""Position of a row -> all that is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +137,7 @@ def _coerce(
     zone: tzinfo | None,
     extra_columns: frozenset[str],
 ) -> tuple[pa.Table, Failures]:
-    failures: Failures = defaultdict(dict)
+    failures: Failures = defaultdict(list)
     columns: dict[str, pa.Array[Any]] = {}
     target = arrow_schema(schema)
     for name in contract_columns(str(schema.name)):
@@ -122,7 +146,8 @@ def _coerce(
         columns[name], refused = read_column(frame[name].tolist(), reader, kind)
         for code, positions in refused.items():
             reason = f"{UNREADABLE}_{name}" if code == UNREADABLE else code
-            _note(failures, positions, reason, (name,))
+            failure = Failure(reason, (name,), expected_of(code, kind))
+            _note(failures, positions, failure)
     if "extra" in schema.columns:
         kept = sorted(extra_columns.intersection(frame.columns).difference(columns))
         columns["extra"] = pa.array(_extra(frame, kept, failures), pa.string())
@@ -153,7 +178,8 @@ def _extra(
         for name, text in zip(names, map(text_of, row), strict=True):
             refused = None if text is None else _refusal_of_extra(text)
             if refused is not None:
-                _note(failures, [position], refused, (name,))
+                failure = Failure(refused, (name,), EXTRA_REFUSALS[refused])
+                _note(failures, [position], failure)
             elif text is not None:
                 stored[name] = text
         yield json.dumps(stored, ensure_ascii=False) if stored else None
@@ -182,37 +208,50 @@ def _note_error(error: SchemaError, failures: Failures) -> None:
         rows = error.failure_cases["index"].tolist()
         # A value that could not be read is not missing.
         rows = [row for row in rows if not _has_failed(failures, row, name)]
-        _note(failures, rows, f"missing_{name}", (name,))
+        _note(failures, rows, Failure(f"missing_{name}", (name,), MISSING))
     elif error.reason_code is SchemaErrorReason.DATAFRAME_CHECK:
         holds = error.check_output.fillna(value=True).astype(bool)
         reason = str(error.check.name)
         columns = ROW_CHECK_COLUMNS[reason] if whole_row else (name,)
-        _note(failures, holds.index[~holds].tolist(), reason, columns)
+        failure = Failure(reason, columns, error.check.description)
+        _note(failures, holds.index[~holds].tolist(), failure)
     else:
         raise error
 
 
 def _has_failed(failures: Failures, row: int, column: str) -> bool:
-    return any(column in columns for columns in failures.get(row, {}).values())
+    return any(column in failure.columns for failure in failures.get(row, ()))
 
 
-def _note(
-    failures: Failures, rows: Iterable[int], reason: str, columns: tuple[str, ...]
-) -> None:
+def _note(failures: Failures, rows: Iterable[int], failure: Failure) -> None:
     for row in rows:
-        failures[row][reason] = failures[row].get(reason, ()) + columns
+        failures[row].append(failure)
+
+
+def _failing(failures: Sequence[Failure], *reasons: str) -> set[str]:
+    return {name for one in failures if one.reason in reasons for name in one.columns}
+
+
+def _expected(failures: Sequence[Failure]) -> dict[str, str]:
+    """Each failing column with all that was expected of it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for failure in failures:
+        for name in failure.columns:
+            if failure.expected not in found[name]:
+                found[name].append(failure.expected)
+    return {name: "; ".join(texts) for name, texts in found.items()}
 
 
 def _reject(
-    raw: Mapping[Any, Any], typed: dict[str, Any], failed: dict[str, tuple[str, ...]]
+    raw: Mapping[Any, Any], typed: dict[str, Any], failures: Sequence[Failure]
 ) -> dict[str, Any]:
-    personal = failed.get("pii_as_id", ()) + failed.get(PII_IN_EXTRA, ())
-    unfit = personal + failed.get("too_long", ())
+    personal = _failing(failures, "pii_as_id", PII_IN_EXTRA)
+    unfit = personal | _failing(failures, "too_long")
     facts = {
         "source_row_hash": hash_row(raw),
         "order_id": None if "order_id" in unfit else typed.get("order_id"),
-        "reasons": tuple(sorted(failed)),
-        "row_redacted": redact(raw, set().union(*failed.values()), personal),
+        "reasons": tuple(sorted({one.reason for one in failures})),
+        "row_redacted": redact(raw, _expected(failures), personal),
     }
     digits = typed.get("currency_digits")
     if digits is not None:

@@ -9,7 +9,8 @@ from assets.coercion import (
     NAIVE_TIME,
 )
 from assets.delivery.tables import data_issue, delivery, quarantine_row
-from assets.schemas import EXTRACTS, ID_LENGTH
+from assets.row_checks import ID_LENGTH
+from assets.schemas import EXTRACTS
 from assets.validation import PII_IN_EXTRA
 
 
