@@ -19,7 +19,7 @@ from assets.delivery.interrupts import deferred_stop
 from assets.delivery.ledger import Ledger
 from assets.delivery.lock import PATIENCE_SECONDS, destination_lock
 from assets.delivery.planning import Chunk, Destination
-from assets.delivery.rows import Clock, utc_now
+from assets.delivery.rows import Clock
 from assets.delivery.runs import end_run, start_run
 from assets.delivery.spool import Spool
 from assets.delivery.states import WITHHELD
@@ -40,7 +40,7 @@ def deliver(
     limit: int | None = None,
     spool_folder: Path | None = None,
     patience: float = PATIENCE_SECONDS,
-    clock: Clock = utc_now,
+    clock: Clock | None = None,
     sleep: Callable[[float], None] = time.sleep,
     on_progress: Callable[[int], None] = lambda _sent: None,
     on_warning: Callable[[str], None] = lambda _text: None,
@@ -61,7 +61,7 @@ def deliver(
         limit: Send at most so many conversions; None: all.
         spool_folder: Takes outcomes while the delivery tables cannot.
         patience: Seconds to wait for another run of this destination.
-        clock: Tells the time.
+        clock: Tells the time; None: the database's.
         sleep: Waits for seconds.
         on_progress: Told how many conversions were sent so far.
         on_warning: Told what a person should know before anything is sent.
@@ -76,7 +76,7 @@ def deliver(
         destination=destination.name,
         provider=destination.provider_name,
         run_id=run_id,
-        clock=clock,
+        clock=clock or database.clock(),
     )
     spool = None
     if spool_folder is not None:
