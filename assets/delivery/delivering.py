@@ -6,14 +6,16 @@ ends well, that how it ended is written down. No Dagster.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from assets.delivery.database import Database
+from sqlalchemy.exc import SQLAlchemyError
+
+from assets.delivery.database import Database, LedgerError
 from assets.delivery.dispatch import Dispatch, Summary
 from assets.delivery.interrupts import deferred_stop
 from assets.delivery.ledger import Ledger
@@ -84,6 +86,7 @@ def deliver(
     watch = Watch(transport, destination.replies)
     with (
         closing(watch),
+        _explained(destination.name, partition_key),
         destination_lock(database, destination.name, patience=patience) as still_held,
         deferred_stop() as told_to_stop,
     ):
@@ -104,6 +107,21 @@ def deliver(
         ).run(chunks, quarantined)
         end_run(ledger, partition_key, _closing_entry(summary))
     return replace(summary, surprises=watch.found())
+
+
+@contextmanager
+def _explained(name: str, partition_key: str) -> Iterator[None]:
+    """Say what to do where the delivery tables fail; their words may hold values."""
+    try:
+        yield
+    except SQLAlchemyError as broken:
+        cause = type(getattr(broken, "orig", None) or broken).__name__
+        message = (
+            f"Delivering failed for {name} {partition_key}: expected the delivery "
+            f"tables to answer, got {cause}. What was not recorded was not sent, or is "
+            "kept as sending. Mend the database, then run this partition again."
+        )
+        raise LedgerError(message) from None
 
 
 def _closing_entry(summary: Summary) -> dict[str, Any]:
