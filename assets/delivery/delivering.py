@@ -73,16 +73,6 @@ def deliver(
         LeaseLostError: Another run took deliveries of ours over.
         LedgerError: The delivery tables cannot be used.
     """
-    ledger = Ledger(
-        database,
-        destination=destination.name,
-        provider=destination.provider_name,
-        run_id=run_id,
-        clock=clock or database.clock(),
-    )
-    spool = None
-    if spool_folder is not None:
-        spool = Spool(spool_folder / f"{destination.name}.jsonl")
     watch = Watch(transport, destination.replies)
     with (
         closing(watch),
@@ -90,6 +80,16 @@ def deliver(
         destination_lock(database, destination.name, patience=patience) as still_held,
         deferred_stop() as told_to_stop,
     ):
+        ledger = Ledger(
+            database,
+            destination=destination.name,
+            provider=destination.provider_name,
+            run_id=run_id,
+            clock=clock or database.clock(),
+        )
+        spool = None
+        if spool_folder is not None:
+            spool = Spool(spool_folder / f"{destination.name}.jsonl")
         start_run(ledger, partition_key)
         summary = Dispatch(
             destination,
