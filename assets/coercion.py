@@ -286,7 +286,7 @@ READABLE: dict[pa.DataType, str] = {
 """Type of a column -> what can be read into it."""
 
 
-def expected_of(code: str, kind: pa.DataType) -> str:
+def expected_by(code: str, kind: pa.DataType) -> str:
     """Return what a value would have to be that was refused with `code`."""
     return READABLE[kind] if code == UNREADABLE else REFUSALS[code]
 

@@ -25,21 +25,28 @@ ID_LENGTH = 128
 
 ORDER_MONEY = ("total", "revenue", "discount", "shipping", "tax")
 
-ROW_CHECK_COLUMNS: dict[str, tuple[str, ...]] = {
-    "total_mismatch": ("total", "revenue", "shipping", "tax"),
-    "amount_precision": ("currency", *ORDER_MONEY),
-    "missing_visitor_id": ("order_id", "visitor_id"),
-}
-"""Reason of a check that looks at a whole row -> the columns it compares."""
-
 
 def _check(
-    reason: str, expected: str, holds: Callable[[Any], "pd.Series[bool]"]
+    reason: str,
+    expected: str,
+    holds: Callable[[Any], "pd.Series[bool]"],
+    *,
+    columns: tuple[str, ...] = (),
 ) -> pap.Check:
-    # One failure case each: pandera would list every cell of every failing row.
     return pap.Check(
-        holds, name=reason, error=reason, description=expected, n_failure_cases=1
+        holds,
+        name=reason,
+        error=reason,
+        description=expected,
+        statistics={"columns": columns},
+        # One each: pandera would list every cell of every failing row.
+        n_failure_cases=1,
     )
+
+
+def columns_of(check: pap.Check, held_for: str) -> tuple[str, ...]:
+    """Return the columns that a check compares: its own, or the one it holds for."""
+    return (check.statistics or {}).get("columns") or (held_for,)
 
 
 def _is_neither_address_nor(
@@ -129,10 +136,21 @@ SHA1 = _check(
     lambda values: values.str.fullmatch("[0-9a-f]{40}"),
 )
 
-TOTAL_ADDS_UP = _check("total_mismatch", "total = revenue + shipping + tax", _adds_up)
+TOTAL_ADDS_UP = _check(
+    "total_mismatch",
+    "total = revenue + shipping + tax",
+    _adds_up,
+    columns=("total", "revenue", "shipping", "tax"),
+)
 FITS_CURRENCY = _check(
-    "amount_precision", "no more decimals than the currency has", _fits_currency
+    "amount_precision",
+    "no more decimals than the currency has",
+    _fits_currency,
+    columns=("currency", *ORDER_MONEY),
 )
 BELONGS_TO_SOMEONE = _check(
-    "missing_visitor_id", "an order_id or a visitor_id", _names_order_or_visitor
+    "missing_visitor_id",
+    "an order_id or a visitor_id",
+    _names_order_or_visitor,
+    columns=("order_id", "visitor_id"),
 )

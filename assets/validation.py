@@ -6,8 +6,7 @@ what a table must satisfy in `schemas.py`, what is kept of a bad row in `rejects
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, datetime, tzinfo
 from typing import Any
@@ -16,19 +15,19 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pap
 import pyarrow as pa
-from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
 from assets.coercion import (
     READABLE,
     UNREADABLE,
-    expected_of,
+    expected_by,
     is_storable,
     read_column,
     reader_of,
 )
+from assets.failures import Failure, Failures, expected_of, reasons_of
 from assets.money import fits, minor_digits, to_minor
 from assets.rejects import Reject, hash_row, redact, text_of
-from assets.row_checks import ROW_CHECK_COLUMNS, is_currency
+from assets.row_checks import is_currency
 from assets.schemas import EXTRACTS, TEXT, arrow_schema, contract_columns
 
 PII_IN_EXTRA = "pii_in_extra"
@@ -37,26 +36,6 @@ EXTRA_REFUSALS = {
     f"{UNREADABLE}_extra": READABLE[TEXT],
 }
 """Reason code of a further column that is sent -> what was expected of it."""
-
-MISSING = "a value"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One thing that is wrong with a row.
-
-    Attributes:
-        columns: Where it is seen.
-        expected: What should stand there.
-    """
-
-    reason: str
-    columns: tuple[str, ...]
-    expected: str
-
-
-Failures = dict[int, list[Failure]]
-"""Position of a row -> all that is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +74,12 @@ def validate(
     schema = EXTRACTS[statement]
     frame = hash_emails(frame.reset_index(drop=True))
     table, failures = _coerce(frame, schema, zone, extra_columns)
-    _run_checks(schema, table, failures)
-    bad = sorted(failures)
+    failures.check(schema, table)
+    bad = failures.rows
     raw = frame.loc[bad].to_dict("records")
     typed = table.take(pa.array(bad, pa.int64())).to_pylist()
     rejects = [
-        _reject(raw[n], typed[n], failures[position])
+        _reject(raw[n], typed[n], failures.of(position))
         | {"row_no": first_row_no + position}
         for n, position in enumerate(bad)
     ]
@@ -137,7 +116,7 @@ def _coerce(
     zone: tzinfo | None,
     extra_columns: frozenset[str],
 ) -> tuple[pa.Table, Failures]:
-    failures: Failures = defaultdict(list)
+    failures = Failures()
     columns: dict[str, pa.Array[Any]] = {}
     target = arrow_schema(schema)
     for name in contract_columns(str(schema.name)):
@@ -146,8 +125,8 @@ def _coerce(
         columns[name], refused = read_column(frame[name].tolist(), reader, kind)
         for code, positions in refused.items():
             reason = f"{UNREADABLE}_{name}" if code == UNREADABLE else code
-            failure = Failure(reason, (name,), expected_of(code, kind))
-            _note(failures, positions, failure)
+            failure = Failure(reason, (name,), expected_by(code, kind))
+            failures.note(positions, failure)
     if "extra" in schema.columns:
         kept = sorted(extra_columns.intersection(frame.columns).difference(columns))
         columns["extra"] = pa.array(_extra(frame, kept, failures), pa.string())
@@ -179,7 +158,7 @@ def _extra(
             refused = None if text is None else _refusal_of_extra(text)
             if refused is not None:
                 failure = Failure(refused, (name,), EXTRA_REFUSALS[refused])
-                _note(failures, [position], failure)
+                failures.note([position], failure)
             elif text is not None:
                 stored[name] = text
         yield json.dumps(stored, ensure_ascii=False) if stored else None
@@ -191,55 +170,8 @@ def _refusal_of_extra(text: str) -> str | None:
     return PII_IN_EXTRA if "@" in text else None
 
 
-def _run_checks(
-    schema: pap.DataFrameSchema, table: pa.Table, failures: Failures
-) -> None:
-    try:
-        schema.validate(table.to_pandas(types_mapper=pd.ArrowDtype), lazy=True)
-    except SchemaErrors as errors:
-        for error in errors.schema_errors:
-            _note_error(error, failures)
-
-
-def _note_error(error: SchemaError, failures: Failures) -> None:
-    whole_row = isinstance(error.schema, pap.DataFrameSchema)
-    name = str(error.schema.name)
-    if error.reason_code is SchemaErrorReason.SERIES_CONTAINS_NULLS:
-        rows = error.failure_cases["index"].tolist()
-        # A value that could not be read is not missing.
-        rows = [row for row in rows if not _has_failed(failures, row, name)]
-        _note(failures, rows, Failure(f"missing_{name}", (name,), MISSING))
-    elif error.reason_code is SchemaErrorReason.DATAFRAME_CHECK:
-        holds = error.check_output.fillna(value=True).astype(bool)
-        reason = str(error.check.name)
-        columns = ROW_CHECK_COLUMNS[reason] if whole_row else (name,)
-        failure = Failure(reason, columns, error.check.description)
-        _note(failures, holds.index[~holds].tolist(), failure)
-    else:
-        raise error
-
-
-def _has_failed(failures: Failures, row: int, column: str) -> bool:
-    return any(column in failure.columns for failure in failures.get(row, ()))
-
-
-def _note(failures: Failures, rows: Iterable[int], failure: Failure) -> None:
-    for row in rows:
-        failures[row].append(failure)
-
-
 def _failing(failures: Sequence[Failure], *reasons: str) -> set[str]:
     return {name for one in failures if one.reason in reasons for name in one.columns}
-
-
-def _expected(failures: Sequence[Failure]) -> dict[str, str]:
-    """Each failing column with all that was expected of it."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for failure in failures:
-        for name in failure.columns:
-            if failure.expected not in found[name]:
-                found[name].append(failure.expected)
-    return {name: "; ".join(texts) for name, texts in found.items()}
 
 
 def _reject(
@@ -250,8 +182,8 @@ def _reject(
     facts = {
         "source_row_hash": hash_row(raw),
         "order_id": None if "order_id" in unfit else typed.get("order_id"),
-        "reasons": tuple(sorted({one.reason for one in failures})),
-        "row_redacted": redact(raw, _expected(failures), personal),
+        "reasons": reasons_of(failures),
+        "row_redacted": redact(raw, expected_of(failures), personal),
     }
     digits = typed.get("currency_digits")
     if digits is not None:
