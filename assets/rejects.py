@@ -19,7 +19,8 @@ SHOWN_CHARACTERS = 40
 Shown = dict[str, str | None]
 """`expected` and `actual` of one failing column."""
 
-_PERSONAL_COLUMNS = frozenset({"visitor_id", "value"})
+# Nobody knows what the further columns hold.
+_PERSONAL_COLUMNS = frozenset({"visitor_id", "value", "extra"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,8 @@ class Reject:
     """A row that no destination may see.
 
     Attributes:
-        dataset: The statement, or `conversions` for what only the join can see.
+        dataset: The statement; `conversions` or `orphan_items` for what only the join
+            can see.
         row_no: Position of the row in the dataset of the partition, from 1.
         source_row_hash: sha256 of the row as the warehouse gave it, in hex.
         order_id: None where none could be read, where it holds personal data or is

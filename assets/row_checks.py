@@ -83,6 +83,14 @@ def _names_order_or_visitor(rows: pd.DataFrame) -> "pd.Series[bool]":
     return rows["order_id"].notna() | rows["visitor_id"].notna()
 
 
+def _is_false(flags: "pd.Series[bool]") -> "pd.Series[bool]":
+    return ~flags
+
+
+def _names_none(lines: "pd.Series[Any]") -> "pd.Series[bool]":
+    return lines.isna()
+
+
 def is_currency(code: str) -> bool:
     """Tell whether `code` is an upper-case ISO 4217 code with a minor unit."""
     try:
@@ -153,4 +161,46 @@ BELONGS_TO_SOMEONE = _check(
     "an order_id or a visitor_id",
     _names_order_or_visitor,
     columns=("order_id", "visitor_id"),
+)
+
+# What only the join sees: these hold for the columns of `schemas.JOINED_ORDERS`, and
+# name what a person would look at. `items.` stands before the columns of a line.
+UNFIT_ROW = _check(
+    "unfit_row", "no other row of the order refused", _is_false, columns=("order_id",)
+)
+SAME_IN_ALL_ROWS = _check(
+    "conflicting_rows",
+    "the same in all rows of the order",
+    _is_false,
+    columns=("whatever differs",),
+)
+HAS_ITEMS = _check(
+    "no_items",
+    "one line at least, or `allow_orders_without_items`",
+    _is_false,
+    columns=("items",),
+)
+LINES_DIFFER = _check(
+    "conflicting_items",
+    "each line number once",
+    _is_false,
+    columns=("items.line_no",),
+)
+LINES_FIT_CURRENCY = _check(
+    "amount_precision",
+    "no more decimals than the currency has",
+    _names_none,
+    columns=("items.subtotal", "items.discount"),
+)
+PRICES_AGREE = _check(
+    "subtotal_mismatch",
+    "subtotal = quantity x unit_price, rounded to the decimals of the currency",
+    _names_none,
+    columns=("items.quantity", "items.unit_price", "items.subtotal"),
+)
+ITEMS_ADD_UP = _check(
+    "money_mismatch",
+    "revenue = subtotals of the lines - discounts of the lines - discount",
+    lambda unexplained: unexplained == 0,
+    columns=("revenue", "discount", "items_subtotal", "items_discount"),
 )

@@ -16,24 +16,33 @@ from assets.row_checks import (
     BELONGS_TO_SOMEONE,
     FITS,
     FITS_CURRENCY,
+    HAS_ITEMS,
+    ITEMS_ADD_UP,
     KNOWN_CURRENCY,
     KNOWN_KIND,
+    LINES_DIFFER,
+    LINES_FIT_CURRENCY,
     NO_PERSONAL_DATA,
     NO_PERSONAL_ORDER_ID,
     NOT_NEGATIVE,
     ORDER_MONEY,
     PAST,
+    PRICES_AGREE,
     REAL,
+    SAME_IN_ALL_ROWS,
     SHA1,
     TOTAL_ADDS_UP,
+    UNFIT_ROW,
 )
 
 MONEY = pa.decimal128(24, 6)
+MONEY_SUM = pa.decimal128(38, 6)
 INSTANT = pa.timestamp("us", tz="UTC")
 TEXT = pa.string()
 FLAG = pa.bool_()
 WHOLE = pa.int64()
 DIGITS = pa.int8()
+LINES = pa.list_(WHOLE)
 
 
 def _column(
@@ -163,6 +172,20 @@ CONVERSIONS = pap.DataFrameSchema(
     },
     name="conversions",
 )
+
+JOINED_ORDERS = pap.DataFrameSchema(
+    {
+        "has_refused_row": _column(FLAG, UNFIT_ROW),
+        "contradicts": _column(FLAG, SAME_IN_ALL_ROWS),
+        "lacks_items": _column(FLAG, HAS_ITEMS),
+        "repeats_line_no": _column(FLAG, LINES_DIFFER),
+        "imprecise_lines": _column(LINES, LINES_FIT_CURRENCY, required=False),
+        "mispriced_lines": _column(LINES, PRICES_AGREE, required=False),
+        "unexplained": _column(MONEY_SUM, ITEMS_ADD_UP, required=False),
+    },
+    name="conversions",
+)
+"""What the join found of each order, beside what becomes of it."""
 
 EXTRACTS = {
     schema.name: schema
