@@ -203,7 +203,7 @@ def _named(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_an_order(row: Mapping[str, Any]) -> bool:
     """A bad line is none: the join refuses its order, unless that is of another day."""
-    return row["dataset"] != ITEMS
+    return str(row["dataset"]) != ITEMS
 
 
 def _order_id(row: Mapping[str, Any]) -> str:
