@@ -189,6 +189,85 @@ def test_a_row_is_refused_with_its_reason(
     assert reasons(statement, **changes) == (expected,)
 
 
+UNFIT = {
+    "pii_as_id": "me@example.org",
+    "too_long": "x" * 129,
+    "negative_amount": Decimal("-0.01"),
+    "future_time": datetime.now(UTC) + timedelta(hours=2),
+    "placeholder_time": datetime(1970, 1, 1, tzinfo=UTC),
+    "unknown_currency": "ZZD",
+    "unknown_kind": "gclid",
+    "unreadable_customer_email_sha1": "40 hexadecimal digits",
+}
+RULED = {
+    "completed_orders": {
+        "pii_as_id": ("order_id", "visitor_id", "customer_id"),
+        "too_long": ("order_id",),
+        "negative_amount": ("total", "revenue", "discount", "shipping", "tax"),
+        "future_time": ("completed_at",),
+        "placeholder_time": ("completed_at",),
+        "unknown_currency": ("currency",),
+        "unreadable_customer_email_sha1": ("customer_email_sha1",),
+    },
+    "order_items": {
+        "pii_as_id": ("order_id",),
+        "too_long": ("order_id",),
+        "negative_amount": ("quantity", "unit_price", "subtotal", "discount"),
+    },
+    "visitor_identifiers": {
+        "pii_as_id": ("order_id", "visitor_id", "value"),
+        "too_long": ("order_id",),
+        "unknown_kind": ("kind",),
+        "future_time": ("captured_at",),
+    },
+    "visitor_bucketing": {
+        "pii_as_id": ("visitor_id",),
+        "too_long": ("experience_id", "variation_id"),
+        "future_time": ("bucketed_at",),
+    },
+    "visitor_segments": {
+        "pii_as_id": ("visitor_id",),
+        "future_time": ("captured_at",),
+    },
+}
+"""Table -> reason code -> the columns that are refused with it."""
+EACH = [
+    (statement, reason, column)
+    for statement, rules in RULED.items()
+    for reason, columns in rules.items()
+    for column in columns
+]
+
+
+@pytest.mark.parametrize(("statement", "reason", "column"), EACH)
+def test_every_column_is_held_to_its_rules(
+    statement: str, reason: str, column: str
+) -> None:
+    (reject,) = check(statement, **{column: UNFIT[reason]}).rejects
+    assert reason in reject.reasons
+    assert column in reject.row_redacted
+
+
+def test_no_rule_of_a_column_goes_without_a_test() -> None:
+    held = {
+        (statement, str(one.name), column)
+        for statement, schema in EXTRACTS.items()
+        for column, known in schema.columns.items()
+        for one in known.checks
+    }
+    assert held == set(EACH)
+
+
+@pytest.mark.parametrize("statement", EXTRACTS)
+def test_a_column_that_must_have_a_value_is_missed(statement: str) -> None:
+    columns = EXTRACTS[statement].columns
+    for column in contract_columns(statement):
+        expected = () if columns[column].nullable else (f"missing_{column}",)
+        if statement == "visitor_identifiers" and column == "visitor_id":
+            expected = ("missing_visitor_id",)  # of nobody: the order is not named
+        assert reasons(statement, **{column: None}) == expected, column
+
+
 @pytest.mark.parametrize(
     ("column", "value", "expected"),
     [
