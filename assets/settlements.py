@@ -61,6 +61,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             destination=name,
             provider=destination.provider_name,
             run_id=context.run.run_id,
+            clock=source.database.clock(),
         )
         provider = cast("Settling", destination.provider)
         transport = Watch(destinations.transport(destination, key), destination.replies)

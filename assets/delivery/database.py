@@ -4,8 +4,10 @@ SQLite (WAL, full durability) and PostgreSQL are the two that may hold them: bot
 enforce unique keys and make a claim atomic. What the rows mean stands in `ledger.py`.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import cast
@@ -21,7 +23,9 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
+    func,
     inspect,
+    select,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -29,6 +33,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
 import sql
+from assets.delivery.rows import Clock, utc_now
 
 BUSY_SECONDS = 60
 VIEWS = (
@@ -107,6 +112,19 @@ class Database:
             command.upgrade(config, "head")
             for view in VIEWS:
                 connection.exec_driver_sql(sql.load(f"views/{view}"))
+
+    def clock(self) -> Clock:
+        """Return a clock that begins at the database's time and never jumps.
+
+        Runs on several machines keep one time by it, and a machine whose clock is set
+        back in mid-run sends nothing again too late.
+        """
+        begun, start = time.monotonic(), utc_now()
+        if self.engine.dialect.name == "postgresql":
+            with self.read() as connection:
+                told = connection.execute(select(func.clock_timestamp())).scalar_one()
+            start = told.astimezone(UTC)
+        return lambda: start + timedelta(seconds=time.monotonic() - begun)
 
     @property
     def folder(self) -> Path | None:

@@ -6,20 +6,22 @@ ends well, that how it ended is written down. No Dagster.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from assets.delivery.database import Database
+from sqlalchemy.exc import SQLAlchemyError
+
+from assets.delivery.database import Database, LedgerError
 from assets.delivery.dispatch import Dispatch, Summary
 from assets.delivery.interrupts import deferred_stop
 from assets.delivery.ledger import Ledger
 from assets.delivery.lock import PATIENCE_SECONDS, destination_lock
 from assets.delivery.planning import Chunk, Destination
-from assets.delivery.rows import Clock, utc_now
+from assets.delivery.rows import Clock
 from assets.delivery.runs import end_run, start_run
 from assets.delivery.spool import Spool
 from assets.delivery.states import WITHHELD
@@ -40,7 +42,7 @@ def deliver(
     limit: int | None = None,
     spool_folder: Path | None = None,
     patience: float = PATIENCE_SECONDS,
-    clock: Clock = utc_now,
+    clock: Clock | None = None,
     sleep: Callable[[float], None] = time.sleep,
     on_progress: Callable[[int], None] = lambda _sent: None,
     on_warning: Callable[[str], None] = lambda _text: None,
@@ -61,7 +63,7 @@ def deliver(
         limit: Send at most so many conversions; None: all.
         spool_folder: Takes outcomes while the delivery tables cannot.
         patience: Seconds to wait for another run of this destination.
-        clock: Tells the time.
+        clock: Tells the time; None: the database's.
         sleep: Waits for seconds.
         on_progress: Told how many conversions were sent so far.
         on_warning: Told what a person should know before anything is sent.
@@ -71,22 +73,23 @@ def deliver(
         LeaseLostError: Another run took deliveries of ours over.
         LedgerError: The delivery tables cannot be used.
     """
-    ledger = Ledger(
-        database,
-        destination=destination.name,
-        provider=destination.provider_name,
-        run_id=run_id,
-        clock=clock,
-    )
-    spool = None
-    if spool_folder is not None:
-        spool = Spool(spool_folder / f"{destination.name}.jsonl")
     watch = Watch(transport, destination.replies)
     with (
         closing(watch),
+        _explained(destination.name, partition_key),
         destination_lock(database, destination.name, patience=patience) as still_held,
         deferred_stop() as told_to_stop,
     ):
+        ledger = Ledger(
+            database,
+            destination=destination.name,
+            provider=destination.provider_name,
+            run_id=run_id,
+            clock=clock or database.clock(),
+        )
+        spool = None
+        if spool_folder is not None:
+            spool = Spool(spool_folder / f"{destination.name}.jsonl")
         start_run(ledger, partition_key)
         summary = Dispatch(
             destination,
@@ -104,6 +107,21 @@ def deliver(
         ).run(chunks, quarantined)
         end_run(ledger, partition_key, _closing_entry(summary))
     return replace(summary, surprises=watch.found())
+
+
+@contextmanager
+def _explained(name: str, partition_key: str) -> Iterator[None]:
+    """Say what to do where the delivery tables fail; their words may hold values."""
+    try:
+        yield
+    except SQLAlchemyError as broken:
+        cause = type(getattr(broken, "orig", None) or broken).__name__
+        message = (
+            f"Delivering failed for {name} {partition_key}: expected the delivery "
+            f"tables to answer, got {cause}. What was not recorded was not sent, or is "
+            "kept as sending. Mend the database, then run this partition again."
+        )
+        raise LedgerError(message) from None
 
 
 def _closing_entry(summary: Summary) -> dict[str, Any]:

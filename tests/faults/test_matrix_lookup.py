@@ -144,8 +144,14 @@ def test_what_is_not_in_the_list_waits_for_a_person(
     assert row["next_attempt_at"] is None
     assert waiting_for_a_person(line) == [(ORDER, "not_found_at_provider")]
     assert look(line, hours=24)[1].queries == []
-    day = {"destination": line.name, "partition_key": DAY}
-    assert unfinished(line.database, **day, resends=True) == 0
+    left = unfinished(
+        line.database,
+        destination=line.name,
+        partition_key=DAY,
+        policy=line.provider.resend,
+        now=line.clock.now,
+    )
+    assert left == 0
 
 
 def test_a_submission_that_never_ended_is_looked_up_at_once(

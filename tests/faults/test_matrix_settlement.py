@@ -337,7 +337,7 @@ def test_41_nothing_of_the_order_is_kept_of_what_the_submission_repeats(
     impact: Line, orders: list[Conversion]
 ) -> None:
     said = {"Payload": {"CustomerPostCode": "93101", "IpAddress": "203.0.113.7"}}
-    about_submission(impact, submission(**said))
+    about_submission(impact, submission(ends="settled", **said))
     impact.run(orders)
     settle(impact, hours=1)
     (attempt,) = impact.attempts("settle")

@@ -39,8 +39,10 @@ def test_every_mapped_attribution_key(conversion: Make, golden: Make) -> None:
         "CallerId": "caller-7",
         "PhoneNumber": "18055550100",
     }
-    order = conversion(identifiers={}, customer_id=None, promo_code=None, extra=stored)
-    fields = {name: f"extra.{name}" for name in stored}
+    columns = {name: f"key_{number}" for number, name in enumerate(stored)}
+    extra = {columns[name]: value for name, value in stored.items()}
+    order = conversion(identifiers={}, customer_id=None, promo_code=None, extra=extra)
+    fields = {name: f"extra.{column}" for name, column in columns.items()}
     made = only_request(order, fields=fields, attribution_keys=["mapped"])
     golden("impact/attribution_keys", made)
 

@@ -1,6 +1,9 @@
 """The delivery tables exist, in the form that the code believes, on both databases."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+import time_machine
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -44,3 +47,21 @@ def test_the_tables_can_be_taken_down_again(database: Database) -> None:
             connection.exec_driver_sql(f"drop view {view}")
         command.downgrade(config, "base")
         assert set(inspect(connection).get_table_names()) == {"alembic_version"}
+
+
+def test_runs_keep_the_time_of_the_database(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    now = datetime.now(UTC)
+    with time_machine.travel(now + timedelta(days=1), tick=False):
+        clock = database.clock()
+        assert abs(clock() - now) < timedelta(minutes=1)
+    database.dispose()
+
+
+def test_a_clock_that_is_set_back_in_mid_run_changes_nothing(
+    database: Database,
+) -> None:
+    clock = database.clock()
+    before = clock()
+    with time_machine.travel(before - timedelta(hours=1), tick=False):
+        assert timedelta() <= clock() - before < timedelta(minutes=1)
