@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
+from assets.delivery.assessing import REPORTED, TOLD
 from assets.delivery.database import Database
-from assets.delivery.states import SOFT, WITHHELD, State
+from assets.delivery.states import SOFT, State
 from assets.delivery.tables import data_issue, delivery
-from assets.delivery.vanished import GONE, source_orders
+from assets.delivery.vanished import source_orders
 
 SLICE = 500
 SHOWN = 20
 """Orders that are named of each kind; all are counted."""
 
 _REPORTED_BEFORE = "reported_before"
-"""Another delivery of the same order to the same destination carries its money."""
+"""Another delivery of the same order carries its money, where it lies here too."""
 
 Unit = tuple[str, int]
 """Currency and its minor digits; an empty currency where none could be read."""
@@ -189,23 +190,19 @@ class _Books:
     def find_gone(self, order_ids: Iterable[Iterable[str]]) -> None:
         """Find the deliveries whose order the source no longer has.
 
-        What was never told and what is noted as gone already is nobody's money here.
+        What was provably never told, or was refused, is nobody's money.
         """
-        is_noted = delivery.c.order_id.in_(
-            select(data_issue.c.order_id).where(
-                data_issue.c.code == GONE,
-                data_issue.c.subject == self._destination,
-            )
-        )
         with source_orders(self._connection, order_ids) as is_there:
             statement = (
                 select(*_COLUMNS)
                 .where(
                     *self._is_ours,
                     ~is_there,
-                    ~is_noted,
-                    delivery.c.state.not_in(WITHHELD),
-                    func.coalesce(delivery.c.state_reason, "") != GONE,
+                    delivery.c.state.in_(TOLD),
+                    or_(
+                        delivery.c.state.in_(REPORTED),
+                        delivery.c.first_sent_at.is_not(None),
+                    ),
                 )
                 .order_by(delivery.c.order_id)
             )
@@ -222,9 +219,9 @@ class _Books:
         )
         rows = self._connection.execute(statement).all()
         self.found += len(rows)
-        return {
-            row.order_id: row for row in rows if row.state_reason != _REPORTED_BEFORE
-        }
+        # The last one of an order stays: one that was told, where there is one.
+        rows = sorted(rows, key=lambda row: row.state_reason != _REPORTED_BEFORE)
+        return {row.order_id: row for row in rows}
 
     def _count(self, row: Any) -> None:
         self.balance.made[State(row.state)][_unit(row)] += row.amount_minor or 0
