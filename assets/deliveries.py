@@ -14,6 +14,7 @@ from assets.conversions import conversions
 from assets.delivery.delivering import deliver
 from assets.delivery.dispatch import Summary
 from assets.join import ASSET
+from assets.money_check import money_conserved, money_conserved_spec
 from assets.outlook import metadata_of
 from assets.providers.conversion import Conversion
 from assets.reply_shape import reply_shape, reply_shape_spec
@@ -90,6 +91,7 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
                 description="Nothing is left that running this partition again helps.",
             ),
             reply_shape_spec(delivery_key(name)),
+            money_conserved_spec(delivery_key(name)),
         ],
     )
     def deliveries(
@@ -109,6 +111,7 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
             metadata=metadata,
         )
         yield reply_shape(delivery_key(name), summary.surprises)
+        yield money_conserved(delivery_key(name), source, name, context.partition_key)
         if _rerun_helps(summary):
             # A failed step keeps no materialization; this keeps its figures.
             yield dg.AssetObservation(

@@ -1,4 +1,4 @@
-"""How deliveries are shown to people: counts and money by state, as asset metadata."""
+"""How deliveries are shown to people: counts, money by state, orders by name."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,6 +9,21 @@ import dagster as dg
 from assets import money
 from assets.delivery.rows import Total
 from assets.delivery.states import DELIVERED, State
+
+SHOWN = 20
+"""Orders that are named; the delivery tables have them all."""
+
+
+def named(order_ids: Sequence[str], count: int) -> str:
+    """Return the first of some order ids, and how many more there are.
+
+    Args:
+        order_ids: At least the first ones.
+        count: How many there are in all.
+    """
+    shown = order_ids[:SHOWN]
+    more = count - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def metadata_of(

@@ -16,15 +16,12 @@ from assets.delivery.lookup import Lookup
 from assets.delivery.settling import Settle
 from assets.delivery.totals import totals
 from assets.delivery.watching import Watch
-from assets.outlook import metadata_of
+from assets.outlook import metadata_of, named
 from assets.providers.base import Settling
 from assets.reply_shape import reply_shape, reply_shape_spec
 from assets.resources import Destinations, Source
 
 CHECK = "no_alarm"
-SHOWN = 20
-"""Orders that are named; the view v_needs_human has them all."""
-
 Results = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]
 
 
@@ -96,13 +93,8 @@ def _checked(orders: Mapping[str, Sequence[str]]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=CHECK,
         passed=not orders,
-        metadata={reason: _named(order_ids) for reason, order_ids in orders.items()},
+        metadata={reason: named(ids, len(ids)) for reason, ids in orders.items()},
     )
-
-
-def _named(order_ids: Sequence[str]) -> str:
-    more = len(order_ids) - SHOWN
-    return ", ".join(order_ids[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _told(settle: Settle, lookup: Lookup) -> dict[str, Any]:

@@ -92,7 +92,11 @@ def validate(
 
 
 def hash_emails(frame: pd.DataFrame) -> pd.DataFrame:
-    """Replace `customer_email` by `customer_email_sha1` (trimmed, lower case)."""
+    """Replace `customer_email` by `customer_email_sha1` (trimmed, lower case).
+
+    What is a SHA-1 already stays one. What is no address is left to the checks, which
+    refuse it: a hash of "n/a" would make one customer of many.
+    """
     raw = [name for name in frame.columns if name.lower() == "customer_email"]
     if not raw:
         return frame
@@ -107,7 +111,9 @@ def _hash_email(email: Any) -> Any:
     if not isinstance(email, str):
         return email
     plain = email.strip().lower()
-    return hashlib.sha1(plain.encode()).hexdigest() if plain else None  # noqa: S324
+    if "@" not in plain:
+        return plain or None
+    return hashlib.sha1(plain.encode()).hexdigest()  # noqa: S324
 
 
 def _coerce(

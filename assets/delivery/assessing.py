@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 from assets.delivery import retry
 from assets.delivery.rows import Decision, Row
@@ -130,6 +131,7 @@ class Assessor:
         decision = self._decide(conversion)
         if row.payload_hash not in {None, self._payload_hash(conversion)}:
             found.drifted.append((row, decision))
+            decision = replace(decision, **_worth_told(row))
         found.unchanged.append((row, decision))
 
     def _payload_hash(self, conversion: Conversion) -> str | None:
@@ -137,3 +139,9 @@ class Assessor:
             return sha256(self._provider.payload(conversion)).hexdigest()
         except (ValueError, ArithmeticError, LookupError, TypeError):
             return None
+
+
+def _worth_told(row: Row) -> dict[str, Any]:
+    """A delivery is worth what the provider was told, whatever the source says now."""
+    names = ("amount_minor", "currency", "currency_digits")
+    return {name: getattr(row, name) for name in names}

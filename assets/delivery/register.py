@@ -125,21 +125,15 @@ class Register:
     def acknowledge(self, unchanged: Sequence[tuple[Row, Decision]]) -> None:
         """Note that a source row changed in nothing that its destination is told."""
         changes = [
-            {
-                "known_id": row.delivery_id,
-                "to_source_hash": decision.source_hash,
-                "to_mapping_version": decision.mapping_version,
-            }
+            {"known_id": row.delivery_id}
+            | {f"to_{name}": getattr(decision, name) for name in _SOURCE_COLUMNS}
             for row, decision in unchanged
         ]
         if changes:
             statement = (
                 update(delivery)
                 .where(delivery.c.delivery_id == bindparam("known_id"))
-                .values(
-                    source_hash=bindparam("to_source_hash"),
-                    mapping_version=bindparam("to_mapping_version"),
-                )
+                .values({name: bindparam(f"to_{name}") for name in _SOURCE_COLUMNS})
             )
             with self.database.write() as connection:
                 connection.execute(statement, changes)
@@ -246,6 +240,13 @@ class Register:
 
 
 _ROW_COLUMNS = tuple(delivery.c[name] for name in Row.__dataclass_fields__)
+_SOURCE_COLUMNS = (
+    "amount_minor",
+    "currency",
+    "currency_digits",
+    "source_hash",
+    "mapping_version",
+)
 _PLAN_COLUMNS = (
     "state",
     "state_reason",

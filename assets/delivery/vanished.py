@@ -5,9 +5,20 @@ delivery changes. Each stands in `data_issue` until its order is there again, an
 `v_needs_reversal` for whoever takes it back at the provider.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from sqlalchemy import Column, MetaData, Table, delete, exists, func, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    MetaData,
+    Table,
+    delete,
+    exists,
+    func,
+    select,
+)
 
 from assets.delivery.database import insert_if_new
 from assets.delivery.ledger import Ledger
@@ -85,23 +96,40 @@ def _deliveries(ledger: Ledger, partition_key: str) -> int:
 def _gone(
     ledger: Ledger, partition_key: str, order_ids: Iterable[Iterable[str]]
 ) -> dict[str, State]:
-    """Order -> state. The database compares, so that memory does not grow."""
-    there = exists().where(_source_order.c.order_id == delivery.c.order_id)
-    statement = select(delivery.c.order_id, delivery.c.state).where(
-        delivery.c.destination == ledger.destination,
-        delivery.c.partition_key == partition_key,
-        delivery.c.state.in_(REPORTED),
-        ~there,
-    )
-    with ledger.database.read() as connection:
-        _source_order.create(connection)
-        for some in order_ids:
-            rows = [{"order_id": one} for one in some]
-            if rows:
-                connection.execute(insert_if_new(connection, _source_order), rows)
-        gone = {row.order_id: row.state for row in connection.execute(statement)}
-        _source_order.drop(connection)
-    return gone
+    """Order -> state."""
+    with (
+        ledger.database.read() as connection,
+        source_orders(connection, order_ids) as is_there,
+    ):
+        statement = select(delivery.c.order_id, delivery.c.state).where(
+            delivery.c.destination == ledger.destination,
+            delivery.c.partition_key == partition_key,
+            delivery.c.state.in_(REPORTED),
+            ~is_there,
+        )
+        return {row.order_id: row.state for row in connection.execute(statement)}
+
+
+@contextmanager
+def source_orders(
+    connection: Connection, order_ids: Iterable[Iterable[str]]
+) -> Iterator[ColumnElement[bool]]:
+    """Let the database compare, so that memory does not grow.
+
+    Args:
+        connection: Keeps the orders while the block lasts.
+        order_ids: All that the source has, some at a time.
+
+    Yields:
+        The condition that the source has the order of a delivery.
+    """
+    _source_order.create(connection)
+    for some in order_ids:
+        rows = [{"order_id": one} for one in some]
+        if rows:
+            connection.execute(insert_if_new(connection, _source_order), rows)
+    yield exists().where(_source_order.c.order_id == delivery.c.order_id)
+    _source_order.drop(connection)
 
 
 def _forget(ledger: Ledger, partition_key: str, order_ids: list[str]) -> None:

@@ -5,7 +5,7 @@ Only the writing of values belongs here. What a provider wants to be told does n
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 
@@ -53,3 +53,31 @@ def _key(key: object) -> str:
 def fingerprint(text: str) -> str:
     """Return what stands for a personal identifier wherever it is stored."""
     return "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
+
+
+def allowed_copy(
+    members: Mapping[str, object], allowed: Collection[str]
+) -> dict[str, object]:
+    """Return a JSON object of which only the named members stay readable.
+
+    Any other member is kept as its fingerprint, so that nothing new in a request stands
+    in the delivery tables because nobody thought of it.
+
+    Args:
+        members: JSON as it was read.
+        allowed: Names of members, at every level.
+    """
+    return {
+        name: _allowed(value, allowed)
+        if name in allowed
+        else fingerprint(value if isinstance(value, str) else _text(value))
+        for name, value in members.items()
+    }
+
+
+def _allowed(value: object, allowed: Collection[str]) -> object:
+    if isinstance(value, Mapping):
+        return allowed_copy(value, allowed)
+    if isinstance(value, list):
+        return [_allowed(one, allowed) for one in value]
+    return value

@@ -8,7 +8,6 @@ is in `idme_event.py`.
 Source: `idme-conversion-tracking.txt` ("page") and `idme.md`.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -26,7 +25,13 @@ from assets.providers.base import (
 )
 from assets.providers.conversion import Conversion
 from assets.providers.encode import json_bytes
-from assets.providers.idme_event import EVENT, amounts, order_completed, tracking_id
+from assets.providers.idme_event import (
+    EVENT,
+    amounts,
+    order_completed,
+    stored_copy,
+    tracking_id,
+)
 from assets.providers.idme_settings import IdMeSettings
 from assets.providers.replies import (
     Outcome,
@@ -116,7 +121,7 @@ class IdMe:
             headers=self._headers(),
             body=body,
             path_template="outbox:" if url is None else "{endpoint_url}",
-            stored=(json.loads(body, parse_float=str, parse_int=str),),
+            stored=(stored_copy(body),),
         )
 
     def _headers(self) -> dict[str, str]:

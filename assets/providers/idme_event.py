@@ -8,6 +8,7 @@ Source: `idme-conversion-tracking.txt`, "Event shape" ("page"); `idme.md`, secti
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,11 +16,22 @@ from uuid import UUID
 
 from assets.money import fits, from_minor, to_minor
 from assets.providers.conversion import Conversion, Item
-from assets.providers.encode import json_bytes
+from assets.providers.encode import allowed_copy, json_bytes
 from assets.providers.idme_settings import IdMeSettings
 
 EVENT = "Order Completed"
 """The only event name (page, "Event shape": Must be "Order Completed")."""
+
+_STORED = frozenset(
+    {
+        *("event", "eventId", "timestamp", "conversionTrackingId", "properties"),
+        *("orderId", "total", "revenue", "shipping", "tax", "discount", "currency"),
+        *("coupon", "affiliation", "products"),
+        *("productId", "sku", "name", "brand", "category", "variant"),
+        *("price", "quantity"),
+    }
+)
+"""What may be kept readable of an event."""
 
 _TRACKING_ID = "idme_conversion_tracking_id"
 
@@ -38,6 +50,12 @@ def order_completed(
         "conversionTrackingId": tracking_id(conversion),
         **({"properties": properties} if nested else properties),
     }
+
+
+def stored_copy(body: bytes) -> dict[str, object]:
+    """Return what the delivery tables may keep of an event; its money stays exact."""
+    event = json.loads(body, parse_float=str, parse_int=str)
+    return allowed_copy(event, _STORED)
 
 
 def event_id(app_id: str, order_id: str) -> str:

@@ -158,6 +158,9 @@ _STORED = frozenset(
     }
 )
 _CUSTOM_OF_ITEMS = ("ItemText", "ItemNumeric", "ItemDate")
+_STORED_OF_ITEMS = frozenset(
+    name for name in ITEM if not name.startswith(_CUSTOM_OF_ITEMS)
+)
 
 
 def may_be_quoted(name: str) -> bool:
@@ -178,7 +181,11 @@ def stored_copy(form: Mapping[str, str]) -> dict[str, object]:
     be found by trying (delivery.md 5.4).
     """
     return {
-        name: value if may_be_quoted(name) else fingerprint(value)
+        name: value if _may_be_kept(name) else fingerprint(value)
         for name, value in form.items()
         if name not in _NEVER_STORED
     }
+
+
+def _may_be_kept(name: str) -> bool:
+    return name in _STORED or name.rstrip("0123456789") in _STORED_OF_ITEMS

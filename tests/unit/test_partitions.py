@@ -53,3 +53,16 @@ def test_an_order_is_of_the_day_that_the_clock_on_the_wall_shows(zone: str) -> N
             local = moment.astimezone(ZoneInfo(zone)).date()
             start_of_day, end_of_day = window(partitions, local.isoformat())
             assert start_of_day <= moment < end_of_day
+
+
+@pytest.mark.parametrize("zone", ODD_DAYS)
+def test_a_day_is_no_partition_before_it_is_over(zone: str) -> None:
+    """So that no order lies in the future of a run."""
+    year, odd = ODD_DAYS[zone]
+    partitions = daily(zone, date(year, 1, 1))
+    for key in odd or ["2026-06-01"]:
+        _, end = window(partitions, key)
+        with time_machine.travel(end - timedelta(seconds=1), tick=False):
+            assert not partitions.has_partition_key(key)
+        with time_machine.travel(end, tick=False):
+            assert partitions.get_last_partition_key() == key

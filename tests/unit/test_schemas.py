@@ -400,6 +400,31 @@ def test_a_raw_email_is_hashed_and_forgotten() -> None:
     assert row["extra"] is None
 
 
+DIGEST = hashlib.sha1(b"me@example.org").hexdigest()
+
+
+@pytest.mark.parametrize("email", [DIGEST, f" {DIGEST.upper()} "])
+def test_an_email_that_is_hashed_already_is_not_hashed_again(email: str) -> None:
+    row = stored("completed_orders", customer_email=email)
+    assert row["customer_email_sha1"] == DIGEST
+
+
+@pytest.mark.parametrize("email", ["", "  ", None])
+def test_no_email_has_no_hash(email: str | None) -> None:
+    assert (
+        stored("completed_orders", customer_email=email)["customer_email_sha1"] is None
+    )
+
+
+@pytest.mark.parametrize(
+    "email", ["n/a", "guest", DIGEST[1:], hashlib.sha256(b"me@example.org").hexdigest()]
+)
+def test_what_is_no_email_and_no_sha1_is_refused_and_not_kept(email: str) -> None:
+    reject = check("completed_orders", customer_email=email).rejects[0]
+    assert reject.reasons == ("unreadable_customer_email_sha1",)
+    assert email not in json.dumps(dict(reject.row_redacted))
+
+
 def test_a_refused_row_shows_what_failed_but_no_personal_data() -> None:
     reject = check(
         "completed_orders",
