@@ -205,6 +205,22 @@ def test_rows_of_an_order_that_are_the_same_are_one_order(shop: SmallShop) -> No
     shop.check(dict.fromkeys(("O1", "O2", "O3"), (1000, "USD")))
 
 
+def test_bad_rows_that_are_the_same_are_one_bad_order(shop: SmallShop) -> None:
+    shop.order("O1", currency="ZZZ")
+    shop.order("O2")
+    for table in (ORDERS, ITEMS):
+        copy = f"insert into {table} select * from {table}"
+        shop.execute(f"{copy} where order_id = 'O1'")
+    shop.run()
+    assert shop.held() == {"O1": "unknown_currency"}
+    (row,) = shop.quarantined()
+    assert (row["order_id"], row["amount_minor"]) == ("O1", None)
+    shop.execute("delete from completed_orders where order_id = 'O1'")
+    shop.execute("delete from order_items where order_id = 'O1'")
+    assert shop.run().requests == 0
+    assert [one["resolved_at"] is None for one in shop.quarantined()] == [False]
+
+
 @pytest.mark.parametrize("between", [0, 1, 2, 5])
 def test_rows_of_an_order_that_differ_are_all_held_back(
     shop: SmallShop, between: int

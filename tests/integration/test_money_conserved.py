@@ -378,7 +378,7 @@ def test_what_the_shop_changed_or_cancelled_afterwards_is_a_warning(
         changed,
     )
     shop.warehouse(
-        "update order_items set subtotal = subtotal + 1, unit_price = unit_price + 1,"
+        "update order_items set subtotal = subtotal + 1, unit_price = subtotal + 1,"
         " quantity = 1 where order_id = ? and line_no = 1",
         changed,
     )
