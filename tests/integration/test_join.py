@@ -329,6 +329,17 @@ def test_line_money_finer_than_the_currency_is_refused(joined: Join) -> None:
     assert outcome.reasons == ("amount_precision",)
 
 
+def test_a_line_s_discount_finer_than_the_currency_is_refused(joined: Join) -> None:
+    lines = [
+        item(1, subtotal="6.00", discount="0.005"),
+        item(2, subtotal="4.01", discount="0.005"),
+    ]
+    outcome = joined(items=lines)
+    assert outcome.reasons == ("amount_precision",)
+    shown = outcome.rejects[0].row_redacted["items.discount"]
+    assert shown["actual"] == "line 1: 0.005; line 2: 0.005"
+
+
 def test_a_unit_price_may_be_finer_than_the_currency(joined: Join) -> None:
     lines = [item(quantity=3, unit_price="3.333333")]
     assert joined(items=lines).conversion.items[0].unit_price == Decimal("3.333333")
