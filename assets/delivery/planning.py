@@ -123,10 +123,13 @@ class Planner:
         self.ledger.exhaust([(row, GONE, why.detail) for row, why in left_over])
 
     def report_gone(self, chunks: Iterable[Chunk]) -> None:
-        """Keep account of the reported orders that the source no longer has."""
+        """Keep account of the other orders that the source no longer has."""
         orders = chain([self._held], (chunk.order_ids for chunk in chunks))
         count = len(self._held) + self._orders
-        vanished.keep_account(self.ledger, self.partition_key, orders, count)
+        gone = vanished.keep_account(self.ledger, self.partition_key, orders, count)
+        rows = self.ledger.rows(gone).values()
+        here = [row for row in rows if row.partition_key == self.partition_key]
+        self.ledger.plan(self.partition_key, [(row, self._gone(row)) for row in here])
 
     def plan(self, chunk: Chunk, now: datetime) -> int:
         """Give every order of a chunk its delivery; return how many are due now."""

@@ -305,7 +305,7 @@ def check_together(lines: Sequence[Line]) -> None:
 def make_impact(make_line: MakeLine) -> MakeLine:
     """Makes lines to impact.com."""
 
-    def make(database: Database) -> Line:
+    def make(database: Database, **changes: Any) -> Line:
         line = make_line(
             database, DEDUPE, orders_of=lambda body: parse_qs(body.decode())["OrderId"]
         )
@@ -317,7 +317,7 @@ def make_impact(make_line: MakeLine) -> MakeLine:
             "campaign_id": 1,
             "event_type_id": 2,
         }
-        line.provider = Impact(ImpactSettings(**settings))
+        line.provider = Impact(ImpactSettings(**settings | changes))
         return line
 
     return make

@@ -14,6 +14,7 @@ from test_matrix_words import ORDERS_OF
 
 from assets.delivery.tables import data_issue
 from assets.providers.convert import Convert, ConvertSettings
+from assets.providers.idme import IdMe, IdMeSettings
 from assets.providers.trackdesk import Trackdesk, TrackdeskSettings
 
 if TYPE_CHECKING:
@@ -105,23 +106,29 @@ def fill(shop: Shop) -> None:
             )
 
 
-def use(shop: Shop, name: str, make_line: MakeLine, make_impact: MakeLine) -> None:
+def use(
+    shop: Shop,
+    name: str,
+    make_line: MakeLine,
+    make_impact: MakeLine,
+    **settings: Any,
+) -> None:
     """Let the shop report to one of the real providers."""
     database = shop.line.database
     if name == "impact":
-        shop.line = make_impact(database)
+        shop.line = make_impact(database, **settings)
         queued = '{"Status": "QUEUED", "QueuedUri": "/x"}'
         shop.line.server.script = always(say(200, queued, "queued"))
     else:
         shop.line = make_line(database, NEVER, orders_of=ORDERS_OF[name])
-        shop.line.provider = provider(name, shop.line.server.url)
+        shop.line.provider = provider(name, shop.line.server.url, **settings)
         shop.line.server.script = always(
             Act(http(200, "{}"), "accepted", applies=True, keeps=True)
         )
     shop.line.clock.now = shop.window[1]
 
 
-def provider(name: str, url: str) -> Any:
+def provider(name: str, url: str, **settings: Any) -> Any:
     if name == "trackdesk":
         trackdesk: dict[str, Any] = {
             "provider": name,
@@ -129,7 +136,10 @@ def provider(name: str, url: str) -> Any:
             "tenant_id": "demo",
             "conversion_type_code": "sale",
         }
-        return Trackdesk(TrackdeskSettings(**trackdesk))
+        return Trackdesk(TrackdeskSettings(**trackdesk | settings))
+    if name == "idme":
+        idme: dict[str, Any] = {"provider": name, "app_id": "a", "endpoint_url": url}
+        return IdMe(IdMeSettings(**idme | settings))
     convert: dict[str, Any] = {
         "provider": name,
         "base_url": url,
@@ -138,7 +148,7 @@ def provider(name: str, url: str) -> Any:
         "goal_id": "3",
         "currency": "USD",
     }
-    return Convert(ConvertSettings(**convert))
+    return Convert(ConvertSettings(**convert | settings))
 
 
 @pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
