@@ -40,7 +40,7 @@ class Assessment:
         moved: Deliveries whose order lies in another partition now.
         unchanged: The source row changed in nothing that the destination is told.
         drifted: The order changed after it was reported.
-        given_up: Deliveries not to be sent again, each with the reason.
+        given_up: Deliveries not to be sent again, each with reason and evidence.
     """
 
     planned: list[tuple[Row | None, Decision]] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Assessment:
     moved: list[tuple[Row, Decision]] = field(default_factory=list)
     unchanged: list[tuple[Row, Decision]] = field(default_factory=list)
     drifted: list[tuple[Row, Decision]] = field(default_factory=list)
-    given_up: list[tuple[Row, str]] = field(default_factory=list)
+    given_up: list[tuple[Row, str, str | None]] = field(default_factory=list)
 
 
 class Assessor:
@@ -80,7 +80,7 @@ class Assessor:
         """
         why = retry.exhaustion(row, self._provider.resend, self._now)
         if why:
-            found.given_up.append((row, why))
+            found.given_up.append((row, why, None))
         elif row.state in retry.sendable_states(self._provider.resend):
             self._assess_open(found, row, build, is_changed=is_changed)
         elif is_changed and row.state is State.REJECTED:
@@ -104,7 +104,8 @@ class Assessor:
             found.revised.append((row, decision))
         else:
             # It may have been applied, so that it must not look as if never sent.
-            found.given_up.append((row, decision.reason or decision.state))
+            why = decision.reason or decision.state
+            found.given_up.append((row, why, decision.detail))
 
     def _assess_rejected(
         self, found: Assessment, row: Row, conversion: Conversion
@@ -123,7 +124,7 @@ class Assessor:
         found.revised.append((row, replace(decision, state=State.RETRYABLE)))
         waiting = replace(row, state=State.RETRYABLE)
         why = retry.exhaustion(waiting, self._provider.resend, self._now)
-        found.given_up += [(waiting, why)] if why else []
+        found.given_up += [(waiting, why, None)] if why else []
 
     def _assess_reported(
         self, found: Assessment, row: Row, conversion: Conversion

@@ -40,6 +40,7 @@ VIEWS = (
     "v_delivery_daily",
     "v_reconcile",
     "v_top_reasons",
+    "v_withheld",
     "v_needs_human",
     "v_needs_reversal",
 )

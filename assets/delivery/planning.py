@@ -19,6 +19,7 @@ from assets.delivery.quarantine import issue, keep_issues
 from assets.delivery.recalling import Memory
 from assets.delivery.rows import Decision, Row, delivery_id
 from assets.delivery.states import SOFT, State
+from assets.delivery.vanished import GONE
 from assets.personal import PersonalDataError
 from assets.providers.base import Doubting, Provider
 from assets.providers.conversion import Conversion
@@ -95,7 +96,7 @@ class Planner:
         open_states = retry.sendable_states(self.provider.resend)
         self.ledger.exhaust(
             [
-                (row, decision.reason or "quarantined")
+                (row, decision.reason or "quarantined", decision.detail)
                 for row, decision in decisions
                 if row is not None and row.state in open_states - SOFT
             ]
@@ -118,13 +119,17 @@ class Planner:
         gone = [row for row in left.values() if row.accepted_at is None]
         soft = [row for row in gone if row.state in SOFT]
         self.ledger.revise([(row, self._gone(row)) for row in soft])
-        self.ledger.exhaust([(row, "order_gone") for row in gone if row not in soft])
+        left_over = [(row, self._gone(row)) for row in gone if row not in soft]
+        self.ledger.exhaust([(row, GONE, why.detail) for row, why in left_over])
 
     def report_gone(self, chunks: Iterable[Chunk]) -> None:
-        """Keep account of the reported orders that the source no longer has."""
+        """Keep account of the other orders that the source no longer has."""
         orders = chain([self._held], (chunk.order_ids for chunk in chunks))
         count = len(self._held) + self._orders
-        vanished.keep_account(self.ledger, self.partition_key, orders, count)
+        gone = vanished.keep_account(self.ledger, self.partition_key, orders, count)
+        rows = self.ledger.rows(gone).values()
+        here = [row for row in rows if row.partition_key == self.partition_key]
+        self.ledger.plan(self.partition_key, [(row, self._gone(row)) for row in here])
 
     def plan(self, chunk: Chunk, now: datetime) -> int:
         """Give every order of a chunk its delivery; return how many are due now."""
@@ -269,14 +274,15 @@ class Planner:
         if row.state in SOFT:
             self.ledger.plan(self.partition_key, [(row, decision)])
         else:
-            self.ledger.exhaust([(row, reason)])
+            self.ledger.exhaust([(row, reason, detail)])
 
     def _gone(self, row: Row) -> Decision:
         return Decision(
             conversion_key=row.conversion_key,
             order_id=row.order_id,
             state=State.SUPPRESSED,
-            reason="order_gone",
+            reason=GONE,
+            detail=f"the source returns no such order for {row.partition_key}",
             order_at=row.order_at,
             order_date=row.order_date,
             amount_minor=row.amount_minor,

@@ -19,6 +19,9 @@ from assets.delivery.tables import delivery
 SLICE = 500
 """Order ids asked for at once: an index look-up each, whatever else is stored."""
 
+DETAIL_LENGTH = 512
+"""Characters of `state_detail`."""
+
 
 class Register:
     """The deliveries of one destination, for one run.
@@ -144,7 +147,13 @@ class Register:
             [],
             [
                 self._change(
-                    row, replace(decision, state=row.state, reason=row.state_reason)
+                    row,
+                    replace(
+                        decision,
+                        state=row.state,
+                        reason=row.state_reason,
+                        detail=row.state_detail,
+                    ),
                 )
                 for row, decision in changed
             ],
@@ -161,12 +170,17 @@ class Register:
             found = connection.execute(statement).mappings()
             return [_row(dict(row)) for row in found]
 
-    def exhaust(self, rows: Sequence[tuple[Row, str]]) -> None:
-        """Give up deliveries that must not be sent again, each with its reason."""
+    def exhaust(self, rows: Sequence[tuple[Row, str, str | None]]) -> None:
+        """Give up deliveries that must not be sent again.
+
+        Args:
+            rows: Each with its reason and the evidence; None: what the last reply
+                said stays.
+        """
         if not rows:
             return
         with self.database.write() as connection:
-            for row, reason in rows:
+            for row, reason, detail in rows:
                 check(row.state, State.EXHAUSTED)
                 connection.execute(
                     update(delivery)
@@ -175,7 +189,10 @@ class Register:
                         delivery.c.state == row.state,
                     )
                     .values(
-                        state=State.EXHAUSTED, state_reason=reason, **self.touched()
+                        state=State.EXHAUSTED,
+                        state_reason=reason,
+                        state_detail=_kept(detail) or row.state_detail,
+                        **self.touched(),
                     )
                 )
 
@@ -191,7 +208,7 @@ class Register:
         return {
             "state": decision.state,
             "state_reason": decision.reason,
-            "state_detail": decision.detail and decision.detail[:512],
+            "state_detail": _kept(decision.detail),
             "order_at": decision.order_at,
             "order_date": decision.order_date,
             "amount_minor": decision.amount_minor,
@@ -278,15 +295,21 @@ def _row(found: Mapping[str, Any]) -> Row:
     return Row(**{**found, "state": State(found["state"])})
 
 
+def _kept(detail: str | None) -> str | None:
+    return detail and detail[:DETAIL_LENGTH]
+
+
 def _differs(known: Row, decision: Decision) -> bool:
     return (
         known.state,
         known.state_reason,
+        known.state_detail,
         known.source_hash,
         known.mapping_version,
     ) != (
         decision.state,
         decision.reason,
+        _kept(decision.detail),
         decision.source_hash,
         decision.mapping_version,
     )

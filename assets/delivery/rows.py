@@ -28,6 +28,7 @@ class Decision:
         order_at: When the order was completed; None where it could not be read.
         amount_minor: Revenue in minor units of `currency`; None where unreadable.
         state: `pending`, `suppressed` or `quarantined`.
+        detail: The evidence of `reason`: what was looked at.
         mapping_version: Which settings would make the payload.
     """
 
@@ -55,6 +56,7 @@ class Row:
     partition_key: str
     state: State
     state_reason: str | None
+    state_detail: str | None
     attempts: int
     source_hash: str | None
     payload_hash: str | None

@@ -1,7 +1,7 @@
-"""Orders that were reported and that the source no longer has.
+"""Orders that have a delivery and that the source no longer has.
 
-Cancelled, refunded or deleted: the provider still counts them. Nothing is sent and no
-delivery changes. Each stands in `data_issue` until its order is there again, and in
+Cancelled, refunded or deleted. Where they were reported, the provider still counts
+them: nothing is sent and no delivery changes. Each stands in `data_issue` until its order is there again, and in
 `v_needs_reversal` for whoever takes it back at the provider.
 """
 
@@ -23,7 +23,7 @@ from sqlalchemy import (
 from assets.delivery.database import insert_if_new
 from assets.delivery.ledger import Ledger
 from assets.delivery.quarantine import SLICE, Quarantine
-from assets.delivery.states import DELIVERED, State
+from assets.delivery.states import DELIVERED, SOFT, State
 from assets.delivery.tables import data_issue, delivery
 
 GONE = "order_gone"
@@ -39,7 +39,7 @@ _source_order = Table(
 
 def keep_account(
     ledger: Ledger, partition_key: str, order_ids: Iterable[Iterable[str]], count: int
-) -> None:
+) -> list[str]:
     """Note the reported orders of a partition that are gone; drop what came back.
 
     Args:
@@ -48,11 +48,15 @@ def keep_account(
         order_ids: All that the source has of it, some at a time; read only where an
             order is or was missing.
         count: How many these are.
+
+    Returns:
+        The orders that are gone and were never sent.
     """
     known = _known(ledger, partition_key)
     if not known and _deliveries(ledger, partition_key) <= count:
-        return
+        return []
     gone = _gone(ledger, partition_key, order_ids)
+    unsent = [order_id for order_id, state in gone.items() if state in SOFT]
     name = ledger.destination
     Quarantine(ledger.database, partition_key, ledger.clock()).doubt(
         [
@@ -64,10 +68,11 @@ def keep_account(
                 "detail": f"gone after it was {state}; the provider still counts it",
             }
             for order_id, state in gone.items()
-            if order_id not in known
+            if order_id not in known and state not in SOFT
         ]
     )
     _forget(ledger, partition_key, sorted(known - gone.keys()))
+    return unsent
 
 
 def _known(ledger: Ledger, partition_key: str) -> set[str]:
@@ -104,7 +109,7 @@ def _gone(
         statement = select(delivery.c.order_id, delivery.c.state).where(
             delivery.c.destination == ledger.destination,
             delivery.c.partition_key == partition_key,
-            delivery.c.state.in_(REPORTED),
+            delivery.c.state.in_(REPORTED | SOFT),
             ~is_there,
         )
         return {row.order_id: row.state for row in connection.execute(statement)}

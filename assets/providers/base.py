@@ -103,12 +103,14 @@ class Withheld:
 
     Attributes:
         state: `suppressed` where the data are sound, `quarantined` where they are not.
-        reason: A code of the closed list in `docs/delivery-tables.md`.
+        reason: A code of the closed list in `docs/delivery-tables.md`: the rule.
+        detail: The evidence: what the rule looked at. The same facts give the same
+            text; no secret, no identifier, no personal data.
     """
 
     state: Literal["suppressed", "quarantined"]
     reason: str
-    detail: str | None = None
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,17 +356,41 @@ def withhold(
 ) -> Withheld | None:
     """Return why no provider would be sent `conversion` under `settings`."""
     if not settings.enabled:
-        return Withheld("suppressed", "destination_disabled")
+        return Withheld("suppressed", "destination_disabled", "enabled is false")
     if conversion.is_test:
-        return Withheld("suppressed", "test_order")
+        return Withheld("suppressed", "test_order", "is_test is true")
     if conversion.tracking_consent is False:
-        return Withheld("suppressed", "consent_refused")
+        return Withheld("suppressed", "consent_refused", "tracking_consent is false")
     if settings.require_consent and conversion.tracking_consent is None:
-        return Withheld("suppressed", "no_consent")
+        return Withheld("suppressed", "no_consent", "tracking_consent is null")
     limit = settings.max_age_days
     if limit is not None and now - conversion.completed_at > timedelta(days=limit):
-        return Withheld("suppressed", "too_old", f"older than {limit} days")
+        # Not how old it is now: every night would change what is kept of it.
+        said = f"completed {_at(conversion)}, taken for {limit} days"
+        return Withheld("suppressed", "too_old", said)
     return None
+
+
+def none_stored(conversion: Conversion, *wanted: str) -> str:
+    """Return the evidence that nothing `wanted` was known when the order was made."""
+    return f"none stored up to {_at(conversion)} of: {', '.join(wanted)}"
+
+
+def not_taken(conversion: Conversion, *taken: str) -> Withheld:
+    """Return that a destination counts in other currencies."""
+    said = f"currency {conversion.currency}, taken {', '.join(sorted(taken))}"
+    return Withheld("suppressed", "currency_not_taken", said)
+
+
+def too_precise(conversion: Conversion, *amounts: str) -> Withheld:
+    """Return that some amounts are finer than the currency's smallest coin."""
+    digits, currency = conversion.currency_digits, conversion.currency
+    said = f"{', '.join(amounts)}: more than the {digits} decimals of {currency}"
+    return Withheld("quarantined", "amount_precision", said)
+
+
+def _at(conversion: Conversion) -> str:
+    return conversion.completed_at.isoformat().replace("+00:00", "Z")
 
 
 def one_by_one(conversions: Sequence[Conversion]) -> Iterable[Sequence[Conversion]]:

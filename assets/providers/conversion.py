@@ -4,7 +4,7 @@ What a provider may know of an order belongs here. How the row was staged does n
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -73,6 +73,7 @@ class Conversion:
         tracking_consent: None where the warehouse does not know.
         identifiers: Value by kind (`IDENTIFIER_KINDS`), as of the order.
         bucketing: Variation id by experience id, first exposure at or before the order.
+        bucketing_conflicts: Experiences left out of it: seen in two variations.
         extra: Columns beyond the contract, as text, by column name.
         source_hash: Of the source rows that it was made of; no provider is told.
         remembered: Order id by digest, for the keys that the provider recalls
@@ -104,6 +105,7 @@ class Conversion:
     is_test: bool = False
     identifiers: Mapping[str, str] = field(default_factory=dict)
     bucketing: Mapping[str, str] = field(default_factory=dict)
+    bucketing_conflicts: Sequence[str] = ()
     segments: Segments | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
     source_hash: str = field(default="", repr=False, compare=False)
@@ -131,13 +133,22 @@ class Conversion:
             bucketing={
                 seen["experience_id"]: seen["variation_id"] for seen in row["bucketing"]
             },
+            bucketing_conflicts=tuple(row["bucketing_conflicts"] or ()),
             segments=None if segments is None else _segments(segments),
             extra=json.loads(row["extra"] or "{}"),
         )
 
 
 NOT_COLUMNS = frozenset(
-    {"items", "identifiers", "bucketing", "segments", "extra", "remembered"}
+    {
+        "items",
+        "identifiers",
+        "bucketing",
+        "bucketing_conflicts",
+        "segments",
+        "extra",
+        "remembered",
+    }
 )
 """What a conversion has beside the columns of its order."""
 

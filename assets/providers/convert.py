@@ -21,6 +21,9 @@ from assets.providers.base import (
     ResendPolicy,
     Withheld,
     limits_of,
+    none_stored,
+    not_taken,
+    too_precise,
     withhold,
 )
 from assets.providers.conversion import Conversion
@@ -78,14 +81,14 @@ class Convert:
         if why := withhold(settings, conversion, now):
             return why
         if not visitor_id_of(conversion):
-            return Withheld("suppressed", "no_visitor_id")
+            said = none_stored(conversion, "convert_visitor_id", "visitor_id")
+            return Withheld("suppressed", "no_visitor_id", said)
         if conversion.currency != settings.currency:
-            taken = f"the project counts in {settings.currency}"
-            return Withheld("suppressed", "currency_not_taken", taken)
+            return not_taken(conversion, settings.currency)
         if not fits(conversion.revenue, conversion.currency_digits):
-            return Withheld("quarantined", "amount_precision")
+            return too_precise(conversion, "revenue")
         if not (conversion.bucketing or settings.send_without_bucketing):
-            return Withheld("suppressed", "no_bucketing")
+            return Withheld("suppressed", "no_bucketing", _unseen(conversion))
         return self._only_first(conversion)
 
     def _only_first(self, conversion: Conversion) -> Withheld | None:
@@ -96,7 +99,8 @@ class Convert:
         ]
         if holders in ([], [own]):
             return None
-        return Withheld("suppressed", "not_first_order")
+        said = f"order {holders[0]} of the same visitor is reported first"
+        return Withheld("suppressed", "not_first_order", said)
 
     def recalls(self, conversion: Conversion) -> Sequence[Key]:
         """Return who may be reported: of a visitor, the first order alone.
@@ -191,3 +195,10 @@ class Convert:
         if secret := self._settings.sdk_key_secret:
             headers["Authorization"] = f"Bearer {secret.get_secret_value()}"
         return headers
+
+
+def _unseen(conversion: Conversion) -> str:
+    conflicts = conversion.bucketing_conflicts
+    if conflicts:
+        return f"seen in two variations: {', '.join(conflicts)}"
+    return none_stored(conversion, "exposures")

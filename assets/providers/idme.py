@@ -20,7 +20,9 @@ from assets.providers.base import (
     ResendPolicy,
     Withheld,
     limits_of,
+    none_stored,
     one_by_one,
+    too_precise,
     withhold,
 )
 from assets.providers.conversion import Conversion
@@ -90,11 +92,12 @@ class IdMe:
         if withheld:
             return withheld
         if not tracking_id(conversion):
-            return Withheld("suppressed", "no_tracking_id")
+            said = none_stored(conversion, "idme_conversion_tracking_id")
+            return Withheld("suppressed", "no_tracking_id", said)
         digits = conversion.currency_digits
-        if not all(fits(amount, digits) for amount in amounts(conversion).values()):
-            return Withheld("quarantined", "amount_precision")
-        return None
+        known = amounts(conversion).items()
+        finer = [name for name, amount in known if not fits(amount, digits)]
+        return too_precise(conversion, *finer) if finer else None
 
     def batches(
         self, conversions: Sequence[Conversion]

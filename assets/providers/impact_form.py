@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import chain
 from urllib.parse import urlencode
 
-from assets.providers.base import Withheld, mapped_fields
+from assets.providers.base import Withheld, mapped_fields, none_stored, not_taken
 from assets.providers.conversion import Conversion
 from assets.providers.impact_fields import ATTRIBUTION, written
 from assets.providers.impact_items import exact_rate, item_parameters
@@ -42,20 +42,21 @@ def withhold_form(settings: ImpactSettings, conversion: Conversion) -> Withheld 
       (impact.md 3.9). Cut or rounded it would be another one, so it is held back.
     """
     if not _attributed(settings, conversion):
-        wanted = ", ".join(settings.attribution_keys)
-        return Withheld("suppressed", "no_click_id", f"none stored of: {wanted}")
+        said = none_stored(conversion, *settings.attribution_keys)
+        return Withheld("suppressed", "no_click_id", said)
     if settings.currencies and conversion.currency not in settings.currencies:
-        return Withheld("suppressed", "currency_not_taken")
+        return not_taken(conversion, *settings.currencies)
     if settings.report == "items":
-        reason = _withhold_lines(settings, conversion)
-        if reason:
-            return Withheld("quarantined", reason)
+        withheld = _withhold_lines(settings, conversion)
+        if withheld:
+            return withheld
     try:
         form = conversion_form(settings, conversion)
     except UnfitError as unfit:
         return Withheld("quarantined", unfit.reason, str(unfit))
     if _is_too_large(form, settings.max_body_bytes):
-        return Withheld("quarantined", "body_too_large")
+        said = f"more than {settings.max_body_bytes} bytes"
+        return Withheld("quarantined", "body_too_large", said)
     return None
 
 
@@ -65,14 +66,19 @@ def _is_too_large(form: Mapping[str, str], most: int) -> bool:
     return characters * _BYTES_OF_A_CHARACTER > most and len(encoded(form)) > most
 
 
-def _withhold_lines(settings: ImpactSettings, conversion: Conversion) -> str | None:
-    if not conversion.items:
-        return "no_items"
-    if len(conversion.items) > settings.max_items:
-        return "too_many_items"
+def _withhold_lines(
+    settings: ImpactSettings, conversion: Conversion
+) -> Withheld | None:
+    count, most = len(conversion.items), settings.max_items
+    if not count:
+        return Withheld("quarantined", "no_items", "no line of the order is stored")
+    if count > most:
+        said = f"{count} lines, taken {most}"
+        return Withheld("quarantined", "too_many_items", said)
     one_level = settings.discount_level == "one" and conversion.discount
     if one_level and any(item.discount for item in conversion.items):
-        return "two_discounts"
+        said = "one on the order, one on a line"
+        return Withheld("quarantined", "two_discounts", said)
     return None
 
 

@@ -18,6 +18,7 @@ from assets.providers.base import (
     Withheld,
     limits_of,
     one_by_one,
+    too_precise,
     withhold,
 )
 from assets.providers.conversion import Conversion
@@ -69,7 +70,7 @@ class Trackdesk:
             return identity
         amount = amount_of(self._settings, conversion)
         if amount is not None and not fits(amount, conversion.currency_digits):
-            return Withheld("quarantined", "amount_precision")
+            return too_precise(conversion, self._settings.amount)
         return None
 
     def recalls(self, conversion: Conversion) -> Sequence[Key]:

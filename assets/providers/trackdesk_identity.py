@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from assets.providers.base import Withheld
+from assets.providers.base import Withheld, none_stored
 from assets.providers.conversion import Conversion
 from assets.providers.memory import Key, memory_key
 from assets.providers.trackdesk_cid import read_click
@@ -52,7 +52,8 @@ def _by_external_cid(
 ) -> Identity | Withheld:
     external_cid = conversion.identifiers.get("trackdesk_external_cid")
     if not external_cid or not external_cid.strip():
-        return Withheld("suppressed", "no_external_cid")
+        said = none_stored(conversion, "trackdesk_external_cid")
+        return Withheld("suppressed", "no_external_cid", said)
     fields = {"externalCid": external_cid, **_origin(settings)}
     if not settings.link:
         return Identity(fields)
@@ -73,7 +74,8 @@ def _by_coupon(
     # One code twice is one coupon; a dict keeps them in their order.
     codes = list(dict.fromkeys(code for code in codes if code.strip()))
     if not codes:
-        return Withheld("suppressed", "no_coupon")
+        said = "promo_code is null or names no coupon"
+        return Withheld("suppressed", "no_coupon", said)
     return Identity({"couponCodes": codes, **_origin(settings)})
 
 
@@ -85,11 +87,14 @@ def _origin(settings: TrackdeskSettings) -> dict[str, str]:
 def _cid(settings: TrackdeskSettings, conversion: Conversion) -> str | Withheld:
     stored = conversion.identifiers.get("trackdesk_cid")
     if not stored:
-        return Withheld("suppressed", "no_click_id")
+        said = none_stored(conversion, "trackdesk_cid")
+        return Withheld("suppressed", "no_click_id", said)
     click = read_click(stored)
     if click is None:
-        return Withheld("suppressed", "unreadable_identifier")
+        said = "trackdesk_cid is neither a cid nor a cookie of Trackdesk"
+        return Withheld("suppressed", "unreadable_identifier", said)
     ours = settings.tenant_id.lower()
     if click.tenant_id is not None and click.tenant_id.lower() != ours:
-        return Withheld("suppressed", "wrong_tenant")
+        said = f"trackdesk_cid is of another tenant than {settings.tenant_id}"
+        return Withheld("suppressed", "wrong_tenant", said)
     return click.cid

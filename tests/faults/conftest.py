@@ -305,7 +305,7 @@ def check_together(lines: Sequence[Line]) -> None:
 def make_impact(make_line: MakeLine) -> MakeLine:
     """Makes lines to impact.com."""
 
-    def make(database: Database) -> Line:
+    def make(database: Database, **changes: Any) -> Line:
         line = make_line(
             database, DEDUPE, orders_of=lambda body: parse_qs(body.decode())["OrderId"]
         )
@@ -317,7 +317,7 @@ def make_impact(make_line: MakeLine) -> MakeLine:
             "campaign_id": 1,
             "event_type_id": 2,
         }
-        line.provider = Impact(ImpactSettings(**settings))
+        line.provider = Impact(ImpactSettings(**settings | changes))
         return line
 
     return make
@@ -329,13 +329,21 @@ def line(make_line: MakeLine, tables: Database, policy: ResendPolicy) -> Line:
     return make_line(tables, policy)
 
 
+@pytest.fixture(params=["duckdb", "postgresql"])
+def warehouse_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty warehouse, on each kind in turn."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"duckdb:///{tmp_path}/warehouse.db"
+
+
 @pytest.fixture
-def shop(line: Line, tmp_path: Path) -> Any:
-    """A `Shop` on DuckDB with empty tables, a line of each policy behind it."""
+def shop(line: Line, warehouse_url: str, tmp_path: Path) -> Any:
+    """A `Shop` with empty tables on each warehouse, a line of each policy behind it."""
     from test_matrix_source import DAY, START, Shop
 
     line.clock.now = START + DAY
-    made = Shop(tmp_path, f"duckdb:///{tmp_path}/warehouse.db", line)
+    made = Shop(tmp_path, warehouse_url, line)
     made.create()
     return made
 

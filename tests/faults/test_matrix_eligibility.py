@@ -14,6 +14,7 @@ from test_matrix_words import ORDERS_OF
 
 from assets.delivery.tables import data_issue
 from assets.providers.convert import Convert, ConvertSettings
+from assets.providers.idme import IdMe, IdMeSettings
 from assets.providers.trackdesk import Trackdesk, TrackdeskSettings
 
 if TYPE_CHECKING:
@@ -33,11 +34,8 @@ def test_60_the_same_row_twice_is_one_order(shop: Shop) -> None:
 def test_60_two_rows_that_contradict_each_other_are_both_held(shop: Shop) -> None:
     shop.order("O1", 10)
     shop.order("O2", 10)
-    shop.execute(
-        "insert into completed_orders select * replace"
-        " (cast(11 as decimal(24, 6)) as total, cast(11 as decimal(24, 6)) as revenue)"
-        " from completed_orders where order_id = 'O1'"
-    )
+    shop.order("O1", 11)
+    shop.execute("delete from order_items where subtotal = 11")
     shop.run()
     assert shop.held() == {"O1": "conflicting_rows"}
     assert shop.line.server.books.counted == {"O2": 1}
@@ -108,23 +106,29 @@ def fill(shop: Shop) -> None:
             )
 
 
-def use(shop: Shop, name: str, make_line: MakeLine, make_impact: MakeLine) -> None:
+def use(
+    shop: Shop,
+    name: str,
+    make_line: MakeLine,
+    make_impact: MakeLine,
+    **settings: Any,
+) -> None:
     """Let the shop report to one of the real providers."""
     database = shop.line.database
     if name == "impact":
-        shop.line = make_impact(database)
+        shop.line = make_impact(database, **settings)
         queued = '{"Status": "QUEUED", "QueuedUri": "/x"}'
         shop.line.server.script = always(say(200, queued, "queued"))
     else:
         shop.line = make_line(database, NEVER, orders_of=ORDERS_OF[name])
-        shop.line.provider = provider(name, shop.line.server.url)
+        shop.line.provider = provider(name, shop.line.server.url, **settings)
         shop.line.server.script = always(
             Act(http(200, "{}"), "accepted", applies=True, keeps=True)
         )
     shop.line.clock.now = shop.window[1]
 
 
-def provider(name: str, url: str) -> Any:
+def provider(name: str, url: str, **settings: Any) -> Any:
     if name == "trackdesk":
         trackdesk: dict[str, Any] = {
             "provider": name,
@@ -132,7 +136,10 @@ def provider(name: str, url: str) -> Any:
             "tenant_id": "demo",
             "conversion_type_code": "sale",
         }
-        return Trackdesk(TrackdeskSettings(**trackdesk))
+        return Trackdesk(TrackdeskSettings(**trackdesk | settings))
+    if name == "idme":
+        idme: dict[str, Any] = {"provider": name, "app_id": "a", "endpoint_url": url}
+        return IdMe(IdMeSettings(**idme | settings))
     convert: dict[str, Any] = {
         "provider": name,
         "base_url": url,
@@ -141,7 +148,7 @@ def provider(name: str, url: str) -> Any:
         "goal_id": "3",
         "currency": "USD",
     }
-    return Convert(ConvertSettings(**convert))
+    return Convert(ConvertSettings(**convert | settings))
 
 
 @pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])

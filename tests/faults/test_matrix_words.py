@@ -37,7 +37,15 @@ def orders_in_convert(body: bytes) -> Sequence[str]:
     return [one["transactionId"] for one in said]
 
 
-ORDERS_OF = {"trackdesk": orders_in_trackdesk, "convert": orders_in_convert}
+def orders_in_idme(body: bytes) -> list[str]:
+    return [json.loads(body)["properties"]["orderId"]]
+
+
+ORDERS_OF = {
+    "trackdesk": orders_in_trackdesk,
+    "convert": orders_in_convert,
+    "idme": orders_in_idme,
+}
 
 
 @pytest.fixture

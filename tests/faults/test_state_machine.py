@@ -34,7 +34,7 @@ from assets.delivery.sending import LEASE, LeaseLostError
 from assets.providers.base import Limits, Withheld
 from assets.providers.conversion import Conversion
 
-NO_CLICK = Withheld("suppressed", "no_click_id")
+NO_CLICK = Withheld("suppressed", "no_click_id", "none stored")
 KINDS = st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=4)
 FEW = st.integers(0, 3)
 SOME = st.integers(1, 3)

@@ -114,7 +114,7 @@ def test_who_may_not_be_told_any_more_is_not_told(
     assert set(bench.states().values()) == {"retryable"}
     bench.clock.pass_by(hours=1)
     bench.transport = FakeTransport()
-    refused = Withheld("suppressed", "consent_refused")
+    refused = Withheld("suppressed", "consent_refused", "tracking_consent is false")
     monkeypatch.setattr(bench.provider, "eligibility", lambda _one, _now: refused)
     bench.run([order("O1"), order("O2")])
     assert bench.transport.sent == []

@@ -94,7 +94,9 @@ def test_an_intent_stands_before_a_byte_leaves(
 
 
 def test_a_good_day_run_again_sends_nothing_and_changes_nothing(bench: Bench) -> None:
-    bench.provider.withheld = {"O00003": Withheld("suppressed", "no_click_id")}
+    bench.provider.withheld = {
+        "O00003": Withheld("suppressed", "no_click_id", "none stored")
+    }
     bench.run(many(8), chunk_rows=3)
     rows, attempts = bench.rows(), bench.attempts()
     bench.clock.pass_by(days=1)

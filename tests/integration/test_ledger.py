@@ -273,7 +273,7 @@ def test_giving_up_is_recorded_with_its_reason(bench: Bench, ledger: Ledger) -> 
     first, second = claim(ledger, "O1", "O2").values()
     ledger.record([result(first, State.RETRYABLE), result(second, State.UNCERTAIN)])
     rows = ledger.rows(["O1", "O2"]).values()
-    ledger.exhaust([(row, "dedup_window_over") for row in rows])
+    ledger.exhaust([(row, "dedup_window_over", None) for row in rows])
     assert set(bench.states().values()) == {"exhausted"}
     assert bench.row()["state_reason"] == "dedup_window_over"
 
@@ -284,5 +284,5 @@ def test_what_moved_meanwhile_is_not_given_up(bench: Bench, ledger: Ledger) -> N
     ledger.record([result(one, State.RETRYABLE)])
     stale = row_of(ledger)
     claim(bench.ledger())
-    ledger.exhaust([(stale, "attempts_used_up")])
+    ledger.exhaust([(stale, "attempts_used_up", None)])
     assert bench.row()["state"] == "sending"

@@ -293,7 +293,9 @@ def test_an_order_that_is_not_reported_lets_go(first_only: Bench) -> None:
 def test_an_order_that_became_ineligible_lets_go(first_only: Bench) -> None:
     first_only.run(by("v", "O1"), limit=0)
     assert first_only.states() == {"O1": "pending"}
-    first_only.provider.withheld = {"O1": Withheld("suppressed", "consent_refused")}
+    first_only.provider.withheld = {
+        "O1": Withheld("suppressed", "consent_refused", "tracking_consent is false")
+    }
     first_only.run(by("v", "O1", "O2"))
     assert first_only.states() == {"O1": "suppressed", "O2": "accepted"}
 

@@ -60,4 +60,4 @@ def test_an_order_in_another_currency_is_told_the_projects(
 ) -> None:
     withheld = convert(currency="KWD").eligibility(conversion(), NOW)
     assert withheld is not None
-    assert withheld.detail == "the project counts in KWD"
+    assert withheld.detail == "currency USD, taken KWD"

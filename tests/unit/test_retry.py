@@ -30,6 +30,7 @@ def row(state: State, **changes: Any) -> Row:
         "conversion_key": "sale:O1",
         "order_id": "O1",
         "state_reason": None,
+        "state_detail": None,
         "attempts": 1,
         "source_hash": None,
         "mapping_version": None,
