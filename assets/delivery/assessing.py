@@ -13,7 +13,7 @@ from typing import Any
 from assets.delivery import retry
 from assets.delivery.rows import Decision, Row
 from assets.delivery.states import State
-from assets.providers.base import Provider
+from assets.providers.base import Provider, ResendPolicy
 from assets.providers.conversion import Conversion
 
 Build = Callable[[], Conversion]
@@ -24,8 +24,18 @@ REPORTED = frozenset(
 )
 """The provider was told: a change of the order is drift, never a reason to resend."""
 
-TOLD = REPORTED | {State.UNCERTAIN, State.RETRYABLE, State.SENDING, State.EXHAUSTED}
-"""The provider was or may have been told."""
+EVENT_CHANGED = "event_changed"
+REPORTED_BEFORE = "reported_before"
+SUPERSEDED = frozenset({EVENT_CHANGED, REPORTED_BEFORE})
+"""Another delivery of the same order to the same destination stands for it."""
+
+
+def may_be_told(row: Row) -> bool:
+    """Tell whether the provider was or may have been told of a delivery."""
+    return row.first_sent_at is not None or row.state in _TOLD
+
+
+_TOLD = REPORTED | {State.UNCERTAIN, State.SENDING}
 
 
 @dataclass(slots=True)
@@ -40,6 +50,7 @@ class Assessment:
         moved: Deliveries whose order lies in another partition now.
         unchanged: The source row changed in nothing that the destination is told.
         drifted: The order changed after it was reported.
+        doubted: Deliveries of which a repeat could count twice by now.
         given_up: Deliveries not to be sent again, each with reason and evidence.
     """
 
@@ -50,6 +61,7 @@ class Assessment:
     moved: list[tuple[Row, Decision]] = field(default_factory=list)
     unchanged: list[tuple[Row, Decision]] = field(default_factory=list)
     drifted: list[tuple[Row, Decision]] = field(default_factory=list)
+    doubted: list[Row] = field(default_factory=list)
     given_up: list[tuple[Row, str, str | None]] = field(default_factory=list)
 
 
@@ -79,10 +91,14 @@ class Assessor:
             is_changed: The source row or the mapping is not what it was.
         """
         why = retry.exhaustion(row, self._provider.resend, self._now)
-        if why:
+        if retry.is_in_doubt(row, self._provider.resend, self._now):
+            found.doubted.append(row)
+        elif why:
             found.given_up.append((row, why, None))
         elif row.state in retry.sendable_states(self._provider.resend):
             self._assess_open(found, row, build, is_changed=is_changed)
+        elif row.state is State.EXHAUSTED and row.state_reason not in retry.USED_UP:
+            self._assess_given_up(found, row, build())
         elif is_changed and row.state is State.REJECTED:
             self._assess_rejected(found, row, build())
         elif is_changed and row.state in REPORTED:
@@ -100,12 +116,20 @@ class Assessor:
         decision = self._decide(conversion)
         if decision.state is State.PENDING:
             found.due.append(conversion)
-        elif row.first_sent_at is None and decision.state is State.SUPPRESSED:
-            found.revised.append((row, decision))
         else:
-            # It may have been applied, so that it must not look as if never sent.
-            why = decision.reason or decision.state
-            found.given_up.append((row, why, decision.detail))
+            end(found, row, decision, self._provider.resend)
+
+    def _assess_given_up(
+        self, found: Assessment, row: Row, conversion: Conversion
+    ) -> None:
+        """What the source had ended: its fault may be mended by now."""
+        decision = self._decide(conversion)
+        if decision.state is not State.PENDING:
+            return
+        if may_be_told(row):
+            self._send_again(found, row, decision)
+        else:
+            found.revised.append((row, decision))
 
     def _assess_rejected(
         self, found: Assessment, row: Row, conversion: Conversion
@@ -124,7 +148,10 @@ class Assessor:
         found.revised.append((row, replace(decision, state=State.RETRYABLE)))
         waiting = replace(row, state=State.RETRYABLE)
         why = retry.exhaustion(waiting, self._provider.resend, self._now)
-        found.given_up += [(waiting, why, None)] if why else []
+        if retry.is_in_doubt(waiting, self._provider.resend, self._now):
+            found.doubted.append(waiting)
+        elif why:
+            found.given_up.append((waiting, why, None))
 
     def _assess_reported(
         self, found: Assessment, row: Row, conversion: Conversion
@@ -140,6 +167,19 @@ class Assessor:
             return sha256(self._provider.payload(conversion)).hexdigest()
         except (ValueError, ArithmeticError, LookupError, TypeError):
             return None
+
+
+def end(found: Assessment, row: Row, decision: Decision, policy: ResendPolicy) -> None:
+    """Add how an open delivery ends that the source does not let us send again."""
+    if not may_be_told(row):
+        found.revised.append((row, decision))
+    elif not policy.looks_up:
+        # It may have been applied, so that it must not look as if never sent.
+        why = decision.reason or decision.state
+        found.given_up.append((row, why, decision.detail))
+    elif row.state is State.RETRYABLE:
+        # The provider will be asked; what is uncertain already waits for that.
+        found.doubted.append(row)
 
 
 def _worth_told(row: Row) -> dict[str, Any]:

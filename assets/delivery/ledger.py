@@ -10,6 +10,7 @@ from itertools import chain, groupby
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Update,
     bindparam,
@@ -37,6 +38,7 @@ class Ledger(Register):
         delivery_ids: Sequence[str],
         states: frozenset[State],
         lease_until: datetime,
+        repeatable_from: datetime | None = None,
     ) -> dict[str, Claimed]:
         """Take deliveries for sending; return those that are ours now.
 
@@ -49,14 +51,20 @@ class Ledger(Register):
             delivery_ids: What is wanted.
             states: From which a delivery may be sent under the resend policy.
             lease_until: When others may take our deliveries for abandoned.
+            repeatable_from: What was first sent earlier is not claimed, however long
+                ago it was planned; None: nothing that was sent before is.
         """
         now = self.clock()
+        is_repeatable: ColumnElement[bool] = delivery.c.first_sent_at.is_(None)
+        if repeatable_from is not None:
+            is_repeatable |= delivery.c.first_sent_at >= repeatable_from
         free = (
             select(*_CLAIM_COLUMNS)
             .where(
                 delivery.c.delivery_id.in_(delivery_ids),
                 delivery.c.state.in_(states),
                 func.coalesce(delivery.c.next_attempt_at, now) <= now,
+                is_repeatable,
             )
             .with_for_update(skip_locked=True)
         )
@@ -262,7 +270,8 @@ class Ledger(Register):
         changes = {
             "state_reason": reason,
             "state_detail": None,
-            "next_attempt_at": due,
+            # What no run sends again waits for a person, from now on.
+            "next_attempt_at": due if to is State.RETRYABLE else None,
             "first_sent_at": row.first_sent_at or row.updated_at,
             "last_sent_at": row.updated_at,
         }

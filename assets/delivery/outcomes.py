@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from assets.delivery import retry
-from assets.delivery.rows import Claimed
+from assets.delivery.rows import NOT_TRIED, Claimed
 from assets.delivery.states import State
 from assets.providers.base import Provider
 from assets.providers.replies import Outcome, Verdict
@@ -50,7 +50,9 @@ def apply(
     may_count = (
         bytes_left
         and outcome.verdict not in _NOTHING_COUNTED
-        and outcome.reason not in retry.NOT_TRIED
+        and outcome.reason not in NOT_TRIED
+        # Where no repeat is safe, only what provably did not count may be repeated.
+        and (provider.resend.is_safe or outcome.verdict is not Verdict.RETRYABLE)
     )
     sent = _sent(outcome, claim, content, now) if bytes_left else {}
     return state, sent | {

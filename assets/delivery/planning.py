@@ -4,6 +4,7 @@ Every order of the partition gets a delivery in exactly one state; what is due i
 on. Nothing here sends.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -13,7 +14,15 @@ from typing import Any, Protocol
 
 from assets import money
 from assets.delivery import retry, vanished
-from assets.delivery.assessing import TOLD, Assessment, Assessor
+from assets.delivery.assessing import (
+    EVENT_CHANGED,
+    REPORTED_BEFORE,
+    SUPERSEDED,
+    Assessment,
+    Assessor,
+    end,
+    may_be_told,
+)
 from assets.delivery.ledger import Ledger
 from assets.delivery.quarantine import issue, keep_issues
 from assets.delivery.recalling import Memory
@@ -93,14 +102,7 @@ class Planner:
             for order_id, row in by_order.items()
         ]
         self.ledger.plan(self.partition_key, decisions)
-        open_states = retry.sendable_states(self.provider.resend)
-        self.ledger.exhaust(
-            [
-                (row, decision.reason or "quarantined", decision.detail)
-                for row, decision in decisions
-                if row is not None and row.state in open_states - SOFT
-            ]
-        )
+        self._end([(row, why) for row, why in decisions if row is not None])
 
     def retire_gone(self, chunks: Iterable[Chunk]) -> None:
         """End the unfinished deliveries of orders that the source no longer has.
@@ -116,11 +118,24 @@ class Planner:
             for chunk in chunks:
                 for order_id in chunk.order_ids:
                     left.pop(order_id, None)
-        gone = [row for row in left.values() if row.accepted_at is None]
-        soft = [row for row in gone if row.state in SOFT]
-        self.ledger.revise([(row, self._gone(row)) for row in soft])
-        left_over = [(row, self._gone(row)) for row in gone if row not in soft]
-        self.ledger.exhaust([(row, GONE, why.detail) for row, why in left_over])
+        gone = [(row, self._gone(row)) for row in left.values()]
+        self.ledger.revise([(row, why) for row, why in gone if row.state in SOFT])
+        self._end(gone)
+
+    def _end(self, rows: Iterable[tuple[Row, Decision]]) -> None:
+        """End open deliveries that the source does not let us send again."""
+        found = Assessment()
+        open_states = retry.sendable_states(self.provider.resend) - SOFT
+        for row, decision in rows:
+            if row.state in open_states and row.accepted_at is None:
+                end(found, row, decision, self.provider.resend)
+        self._close(found)
+
+    def _close(self, found: Assessment) -> None:
+        self.ledger.revise(found.revised)
+        self.ledger.exhaust(found.given_up)
+        asks = self.provider.resend.looks_up
+        self.ledger.doubt(found.doubted, is_asked_about=asks)
 
     def report_gone(self, chunks: Iterable[Chunk]) -> None:
         """Keep account of the other orders that the source no longer has."""
@@ -136,11 +151,10 @@ class Planner:
         self._orders += len(chunk.order_ids)
         found = self.assess(chunk, now)
         self.ledger.plan(self.partition_key, found.planned)
-        self.ledger.revise(found.revised)
         self.ledger.refresh(found.refreshed)
         self.ledger.relocate(self.partition_key, found.moved)
         self.ledger.acknowledge(found.unchanged)
-        self.ledger.exhaust(found.given_up)
+        self._close(found)
         self._keep_drifts(found.drifted, now)
         self._keep_doubts(found.due, now)
         self.memory.hold()
@@ -151,38 +165,81 @@ class Planner:
         known = self.ledger.rows(chunk.order_ids)
         rows = [known.get(self._key(order_id)) for order_id in chunk.order_ids]
         policy = self.provider.resend
-        return self.memory.attach(
+        conversions = self.memory.attach(
             [
                 chunk.conversion(index)
                 for index, row in enumerate(rows)
                 if row is not None and retry.is_due(row, policy, now)
             ]
         )
+        # It may have changed since it was planned: by a new extraction, or while its
+        # delivery waited for its next attempt.
+        return [
+            one for one in conversions if self.provider.eligibility(one, now) is None
+        ]
 
     def assess(self, chunk: Chunk, now: datetime) -> Assessment:
         """Return what is to be done about the orders of a chunk; write nothing."""
         known = self.ledger.rows(chunk.order_ids)
         chunk = self.memory.recalled(chunk)
         found = Assessment()
-        told = {row.order_id: row for row in known.values() if row.state in TOLD}
+        earlier = self._of_other_events(known.values())
         for index, order_id in enumerate(chunk.order_ids):
             row = known.get(self._key(order_id))
-            if row is None and order_id in told:
-                before = self._told_before(chunk.conversion(index), told[order_id])
-                found.planned.append((None, before))
+            before = earlier.get(order_id, [])
+            self._supersede(found, before)
+            told = [one for one in before if may_be_told(one)]
+            if told and (row is None or not may_be_told(row)):
+                self._leave(found, row, told, chunk.conversion(index))
             else:
                 self._assess(found, row, chunk, index, now)
                 self.memory.follow(found, chunk, index)
         return found
 
-    def _told_before(self, conversion: Conversion, before: Row) -> Decision:
-        event = before.conversion_key.removesuffix(f":{before.order_id}")
-        return self._decision(
+    def _of_other_events(self, rows: Iterable[Row]) -> Mapping[str, list[Row]]:
+        found: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            if row.conversion_key != self._key(row.order_id):
+                found[row.order_id].append(row)
+        return found
+
+    def _supersede(self, found: Assessment, before: Sequence[Row]) -> None:
+        """End the deliveries of an order under another event: no run comes to them."""
+        detail = f"the destination reports event {self.provider.event} now"
+        for row in before:
+            if not may_be_told(row):
+                if row.state_reason not in SUPERSEDED:
+                    found.revised.append((row, _ended(row, EVENT_CHANGED, detail)))
+            elif row.accepted_at is None and row.state in retry.sendable_states(
+                self.provider.resend
+            ):
+                found.given_up.append((row, EVENT_CHANGED, detail))
+
+    def _leave(
+        self,
+        found: Assessment,
+        row: Row | None,
+        told: Sequence[Row],
+        conversion: Conversion,
+    ) -> None:
+        """Do not report an order again that was reported under another event."""
+        event = told[0].conversion_key.removesuffix(f":{conversion.order_id}")
+        decision = self._decision(
             conversion,
             state=State.SUPPRESSED,
-            reason="reported_before",
+            reason=REPORTED_BEFORE,
             detail=f"reported as event {event} already",
         )
+        if row is None or row.state in SOFT:
+            found.planned.append((row, decision))
+        else:
+            found.revised.append((row, decision))
+        # Their money belongs to the partition in which the order lies.
+        found.moved += [
+            (one, decision)
+            for one in (*told, *([row] if row else []))
+            if one.partition_key != self.partition_key
+        ]
 
     def _assess(
         self,
@@ -274,23 +331,11 @@ class Planner:
         if row.state in SOFT:
             self.ledger.plan(self.partition_key, [(row, decision)])
         else:
-            self.ledger.exhaust([(row, reason, detail)])
+            self._end([(row, decision)])
 
     def _gone(self, row: Row) -> Decision:
-        return Decision(
-            conversion_key=row.conversion_key,
-            order_id=row.order_id,
-            state=State.SUPPRESSED,
-            reason=GONE,
-            detail=f"the source returns no such order for {row.partition_key}",
-            order_at=row.order_at,
-            order_date=row.order_date,
-            amount_minor=row.amount_minor,
-            currency=row.currency,
-            currency_digits=row.currency_digits,
-            source_hash=row.source_hash,
-            mapping_version=row.mapping_version,
-        )
+        detail = f"the source returns no such order for {row.partition_key}"
+        return _ended(row, GONE, detail)
 
     def _key(self, order_id: str) -> str:
         return f"{self.provider.event}:{order_id}"
@@ -342,6 +387,23 @@ class Planner:
             source_hash=row["source_row_hash"],
             mapping_version=self.destination.mapping_version,
         )
+
+
+def _ended(row: Row, reason: str, detail: str) -> Decision:
+    return Decision(
+        conversion_key=row.conversion_key,
+        order_id=row.order_id,
+        state=State.SUPPRESSED,
+        reason=reason,
+        detail=detail,
+        order_at=row.order_at,
+        order_date=row.order_date,
+        amount_minor=row.amount_minor,
+        currency=row.currency,
+        currency_digits=row.currency_digits,
+        source_hash=row.source_hash,
+        mapping_version=row.mapping_version,
+    )
 
 
 def fault_of(broken: Exception) -> tuple[str, str]:

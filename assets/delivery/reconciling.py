@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, or_, select
 
-from assets.delivery.assessing import REPORTED, TOLD
+from assets.delivery.assessing import REPORTED, SUPERSEDED
 from assets.delivery.database import Database
 from assets.delivery.states import SOFT, State
 from assets.delivery.tables import data_issue, delivery
@@ -22,8 +22,6 @@ SLICE = 500
 SHOWN = 20
 """Orders that are named of each kind; all are counted."""
 
-_REPORTED_BEFORE = "reported_before"
-"""Another delivery of the same order carries its money, where it lies here too."""
 
 Unit = tuple[str, int]
 """Currency and its minor digits; an empty currency where none could be read."""
@@ -198,7 +196,7 @@ class _Books:
                 .where(
                     *self._is_ours,
                     ~is_there,
-                    delivery.c.state.in_(TOLD),
+                    delivery.c.state != State.REJECTED,
                     or_(
                         delivery.c.state.in_(REPORTED),
                         delivery.c.first_sent_at.is_not(None),
@@ -220,7 +218,7 @@ class _Books:
         rows = self._connection.execute(statement).all()
         self.found += len(rows)
         # The last one of an order stays: one that was told, where there is one.
-        rows = sorted(rows, key=lambda row: row.state_reason != _REPORTED_BEFORE)
+        rows = sorted(rows, key=lambda row: row.state_reason not in SUPERSEDED)
         return {row.order_id: row for row in rows}
 
     def _count(self, row: Any) -> None:

@@ -9,12 +9,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from assets.delivery.database import Database, insert_if_new
-from assets.delivery.rows import Clock, Decision, Row, delivery_id, utc_now
+from assets.delivery.rows import (
+    MAX_ATTEMPTS,
+    NOT_TRIED,
+    Clock,
+    Decision,
+    Row,
+    delivery_id,
+    utc_now,
+)
 from assets.delivery.states import SOFT, State, check
-from assets.delivery.tables import delivery
+from assets.delivery.tables import delivery, delivery_attempt
 
 SLICE = 500
 """Order ids asked for at once: an index look-up each, whatever else is stored."""
@@ -59,8 +67,13 @@ class Register:
                     delivery.c.destination == self.destination,
                     delivery.c.order_id.in_(order_ids[start : start + SLICE]),
                 )
-                for row in connection.execute(statement).mappings():
-                    found[row["conversion_key"]] = _row(dict(row))
+                for one in connection.execute(statement).mappings():
+                    found[one["conversion_key"]] = _row(dict(one))
+            tired = [row for row in found.values() if row.attempts >= MAX_ATTEMPTS]
+            untried = _untried(connection, [row.delivery_id for row in tired])
+        for row in tired:
+            count = untried.get(row.delivery_id, 0)
+            found[row.conversion_key] = replace(row, untried=count)
         return found
 
     def plan(
@@ -196,6 +209,29 @@ class Register:
                     )
                 )
 
+    def doubt(self, rows: Sequence[Row], *, is_asked_about: bool) -> None:
+        """Note that a repeat of these deliveries could count twice by now.
+
+        Args:
+            rows: As they were read.
+            is_asked_about: The provider will be asked for them; else a person.
+        """
+        if not rows:
+            return
+        waits = {} if is_asked_about else {"next_attempt_at": None}
+        with self.database.write() as connection:
+            for row in rows:
+                if row.state is not State.UNCERTAIN:
+                    check(row.state, State.UNCERTAIN)
+                connection.execute(
+                    update(delivery)
+                    .where(
+                        delivery.c.delivery_id == row.delivery_id,
+                        delivery.c.state == row.state,
+                    )
+                    .values(state=State.UNCERTAIN, **waits, **self.touched())
+                )
+
     def touched(self) -> dict[str, Any]:
         """Columns that every change of a delivery carries."""
         return {
@@ -256,7 +292,26 @@ class Register:
                 connection.execute(_CHANGE_PLAN, list(changed))
 
 
-_ROW_COLUMNS = tuple(delivery.c[name] for name in Row.__dataclass_fields__)
+def _untried(connection: Connection, delivery_ids: Sequence[str]) -> dict[str, int]:
+    """How many attempts of each the provider did nothing with."""
+    attempt = delivery_attempt.c
+    statement = (
+        select(attempt.delivery_id, func.count(attempt.attempt_no.distinct()))
+        .where(
+            attempt.delivery_id.in_(delivery_ids),
+            attempt.event == "outcome",
+            attempt.reason.in_(NOT_TRIED),
+        )
+        .group_by(attempt.delivery_id)
+    )
+    if not delivery_ids:
+        return {}
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+_ROW_COLUMNS = tuple(
+    delivery.c[name] for name in Row.__dataclass_fields__ if name in delivery.c
+)
 _SOURCE_COLUMNS = (
     "amount_minor",
     "currency",

@@ -4,20 +4,19 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from assets.delivery.rows import Row
+from assets.delivery.rows import MAX_ATTEMPTS, Row
 from assets.delivery.states import State
 from assets.providers.base import ResendPolicy
 
 BASE_SECONDS = 1.0
 CAP_SECONDS = 300.0
-MAX_ATTEMPTS = 30
 LONGEST_SECONDS = 86_400.0
 """The most that a provider's Retry-After is believed: it may be nonsense."""
 
 HORIZON = timedelta(hours=72)
 """Three nights: what was not taken by then waits for a person."""
-NOT_TRIED = frozenset({"not_sent", "http_408", "http_425", "http_429"})
-"""The provider did nothing with it: such a try uses no attempt."""
+USED_UP = frozenset({"dedup_window_over", "retry_horizon_over", "attempts_used_up"})
+"""Why the rules below give a delivery up; any other reason is one of the source."""
 
 Jitter = Callable[[float, float], float]
 
@@ -51,7 +50,7 @@ def is_due(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     """
     if row.state not in sendable_states(policy) or exhaustion(row, policy, now):
         return False
-    if is_asked_about(row, policy, now):
+    if is_asked_about(row, policy, now) or is_in_doubt(row, policy, now):
         return False
     return row.next_attempt_at is None or row.next_attempt_at <= now
 
@@ -69,6 +68,26 @@ def is_asked_about(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     )
 
 
+def is_in_doubt(row: Row, policy: ResendPolicy, now: datetime) -> bool:
+    """Tell whether a repeat of `row`, harmless until now, could count twice.
+
+    The policy was another one when it was sent, or the provider has forgotten it and
+    can be asked instead: it is as uncertain as if nobody had answered.
+    """
+    if row.state is State.UNCERTAIN and row.accepted_at is None:
+        return not policy.is_safe and row.next_attempt_at is not None
+    if row.state is not State.RETRYABLE or row.first_sent_at is None:
+        return False
+    return not policy.is_safe or (policy.looks_up and _is_window_over(row, policy, now))
+
+
+def repeatable_from(policy: ResendPolicy, now: datetime) -> datetime | None:
+    """Return the earliest first send of which a repeat is harmless; None: no send's."""
+    if not policy.is_safe:
+        return None
+    return now - min(policy.window or HORIZON, HORIZON)
+
+
 def _is_window_over(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     if policy.window is None or row.first_sent_at is None:
         return False
@@ -83,12 +102,12 @@ def exhaustion(row: Row, policy: ResendPolicy, now: datetime) -> str | None:
     """
     if row.state not in sendable_states(policy) - {State.PENDING}:
         return None
-    if is_asked_about(row, policy, now):
+    if is_asked_about(row, policy, now) or is_in_doubt(row, policy, now):
         return None
     if _is_window_over(row, policy, now):
         return "dedup_window_over"
     if row.first_sent_at and now - row.first_sent_at > HORIZON:
         return "retry_horizon_over"
-    if row.attempts >= MAX_ATTEMPTS and row.state_reason not in NOT_TRIED:
+    if row.attempts - row.untried >= MAX_ATTEMPTS:
         return "attempts_used_up"
     return None

@@ -13,6 +13,10 @@ from assets.delivery.states import State
 
 Clock = Callable[[], datetime]
 
+MAX_ATTEMPTS = 30
+NOT_TRIED = frozenset({"not_sent", "http_408", "http_425", "http_429"})
+"""The provider did nothing with it: such a try uses no attempt."""
+
 
 def utc_now() -> datetime:
     """The time of this machine, aware UTC."""
@@ -48,7 +52,12 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What the engine has to know of a delivery to decide what is next."""
+    """What the engine has to know of a delivery to decide what is next.
+
+    Attributes:
+        untried: How many of its `attempts` the provider did nothing with; counted only
+            where there are many (`register.py`).
+    """
 
     delivery_id: str
     conversion_key: str
@@ -69,6 +78,7 @@ class Row:
     amount_minor: int | None
     currency: str | None
     currency_digits: int | None
+    untried: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,7 +152,13 @@ class Sender:
         now = self._ledger.clock()
         states = retry.sendable_states(self._provider.resend)
         with self._ledger.database.write() as connection:
-            claims = self._ledger.claim(connection, wanted, states, now + self._lease)
+            claims = self._ledger.claim(
+                connection,
+                wanted,
+                states,
+                now + self._lease,
+                retry.repeatable_from(self._provider.resend, now),
+            )
             ours = [mine for talk in talks if (mine := self._ours(talk, claims))]
             for talk in ours:
                 self._intend(connection, talk.intents(talk.steps[0], now))

@@ -68,12 +68,14 @@ TRANSITIONS: dict[State | None, frozenset[State]] = {
             S.PENDING,
         }
     ),
-    S.RETRYABLE: frozenset({S.SENDING, S.EXHAUSTED, S.SUPPRESSED}),
+    S.RETRYABLE: frozenset(
+        {S.SENDING, S.EXHAUSTED, S.UNCERTAIN, S.SUPPRESSED, S.QUARANTINED}
+    ),
     S.UNCERTAIN: frozenset({S.SENDING, S.EXHAUSTED, S.ACCEPTED, S.SETTLED, S.REJECTED}),
     S.QUEUED: frozenset({S.SETTLED, S.REJECTED, S.DUPLICATE, S.UNCERTAIN}),
     S.STAGED: frozenset({S.PENDING}),
-    S.REJECTED: frozenset({S.PENDING, S.RETRYABLE}),
-    S.EXHAUSTED: frozenset({S.PENDING}),
+    S.REJECTED: frozenset({S.PENDING, S.RETRYABLE, S.SUPPRESSED}),
+    S.EXHAUSTED: frozenset({S.PENDING, S.RETRYABLE, S.SUPPRESSED}),
     S.ACCEPTED: frozenset(),
     S.SETTLED: frozenset(),
     S.DUPLICATE: frozenset(),

@@ -32,6 +32,7 @@ SUPPRESSED = (
     Rule("too_old", ("completed_at",), "at most `max_age_days` ago"),
     Rule("order_gone", ("order_id",), "an order that the source still has"),
     Rule("reported_before", ("order_id",), "not reported under another event before"),
+    Rule("event_changed", ("order_id",), "reported under the event of now"),
     Rule(
         "currency_not_taken",
         ("currency",),

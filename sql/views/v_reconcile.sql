@@ -33,7 +33,9 @@ made as (
     from delivery
     -- What the source no longer has is not in its totals either.
     where
-        coalesce(state_reason, '') <> 'order_gone'
+        coalesce(state_reason, '') not in (
+            'event_changed', 'order_gone', 'reported_before'
+        )
         and not exists (
             select 1
             from data_issue as i

@@ -166,7 +166,8 @@ def test_a_quota_day_uses_up_no_dedup_window(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "state"), [(REFUSED, "exhausted"), (None, "suppressed")]
+    ("reply", "state"),
+    [(LOST, "exhausted"), (REFUSED, "suppressed"), (None, "suppressed")],
 )
 def test_an_order_that_the_source_no_longer_has_comes_to_an_end(
     bench: Bench, reply: Any, state: str

@@ -9,14 +9,16 @@ from engine import DEDUPE, NEVER, NOW
 
 from assets.delivery.retry import (
     CAP_SECONDS,
+    HORIZON,
     LONGEST_SECONDS,
-    MAX_ATTEMPTS,
     delay,
     exhaustion,
     is_due,
+    is_in_doubt,
+    repeatable_from,
     sendable_states,
 )
-from assets.delivery.rows import Row
+from assets.delivery.rows import MAX_ATTEMPTS, Row
 from assets.delivery.states import State
 from assets.providers.base import ResendPolicy
 
@@ -96,7 +98,8 @@ def test_only_what_may_be_sent_is_due(policy: ResendPolicy, state: State) -> Non
     if policy is DEDUPE:
         sendable.add(State.UNCERTAIN)
     assert sendable_states(policy) == sendable
-    assert is_due(row(state), policy, NOW) == (state in sendable)
+    fresh = row(state, first_sent_at=None)
+    assert is_due(fresh, policy, NOW) == (state in sendable)
 
 
 def test_a_delivery_is_due_from_its_date_on() -> None:
@@ -120,10 +123,11 @@ def test_what_never_left_has_no_window() -> None:
 
 @pytest.mark.parametrize("policy", [DEDUPE, NEVER])
 def test_attempts_are_used_up(policy: ResendPolicy) -> None:
-    tired = row(State.RETRYABLE, attempts=MAX_ATTEMPTS)
+    tired = row(State.RETRYABLE, attempts=MAX_ATTEMPTS, first_sent_at=None)
     assert exhaustion(tired, policy, NOW) == "attempts_used_up"
     assert not is_due(tired, policy, NOW)
-    assert is_due(row(State.RETRYABLE, attempts=MAX_ATTEMPTS - 1), policy, NOW)
+    assert is_due(replace(tired, attempts=MAX_ATTEMPTS - 1), policy, NOW)
+    assert is_due(replace(tired, untried=1), policy, NOW)
 
 
 def test_what_is_never_sent_again_stays_uncertain() -> None:
@@ -149,3 +153,20 @@ def test_where_the_provider_can_be_asked_an_unanswered_order_is_not_given_up() -
     assert exhaustion(sent, asking, NOW) is None
     assert not is_due(sent, asking, NOW)
     assert is_due(sent, asking, NOW - 2 * HOUR)
+
+
+def test_a_repeat_is_in_doubt_where_it_could_count_twice() -> None:
+    sent = row(State.RETRYABLE)
+    assert is_in_doubt(sent, NEVER, NOW)
+    assert not is_in_doubt(replace(sent, first_sent_at=None), NEVER, NOW)
+    assert not is_in_doubt(sent, DEDUPE, NOW)
+    asking = replace(DEDUPE, looks_up=True)
+    assert not is_in_doubt(sent, asking, NOW + 24 * HOUR)
+    assert is_in_doubt(sent, asking, NOW + 25 * HOUR)
+
+
+def test_a_claim_repeats_what_the_rules_would_repeat() -> None:
+    assert repeatable_from(NEVER, NOW) is None
+    assert repeatable_from(DEDUPE, NOW) == NOW - 24 * HOUR
+    assert repeatable_from(replace(DEDUPE, window=None), NOW) == NOW - HORIZON
+    assert repeatable_from(replace(DEDUPE, window=2 * HORIZON), NOW) == NOW - HORIZON

@@ -56,8 +56,12 @@ def test_what_may_have_been_applied_never_becomes_fresh_again() -> None:
 
 
 def test_a_refused_order_comes_back_under_the_resend_rules_or_as_fresh() -> None:
-    assert TRANSITIONS[State.REJECTED] == {State.PENDING, State.RETRYABLE}
-    assert TRANSITIONS[State.EXHAUSTED] == {State.PENDING}
+    for ended in (State.REJECTED, State.EXHAUSTED):
+        assert TRANSITIONS[ended] == {
+            State.PENDING,
+            State.SUPPRESSED,
+            State.RETRYABLE,
+        }
 
 
 def test_a_final_state_never_calls_for_another_run() -> None:
@@ -68,4 +72,4 @@ def test_the_refusal_names_the_legal_ways() -> None:
     with pytest.raises(IllegalTransitionError, match="legal: none"):
         check(State.ACCEPTED, State.SENDING)
     with pytest.raises(IllegalTransitionError, match=r"legal: pending\."):
-        check(State.EXHAUSTED, State.ACCEPTED)
+        check(State.STAGED, State.ACCEPTED)
