@@ -1,8 +1,9 @@
 """Orders that have a delivery and that the source no longer has.
 
 Cancelled, refunded or deleted. Where they were reported, the provider still counts
-them: nothing is sent and no delivery changes. Each stands in `data_issue` until its order is there again, and in
-`v_needs_reversal` for whoever takes it back at the provider.
+them: nothing is sent and no delivery changes. Each stands in `data_issue` until its
+order is there again, and in `v_needs_reversal` for whoever takes it back at the
+provider. Those that were never sent are suppressed, so that they count for nothing.
 """
 
 from collections.abc import Iterable
