@@ -240,6 +240,7 @@ def resolve(
     """Settle what no run can finish: say whether it was delivered."""
     from assets.delivery.resolving import ResolveError, resolve_staged
     from assets.delivery.resolving import resolve as settle
+    from pipelines.shown import on_one_line
 
     said: Any = {"is_delivered": verdict is Verdict.DELIVERED, "by": by, "why": why}
     if (delivery == "staged") != (day is not None and to is not None):
@@ -259,7 +260,8 @@ def resolve(
         except ResolveError as wrong:
             raise ConfigError(str(wrong)) from None
     for one in done:
-        console.print(f"{one.destination} {one.order_id}: {one.before} -> {one.after}")
+        said = f"{one.destination} {one.order_id}: {one.before} -> {one.after}"
+        console.print(on_one_line(said), markup=False, highlight=False)
 
 
 @app.command()
@@ -361,7 +363,8 @@ def _database(config: Config) -> Iterator[Any]:
 
 
 def _lines(file: Path) -> set[str]:
-    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    # Not `splitlines`: an order id may hold what Unicode calls the end of a line.
+    lines = file.read_text(encoding="utf-8-sig").split("\n")
     return {line.strip() for line in lines if line.strip()}
 
 

@@ -16,6 +16,11 @@ from assets.delivery.states import State
 _ORDER = {state: position for position, state in enumerate(State)}
 
 
+def on_one_line(text: str) -> str:
+    """Return `text` with `?` for what would break a line or command a terminal."""
+    return "".join(one if one.isprintable() else "?" for one in text)
+
+
 def by_state(totals: Sequence[Total]) -> list[dict[str, Any]]:
     """Return one row per destination and state, money by currency as exact text."""
     orders: dict[tuple[str, State], int] = defaultdict(int)

@@ -16,7 +16,8 @@ from assets.delivery.outbox import Outbox
 from assets.providers.base import Request
 from assets.providers.replies import Reply
 
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
+"""The last four are the first four in full width: some spreadsheets take them too."""
 
 
 class CsvOutbox:

@@ -3,7 +3,7 @@
 Cancelled, refunded or deleted. Where they were reported, the provider still counts
 them: nothing is sent and no delivery changes. Each stands in `data_issue` until its
 order is there again, and in `v_needs_reversal` for whoever takes it back at the
-provider.
+provider. Those that were never sent are suppressed, so that they count for nothing.
 """
 
 from collections.abc import Iterable, Iterator

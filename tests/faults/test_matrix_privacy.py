@@ -9,8 +9,11 @@ from hashlib import sha1
 from typing import TYPE_CHECKING
 
 import pytest
+from engine import NEVER
 from rawserver import Act, always, http, reset, say
 from sqlalchemy.exc import OperationalError
+from test_matrix_eligibility import use
+from test_matrix_source import BEFORE
 from test_matrix_values import everything
 
 from assets.delivery.database import LedgerError
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Line, MakeLine
+    from test_matrix_source import Shop
 
     from assets.delivery.database import Database
     from assets.providers.conversion import Conversion
@@ -175,3 +179,32 @@ def test_68_a_message_that_quotes_personal_data_is_kept_without_it(
     kept = everything(canary.database)
     assert "customer-77" not in kept
     assert "Greenville" not in kept
+
+
+@pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
+@pytest.mark.parametrize("status", [200, 400, 503])
+def test_67_68_nothing_said_back_of_a_stored_order_is_kept(
+    shop: Shop,
+    make_line: MakeLine,
+    make_impact: MakeLine,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+) -> None:
+    """From the rows of a warehouse: customer, identifier, credentials."""
+    caplog.set_level(logging.DEBUG)
+    use(shop, "impact", make_line, make_impact, account_sid=SID, auth_token=TOKEN)
+    click = "click-of-somebody"
+    shop.order("O1", **PERSONAL)
+    known = {"order_id": "O1", "kind": "impact_click_id", "captured_at": BEFORE}
+    shop.add("visitor_identifiers", value=click, **known)
+    said = json.dumps({"error": ECHO, "you sent": {**PERSONAL, "click": click}})
+    meaning = {400: "rejected"}.get(status)
+    shop.line.server.script = always(say(status, said, meaning))
+    shop.run()
+    assert b"O1" in shop.line.server.seen[0]
+    assert shop.line.attempts() != []
+    kept = everything(shop.line.database) + caplog.text
+    hidden = (*SECRETS, *PERSONAL.values())
+    assert [one for one in hidden if one in kept] == []
+    replies = [one["response_text"] for one in shop.line.attempts()]
+    assert [one for one in replies if click in one] == []

@@ -1,6 +1,9 @@
 """A person's word settles what no run can finish, and is kept."""
 
+from pathlib import Path
+
 import pytest
+from deployment import HEAD, START
 from engine import LOST, NEVER, NOW, Bench, FakeTransport, order
 from typer.testing import CliRunner
 
@@ -63,6 +66,32 @@ def test_what_is_settled_cannot_be_resolved(bench: Bench) -> None:
 def test_an_unknown_delivery_is_named(bench: Bench, delivery_id: str) -> None:
     with pytest.raises(ResolveError, match="got 0"):
         resolve(bench.database, delivery_id, is_delivered=True, by="a", why="b")
+
+
+@pytest.mark.parametrize(
+    ("order_id", "shown"),
+    [
+        ("[/bold] [red]1", "[/bold] [red]1"),
+        ("a\r\nb\u2028\u202ec\x1b[31m", "a??b??c?[31m"),
+    ],
+)
+def test_the_command_prints_an_order_id_on_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order_id: str, shown: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    bench = Bench(Database(url), transport=FakeTransport({order_id: LOST}))
+    bench.provider.resend = NEVER
+    bench.run([order(order_id)])
+    config = tmp_path / "destinations.toml"
+    shop = '[destinations.shop]\nprovider = "idme"\napp_id = "a"\n'
+    config.write_text(HEAD.format(folder=tmp_path, start=START) + shop)
+    monkeypatch.setenv("ATTRIBUTION_CONFIG", str(config))
+    said = ["--by", "ada", "--why", "seen"]
+    delivery_id = bench.row(order_id)["delivery_id"]
+    result = CliRunner().invoke(app, ["resolve", delivery_id, "delivered", *said])
+    bench.database.dispose()
+    assert result.exit_code == 0
+    assert result.output == f"shop {shown}: uncertain -> accepted\n"
 
 
 def test_the_command_asks_for_name_and_reason() -> None:
