@@ -44,6 +44,10 @@ check: install ## style, types, import contracts, SQL
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint sql tests
 
+.PHONY: docs
+docs: install ## docs/data-rules.md, from the rules in the code
+	$(BIN)/python -m assets.data_rules > docs/data-rules.md
+
 .PHONY: bench
 bench: install ## speed and memory, as ratios against a baseline of the same run
 	$(BIN)/python -m benchmarks.delivery

@@ -29,6 +29,18 @@ NAIVE_TIME = "naive_time"
 AMBIGUOUS_TIME = "ambiguous_time"
 AMOUNT_TOO_LARGE = "amount_too_large"
 
+REFUSALS: dict[pa.DataType, dict[str, str]] = {
+    INSTANT: {
+        NAIVE_TIME: "a time with its offset, or `source_timezone` set",
+        AMBIGUOUS_TIME: "a local time that the clock showed exactly once",
+    },
+    MONEY: {
+        AMOUNT_PRECISION: "at most 6 decimals",
+        AMOUNT_TOO_LARGE: "an amount below 10^14",
+    },
+}
+"""Type of a column -> reason code -> what was expected."""
+
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 # The minor units of less fit 64 bits in every currency: none has more than 4 decimals.
 _MONEY_LIMIT = Decimal(10) ** 14
@@ -264,6 +276,22 @@ def _changing_case(change: Callable[[str], str]) -> Reader:
         return None if text is None else change(text)
 
     return read
+
+
+READABLE: dict[pa.DataType, str] = {
+    TEXT: "text or a whole number, without NUL or broken characters",
+    MONEY: "a decimal number",
+    WHOLE: "a whole number of 64 bits",
+    FLAG: "true, false, 1 or 0",
+    INSTANT: "an instant: date, time of day and offset",
+    pa.list_(TEXT): "a list of texts, or the JSON text of one",
+}
+"""Type of a column -> what can be read into it; else `unreadable_<column>`."""
+
+
+def expected_by(code: str, kind: pa.DataType) -> str:
+    """Return what a value would have to be that was refused with `code`."""
+    return READABLE[kind] if code == UNREADABLE else REFUSALS[kind][code]
 
 
 _READERS: dict[pa.DataType, Reader] = {

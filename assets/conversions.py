@@ -37,6 +37,7 @@ def conversions(
         metadata={
             "dagster/row_count": result.orders,
             "quarantined_orders": result.rejected,
+            "orphan_items": result.orphans,
             "file": dg.MetadataValue.path(path),
             **revenue,
         }

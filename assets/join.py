@@ -1,7 +1,7 @@
 """Joins the staged extracts of a partition into the staged `conversions`.
 
-Running `sql/transform/conversions.sql` and sorting its rows into good and refused
-belong here. The rules of the join stand in that file.
+Running `sql/transform/conversions.sql` and staging its good rows belong here. The rules
+of the join stand in that file; what speaks against an order is judged in `judging.py`.
 """
 
 import tempfile
@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
 import sql
-from assets.money import fits, to_minor
-from assets.rejects import OnRejects, Reject
+from assets.judging import judge, refuse_orphans
+from assets.money import to_minor
+from assets.rejects import OnRejects
 from assets.schemas import CONVERSIONS, EXTRACTS, arrow_schema
 from assets.staging import Staging
 
@@ -50,11 +51,13 @@ class JoinResult:
         orders: Staged conversions.
         rejected: Orders refused by the join.
         totals: Currency -> (conversions, their revenue in minor units).
+        orphans: Lines refused because they belong to no order.
     """
 
     orders: int
     rejected: int
     totals: dict[str, tuple[int, int]]
+    orphans: int = 0
 
 
 def join(
@@ -76,7 +79,7 @@ def join(
             `unfit_row`.
         allow_orders_without_items: Report an order whose lines are not stored.
         memory_limit: Of DuckDB, which spills to a temporary folder beyond it.
-        on_rejects: Is given the refused orders, batch by batch.
+        on_rejects: Is given the refused orders and lines, batch by batch.
         on_issues: Is given `{"order_id", "experience_id"}` of contradicting
             variations, batch by batch.
 
@@ -91,15 +94,15 @@ def join(
     ):
         _set(database, refused_order_ids, allow_orders_without_items)
         for batch in _joined(database):
-            good, bad = _split(batch)
-            rejects = [_reject(row, partition, tally.rows + no) for no, row in bad]
+            good, rejects = judge(batch, partition, first_row_no=tally.rows + 1)
             if rejects:
                 on_rejects(rejects)
             if issues := _issues(good):
                 on_issues(issues)
             writer.write_table(_validated(good, partition))
             tally.add(good, len(batch))
-    return JoinResult(tally.good, tally.rows - tally.good, tally.totals())
+        orphans = _refuse_orphans(database, partition, on_rejects)
+    return JoinResult(tally.good, tally.rows - tally.good, tally.totals(), orphans)
 
 
 class _Tally:
@@ -181,6 +184,19 @@ def _joined(database: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
             yield pa.Table.from_batches([batch])
 
 
+def _refuse_orphans(
+    database: duckdb.DuckDBPyConnection, partition: str, on_rejects: OnRejects
+) -> int:
+    found = 0
+    statement = sql.load("transform/orphan_items")
+    for batch in database.sql(statement).to_arrow_reader(BATCH_ROWS):
+        if batch.num_rows:
+            rows = batch.to_pylist()
+            on_rejects(refuse_orphans(rows, partition, first_row_no=found + 1))
+            found += len(rows)
+    return found
+
+
 def _slices(database: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     return database.execute(
         """
@@ -194,15 +210,6 @@ def _slices(database: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
         """,
         [SLICE_ORDERS],
     ).fetchall()
-
-
-def _split(batch: pa.Table) -> tuple[pa.Table, list[tuple[int, dict[str, Any]]]]:
-    """Return the good rows, and the refused ones with their position from 1."""
-    is_good = pc.equal(pc.list_value_length(batch["quarantine_reasons"]), _NONE)
-    positions = pc.indices_nonzero(pc.invert(is_good))
-    refused = batch.take(positions).to_pylist()
-    numbers = [position + 1 for position in positions.to_pylist()]
-    return batch.filter(is_good), list(zip(numbers, refused, strict=True))
 
 
 def _validated(good: pa.Table, partition: str) -> pa.Table:
@@ -221,29 +228,6 @@ def _validated(good: pa.Table, partition: str) -> pa.Table:
         # Its own text quotes the rows, so it is not chained.
         raise JoinError(message) from None
     return rows.cast(_SCHEMA)
-
-
-def _reject(row: dict[str, Any], partition: str, row_no: int) -> Reject:
-    revenue, digits = row["revenue"], row["currency_digits"]
-    return Reject(
-        partition_key=partition,
-        dataset=ASSET,
-        row_no=row_no,
-        source_row_hash=row["source_hash"],
-        order_id=row["order_id"],
-        reasons=tuple(sorted(row["quarantine_reasons"])),
-        row_redacted={
-            "revenue": str(revenue),
-            "discount": str(row["discount"]),
-            "items": str(len(row["items"])),
-            "items_subtotal": str(sum(item["subtotal"] for item in row["items"])),
-            "items_discount": str(sum(item["discount"] for item in row["items"])),
-        },
-        order_at=row["completed_at"],
-        currency=row["currency"],
-        amount_minor=to_minor(revenue, digits) if fits(revenue, digits) else None,
-        currency_digits=digits,
-    )
 
 
 def _issues(good: pa.Table) -> list[dict[str, str]]:

@@ -16,7 +16,11 @@ from typing import Any
 from assets.coercion import is_null
 
 SHOWN_CHARACTERS = 40
-_PERSONAL_COLUMNS = frozenset({"visitor_id", "value"})
+Shown = dict[str, str | None]
+"""`expected` and `actual` of one failing column."""
+
+# Nobody knows what the further columns hold.
+_PERSONAL_COLUMNS = frozenset({"visitor_id", "value", "extra"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +28,15 @@ class Reject:
     """A row that no destination may see.
 
     Attributes:
-        dataset: The statement, or `conversions` for what only the join can see.
+        dataset: The statement; `conversions` or `orphan_items` for what only the join
+            can see.
         row_no: Position of the row in the dataset of the partition, from 1.
         source_row_hash: sha256 of the row as the warehouse gave it, in hex.
         order_id: None where none could be read, where it holds personal data or is
             longer than the delivery tables take.
         reasons: Codes, sorted.
-        row_redacted: Failing column -> its value, shortened; personal data hashed.
+        row_redacted: Failing column -> what was `expected` and what is there, `actual`:
+            shortened; personal data hashed.
         order_at: Aware instant of the order, where readable.
         currency: ISO 4217 code, where known.
         amount_minor: Revenue in minor units, where readable.
@@ -43,7 +49,7 @@ class Reject:
     source_row_hash: str
     order_id: str | None
     reasons: tuple[str, ...]
-    row_redacted: Mapping[str, str | None]
+    row_redacted: Mapping[str, Shown]
     order_at: datetime | None = None
     currency: str | None = None
     amount_minor: int | None = None
@@ -75,23 +81,26 @@ def hash_row(row: Mapping[str, Any]) -> str:
 
 
 def redact(
-    row: Mapping[str, Any], columns: Iterable[str], personal: Iterable[str] = ()
-) -> dict[str, str | None]:
-    """Return the named columns as they may be stored.
+    row: Mapping[str, Any], expected: Mapping[str, str], personal: Iterable[str] = ()
+) -> dict[str, Shown]:
+    """Return the failing columns as they may be stored.
 
     Args:
         row: The row as the warehouse gave it.
-        columns: The failing columns.
+        expected: Failing column -> what should stand there.
         personal: Columns that hold personal data in this row, beside those that
             always may: `customer_*`, `visitor_id` and the value of an identifier.
     """
     hashed = _PERSONAL_COLUMNS.union(personal)
     return {
-        name: _redacted(
-            text_of(row.get(name)),
-            is_personal=name in hashed or name.startswith("customer_"),
-        )
-        for name in sorted(columns)
+        name: {
+            "expected": expected[name],
+            "actual": _redacted(
+                text_of(row.get(name)),
+                is_personal=name in hashed or name.startswith("customer_"),
+            ),
+        }
+        for name in sorted(expected)
     }
 
 

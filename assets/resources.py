@@ -34,6 +34,7 @@ from assets.delivery.transport import HttpTransport, Transport
 from assets.extract import ExtractResult, Window, extract
 from assets.guards import GuardError, Guards, Tally, Volume, objections
 from assets.join import ASSET, JoinResult, join
+from assets.judging import ORPHANS
 from assets.rejects import OnRejects, Reject
 from assets.staging import Staging
 from assets.warehouse import Warehouse
@@ -144,7 +145,8 @@ class Source:
             on_rejects=lambda rejects: quarantine.keep(_rows(rejects)),
             on_issues=lambda issues: quarantine.doubt(_conflicts(issues)),
         )
-        quarantine.resolve_unseen(ASSET)
+        for dataset in (ASSET, ORPHANS):
+            quarantine.resolve_unseen(dataset)
         self._count(partition_key, run_id, result)
         return result
 

@@ -1,110 +1,48 @@
 """The schema of every table that crosses a boundary, each written once.
 
 A column, its type and its checks belong here; the Parquet schema is derived from it.
-Every check carries its reason code as its name. Reading what a driver gave into these
-types belongs in `coercion.py`, taking bad rows out in `validation.py`.
+What a check looks at belongs in `row_checks.py`, reading what a driver gave into these
+types in `coercion.py`, taking bad rows out in `validation.py`.
 """
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Iterable
 
 import pandas as pd
 import pandera.pandas as pap
 import pyarrow as pa
 
-from assets.money import minor_digits
-from assets.personal import PHONE, PHONE_AS_ORDER_ID
 from assets.providers.conversion import IDENTIFIER_KINDS
+from assets.row_checks import (
+    BELONGS_TO_SOMEONE,
+    FITS,
+    FITS_CURRENCY,
+    HAS_ITEMS,
+    ITEMS_ADD_UP,
+    KNOWN_CURRENCY,
+    KNOWN_KIND,
+    LINES_DIFFER,
+    LINES_FIT_CURRENCY,
+    NO_PERSONAL_DATA,
+    NO_PERSONAL_ORDER_ID,
+    NOT_NEGATIVE,
+    ORDER_MONEY,
+    PAST,
+    PRICES_AGREE,
+    REAL,
+    SAME_IN_ALL_ROWS,
+    SHA1,
+    TOTAL_ADDS_UP,
+    UNFIT_ROW,
+)
 
 MONEY = pa.decimal128(24, 6)
+MONEY_SUM = pa.decimal128(38, 6)
 INSTANT = pa.timestamp("us", tz="UTC")
 TEXT = pa.string()
 FLAG = pa.bool_()
 WHOLE = pa.int64()
 DIGITS = pa.int8()
-
-FUTURE_TOLERANCE = timedelta(hours=1)
-FIRST_ORDER_EVER = datetime(1990, 1, 1, tzinfo=UTC)
-"""Before the web: 0001, 1900 and 1970 are how a source says that it knows no time."""
-
-ID_LENGTH = 128
-"""Characters of an id that the delivery tables take (`delivery/tables.py`)."""
-
-ORDER_MONEY = ("total", "revenue", "discount", "shipping", "tax")
-
-ROW_CHECK_COLUMNS: dict[str, tuple[str, ...]] = {
-    "total_mismatch": ("total", "revenue", "shipping", "tax"),
-    "amount_precision": ("currency", *ORDER_MONEY),
-    "missing_visitor_id": ("order_id", "visitor_id"),
-}
-"""Reason of a check that looks at a whole row -> the columns it compares."""
-
-
-def _check(reason: str, holds: Callable[[Any], "pd.Series[bool]"]) -> pap.Check:
-    # One failure case each: pandera would list every cell of every failing row.
-    return pap.Check(holds, name=reason, error=reason, n_failure_cases=1)
-
-
-def _is_neither_address_nor(
-    phone: str,
-) -> Callable[["pd.Series[str]"], "pd.Series[bool]"]:
-    return lambda values: (
-        ~(values.str.contains("@", regex=False) | values.str.match(phone))
-    )
-
-
-def _is_past(instants: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
-    return instants <= pd.Timestamp(datetime.now(UTC) + FUTURE_TOLERANCE)
-
-
-def _is_a_real_time(instants: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
-    return instants >= pd.Timestamp(FIRST_ORDER_EVER)
-
-
-def _adds_up(orders: pd.DataFrame) -> "pd.Series[bool]":
-    parts = orders["revenue"] + orders["shipping"] + orders["tax"]
-    return (orders["total"] == parts).fillna(value=True).astype(bool)
-
-
-def _fits_currency(orders: pd.DataFrame) -> "pd.Series[bool]":
-    fits = pd.Series(data=True, index=orders.index)
-    for digits, rows in orders.groupby("currency_digits"):
-        for name in ORDER_MONEY:
-            exact = rows[name].round(int(str(digits))) == rows[name]
-            fits.loc[rows.index] &= exact.fillna(value=True).astype(bool)
-    return fits
-
-
-def _names_order_or_visitor(rows: pd.DataFrame) -> "pd.Series[bool]":
-    return rows["order_id"].notna() | rows["visitor_id"].notna()
-
-
-def is_currency(code: str) -> bool:
-    """Tell whether `code` is an upper-case ISO 4217 code with a minor unit."""
-    try:
-        minor_digits(code)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_known_currency(codes: "pd.Series[str]") -> "pd.Series[bool]":
-    return codes.isin([code for code in codes.unique() if is_currency(code)])
-
-
-NO_PERSONAL_DATA = _check("pii_as_id", _is_neither_address_nor(PHONE))
-NO_PERSONAL_ORDER_ID = _check("pii_as_id", _is_neither_address_nor(PHONE_AS_ORDER_ID))
-FITS = _check("too_long", lambda values: values.str.len() <= ID_LENGTH)
-NOT_NEGATIVE = _check("negative_amount", lambda amounts: amounts >= 0)
-PAST = _check("future_time", _is_past)
-REAL = _check("placeholder_time", _is_a_real_time)
-KNOWN_CURRENCY = _check("unknown_currency", _is_known_currency)
-KNOWN_KIND = _check("unknown_kind", lambda kinds: kinds.isin(IDENTIFIER_KINDS))
-SHA1 = _check(
-    "unreadable_customer_email_sha1",
-    lambda values: values.str.fullmatch("[0-9a-f]{40}"),
-)
+LINES = pa.list_(WHOLE)
 
 
 def _column(
@@ -152,10 +90,7 @@ _ORDER_COLUMNS = {
 COMPLETED_ORDERS = pap.DataFrameSchema(
     _ORDER_COLUMNS,
     name="completed_orders",
-    checks=[
-        _check("total_mismatch", _adds_up),
-        _check("amount_precision", _fits_currency),
-    ],
+    checks=[TOTAL_ADDS_UP, FITS_CURRENCY],
 )
 
 ORDER_ITEMS = pap.DataFrameSchema(
@@ -182,7 +117,7 @@ VISITOR_IDENTIFIERS = pap.DataFrameSchema(
         "captured_at": _column(INSTANT, PAST),
     },
     name="visitor_identifiers",
-    checks=[_check("missing_visitor_id", _names_order_or_visitor)],
+    checks=[BELONGS_TO_SOMEONE],
 )
 
 VISITOR_BUCKETING = pap.DataFrameSchema(
@@ -237,6 +172,20 @@ CONVERSIONS = pap.DataFrameSchema(
     },
     name="conversions",
 )
+
+JOINED_ORDERS = pap.DataFrameSchema(
+    {
+        "has_refused_row": _column(FLAG, UNFIT_ROW),
+        "contradicts": _column(FLAG, SAME_IN_ALL_ROWS),
+        "lacks_items": _column(FLAG, HAS_ITEMS),
+        "repeats_line_no": _column(FLAG, LINES_DIFFER),
+        "imprecise_lines": _column(LINES, LINES_FIT_CURRENCY, required=False),
+        "mispriced_lines": _column(LINES, PRICES_AGREE, required=False),
+        "unexplained": _column(MONEY_SUM, ITEMS_ADD_UP, required=False),
+    },
+    name="conversions",
+)
+"""What the join found of each order, beside what becomes of it."""
 
 EXTRACTS = {
     schema.name: schema

@@ -6,8 +6,7 @@ what a table must satisfy in `schemas.py`, what is kept of a bad row in `rejects
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, datetime, tzinfo
 from typing import Any
@@ -16,23 +15,27 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pap
 import pyarrow as pa
-from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
-from assets.coercion import UNREADABLE, is_storable, read_column, reader_of
+from assets.coercion import (
+    READABLE,
+    UNREADABLE,
+    expected_by,
+    is_storable,
+    read_column,
+    reader_of,
+)
+from assets.failures import Failure, Failures, expected_of, reasons_of
 from assets.money import fits, minor_digits, to_minor
 from assets.rejects import Reject, hash_row, redact, text_of
-from assets.schemas import (
-    EXTRACTS,
-    ROW_CHECK_COLUMNS,
-    arrow_schema,
-    contract_columns,
-    is_currency,
-)
+from assets.row_checks import is_currency
+from assets.schemas import EXTRACTS, TEXT, arrow_schema, contract_columns
 
 PII_IN_EXTRA = "pii_in_extra"
-
-Failures = dict[int, dict[str, tuple[str, ...]]]
-"""Position of a row -> reason -> the columns that failed."""
+EXTRA_REFUSALS = {
+    PII_IN_EXTRA: "no `@`",
+    f"{UNREADABLE}_extra": READABLE[TEXT],
+}
+"""Reason code of a further column that is sent -> what was expected of it."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,12 @@ def validate(
     schema = EXTRACTS[statement]
     frame = hash_emails(frame.reset_index(drop=True))
     table, failures = _coerce(frame, schema, zone, extra_columns)
-    _run_checks(schema, table, failures)
-    bad = sorted(failures)
+    failures.check(schema, table)
+    bad = failures.rows
     raw = frame.loc[bad].to_dict("records")
     typed = table.take(pa.array(bad, pa.int64())).to_pylist()
     rejects = [
-        _reject(raw[n], typed[n], failures[position])
+        _reject(raw[n], typed[n], failures.of(position))
         | {"row_no": first_row_no + position}
         for n, position in enumerate(bad)
     ]
@@ -119,7 +122,7 @@ def _coerce(
     zone: tzinfo | None,
     extra_columns: frozenset[str],
 ) -> tuple[pa.Table, Failures]:
-    failures: Failures = defaultdict(dict)
+    failures = Failures()
     columns: dict[str, pa.Array[Any]] = {}
     target = arrow_schema(schema)
     for name in contract_columns(str(schema.name)):
@@ -128,7 +131,8 @@ def _coerce(
         columns[name], refused = read_column(frame[name].tolist(), reader, kind)
         for code, positions in refused.items():
             reason = f"{UNREADABLE}_{name}" if code == UNREADABLE else code
-            _note(failures, positions, reason, (name,))
+            failure = Failure(reason, (name,), expected_by(code, kind))
+            failures.note(positions, failure)
     if "extra" in schema.columns:
         kept = sorted(extra_columns.intersection(frame.columns).difference(columns))
         columns["extra"] = pa.array(_extra(frame, kept, failures), pa.string())
@@ -159,7 +163,8 @@ def _extra(
         for name, text in zip(names, map(text_of, row), strict=True):
             refused = None if text is None else _refusal_of_extra(text)
             if refused is not None:
-                _note(failures, [position], refused, (name,))
+                failure = Failure(refused, (name,), EXTRA_REFUSALS[refused])
+                failures.note([position], failure)
             elif text is not None:
                 stored[name] = text
         yield json.dumps(stored, ensure_ascii=False) if stored else None
@@ -171,54 +176,20 @@ def _refusal_of_extra(text: str) -> str | None:
     return PII_IN_EXTRA if "@" in text else None
 
 
-def _run_checks(
-    schema: pap.DataFrameSchema, table: pa.Table, failures: Failures
-) -> None:
-    try:
-        schema.validate(table.to_pandas(types_mapper=pd.ArrowDtype), lazy=True)
-    except SchemaErrors as errors:
-        for error in errors.schema_errors:
-            _note_error(error, failures)
-
-
-def _note_error(error: SchemaError, failures: Failures) -> None:
-    whole_row = isinstance(error.schema, pap.DataFrameSchema)
-    name = str(error.schema.name)
-    if error.reason_code is SchemaErrorReason.SERIES_CONTAINS_NULLS:
-        rows = error.failure_cases["index"].tolist()
-        # A value that could not be read is not missing.
-        rows = [row for row in rows if not _has_failed(failures, row, name)]
-        _note(failures, rows, f"missing_{name}", (name,))
-    elif error.reason_code is SchemaErrorReason.DATAFRAME_CHECK:
-        holds = error.check_output.fillna(value=True).astype(bool)
-        reason = str(error.check.name)
-        columns = ROW_CHECK_COLUMNS[reason] if whole_row else (name,)
-        _note(failures, holds.index[~holds].tolist(), reason, columns)
-    else:
-        raise error
-
-
-def _has_failed(failures: Failures, row: int, column: str) -> bool:
-    return any(column in columns for columns in failures.get(row, {}).values())
-
-
-def _note(
-    failures: Failures, rows: Iterable[int], reason: str, columns: tuple[str, ...]
-) -> None:
-    for row in rows:
-        failures[row][reason] = failures[row].get(reason, ()) + columns
+def _failing(failures: Sequence[Failure], *reasons: str) -> set[str]:
+    return {name for one in failures if one.reason in reasons for name in one.columns}
 
 
 def _reject(
-    raw: Mapping[Any, Any], typed: dict[str, Any], failed: dict[str, tuple[str, ...]]
+    raw: Mapping[Any, Any], typed: dict[str, Any], failures: Sequence[Failure]
 ) -> dict[str, Any]:
-    personal = failed.get("pii_as_id", ()) + failed.get(PII_IN_EXTRA, ())
-    unfit = personal + failed.get("too_long", ())
+    personal = _failing(failures, "pii_as_id", PII_IN_EXTRA)
+    unfit = personal | _failing(failures, "too_long")
     facts = {
         "source_row_hash": hash_row(raw),
         "order_id": None if "order_id" in unfit else typed.get("order_id"),
-        "reasons": tuple(sorted(failed)),
-        "row_redacted": redact(raw, set().union(*failed.values()), personal),
+        "reasons": reasons_of(failures),
+        "row_redacted": redact(raw, expected_of(failures), personal),
     }
     digits = typed.get("currency_digits")
     if digits is not None:

@@ -18,9 +18,10 @@ from assets.delivery.database import Database, insert_or_update
 from assets.delivery.states import State
 from assets.delivery.tables import data_issue, delivery, quarantine_row
 
-BLOCKING = ("completed_orders", "order_items", "conversions")
-"""A bad row of these takes its whole order; others only lack an attribution."""
 ORDERS = "completed_orders"
+ITEMS = "order_items"
+BLOCKING = (ORDERS, ITEMS, "conversions")
+"""A bad row of these takes its whole order; others only lack an attribution."""
 SLICE = 500
 
 
@@ -158,7 +159,8 @@ def quarantined_orders(
 
     Several rows of one order come as one: the money of the row that knows it, and all
     reasons. A row of `completed_orders` without a readable order id is an order of its
-    own, under its `stand_in`. Sorted by order id.
+    own, under its `stand_in`; a line whose order is not of the day is none. Sorted by
+    order id.
     """
     statement = (
         select(quarantine_row)
@@ -176,14 +178,15 @@ def quarantined_orders(
     with database.read() as connection:
         found = connection.execute(statement).mappings()
         rows = sorted((_named(dict(row)) for row in found), key=_order_id)
-    return [_merged(list(own)) for _, own in groupby(rows, _order_id)]
+    orders = [list(own) for _, own in groupby(rows, _order_id)]
+    return [_merged(own) for own in orders if any(map(_is_an_order, own))]
 
 
 def refused_order_ids(database: Database, partition_key: str) -> set[str]:
     """Return the orders of which the extracts refused a row, without stand-ins."""
     statement = select(quarantine_row.c.order_id).where(
         quarantine_row.c.partition_key == partition_key,
-        quarantine_row.c.dataset.in_([ORDERS, "order_items"]),
+        quarantine_row.c.dataset.in_([ORDERS, ITEMS]),
         quarantine_row.c.order_id.is_not(None),
         quarantine_row.c.resolved_at.is_(None),
     )
@@ -196,6 +199,11 @@ def _named(row: Mapping[str, Any]) -> dict[str, Any]:
     if order_id is None:
         order_id = stand_in(row["source_row_hash"])
     return {**row, "order_id": order_id}
+
+
+def _is_an_order(row: Mapping[str, Any]) -> bool:
+    """A bad line is none: the join refuses its order, unless that is of another day."""
+    return str(row["dataset"]) != ITEMS
 
 
 def _order_id(row: Mapping[str, Any]) -> str:

@@ -1,13 +1,14 @@
 -- One row per order with what was known of its visitor at that time.
 --
 -- Reads the five staged extracts as views of the same names, and the ids of orders of
--- which a row was refused as `refused_rows`. Rows with a non-empty
--- `quarantine_reasons` must not be sent. A visitor's row counts up to `completed_at`.
+-- which a row was refused as `refused_rows`. What speaks against an order stands in the
+-- columns between its facts and `source_hash`; `schemas.JOINED_ORDERS` judges them. A
+-- visitor's row counts up to `completed_at`.
 with orders as (
     select
         order_rows.order_id,
         min(order_rows) as first_row,
-        min(order_rows) <> max(order_rows) as contradicts
+        max(order_rows) as last_row
     from completed_orders as order_rows
     group by order_rows.order_id
 ),
@@ -24,6 +25,9 @@ order_lines as (
         i.subtotal,
         i.discount,
         cast(power(10, -o.currency_digits) as decimal(24, 6)) as minor_unit,
+        cast(power(10, -o.currency_digits) / 2 as decimal(24, 6)) as half_a_unit,
+        -- Null where the product has more digits than any decimal.
+        try(abs(i.quantity * i.unit_price - i.subtotal)) as price_gap,
         {
             'line_no': i.line_no,
             'sku': i.sku,
@@ -43,15 +47,24 @@ order_lines as (
     inner join distinct_orders as o on i.order_id = o.order_id
 ),
 
+-- A price may be finer than money: 3 x 3.333333 is 10.00, and 9.99 is another amount.
 items as (
     select
         l.order_id,
         list(l.item order by l.item) as items,
-        sum(l.subtotal) - sum(l.discount) as items_revenue,
+        sum(l.subtotal) as items_subtotal,
+        sum(l.discount) as items_discount,
         count(*) > count(distinct l.line_no) as repeats_line_no,
-        bool_or(
-            l.subtotal % l.minor_unit <> 0 or l.discount % l.minor_unit <> 0
-        ) as too_precise
+        list(l.line_no order by l.line_no) filter (
+            where
+            l.subtotal % l.minor_unit <> 0
+            or l.discount % l.minor_unit <> 0
+        ) as imprecise_lines,
+        list(l.line_no order by l.line_no) filter (
+            where
+            l.price_gap is null
+            or l.price_gap > l.half_a_unit
+        ) as mispriced_lines
     from order_lines as l
     group by l.order_id
 ),
@@ -180,20 +193,23 @@ facts as (
     left join segments as s on o.order_id = s.order_id
 ),
 
-verdicts as (
+findings as (
     select
         o.order_id,
-        case when r.order_id is not null then ['unfit_row'] else [] end
-        || case when o.contradicts then ['conflicting_rows'] else [] end
-        || case when i.repeats_line_no then ['conflicting_items'] else [] end
-        || case when i.too_precise then ['amount_precision'] else [] end
-        || case
-            when i.items_revenue - o.first_row.discount <> o.first_row.revenue
-                then ['money_mismatch']
-            when i.items is null and not getvariable('allow_orders_without_items')
-                then ['no_items']
-            else []
-        end as quarantine_reasons
+        i.items_subtotal,
+        i.items_discount,
+        i.imprecise_lines,
+        i.mispriced_lines,
+        r.order_id is not null as has_refused_row,
+        coalesce(i.repeats_line_no, false) as repeats_line_no,
+        o.first_row <> o.last_row as contradicts,
+        case when o.first_row <> o.last_row then o.last_row end as other_row,
+        i.items is null
+        and not getvariable('allow_orders_without_items') as lacks_items,
+        i.items_subtotal
+        - i.items_discount
+        - o.first_row.discount
+        - o.first_row.revenue as unexplained
     from orders as o
     left join items as i on o.order_id = i.order_id
     left join refused_rows as r on o.order_id = r.order_id
@@ -201,8 +217,17 @@ verdicts as (
 
 select
     f.*, -- noqa: AM04
-    v.quarantine_reasons,
+    w.has_refused_row,
+    w.contradicts,
+    w.other_row,
+    w.lacks_items,
+    w.repeats_line_no,
+    w.imprecise_lines,
+    w.mispriced_lines,
+    w.items_subtotal,
+    w.items_discount,
+    w.unexplained,
     sha256(cast(to_json(f) as varchar)) as source_hash -- noqa: RF02
 from facts as f
-inner join verdicts as v on f.order_id = v.order_id
+inner join findings as w on f.order_id = w.order_id
 order by f.order_id

@@ -1,5 +1,6 @@
 """The join of the staged extracts: one test for each rule of what counts when."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -40,14 +41,16 @@ def order(order_id: str = "o-1", **changes: Any) -> Row:
     } | changes
 
 
-def item(line_no: int = 1, order_id: str = "o-1", **changes: Any) -> Row:
+def item(
+    line_no: int = 1, order_id: str = "o-1", subtotal: Any = 10, **changes: Any
+) -> Row:
     return {
         "order_id": order_id,
         "line_no": line_no,
         "sku": f"s-{line_no}",
         "quantity": 1,
-        "unit_price": 10,
-        "subtotal": 10,
+        "unit_price": subtotal,
+        "subtotal": subtotal,
         "discount": 0,
     } | changes
 
@@ -248,8 +251,41 @@ def test_identical_order_rows_are_one_order(joined: Join) -> None:
 
 
 def test_contradicting_order_rows_are_refused(joined: Join) -> None:
-    outcome = joined(orders=[order(), order(customer_city="Boston")])
+    outcome = joined(
+        orders=[
+            order(customer_city="Boston", promo_code="A", store=1),
+            order(customer_city="Berlin", promo_code=None, store=2),
+        ]
+    )
     assert outcome.reasons == ("conflicting_rows",)
+    shown = outcome.rejects[0].row_redacted
+    assert list(shown) == ["promo_code", "customer_city", "extra"]
+    assert {one["expected"] for one in shown.values()} == {
+        "the same in all rows of the order"
+    }
+    assert shown["promo_code"]["actual"] == "A | null"
+    assert re.fullmatch(r"sha256:\w{12} \| sha256:\w{12}", shown["extra"]["actual"])
+    assert "B" not in str(shown["customer_city"])
+
+
+@pytest.mark.parametrize("slice_orders", [1, 2, 25_000])
+def test_order_rows_far_apart_are_compared(
+    joined: Join, monkeypatch: pytest.MonkeyPatch, slice_orders: int
+) -> None:
+    monkeypatch.setattr(assets.join, "SLICE_ORDERS", slice_orders)
+    ids = ["a", "b", "c", "d"]
+    changed = {"a": {}, "b": {"tax": "2.00", "total": "14.50"}, "c": {}, "d": {}}
+    orders = [order(one) for one in ids] + [order(one, **changed[one]) for one in ids]
+    outcome = joined(orders=orders, items=[item(order_id=one) for one in ids])
+    assert [row["order_id"] for row in outcome.rows] == ["a", "c", "d"]
+    (reject,) = outcome.rejects
+    assert (reject.order_id, reject.reasons) == ("b", ("conflicting_rows",))
+    assert {one["actual"] for one in reject.row_redacted.values()} <= {
+        "1 | 2",
+        "2 | 1",
+        "13.5 | 14.5",
+        "14.5 | 13.5",
+    }
 
 
 def test_a_repeated_line_is_refused(joined: Join) -> None:
@@ -272,7 +308,13 @@ def test_lines_and_discounts_must_add_up_to_the_revenue(joined: Join) -> None:
         "o-1",
         1000,
     )
-    assert reject.row_redacted["items_subtotal"] == "10.010000"
+    shown = reject.row_redacted
+    assert {name: one["actual"] for name, one in shown.items()} == {
+        "revenue": "10",
+        "discount": "0",
+        "items_subtotal": "10.01",
+        "items_discount": "0",
+    }
 
 
 def test_discounts_of_lines_and_order_are_taken_off(joined: Join) -> None:
@@ -288,9 +330,153 @@ def test_line_money_finer_than_the_currency_is_refused(joined: Join) -> None:
 
 
 def test_a_unit_price_may_be_finer_than_the_currency(joined: Join) -> None:
-    assert joined(items=[item(unit_price="3.333333")]).conversion.items[
-        0
-    ].unit_price == Decimal("3.333333")
+    lines = [item(quantity=3, unit_price="3.333333")]
+    assert joined(items=lines).conversion.items[0].unit_price == Decimal("3.333333")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit_price", "subtotal", "currency"),
+    [
+        (3, "3.333333", "10.00", "USD"),
+        (3, "3.33", "9.99", "USD"),
+        ("1.5", "6.67", "10.00", "USD"),  # 10.005: rounded down or to even
+        ("1.5", "6.67", "10.01", "USD"),  # rounded up
+        ("2.5", "4.2", "10", "JPY"),
+        (1, "10.125", "10.125", "KWD"),
+        (0, "5.00", "0.00", "USD"),
+    ],
+)
+def test_a_line_agrees_to_the_last_decimal_of_its_currency(
+    joined: Join, quantity: Any, unit_price: str, subtotal: str, currency: str
+) -> None:
+    money = {"revenue": subtotal, "total": subtotal, "shipping": 0, "tax": 0}
+    line = item(subtotal=subtotal, quantity=quantity, unit_price=unit_price)
+    outcome = joined(orders=[order(currency=currency, **money)], items=[line])
+    assert outcome.rejects == []
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit_price", "subtotal", "currency"),
+    [
+        (3, "3.33", "10.00", "USD"),
+        (2, "5.00", "10.01", "USD"),
+        (1, "10.006", "10.00", "USD"),
+        ("2.5", "4.3", "10", "JPY"),
+        (1, "10.1256", "10.125", "KWD"),
+        (0, "5.00", "5.00", "USD"),
+        (2, "0.00", "0.01", "USD"),
+        ("1e13", "99999999999999", "10.00", "USD"),
+    ],
+)
+def test_quantity_and_price_that_do_not_make_the_subtotal_are_refused(
+    joined: Join, quantity: Any, unit_price: str, subtotal: str, currency: str
+) -> None:
+    money = {"revenue": subtotal, "total": subtotal, "shipping": 0, "tax": 0}
+    line = item(subtotal=subtotal, quantity=quantity, unit_price=unit_price)
+    outcome = joined(orders=[order(currency=currency, **money)], items=[line])
+    assert outcome.reasons == ("subtotal_mismatch",)
+
+
+def test_a_line_s_own_discount_is_no_part_of_its_subtotal(joined: Join) -> None:
+    line = item(quantity=2, unit_price=6, subtotal=12, discount=2)
+    assert joined(items=[line]).rejects == []
+    assert joined(items=[line | {"subtotal": 10, "discount": 0}]).reasons == (
+        "subtotal_mismatch",
+    )
+
+
+def test_lines_that_do_not_agree_are_shown(joined: Join) -> None:
+    lines = [
+        item(1, subtotal=4, quantity=2),
+        item(2, subtotal="3.5", quantity=7, unit_price="0.51"),
+        item(3, subtotal=1, quantity=3),
+        item(4, subtotal="1.5"),
+    ]
+    (reject,) = joined(items=lines).rejects
+    assert {name: one["actual"] for name, one in reject.row_redacted.items()} == {
+        "items.quantity": "line 1: 2; line 2: 7; ...",
+        "items.unit_price": "line 1: 4; line 2: 0.51; ...",
+        "items.subtotal": "line 1: 4; line 2: 3.5; ...",
+    }
+    assert {one["expected"] for one in reject.row_redacted.values()} == {
+        "subtotal = quantity x unit_price, rounded to the decimals of the currency"
+    }
+
+
+def test_all_that_is_wrong_with_an_order_is_told_at_once(joined: Join) -> None:
+    outcome = joined(
+        orders=[order(), order(promo_code="X", visitor_id="v-2")],
+        items=[item(7, subtotal="4.005", quantity=2), item(7, subtotal=1)],
+        refused_order_ids=["o-1"],
+    )
+    assert outcome.reasons == (
+        "amount_precision",
+        "conflicting_items",
+        "conflicting_rows",
+        "money_mismatch",
+        "subtotal_mismatch",
+        "unfit_row",
+    )
+    shown = outcome.rejects[0].row_redacted
+    assert list(shown) == [
+        "discount",
+        "items.discount",
+        "items.line_no",
+        "items.quantity",
+        "items.subtotal",
+        "items.unit_price",
+        "items_discount",
+        "items_subtotal",
+        "order_id",
+        "revenue",
+        "visitor_id",
+        "promo_code",
+    ]
+    assert shown["items.line_no"] == {
+        "expected": "each line number once",
+        "actual": "7",
+    }
+    assert shown["order_id"]["expected"] == "no other row of the order refused"
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_an_order_without_lines_shows_how_many_it_has(
+    joined: Join, allowed: bool
+) -> None:
+    outcome = joined(items=[], allow_orders_without_items=allowed)
+    found = [one.row_redacted["items"]["actual"] for one in outcome.rejects]
+    assert found == ([] if allowed else ["0"])
+
+
+def test_a_line_without_its_order_holds_nothing_back(joined: Join) -> None:
+    outcome = joined(items=[item(), item(1, "o-9"), item(2, "o-9")])
+    assert outcome.result == JoinResult(1, 0, {"USD": (1, 1000)}, orphans=2)
+    assert [
+        (one.dataset, one.order_id, one.row_no, one.reasons, one.amount_minor)
+        for one in outcome.rejects
+    ] == [
+        ("orphan_items", "o-9", 1, ("orphan_item",), None),
+        ("orphan_items", "o-9", 2, ("orphan_item",), None),
+    ]
+    assert len({one.source_row_hash for one in outcome.rejects}) == 2
+    assert outcome.rejects[0].row_redacted == {
+        "order_id": {"expected": "an order of the same day", "actual": "o-9"}
+    }
+
+
+def test_a_line_of_a_refused_order_is_no_orphan(joined: Join) -> None:
+    outcome = joined(items=[item(), item(1, "o-9")], refused_order_ids=["o-9"])
+    assert (outcome.rejects, outcome.result.orphans) == ([], 0)
+
+
+def test_lines_without_their_orders_come_in_batches(
+    joined: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assets.join, "BATCH_ROWS", 2048)
+    lines = [item(number, "o-9") for number in range(5000)]
+    outcome = joined(items=[item(), *lines])
+    assert outcome.result.orphans == 5000
+    assert [one.row_no for one in outcome.rejects] == list(range(1, 5001))
 
 
 def test_an_order_with_a_refused_row_is_refused_whole_with_its_money(

@@ -9,7 +9,9 @@ from assets.coercion import (
     NAIVE_TIME,
 )
 from assets.delivery.tables import data_issue, delivery, quarantine_row
-from assets.schemas import EXTRACTS, ID_LENGTH
+from assets.judging import ORPHAN
+from assets.row_checks import ID_LENGTH
+from assets.schemas import EXTRACTS, JOINED_ORDERS
 from assets.validation import PII_IN_EXTRA
 
 
@@ -27,13 +29,14 @@ def test_every_reason_of_a_check_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "delivery-tables.md").read_text()
     checks = [
         one
-        for schema in EXTRACTS.values()
+        for schema in (*EXTRACTS.values(), JOINED_ORDERS)
         for held in (schema, *schema.columns.values())
         for one in held.checks
     ]
     reasons = {str(one.name) for one in checks} | {
         *(NAIVE_TIME, AMBIGUOUS_TIME, AMOUNT_PRECISION, AMOUNT_TOO_LARGE),
         PII_IN_EXTRA,
+        ORPHAN.reason,
     }
     for reason in reasons:
         generic = reason.startswith(("unreadable_", "missing_"))

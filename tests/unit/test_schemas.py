@@ -296,7 +296,7 @@ def test_an_address_in_a_column_that_is_sent_takes_its_row_out() -> None:
 def test_text_that_no_database_takes_is_refused_in_a_further_column(note: str) -> None:
     (reject,) = check("completed_orders", note=note).rejects
     assert reject.reasons == ("unreadable_extra",)
-    assert is_storable(str(reject.row_redacted["note"]))
+    assert is_storable(str(reject.row_redacted["note"]["actual"]))
 
 
 def test_an_amount_may_be_as_large_as_its_minor_units_fit() -> None:
@@ -356,9 +356,63 @@ def test_a_refused_row_shows_what_failed_but_no_personal_data() -> None:
     ).rejects[0]
     assert reject.reasons == ("pii_as_id", "unknown_currency", "unreadable_promo_code")
     assert reject.order_id is None
-    assert reject.row_redacted["currency"] == "Z" * 40
-    assert reject.row_redacted["promo_code"] == "1.5"
+    assert reject.row_redacted["currency"] == {
+        "expected": "an ISO 4217 code with a minor unit",
+        "actual": "Z" * 40,
+    }
+    assert reject.row_redacted["promo_code"]["actual"] == "1.5"
     assert "example" not in json.dumps(dict(reject.row_redacted))
+
+
+def test_all_that_is_wrong_with_a_row_is_told_at_once_column_by_column() -> None:
+    reject = check(
+        "completed_orders", order_id="+15551234567" + "7" * 128, tax="-1", shipping=None
+    ).rejects[0]
+    assert reject.reasons == (
+        "missing_shipping",
+        "negative_amount",
+        "pii_as_id",
+        "too_long",
+    )
+    shown = reject.row_redacted
+    assert shown["order_id"]["expected"] == (
+        "no `@`, and no telephone number with a leading `+`; at most 128 characters"
+    )
+    assert str(shown["order_id"]["actual"]).startswith("sha256:")
+    assert shown["tax"] == {"expected": "0 or more", "actual": "-1"}
+    assert shown["shipping"] == {"expected": "a value", "actual": None}
+
+
+def test_amounts_that_do_not_add_up_are_shown_together() -> None:
+    shown = check("completed_orders", total="13.51").rejects[0].row_redacted
+    assert {name: one["actual"] for name, one in shown.items()} == {
+        "total": "13.51",
+        "revenue": "10.00",
+        "shipping": "2.50",
+        "tax": "1.00",
+    }
+    assert {one["expected"] for one in shown.values()} == {
+        "total = revenue + shipping + tax"
+    }
+
+
+@pytest.mark.parametrize(
+    ("statement", "changes", "column", "expected"),
+    [
+        ("completed_orders", {"completed_at": 7}, "completed_at", "an instant: "),
+        ("completed_orders", {"tax": "1e-9"}, "tax", "at most 6 decimals"),
+        ("completed_orders", {"tax": 10**14}, "tax", "an amount below 10^14"),
+        ("completed_orders", {"is_test": 3}, "is_test", "true, false, 1 or 0"),
+        ("completed_orders", {"note": "a@b.c"}, "note", "no `@`"),
+        ("order_items", {"line_no": 1.5}, "line_no", "a whole number"),
+        ("visitor_identifiers", {"kind": "x"}, "kind", "one of impact_click_id, "),
+    ],
+)
+def test_a_refused_value_is_shown_with_what_was_expected(
+    statement: str, changes: dict[str, Any], column: str, expected: str
+) -> None:
+    (reject,) = check(statement, **changes).rejects
+    assert str(reject.row_redacted[column]["expected"]).startswith(expected)
 
 
 def test_a_refused_order_tells_its_worth_where_it_can() -> None:

@@ -1,0 +1,96 @@
+"""What is wrong with rows: found by the checks of a schema, all at once, and told.
+
+Turning what pandera reports into reasons, columns and expectations belongs here. What
+is checked belongs in `row_checks.py`, what is kept of a bad row in `rejects.py`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import pandera.pandas as pap
+import pyarrow as pa
+from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
+
+from assets.row_checks import columns_of
+
+MISSING = "a value"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One thing that is wrong with a row.
+
+    Attributes:
+        reason: A code of `docs/data-rules.md`.
+        columns: Where it is seen.
+        expected: What should stand there.
+    """
+
+    reason: str
+    columns: tuple[str, ...]
+    expected: str
+
+
+class Failures:
+    """All that is wrong with the rows of one chunk."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, list[Failure]] = defaultdict(list)
+
+    def note(self, rows: Iterable[int], failure: Failure) -> None:
+        """Add a failure to each of `rows`, named by position."""
+        for row in rows:
+            self._found[row].append(failure)
+
+    @property
+    def rows(self) -> list[int]:
+        """Positions of the rows that failed, in their order."""
+        return sorted(self._found)
+
+    def of(self, row: int) -> Sequence[Failure]:
+        """Return all that is wrong with one row."""
+        return self._found.get(row, ())
+
+    def check(self, schema: pap.DataFrameSchema, table: pa.Table) -> None:
+        """Add what the checks of `schema` find, none of which hides another."""
+        try:
+            schema.validate(table.to_pandas(types_mapper=pd.ArrowDtype), lazy=True)
+        except SchemaErrors as errors:
+            for error in errors.schema_errors:
+                self._note_error(error)
+
+    def _note_error(self, error: SchemaError) -> None:
+        name = str(error.schema.name)
+        if error.reason_code is SchemaErrorReason.SERIES_CONTAINS_NULLS:
+            rows = error.failure_cases["index"].tolist()
+            # A value that could not be read is not missing.
+            rows = [row for row in rows if not self._has_failed(row, name)]
+            self.note(rows, Failure(f"missing_{name}", (name,), MISSING))
+        elif error.reason_code is SchemaErrorReason.DATAFRAME_CHECK:
+            holds = error.check_output.fillna(value=True).astype(bool)
+            columns = columns_of(error.check, name)
+            expected = str(error.check.description)
+            failure = Failure(str(error.check.name), columns, expected)
+            self.note(holds.index[~holds].tolist(), failure)
+        else:
+            raise error
+
+    def _has_failed(self, row: int, column: str) -> bool:
+        return any(column in failure.columns for failure in self.of(row))
+
+
+def reasons_of(failures: Iterable[Failure]) -> tuple[str, ...]:
+    """Return the reason codes, sorted."""
+    return tuple(sorted({one.reason for one in failures}))
+
+
+def expected_of(failures: Iterable[Failure]) -> dict[str, str]:
+    """Return each failing column with all that was expected of it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for failure in failures:
+        for name in failure.columns:
+            if failure.expected not in found[name]:
+                found[name].append(failure.expected)
+    return {name: "; ".join(texts) for name, texts in found.items()}

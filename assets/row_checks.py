@@ -1,0 +1,206 @@
+"""What a readable row must satisfy: each check with its reason code and its meaning.
+
+A check is written once, here: its name is the reason code, its description what was
+expected. `schemas.py` says which column or table it holds for; quarantined rows and
+`docs/data-rules.md` repeat its words.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pap
+
+from assets.money import minor_digits
+from assets.personal import PHONE, PHONE_AS_ORDER_ID
+from assets.providers.conversion import IDENTIFIER_KINDS
+
+FUTURE_TOLERANCE = timedelta(hours=1)
+FIRST_ORDER_EVER = datetime(1990, 1, 1, tzinfo=UTC)
+"""Before the web: 0001, 1900 and 1970 are how a source says that it knows no time."""
+
+ID_LENGTH = 128
+"""Characters of an id that the delivery tables take (`delivery/tables.py`)."""
+
+ORDER_MONEY = ("total", "revenue", "discount", "shipping", "tax")
+
+
+def _check(
+    reason: str,
+    expected: str,
+    holds: Callable[[Any], "pd.Series[bool]"],
+    *,
+    columns: tuple[str, ...] = (),
+) -> pap.Check:
+    return pap.Check(
+        holds,
+        name=reason,
+        error=reason,
+        description=expected,
+        statistics={"columns": columns},
+        # One each: pandera would list every cell of every failing row.
+        n_failure_cases=1,
+    )
+
+
+def columns_of(check: pap.Check, held_for: str) -> tuple[str, ...]:
+    """Return the columns that a check compares: its own, or the one it holds for."""
+    return (check.statistics or {}).get("columns") or (held_for,)
+
+
+def _is_neither_address_nor(
+    phone: str,
+) -> Callable[["pd.Series[str]"], "pd.Series[bool]"]:
+    return lambda values: (
+        ~(values.str.contains("@", regex=False) | values.str.match(phone))
+    )
+
+
+def _is_past(instants: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
+    return instants <= pd.Timestamp(datetime.now(UTC) + FUTURE_TOLERANCE)
+
+
+def _is_a_real_time(instants: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
+    return instants >= pd.Timestamp(FIRST_ORDER_EVER)
+
+
+def _adds_up(orders: pd.DataFrame) -> "pd.Series[bool]":
+    parts = orders["revenue"] + orders["shipping"] + orders["tax"]
+    return (orders["total"] == parts).fillna(value=True).astype(bool)
+
+
+def _fits_currency(orders: pd.DataFrame) -> "pd.Series[bool]":
+    fits = pd.Series(data=True, index=orders.index)
+    for digits, rows in orders.groupby("currency_digits"):
+        for name in ORDER_MONEY:
+            exact = rows[name].round(int(str(digits))) == rows[name]
+            fits.loc[rows.index] &= exact.fillna(value=True).astype(bool)
+    return fits
+
+
+def _names_order_or_visitor(rows: pd.DataFrame) -> "pd.Series[bool]":
+    return rows["order_id"].notna() | rows["visitor_id"].notna()
+
+
+def _is_false(flags: "pd.Series[bool]") -> "pd.Series[bool]":
+    return ~flags
+
+
+def _names_none(lines: "pd.Series[Any]") -> "pd.Series[bool]":
+    return lines.isna()
+
+
+def is_currency(code: str) -> bool:
+    """Tell whether `code` is an upper-case ISO 4217 code with a minor unit."""
+    try:
+        minor_digits(code)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_known_currency(codes: "pd.Series[str]") -> "pd.Series[bool]":
+    return codes.isin([code for code in codes.unique() if is_currency(code)])
+
+
+NO_PERSONAL_DATA = _check(
+    "pii_as_id",
+    "no `@`, and not written like a telephone number",
+    _is_neither_address_nor(PHONE),
+)
+NO_PERSONAL_ORDER_ID = _check(
+    "pii_as_id",
+    "no `@`, and no telephone number with a leading `+`",
+    _is_neither_address_nor(PHONE_AS_ORDER_ID),
+)
+FITS = _check(
+    "too_long",
+    f"at most {ID_LENGTH} characters",
+    lambda values: values.str.len() <= ID_LENGTH,
+)
+NOT_NEGATIVE = _check("negative_amount", "0 or more", lambda amounts: amounts >= 0)
+PAST = _check(
+    "future_time",
+    f"at most {FUTURE_TOLERANCE // timedelta(minutes=1)} minutes after the extract",
+    _is_past,
+)
+REAL = _check(
+    "placeholder_time",
+    f"{FIRST_ORDER_EVER:%Y-%m-%d} or later: earlier times stand for unknown",
+    _is_a_real_time,
+)
+KNOWN_CURRENCY = _check(
+    "unknown_currency", "an ISO 4217 code with a minor unit", _is_known_currency
+)
+KNOWN_KIND = _check(
+    "unknown_kind",
+    f"one of {', '.join(IDENTIFIER_KINDS)}",
+    lambda kinds: kinds.isin(IDENTIFIER_KINDS),
+)
+SHA1 = _check(
+    "unreadable_customer_email_sha1",
+    "40 hexadecimal digits",
+    lambda values: values.str.fullmatch("[0-9a-f]{40}"),
+)
+
+TOTAL_ADDS_UP = _check(
+    "total_mismatch",
+    "total = revenue + shipping + tax",
+    _adds_up,
+    columns=("total", "revenue", "shipping", "tax"),
+)
+FITS_CURRENCY = _check(
+    "amount_precision",
+    "no more decimals than the currency has",
+    _fits_currency,
+    columns=("currency", *ORDER_MONEY),
+)
+BELONGS_TO_SOMEONE = _check(
+    "missing_visitor_id",
+    "an order_id or a visitor_id",
+    _names_order_or_visitor,
+    columns=("order_id", "visitor_id"),
+)
+
+# What only the join sees: these hold for the columns of `schemas.JOINED_ORDERS`, and
+# name what a person would look at. `items.` stands before the columns of a line.
+UNFIT_ROW = _check(
+    "unfit_row", "no other row of the order refused", _is_false, columns=("order_id",)
+)
+SAME_IN_ALL_ROWS = _check(
+    "conflicting_rows",
+    "the same in all rows of the order",
+    _is_false,
+    columns=("whatever differs",),
+)
+HAS_ITEMS = _check(
+    "no_items",
+    "one line at least, or `allow_orders_without_items`",
+    _is_false,
+    columns=("items",),
+)
+LINES_DIFFER = _check(
+    "conflicting_items",
+    "each line number once",
+    _is_false,
+    columns=("items.line_no",),
+)
+LINES_FIT_CURRENCY = _check(
+    "amount_precision",
+    "no more decimals than the currency has",
+    _names_none,
+    columns=("items.subtotal", "items.discount"),
+)
+PRICES_AGREE = _check(
+    "subtotal_mismatch",
+    "subtotal = quantity x unit_price, rounded to the decimals of the currency",
+    _names_none,
+    columns=("items.quantity", "items.unit_price", "items.subtotal"),
+)
+ITEMS_ADD_UP = _check(
+    "money_mismatch",
+    "revenue = subtotals of the lines - discounts of the lines - discount",
+    lambda unexplained: unexplained == 0,
+    columns=("revenue", "discount", "items_subtotal", "items_discount"),
+)
