@@ -42,6 +42,14 @@ def names_a_person(column: str) -> bool:
     return _OF_A_PERSON.fullmatch(column.lower()) is not None
 
 
+def looks_personal(text: str) -> bool:
+    """Tell whether a value is plainly personal, in whatever column it strayed into.
+
+    Narrower than the guard below: an amount such as `1 234 567.89` is none.
+    """
+    return bool(EMAIL.search(text) or re.match(PHONE_AS_ORDER_ID, text))
+
+
 class PersonalDataError(ValueError):
     """Something personal was about to be sent; the message names the field only."""
 

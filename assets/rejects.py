@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from assets.coercion import is_null
+from assets.personal import looks_personal
 
 SHOWN_CHARACTERS = 40
 Shown = dict[str, str | None]
@@ -107,7 +108,7 @@ def redact(
 def _redacted(text: str | None, *, is_personal: bool) -> str | None:
     if text is None:
         return None
-    if is_personal:
+    if is_personal or looks_personal(text):
         return f"sha256:{_sha256(text)[:12]}"
     # What was refused for its characters must not be refused once more here.
     storable = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")

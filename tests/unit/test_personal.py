@@ -12,7 +12,12 @@ from urllib.parse import unquote_plus
 import pytest
 from pydantic import ValidationError
 
-from assets.personal import PersonalDataError, names_a_person, refuse_personal
+from assets.personal import (
+    PersonalDataError,
+    looks_personal,
+    names_a_person,
+    refuse_personal,
+)
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion, Item, Segments
 from assets.providers.registry import REGISTRY, make_provider
@@ -189,3 +194,17 @@ def test_a_column_of_a_person_cannot_be_mapped(column: str) -> None:
 )
 def test_other_columns_can(column: str) -> None:
     assert not names_a_person(column)
+
+
+@pytest.mark.parametrize(
+    "text", ["me@example.org", "to me@example.org!", "+14155550134"]
+)
+def test_what_is_plainly_personal_is_seen_in_any_column(text: str) -> None:
+    assert looks_personal(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["1 234 567.89", "2026-01-02 12:00:00", "US$", "@", ""]
+)
+def test_what_is_merely_odd_is_not_personal(text: str) -> None:
+    assert not looks_personal(text)
