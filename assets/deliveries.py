@@ -10,9 +10,11 @@ from typing import Any, cast
 import dagster as dg
 import pyarrow as pa
 
+from assets.checks import AFTER_A_RUN, About, check_results, check_specs
 from assets.conversions import conversions
 from assets.delivery.delivering import deliver
 from assets.delivery.dispatch import Summary
+from assets.delivery.standing import standing
 from assets.join import ASSET
 from assets.outlook import metadata_of
 from assets.providers.conversion import Conversion
@@ -90,6 +92,7 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
                 description="Nothing is left that running this partition again helps.",
             ),
             reply_shape_spec(delivery_key(name)),
+            *check_specs(delivery_key(name), AFTER_A_RUN),
         ],
     )
     def deliveries(
@@ -109,6 +112,7 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
             metadata=metadata,
         )
         yield reply_shape(delivery_key(name), summary.surprises)
+        yield from _checked(context, source, destinations, name)
         if _rerun_helps(summary):
             # A failed step keeps no materialization; this keeps its figures.
             yield dg.AssetObservation(
@@ -144,6 +148,24 @@ def _deliver(
         on_progress=_progress(context),
         on_warning=context.log.warning,
     )
+
+
+def _checked(
+    context: dg.AssetExecutionContext,
+    source: Source,
+    destinations: Destinations,
+    name: str,
+) -> list[dg.AssetCheckResult]:
+    about = About(name, context.partition_key, source.database.clock()())
+    found = standing(
+        source.database,
+        destination=name,
+        partition_key=about.partition_key,
+        policy=destinations.open(name).provider.resend,
+        now=about.now,
+    )
+    limits = destinations.checks.of(name)
+    return check_results(delivery_key(name), AFTER_A_RUN, found, limits, about)
 
 
 def _progress(context: dg.AssetExecutionContext) -> Any:

@@ -36,6 +36,7 @@ from assets.guards import GuardError, Guards, Tally, Volume, objections
 from assets.join import ASSET, JoinResult, join
 from assets.rejects import OnRejects, Reject
 from assets.staging import Staging
+from assets.thresholds import CheckSettings
 from assets.warehouse import Warehouse
 
 
@@ -197,6 +198,7 @@ class Destinations:
         ca_bundle: Certificates to trust instead of the usual ones.
         proxy: Address of a proxy.
         allow_private_hosts: A provider's name may lead into a private network.
+        checks: What the asset checks tolerate.
     """
 
     zone: ZoneInfo
@@ -208,6 +210,7 @@ class Destinations:
     ca_bundle: Path | None = None
     proxy: str | None = field(default=None, repr=False)
     allow_private_hosts: bool = False
+    checks: CheckSettings = field(default_factory=CheckSettings)
 
     def open(self, name: str) -> Destination:
         """Return a configured destination, ready to build requests."""

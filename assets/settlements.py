@@ -9,11 +9,13 @@ from typing import Any, cast
 
 import dagster as dg
 
+from assets.checks import EVERY_HOUR, About, check_results, check_specs
 from assets.deliveries import delivery_key, pool_of
 from assets.delivery.alarms import alarming
 from assets.delivery.ledger import Ledger
 from assets.delivery.lookup import Lookup
 from assets.delivery.settling import Settle
+from assets.delivery.standing import standing
 from assets.delivery.totals import totals
 from assets.delivery.watching import Watch
 from assets.outlook import metadata_of
@@ -50,6 +52,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
                 description="The provider said nothing that somebody must look into.",
             ),
             reply_shape_spec(settlement_key(name)),
+            *check_specs(settlement_key(name), EVERY_HOUR),
         ],
     )
     def settlements(
@@ -75,6 +78,20 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
         finally:
             transport.close()
         yield _checked(alarming(source.database, name, provider.alarms))
+        about = About(name, key, ledger.clock())
+        yield from check_results(
+            settlement_key(name),
+            EVERY_HOUR,
+            standing(
+                source.database,
+                destination=name,
+                partition_key=key,
+                policy=provider.resend,
+                now=about.now,
+            ),
+            destinations.checks.of(name),
+            about,
+        )
         if stopped:
             message = (
                 f"Settling failed for {name} {key}: expected answers about queued "

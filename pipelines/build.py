@@ -132,6 +132,7 @@ def open_destinations(config: Config) -> Destinations:
         ca_bundle=config.ca_bundle,
         proxy=config.proxy.get_secret_value() if config.proxy else None,
         allow_private_hosts=config.allow_private_hosts,
+        checks=config.checks,
     )
 
 

@@ -18,6 +18,7 @@ from deployment import (
     without_patience,
 )
 
+from assets.checks import AFTER_A_RUN
 from assets.outlook import metadata_of
 from pipelines.build import build
 from pipelines.launch import DayResult
@@ -74,6 +75,9 @@ def test_a_good_day_is_green(good: Deployment, good_day: DayResult) -> None:
     assert names.count("finished") == len(NAMES)
     assert names.count("reply_shape") == len(NAMES) + 1  # the settlements'
     assert names.count("no_alarm") == 1
+    for name in AFTER_A_RUN:
+        assert names.count(name) == len(NAMES)
+    assert names.count("oldest_unsettled") == 1
     assert len(names) == len(checks)
 
 
@@ -156,7 +160,10 @@ def test_a_difficult_destination_fails_alone_and_is_finished_by_the_next_run(
 
     failed = [check for check in shop.events(run, CHECKED) if not check.passed]
     observed = [one.asset_observation for one in shop.events(run, OBSERVED)]
-    assert [check.asset_key.path[-1] for check in failed] == ["trackdesk_bumpy"]
+    assert [(check.asset_key.path[-1], check.check_name) for check in failed] == [
+        ("trackdesk_bumpy", "finished"),
+        ("trackdesk_bumpy", "no_partition_left"),
+    ]
     assert [one.partition for one in observed] == [KEY]
     for metadata in (failed[0].metadata, observed[0].metadata):
         assert plain(metadata)["orders/retryable"] == states["retryable"]

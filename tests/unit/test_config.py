@@ -65,6 +65,26 @@ WRONG = [
         "lookback_days = 0\nstart_date",
         "lookback_days: Input should",
     ),
+    (
+        "[destinations.shop]",
+        "[checks.rejected_share]\nmaks = 1\n[destinations.shop]",
+        "checks.rejected_share.maks: no such key; expected one of at_least, max, sev",
+    ),
+    (
+        "[destinations.shop]",
+        "[checks]\nrejectd = {}\n[destinations.shop]",
+        "checks.rejectd: no such key; expected one of destinations, no_partition_left",
+    ),
+    (
+        "[destinations.shop]",
+        "[checks.destinations.shop.nothing_lost]\nmax = -1\n[destinations.shop]",
+        "checks.destinations.shop.nothing_lost.max: Input should be greater",
+    ),
+    (
+        "[destinations.shop]",
+        "[checks.destinations.shp.nothing_lost]\nmax = 1\n[destinations.shop]",
+        "checks.destinations to name configured destinations, got shp",
+    ),
     ("start_date", "nightly_hour = 24\nstart_date", "nightly_hour: Input should"),
     (
         '"impact"',
