@@ -22,6 +22,7 @@ from assets.resources import Destinations, Source
 from assets.settlements import settlement_asset
 from assets.staging import Staging
 from assets.warehouse import Warehouse
+from pipelines.alerting import sensors
 from pipelines.config import Config, addresses
 from pipelines.jobs import export_day, follow_submissions, nightly_export
 from pipelines.retention import retention_job, retention_schedule
@@ -48,7 +49,7 @@ def build(config: Config) -> dg.Definitions:
     )
     retention = retention_job(config.keep_bodies_days, published=config.publish)
     queues = any(REGISTRY[one.provider].queues for one in config.destinations.values())
-    return dg.Definitions(
+    definitions = dg.Definitions(
         assets=partitioned(_assets(config), partitions),
         jobs=[
             *(export_day, nightly_export, retention),
@@ -65,7 +66,10 @@ def build(config: Config) -> dg.Definitions:
             ),
         },
         executor=dg.in_process_executor,
+        # Not there yet when this is read.
+        sensors=sensors(config, lambda: definitions.resolve_asset_graph()),  # noqa: PLW0108
     )
+    return definitions
 
 
 def open_source(config: Config) -> Source:

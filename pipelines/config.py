@@ -34,6 +34,7 @@ from assets.guards import Guards
 from assets.providers.base import LOOPBACK_HOSTS, DestinationSettings
 from assets.providers.registry import REGISTRY, AnySettings
 from assets.thresholds import CheckSettings
+from pipelines.alerts import Alerts
 
 CONFIG_VARIABLE = "ATTRIBUTION_CONFIG"
 DEMO_CONFIG = Path(__file__).parent / "destinations.toml"
@@ -63,6 +64,7 @@ class Config(BaseModel):
         allow_private_hosts: A provider's name may lead into a private network.
         guards: What a day may look like; one that does not is not sent.
         checks: What the asset checks tolerate.
+        alerts: Who is told of what goes wrong.
         keep_bodies_days: After so long requests and replies are kept as hashes only.
     """
 
@@ -85,6 +87,7 @@ class Config(BaseModel):
     allow_private_hosts: bool = False
     guards: Guards = Guards()
     checks: CheckSettings = CheckSettings()
+    alerts: Alerts = Alerts()
     keep_bodies_days: int = Field(default=90, ge=1)
     destinations: dict[str, AnySettings] = Field(min_length=1)
 
@@ -314,6 +317,9 @@ def _written_secrets(config: Config, values: _Values) -> Iterator[str]:
     for key in ("warehouse_url", "ledger_url", "proxy"):
         if _PASSWORD.search(str(in_file.get(key, ""))):
             yield key
+    for name in config.alerts.channels:
+        if (where := f"alerts.channels.{name}.url") in in_file:
+            yield where
     for name, settings in config.destinations.items():
         # What only this machine is told is no secret: the sandbox takes anything.
         known = values.written if _stays_here(settings) else in_file

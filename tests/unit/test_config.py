@@ -55,7 +55,7 @@ WRONG = [
     (
         "timezone =",
         "timezon =",
-        "timezon: no such key; expected one of allow_",
+        "timezon: no such key; expected one of alerts, allow_",
     ),
     ('"America/New_York"', '"New York"', "timezone: expected an IANA time zone"),
     ('timezone = "America/New_York"', "", "timezone: Field required"),
@@ -84,6 +84,16 @@ WRONG = [
         "[destinations.shop]",
         "[checks.destinations.shp.nothing_lost]\nmax = 1\n[destinations.shop]",
         "checks.destinations to name configured destinations, got shp",
+    ),
+    (
+        "[destinations.shop]",
+        '[alerts.channels.ops]\nurl = "json://x/key"\n[destinations.shop]',
+        "alerts.channels.ops.url: expected the name of an environment variable",
+    ),
+    (
+        "[destinations.shop]",
+        '[alerts.channels.ops]\nurl = {env = "U"}\nto = 1\n[destinations.shop]',
+        "alerts.channels.ops.to: no such key; expected one of url, warnings",
     ),
     ("start_date", "nightly_hour = 24\nstart_date", "nightly_hour: Input should"),
     (
