@@ -16,7 +16,8 @@ from assets.delivery.delivering import deliver
 from assets.delivery.dispatch import Summary
 from assets.delivery.standing import standing
 from assets.join import ASSET
-from assets.outlook import metadata_of
+from assets.outlook import explained, metadata_of
+from assets.progress import Progress
 from assets.providers.conversion import Conversion
 from assets.reply_shape import reply_shape, reply_shape_spec
 from assets.resources import Destinations, Source
@@ -102,7 +103,9 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
         destinations: dg.ResourceParam[Destinations],
     ) -> Results:
         summary = _deliver(context, config, source, destinations, name)
-        metadata = metadata_of(summary.totals) | {
+        metadata = {
+            **metadata_of(summary.totals),
+            **explained(source.database, name, context.partition_key),
             "requests": summary.requests,
             "conversions_sent": summary.conversions_sent,
         }
@@ -145,7 +148,7 @@ def _deliver(
         quarantined=source.quarantined(key),
         limit=config.limit or None,
         spool_folder=destinations.spool,
-        on_progress=_progress(context),
+        on_progress=Progress(context.log.info, "conversions sent").at,
         on_warning=context.log.warning,
     )
 
@@ -166,17 +169,6 @@ def _checked(
     )
     limits = destinations.checks.of(name)
     return check_results(delivery_key(name), AFTER_A_RUN, found, limits, about)
-
-
-def _progress(context: dg.AssetExecutionContext) -> Any:
-    state = {"next": 1_000}
-
-    def tell(sent: int) -> None:
-        if sent >= state["next"]:
-            context.log.info("%d conversions sent", sent)
-            state["next"] = sent + 1_000
-
-    return tell
 
 
 def _rerun_helps(summary: Summary) -> bool:

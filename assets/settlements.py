@@ -18,7 +18,8 @@ from assets.delivery.settling import Settle
 from assets.delivery.standing import standing
 from assets.delivery.totals import totals
 from assets.delivery.watching import Watch
-from assets.outlook import metadata_of
+from assets.outlook import explained, metadata_of
+from assets.progress import Progress
 from assets.providers.base import Settling
 from assets.reply_shape import reply_shape, reply_shape_spec
 from assets.resources import Destinations, Source
@@ -72,7 +73,13 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
         provider = cast("Settling", destination.provider)
         transport = Watch(destinations.transport(destination, key), destination.replies)
         try:
-            settle = Settle(provider, ledger, transport, partition_key=key)
+            settle = Settle(
+                provider,
+                ledger,
+                transport,
+                partition_key=key,
+                on_progress=Progress(context.log.info, "submissions asked").at,
+            )
             lookup = Lookup(provider, ledger, transport, partition_key=key)
             stopped = settle.run() or lookup.run()
         finally:
@@ -101,7 +108,11 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             raise dg.Failure(message)
         found = totals(source.database, destination=name, first=key, last=key)
         yield dg.MaterializeResult(
-            metadata=metadata_of(found) | _told(settle, lookup),
+            metadata={
+                **metadata_of(found),
+                **explained(source.database, name, key),
+                **_told(settle, lookup),
+            },
             check_results=[reply_shape(settlement_key(name), transport.found())],
         )
 

@@ -25,6 +25,7 @@ from assets.warehouse import Warehouse
 from pipelines.alerting import sensors
 from pipelines.config import Config, addresses
 from pipelines.jobs import export_day, follow_submissions, nightly_export
+from pipelines.json_logs import json_logger
 from pipelines.retention import retention_job, retention_schedule
 from pipelines.schedules import hourly_settlement, nightly_schedule
 
@@ -66,6 +67,7 @@ def build(config: Config) -> dg.Definitions:
             ),
         },
         executor=dg.in_process_executor,
+        loggers={"console": json_logger} if config.log_format == "json" else None,
         # Not there yet when this is read.
         sensors=sensors(config, lambda: definitions.resolve_asset_graph()),  # noqa: PLW0108
     )

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -65,6 +65,7 @@ class Config(BaseModel):
         guards: What a day may look like; one that does not is not sent.
         checks: What the asset checks tolerate.
         alerts: Who is told of what goes wrong.
+        log_format: How runs and commands log: text, or one JSON object per line.
         keep_bodies_days: After so long requests and replies are kept as hashes only.
     """
 
@@ -88,6 +89,7 @@ class Config(BaseModel):
     guards: Guards = Guards()
     checks: CheckSettings = CheckSettings()
     alerts: Alerts = Alerts()
+    log_format: Literal["text", "json"] = "text"
     keep_bodies_days: int = Field(default=90, ge=1)
     destinations: dict[str, AnySettings] = Field(min_length=1)
 

@@ -1,5 +1,6 @@
 """A day goes through all assets: what is sent, what is shown, what a re-run does."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,6 +106,28 @@ def test_metadata_show_what_the_ledger_holds(
     assert figures["orders"] == ORDERS
     assert sum(n for key, n in figures.items() if key.startswith("orders/")) == ORDERS
     assert any(key.startswith("money/suppressed/USD") for key in figures)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_metadata_say_why_and_how_to_ask_for_more(
+    good: Deployment, good_day: DayResult, name: str
+) -> None:
+    shown = materialized(good, good_day)[f"deliveries/{name}"]
+    withheld = Counter(
+        (row["state"], row["state_reason"], row["currency"])
+        for row in good.rows(name).values()
+        if row["state"] in {"suppressed", "quarantined"}
+    )
+    for (state, reason, currency), orders in withheld.items():
+        line = f"| {state} | `{reason}` | {currency or '?'} | {orders} |"
+        assert line in shown["top reasons"]
+    statements = shown["ask in SQL"].strip("`\n").removeprefix("sql\n").split(";\n")
+    with good.ledger() as database, database.read() as connection:
+        found = [
+            len(connection.exec_driver_sql(one).all()) for one in statements if one
+        ]
+    assert len(found) == 4
+    assert all(found[:3])
 
 
 def test_the_sandbox_took_each_order_once(
