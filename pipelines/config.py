@@ -65,7 +65,7 @@ class Config(BaseModel):
         guards: What a day may look like; one that does not is not sent.
         checks: What the asset checks tolerate.
         alerts: Who is told of what goes wrong.
-        log_format: How runs and commands log: text, or one JSON object per line.
+        log_format: How commands log: text, or one JSON object per line.
         keep_bodies_days: After so long requests and replies are kept as hashes only.
     """
 

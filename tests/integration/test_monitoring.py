@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployment import DAY, NAMES, SECRETS, Deployment, deployed, without_patience
+from deployment import DAY, NAMES, ROOT, SECRETS, Deployment, deployed, without_patience
 from prometheus_client.parser import text_string_to_metric_families
 from test_cli import process
 from typer.testing import CliRunner
@@ -102,7 +103,7 @@ def shown(**changes: Any) -> Samples:
 
 
 def test_every_metric_is_documented() -> None:
-    page = (Path(__file__).parents[2] / "docs/monitoring.md").read_text()
+    page = (ROOT / "docs/monitoring.md").read_text()
     made = {one.name for one in DeliveryMetrics({}, NOW).collect()}
     assert made == set(re.findall(r"^\| `(attribution_\w+)` \|", page, re.M))
 
@@ -187,21 +188,23 @@ def test_wrong_usage_is_told_as_json_as_well(json_shop: Deployment) -> None:
     assert "expected a whole day" in told["message"]
 
 
-def test_a_run_of_dagster_logs_json(json_shop: Deployment) -> None:
-    bin_folder = Path(__file__).parents[2] / ".venv/bin"
+def test_a_run_of_dagster_logs_json_with_the_lines_of_the_page(
+    shop: Deployment,
+) -> None:
+    page = (ROOT / "docs/monitoring.md").read_text()
+    (lines,) = re.findall(r"```yaml\n(python_logs:.*?)```", page, re.S)
+    with (shop.folder / "dagster.yaml").open("a") as instance:
+        instance.write(lines)
+    words = ["launch", "--assets", "order_items", "--partition", DAY.isoformat()]
     done = subprocess.run(
-        [
-            bin_folder / "dg",
-            *("launch", "--assets", "order_items", "--partition", DAY.isoformat()),
-            *("--target-path", str(Path(__file__).parents[2])),
-        ],
-        cwd=Path(__file__).parents[2],
-        env=json_shop.command_environ() | {"DAGSTER_HOME": str(json_shop.folder)},
+        [Path(sys.executable).parent / "dg", *words],
+        cwd=ROOT,
+        env=shop.command_environ() | {"DAGSTER_HOME": str(shop.folder)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    lines = [one for one in done.stderr.splitlines() if one.startswith("{")]
-    events = {json.loads(line).get("event") for line in lines}
-    assert {"RUN_START", "STEP_SUCCESS"} <= events
+    told = objects(done.stdout)
+    assert {"STEP_START", "STEP_SUCCESS"} <= {one.get("event") for one in told}
+    assert {one["step"] for one in told if "step" in one} == {"order_items"}
