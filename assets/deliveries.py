@@ -10,12 +10,15 @@ from typing import Any, cast
 import dagster as dg
 import pyarrow as pa
 
+from assets.checks import AFTER_A_RUN, About, check_results, check_specs
 from assets.conversions import conversions
 from assets.delivery.delivering import deliver
 from assets.delivery.dispatch import Summary
+from assets.delivery.standing import standing
 from assets.join import ASSET
 from assets.money_check import money_conserved, money_conserved_spec
-from assets.outlook import metadata_of
+from assets.outlook import explained, metadata_of
+from assets.progress import Progress
 from assets.providers.conversion import Conversion
 from assets.reply_shape import reply_shape, reply_shape_spec
 from assets.resources import Destinations, Source
@@ -92,6 +95,7 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
             ),
             reply_shape_spec(delivery_key(name)),
             money_conserved_spec(delivery_key(name)),
+            *check_specs(delivery_key(name), AFTER_A_RUN),
         ],
     )
     def deliveries(
@@ -101,7 +105,9 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
         destinations: dg.ResourceParam[Destinations],
     ) -> Results:
         summary = _deliver(context, config, source, destinations, name)
-        metadata = metadata_of(summary.totals) | {
+        metadata = {
+            **metadata_of(summary.totals),
+            **explained(source.database, name, context.partition_key),
             "requests": summary.requests,
             "conversions_sent": summary.conversions_sent,
         }
@@ -112,6 +118,7 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
         )
         yield reply_shape(delivery_key(name), summary.surprises)
         yield money_conserved(delivery_key(name), source, name, context.partition_key)
+        yield from _checked(context, source, destinations, name)
         if _rerun_helps(summary):
             # A failed step keeps no materialization; this keeps its figures.
             yield dg.AssetObservation(
@@ -144,20 +151,27 @@ def _deliver(
         quarantined=source.quarantined(key),
         limit=config.limit or None,
         spool_folder=destinations.spool,
-        on_progress=_progress(context),
+        on_progress=Progress(context.log.info, "conversions sent").at,
         on_warning=context.log.warning,
     )
 
 
-def _progress(context: dg.AssetExecutionContext) -> Any:
-    state = {"next": 1_000}
-
-    def tell(sent: int) -> None:
-        if sent >= state["next"]:
-            context.log.info("%d conversions sent", sent)
-            state["next"] = sent + 1_000
-
-    return tell
+def _checked(
+    context: dg.AssetExecutionContext,
+    source: Source,
+    destinations: Destinations,
+    name: str,
+) -> list[dg.AssetCheckResult]:
+    about = About(name, context.partition_key, source.database.clock()())
+    found = standing(
+        source.database,
+        destination=name,
+        partition_key=about.partition_key,
+        policy=destinations.open(name).provider.resend,
+        now=about.now,
+    )
+    limits = destinations.checks.of(name)
+    return check_results(delivery_key(name), AFTER_A_RUN, found, limits, about)
 
 
 def _rerun_helps(summary: Summary) -> bool:

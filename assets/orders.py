@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets.partitions import window_of
+from assets.progress import Progress
 from assets.resources import Source
 from assets.staged import stage, staged
 
@@ -32,6 +33,7 @@ def completed_orders(
         window_of(context),
         run_id=context.run.run_id,
         override=config.override,
+        on_rows=Progress(context.log.info, "rows staged").add,
     )
     return staged(context, source, result)
 

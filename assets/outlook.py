@@ -7,6 +7,8 @@ from decimal import Decimal
 import dagster as dg
 
 from assets import money
+from assets.delivery.database import Database
+from assets.delivery.reasons import Reason, top_reasons
 from assets.delivery.rows import Total
 from assets.delivery.states import DELIVERED, State
 
@@ -51,16 +53,47 @@ def metadata_of(
     }
 
 
+def explained(
+    database: Database, destination: str, partition_key: str
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """Return why orders of a day are not delivered, and how to ask for more in SQL."""
+    reasons = top_reasons(database, destination, partition_key)
+    return {
+        "top reasons": dg.MetadataValue.md(_reasons(reasons)),
+        "ask in SQL": dg.MetadataValue.md(_SQL.format(destination, partition_key)),
+    }
+
+
+_SQL = """```sql
+select * from v_delivery_daily where destination = '{0}' and order_date = '{1}';
+select * from v_reconcile where destination = '{0}' and partition_key = '{1}';
+select * from v_top_reasons where destination = '{0}' order by orders desc;
+select * from v_needs_human where destination = '{0}' and partition_key = '{1}';
+```
+"""
+
+
+def _reasons(reasons: Sequence[Reason]) -> str:
+    if not reasons:
+        return "Every order is delivered."
+    rows = [
+        f"| {one.state} | `{one.reason}` | {one.currency or '?'} | {one.orders} "
+        f"| {_worth(one.amount_minor, one.currency_digits)} |"
+        for one in reasons
+    ]
+    head = ["| state | reason | currency | orders | revenue |", "|---|---|---|--:|--:|"]
+    return "\n".join(head + rows)
+
+
 def _table(totals: Sequence[Total]) -> str:
     rows = [
-        f"| {one.state} | {one.currency or '?'} | {one.orders} | {_amount(one)} |"
+        f"| {one.state} | {one.currency or '?'} | {one.orders} "
+        f"| {_worth(one.amount_minor, one.currency_digits)} |"
         for one in totals
     ]
     head = ["| state | currency | orders | revenue |", "|---|---|--:|--:|"]
     return "\n".join(head + rows)
 
 
-def _amount(total: Total) -> str:
-    if total.currency_digits is None:
-        return ""
-    return f"{money.from_minor(total.amount_minor, total.currency_digits):,f}"
+def _worth(minor: int, digits: int | None) -> str:
+    return "" if digits is None else f"{money.from_minor(minor, digits):,f}"

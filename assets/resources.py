@@ -37,6 +37,7 @@ from assets.join import ASSET, JoinResult, join
 from assets.judging import ORPHANS
 from assets.rejects import OnRejects, Reject
 from assets.staging import Staging
+from assets.thresholds import CheckSettings
 from assets.warehouse import Warehouse
 
 
@@ -60,7 +61,13 @@ class Source:
     clock: Clock = utc_now
 
     def extract_orders(
-        self, partition_key: str, window: Window, *, run_id: str, override: str = ""
+        self,
+        partition_key: str,
+        window: Window,
+        *,
+        run_id: str,
+        override: str = "",
+        on_rows: Callable[[int], object] = lambda _rows: None,
     ) -> ExtractResult:
         """Stage the completed orders, unless the day is not to be believed.
 
@@ -69,16 +76,22 @@ class Source:
             window: Its bounds.
             run_id: Kept with an override.
             override: Why the day is right all the same; empty: a guard stops it.
+            on_rows: Told how many rows were staged, chunk by chunk.
 
         Raises:
             GuardError: The day is refused; nothing of it was staged.
         """
+
+        def count(rows: pa.Table) -> None:
+            tally.add_good(rows)
+            on_rows(len(rows))
+
         tally = Tally()
         return self.extract(
             ORDERS,
             partition_key,
             window,
-            on_good=tally.add_good,
+            on_good=count,
             on_rejects=tally.add_rejects,
             admit=lambda: self._guard(tally.volume, partition_key, run_id, override),
         )
@@ -199,6 +212,7 @@ class Destinations:
         ca_bundle: Certificates to trust instead of the usual ones.
         proxy: Address of a proxy.
         allow_private_hosts: A provider's name may lead into a private network.
+        checks: What the asset checks tolerate.
     """
 
     zone: ZoneInfo
@@ -210,6 +224,7 @@ class Destinations:
     ca_bundle: Path | None = None
     proxy: str | None = field(default=None, repr=False)
     allow_private_hosts: bool = False
+    checks: CheckSettings = field(default_factory=CheckSettings)
 
     def open(self, name: str) -> Destination:
         """Return a configured destination, ready to build requests."""

@@ -9,14 +9,17 @@ from typing import Any, cast
 
 import dagster as dg
 
+from assets.checks import EVERY_HOUR, About, check_results, check_specs
 from assets.deliveries import delivery_key, pool_of
 from assets.delivery.alarms import alarming
 from assets.delivery.ledger import Ledger
 from assets.delivery.lookup import Lookup
 from assets.delivery.settling import Settle
+from assets.delivery.standing import standing
 from assets.delivery.totals import totals
 from assets.delivery.watching import Watch
-from assets.outlook import metadata_of, named
+from assets.outlook import explained, metadata_of, named
+from assets.progress import Progress
 from assets.providers.base import Settling
 from assets.reply_shape import reply_shape, reply_shape_spec
 from assets.resources import Destinations, Source
@@ -47,6 +50,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
                 description="The provider said nothing that somebody must look into.",
             ),
             reply_shape_spec(settlement_key(name)),
+            *check_specs(settlement_key(name), EVERY_HOUR),
         ],
     )
     def settlements(
@@ -66,12 +70,32 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
         provider = cast("Settling", destination.provider)
         transport = Watch(destinations.transport(destination, key), destination.replies)
         try:
-            settle = Settle(provider, ledger, transport, partition_key=key)
+            settle = Settle(
+                provider,
+                ledger,
+                transport,
+                partition_key=key,
+                on_progress=Progress(context.log.info, "submissions asked").at,
+            )
             lookup = Lookup(provider, ledger, transport, partition_key=key)
             stopped = settle.run() or lookup.run()
         finally:
             transport.close()
         yield _checked(alarming(source.database, name, provider.alarms))
+        about = About(name, key, ledger.clock())
+        yield from check_results(
+            settlement_key(name),
+            EVERY_HOUR,
+            standing(
+                source.database,
+                destination=name,
+                partition_key=key,
+                policy=provider.resend,
+                now=about.now,
+            ),
+            destinations.checks.of(name),
+            about,
+        )
         if stopped:
             message = (
                 f"Settling failed for {name} {key}: expected answers about queued "
@@ -81,7 +105,11 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             raise dg.Failure(message)
         found = totals(source.database, destination=name, first=key, last=key)
         yield dg.MaterializeResult(
-            metadata=metadata_of(found) | _told(settle, lookup),
+            metadata={
+                **metadata_of(found),
+                **explained(source.database, name, key),
+                **_told(settle, lookup),
+            },
             check_results=[reply_shape(settlement_key(name), transport.found())],
         )
 

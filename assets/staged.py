@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.extract import ExtractResult
 from assets.partitions import window_of
+from assets.progress import Progress
 from assets.resources import Source
 
 
@@ -12,7 +13,13 @@ def stage(
 ) -> dg.MaterializeResult[None]:
     """Stage the statement that is named like the asset."""
     statement = context.asset_key.path[-1]
-    result = source.extract(statement, context.partition_key, window_of(context))
+    progress = Progress(context.log.info, "rows staged")
+    result = source.extract(
+        statement,
+        context.partition_key,
+        window_of(context),
+        on_good=lambda rows: progress.add(len(rows)),
+    )
     return staged(context, source, result)
 
 

@@ -22,8 +22,10 @@ from assets.resources import Destinations, Source
 from assets.settlements import settlement_asset
 from assets.staging import Staging
 from assets.warehouse import Warehouse
+from pipelines.alerting import sensors
 from pipelines.config import Config, addresses
 from pipelines.jobs import export_day, follow_submissions, nightly_export
+from pipelines.json_logs import json_logger
 from pipelines.retention import retention_job, retention_schedule
 from pipelines.schedules import hourly_settlement, nightly_schedule
 
@@ -48,7 +50,7 @@ def build(config: Config) -> dg.Definitions:
     )
     retention = retention_job(config.keep_bodies_days, published=config.publish)
     queues = any(REGISTRY[one.provider].queues for one in config.destinations.values())
-    return dg.Definitions(
+    definitions = dg.Definitions(
         assets=partitioned(_assets(config), partitions),
         jobs=[
             *(export_day, nightly_export, retention),
@@ -65,7 +67,11 @@ def build(config: Config) -> dg.Definitions:
             ),
         },
         executor=dg.in_process_executor,
+        loggers={"console": json_logger} if config.log_format == "json" else None,
+        # Not there yet when this is read.
+        sensors=sensors(config, lambda: definitions.resolve_asset_graph()),  # noqa: PLW0108
     )
+    return definitions
 
 
 def open_source(config: Config) -> Source:
@@ -132,6 +138,7 @@ def open_destinations(config: Config) -> Destinations:
         ca_bundle=config.ca_bundle,
         proxy=config.proxy.get_secret_value() if config.proxy else None,
         allow_private_hosts=config.allow_private_hosts,
+        checks=config.checks,
     )
 
 

@@ -19,6 +19,7 @@ from assets.schemas import EXTRACTS, contract_columns
 from assets.staging import StagingError
 from assets.warehouse import WarehouseError
 from pipelines.build import extra_columns, lent_source, open_destination
+from pipelines.channels import is_understood
 from pipelines.config import Config, ConfigError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,6 +46,20 @@ def check_up(config: Config) -> Iterator[Finding]:
         yield _look("publishing", partial(_publishing, config))
     for name in config.destinations:
         yield _look(f"destination {name}", partial(_destination, config, name))
+    for name in config.alerts.channels:
+        yield _look(f"alert channel {name}", partial(_channel, config, name))
+
+
+def _channel(config: Config, name: str) -> str:
+    path = f"alerts.channels.{name}"
+    config.require(path)
+    if not is_understood(config.alerts.channels[name]):
+        message = (
+            f"Checking failed for {path}.url: expected an address in the form of "
+            "Apprise, got another. docs/alerts.md shows some."
+        )
+        raise ConfigError(message)
+    return "an address that is understood; nothing was sent"
 
 
 def _look(subject: str, look: Callable[[], str]) -> Finding:

@@ -7,9 +7,10 @@ called, so that `--help` and `status` are quick.
 
 import errno
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -43,7 +44,29 @@ app = typer.Typer(
     add_completion=False,
 )
 console = Console(soft_wrap=True)
-errors = Console(stderr=True, soft_wrap=True)
+
+
+class Errors(Console):
+    """Prints what went wrong, as JSON where the configuration says so."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as text, or as one JSON object."""
+        if not _logs_json():
+            super().print(*objects, **options)
+        elif all(isinstance(one, str) for one in objects):  # no progress bar
+            from pipelines.json_logs import line
+
+            typer.echo(line("ERROR", " ".join(objects), at=time.time()), err=True)
+
+
+def _logs_json() -> bool:
+    try:
+        return load_config().log_format == "json"
+    except ConfigError:
+        return False
+
+
+errors = Errors(stderr=True, soft_wrap=True)
 
 _DAY = ["%Y-%m-%d"]
 To = Annotated[
@@ -183,6 +206,29 @@ def status(first: From = None, last: Until = None, as_json: AsJson = False) -> N
         typer.echo(json.dumps(by_state(found)))
     else:
         print_states(console, found)
+
+
+@app.command()
+@explained
+def metrics(
+    file: Annotated[
+        Path | None, typer.Option(help="Replace this file instead of printing.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="Of the last so many days.")] = 7,
+) -> None:
+    """Print figures per destination in the text format of Prometheus."""
+    from assets.delivery.measuring import measure
+    from pipelines.metrics import DeliveryMetrics, exposition, write
+
+    config = load_config()
+    first = datetime.now(config.zone).date() - timedelta(days=days)
+    with _database(config) as database:
+        measured = measure(database, list(config.destinations), first=first.isoformat())
+        found = DeliveryMetrics(measured, database.clock()())
+    if file is None:
+        typer.echo(exposition(found), nl=False)
+    else:
+        write(found, file)
 
 
 @app.command()

@@ -9,11 +9,11 @@ using a value whose variable is not set fails with the variable's name.
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -27,11 +27,14 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from assets.guards import Guards
 from assets.providers.base import LOOPBACK_HOSTS, DestinationSettings
 from assets.providers.registry import REGISTRY, AnySettings
+from assets.thresholds import CheckSettings
+from pipelines.alerts import Alerts
 
 CONFIG_VARIABLE = "ATTRIBUTION_CONFIG"
 DEMO_CONFIG = Path(__file__).parent / "destinations.toml"
@@ -60,6 +63,9 @@ class Config(BaseModel):
         proxy: Address of a proxy to the providers; none is taken from elsewhere.
         allow_private_hosts: A provider's name may lead into a private network.
         guards: What a day may look like; one that does not is not sent.
+        checks: What the asset checks tolerate.
+        alerts: Who is told of what goes wrong.
+        log_format: How commands log: text, or one JSON object per line.
         keep_bodies_days: After so long requests and replies are kept as hashes only.
     """
 
@@ -81,6 +87,9 @@ class Config(BaseModel):
     proxy: SecretStr | None = None
     allow_private_hosts: bool = False
     guards: Guards = Guards()
+    checks: CheckSettings = CheckSettings()
+    alerts: Alerts = Alerts()
+    log_format: Literal["text", "json"] = "text"
     keep_bodies_days: int = Field(default=90, ge=1)
     destinations: dict[str, AnySettings] = Field(min_length=1)
 
@@ -105,6 +114,17 @@ class Config(BaseModel):
                 message = f"expected letters, digits and _ in a name, got {name!r}"
                 raise ValueError(message)
         return destinations
+
+    @model_validator(mode="after")
+    def _must_be_checked(self) -> Self:
+        unknown = set(self.checks.destinations) - set(self.destinations)
+        if unknown:
+            message = (
+                f"expected checks.destinations to name configured destinations, got "
+                f"{', '.join(sorted(unknown))}"
+            )
+            raise ValueError(message)
+        return self
 
     @property
     def zone(self) -> ZoneInfo:
@@ -255,7 +275,7 @@ def _problem(error: Any, unset: Mapping[str, str]) -> str:
         provider = path.pop(2)
         known = set(REGISTRY[provider].settings.model_fields)
     else:
-        known = set(Config.model_fields)
+        known = _known_at(path[:-1])
     text = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         text = f"no such key; expected one of {', '.join(sorted(known))}"
@@ -265,6 +285,22 @@ def _problem(error: Any, unset: Mapping[str, str]) -> str:
     if where in unset:
         text = f"expected a value in the environment variable {unset[where]}, got none"
     return f"  {where or 'file'}: {text}."
+
+
+def _known_at(path: Sequence[str]) -> set[str]:
+    """Return the keys that a table may have, the tables of destinations excepted."""
+    model: type[BaseModel] = Config
+    for part in path:
+        if part in model.model_fields:
+            annotation = model.model_fields[part].annotation
+            found = [annotation, *get_args(annotation)]
+            models = (
+                one
+                for one in found
+                if isinstance(one, type) and issubclass(one, BaseModel)
+            )
+            model = next(models, model)
+    return set(model.model_fields)
 
 
 def _refuse_written_secrets(config: Config, values: _Values, path: Path) -> None:
@@ -283,6 +319,9 @@ def _written_secrets(config: Config, values: _Values) -> Iterator[str]:
     for key in ("warehouse_url", "ledger_url", "proxy"):
         if _PASSWORD.search(str(in_file.get(key, ""))):
             yield key
+    for name in config.alerts.channels:
+        if (where := f"alerts.channels.{name}.url") in in_file:
+            yield where
     for name, settings in config.destinations.items():
         # What only this machine is told is no secret: the sandbox takes anything.
         known = values.written if _stays_here(settings) else in_file

@@ -164,7 +164,7 @@ class Launcher:
     ) -> dict[str, Any]:
         ops: dict[str, Any] = {}
         config: dict[str, Any] = {
-            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            "loggers": {"console": {"config": {"log_level": self._log_level()}}},
             "ops": ops,
         }
         if override:
@@ -176,6 +176,10 @@ class Launcher:
                 for name in names
             }
         return config
+
+    def _log_level(self) -> str:
+        # A person reads the table at the end; a collector of logs wants every line.
+        return "DEBUG" if self.config.log_format == "json" else "CRITICAL"
 
 
 def _failed_with(events: Sequence[dg.DagsterEvent], names: Collection[str]) -> bool:

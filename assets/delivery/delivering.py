@@ -44,7 +44,7 @@ def deliver(
     patience: float = PATIENCE_SECONDS,
     clock: Clock | None = None,
     sleep: Callable[[float], None] = time.sleep,
-    on_progress: Callable[[int], None] = lambda _sent: None,
+    on_progress: Callable[[int, int], None] = lambda _sent, _due: None,
     on_warning: Callable[[str], None] = lambda _text: None,
 ) -> Summary:
     """Deliver what is due of a partition; alone for its destination.
@@ -65,7 +65,7 @@ def deliver(
         patience: Seconds to wait for another run of this destination.
         clock: Tells the time; None: the database's.
         sleep: Waits for seconds.
-        on_progress: Told how many conversions were sent so far.
+        on_progress: Told how many conversions were sent so far, and of how many.
         on_warning: Told what a person should know before anything is sent.
 
     Raises:

@@ -74,7 +74,7 @@ class Dispatch:
         told_to_stop: Asked after each window; true ends the run.
         sleep: Waits for seconds.
         monotonic: Seconds of a clock that never jumps.
-        on_progress: Told how many conversions were sent so far.
+        on_progress: Told how many conversions were sent so far, and of how many.
         on_warning: Told what a person should know before anything is sent.
     """
 
@@ -92,7 +92,7 @@ class Dispatch:
         told_to_stop: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
-        on_progress: Callable[[int], None] = lambda _sent: None,
+        on_progress: Callable[[int, int], None] = lambda _sent, _due: None,
         on_warning: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self.provider = destination.provider
@@ -124,6 +124,7 @@ class Dispatch:
         self._budget = RepeatBudget()
         self._requests = 0
         self._sent = 0
+        self._due = 0
         self._stop_reason: str | None = None
 
     def run(
@@ -146,8 +147,10 @@ class Dispatch:
         replayed = self._sender.replay()
         self._recover()
         self._planner.hold(quarantined)
-        due = sum(self._planner.plan(chunk, self.ledger.clock()) for chunk in chunks())
-        self._warn(due)
+        self._due = sum(
+            self._planner.plan(chunk, self.ledger.clock()) for chunk in chunks()
+        )
+        self._warn(self._due)
         with ThreadPoolExecutor(self.provider.limits.in_flight) as pool:
             self._pool = pool
             self._pass(chunks, repeats=False)
@@ -232,7 +235,7 @@ class Dispatch:
         self._budget.sent(len(done.outcomes), repeats=repeats)
         self._requests += done.requests
         self._sent += len(done.outcomes)
-        self._on_progress(self._sent)
+        self._on_progress(self._sent, self._due)
         for reply, outcomes in done.talks:
             self._brake.note(reply, outcomes, repeats=repeats)
         self._window.note(done.replies, done.outcomes)

@@ -58,6 +58,25 @@ def end_run(ledger: Ledger, partition_key: str, changes: Mapping[str, Any]) -> N
         )
 
 
+def last_stops(
+    database: Database, destination: str, partition_keys: Sequence[str]
+) -> dict[str, str]:
+    """Return why the last run of each partition stopped, where it did."""
+    statement = (
+        select(export_run.c.partition_key, export_run.c.stop_reason)
+        .where(
+            export_run.c.destination == destination,
+            export_run.c.partition_key.in_(partition_keys),
+        )
+        .order_by(export_run.c.started_at)
+    )
+    with database.read() as connection:
+        last = {
+            row.partition_key: row.stop_reason for row in connection.execute(statement)
+        }
+    return {partition: reason for partition, reason in last.items() if reason}
+
+
 def _key(ledger: Ledger, partition_key: str) -> dict[str, str]:
     return {
         "run_id": ledger.run_id,

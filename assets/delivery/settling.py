@@ -8,7 +8,7 @@ nothing at the provider, so it needs no intent. A delivery that was queued witho
 reference has nothing to be asked by: `lookup.py` looks for it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,6 +62,7 @@ class Settle:
         ledger: The deliveries.
         transport: Where requests go.
         partition_key: On whose behalf it looks; kept with the attempts.
+        on_progress: Told how many submissions were asked about.
     """
 
     def __init__(
@@ -71,7 +72,9 @@ class Settle:
         transport: Transport,
         *,
         partition_key: str,
+        on_progress: Callable[[int], None] = lambda _asked: None,
     ) -> None:
+        self._on_progress = on_progress
         self.provider = provider
         self.ledger = ledger
         self.transport = transport
@@ -92,6 +95,7 @@ class Settle:
             while due := self._due(begun, allowed - self.asked):
                 self.asked += len(due)
                 answers = list(pool.map(self._ask, due))
+                self._on_progress(self.asked)
                 self._record([one for one in answers if not one.is_refusal])
                 stop = self._refused(answers)
                 if stop or any(map(_is_told_to_wait, answers)):

@@ -87,6 +87,26 @@ def unfinished(
         policy: Whether a run sends unanswered deliveries again.
         now: The time.
     """
+    statement = (
+        select(func.count())
+        .select_from(delivery)
+        .where(
+            delivery.c.destination == destination,
+            delivery.c.partition_key == partition_key,
+            left_over(policy, now),
+        )
+    )
+    with database.read() as connection:
+        return connection.execute(statement).scalar_one()
+
+
+def left_over(policy: ResendPolicy, now: datetime) -> ColumnElement[bool]:
+    """Return what is true of a delivery that another run would finish.
+
+    Args:
+        policy: Whether a run sends unanswered deliveries again.
+        now: The time.
+    """
     states = [*RERUN_HELPS, State.UNCERTAIN] if policy.is_safe else [*RERUN_HELPS]
     looked_up: ColumnElement[bool] = false()
     if policy.looks_up and policy.window is not None:
@@ -94,19 +114,9 @@ def unfinished(
             delivery.c.state == State.UNCERTAIN,
             delivery.c.first_sent_at < now - policy.window,
         )
-    statement = (
-        select(func.count())
-        .select_from(delivery)
-        .where(
-            delivery.c.destination == destination,
-            delivery.c.partition_key == partition_key,
-            delivery.c.state.in_(states),
-            delivery.c.accepted_at.is_(None),
-            not_(looked_up),
-        )
+    return and_(
+        delivery.c.state.in_(states), delivery.c.accepted_at.is_(None), not_(looked_up)
     )
-    with database.read() as connection:
-        return connection.execute(statement).scalar_one()
 
 
 def waiting_for_a_person(database: Database, *, first: str, last: str) -> int:

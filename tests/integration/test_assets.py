@@ -1,5 +1,6 @@
 """A day goes through all assets: what is sent, what is shown, what a re-run does."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from deployment import (
     without_patience,
 )
 
+from assets.checks import AFTER_A_RUN
 from assets.outlook import metadata_of
 from pipelines.build import build
 from pipelines.launch import DayResult
@@ -74,6 +76,9 @@ def test_a_good_day_is_green(good: Deployment, good_day: DayResult) -> None:
     assert names.count("finished") == len(NAMES)
     assert names.count("reply_shape") == len(NAMES) + 1  # the settlements'
     assert names.count("no_alarm") == 1
+    for name in AFTER_A_RUN:
+        assert names.count(name) == len(NAMES)
+    assert names.count("oldest_unsettled") == 1
     assert len(names) == len(checks)
 
 
@@ -101,6 +106,28 @@ def test_metadata_show_what_the_ledger_holds(
     assert figures["orders"] == ORDERS
     assert sum(n for key, n in figures.items() if key.startswith("orders/")) == ORDERS
     assert any(key.startswith("money/suppressed/USD") for key in figures)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_metadata_say_why_and_how_to_ask_for_more(
+    good: Deployment, good_day: DayResult, name: str
+) -> None:
+    shown = materialized(good, good_day)[f"deliveries/{name}"]
+    withheld = Counter(
+        (row["state"], row["state_reason"], row["currency"])
+        for row in good.rows(name).values()
+        if row["state"] in {"suppressed", "quarantined"}
+    )
+    for (state, reason, currency), orders in withheld.items():
+        line = f"| {state} | `{reason}` | {currency or '?'} | {orders} |"
+        assert line in shown["top reasons"]
+    statements = shown["ask in SQL"].strip("`\n").removeprefix("sql\n").split(";\n")
+    with good.ledger() as database, database.read() as connection:
+        found = [
+            len(connection.exec_driver_sql(one).all()) for one in statements if one
+        ]
+    assert len(found) == 4
+    assert all(found[:3])
 
 
 def test_the_sandbox_took_each_order_once(
@@ -156,7 +183,10 @@ def test_a_difficult_destination_fails_alone_and_is_finished_by_the_next_run(
 
     failed = [check for check in shop.events(run, CHECKED) if not check.passed]
     observed = [one.asset_observation for one in shop.events(run, OBSERVED)]
-    assert [check.asset_key.path[-1] for check in failed] == ["trackdesk_bumpy"]
+    assert [(check.asset_key.path[-1], check.check_name) for check in failed] == [
+        ("trackdesk_bumpy", "finished"),
+        ("trackdesk_bumpy", "no_partition_left"),
+    ]
     assert [one.partition for one in observed] == [KEY]
     for metadata in (failed[0].metadata, observed[0].metadata):
         assert plain(metadata)["orders/retryable"] == states["retryable"]

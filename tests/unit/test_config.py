@@ -55,7 +55,7 @@ WRONG = [
     (
         "timezone =",
         "timezon =",
-        "timezon: no such key; expected one of allow_",
+        "timezon: no such key; expected one of alerts, allow_",
     ),
     ('"America/New_York"', '"New York"', "timezone: expected an IANA time zone"),
     ('timezone = "America/New_York"', "", "timezone: Field required"),
@@ -64,6 +64,36 @@ WRONG = [
         "start_date",
         "lookback_days = 0\nstart_date",
         "lookback_days: Input should",
+    ),
+    (
+        "[destinations.shop]",
+        "[checks.rejected_share]\nmaks = 1\n[destinations.shop]",
+        "checks.rejected_share.maks: no such key; expected one of at_least, max, sev",
+    ),
+    (
+        "[destinations.shop]",
+        "[checks]\nrejectd = {}\n[destinations.shop]",
+        "checks.rejectd: no such key; expected one of destinations, no_partition_left",
+    ),
+    (
+        "[destinations.shop]",
+        "[checks.destinations.shop.nothing_lost]\nmax = -1\n[destinations.shop]",
+        "checks.destinations.shop.nothing_lost.max: Input should be greater",
+    ),
+    (
+        "[destinations.shop]",
+        "[checks.destinations.shp.nothing_lost]\nmax = 1\n[destinations.shop]",
+        "checks.destinations to name configured destinations, got shp",
+    ),
+    (
+        "[destinations.shop]",
+        '[alerts.channels.ops]\nurl = "json://x/key"\n[destinations.shop]',
+        "alerts.channels.ops.url: expected the name of an environment variable",
+    ),
+    (
+        "[destinations.shop]",
+        '[alerts.channels.ops]\nurl = {env = "U"}\nto = 1\n[destinations.shop]',
+        "alerts.channels.ops.to: no such key; expected one of url, warnings",
     ),
     ("start_date", "nightly_hour = 24\nstart_date", "nightly_hour: Input should"),
     (
