@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,11 +30,20 @@ ui: install ## the Dagster UI on the demo warehouse (port 3000), with the sandbo
 
 .PHONY: test
 test: install ## the tests that take less than ten minutes
-	$(BIN)/python -m pytest -n auto -m "not long"
+	$(BIN)/python -m pytest -n auto -m "not long and not browser"
 
 .PHONY: test-long
 test-long: install ## the tests that take longer
 	$(BIN)/python -m pytest -n auto --dist loadfile -m long
+
+.PHONY: browser
+browser: install ## a failed day is run again in the Dagster UI, in Chromium
+	@tests/browser/install-chromium
+	$(BIN)/python -m pytest -n 0 -m browser tests/browser
+
+.PHONY: screenshots
+screenshots: ## the same, and renews the pictures in docs/images
+	SCREENSHOTS=1 $(MAKE) browser
 
 .PHONY: check
 check: install ## style, types, import contracts, SQL

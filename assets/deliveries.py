@@ -125,7 +125,10 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
                 delivery_key(name), partition=context.partition_key, metadata=metadata
             )
             before = _before(summary.stop_reason or "", destinations, name)
-            raise dg.Failure(_next_action(name, context.partition_key, summary, before))
+            raise dg.Failure(
+                _next_action(name, context.partition_key, summary, before),
+                allow_retries=not _is_to_be_mended(summary),
+            )
         yield dg.MaterializeResult(metadata=metadata)
 
     return deliveries
@@ -176,6 +179,11 @@ def _checked(
 
 def _rerun_helps(summary: Summary) -> bool:
     return bool(summary.unfinished or summary.stop_reason)
+
+
+def _is_to_be_mended(summary: Summary) -> bool:
+    """Tell whether every further try is refused until somebody has mended something."""
+    return (summary.stop_reason or "").startswith("configuration")
 
 
 def _next_action(name: str, partition_key: str, summary: Summary, before: str) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 import sql
+from assets.duckdb_lock import wait_for_file
 from assets.psycopg_times import take_every_time
 from assets.schemas import contract_columns
 
@@ -156,6 +157,8 @@ class Warehouse:
                 "Check `warehouse_url`."
             )
             raise WarehouseError(message)
+        if is_duckdb:
+            wait_for_file(engine)
         return engine
 
     def _connect(self, engine: sa.Engine, statement: str) -> sa.Connection:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from deployment import Deployment, deployed
 
+from assets import duckdb_lock
 from pipelines.checkup import Finding, check_up
 
 SCHEMAS = "select schema_name from information_schema.schemata"
@@ -88,11 +89,11 @@ def test_published_tables_are_tried_and_kept_as_they_are(shop: Deployment) -> No
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Another process reads the file, as a notebook does."""
+def held(path: Path) -> Iterator[Callable[[], None]]:
+    """Another process reads the file, as a notebook does, until it is released."""
     hold = (
-        f"import duckdb; c = duckdb.connect({str(path)!r}, read_only=True);"
-        "print('held', flush=True); input()"
+        f"import duckdb, sys; c = duckdb.connect({str(path)!r}, read_only=True);"
+        "print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", hold],
@@ -102,16 +103,33 @@ def held(path: Path) -> Iterator[None]:
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        yield
-        other.communicate("\n", timeout=20)
+
+        def release() -> None:
+            assert other.stdin is not None
+            other.stdin.close()
+            other.wait()
+
+        yield release
+        release()
 
 
-def test_a_warehouse_that_somebody_holds_is_told(shop: Deployment) -> None:
+def test_a_warehouse_that_somebody_holds_is_told(
+    shop: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_lock, "PATIENCE_SECONDS", 0)
     with held(shop.folder / "warehouse.db"):
         found = findings(shop)
     assert found["statement completed_orders"].is_good
     assert not found["publishing"].is_good
     assert "close other programs" in found["publishing"].text
+
+
+def test_who_finds_the_warehouse_taken_waits(
+    shop: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with held(shop.folder / "warehouse.db") as release:
+        monkeypatch.setattr(duckdb_lock.time, "sleep", lambda _seconds: release())
+        assert findings(shop)["publishing"].is_good
 
 
 def test_publishing_is_not_tried_where_it_is_off(shop: Deployment) -> None:
