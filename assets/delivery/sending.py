@@ -24,6 +24,7 @@ from assets.delivery.pace import Pace
 from assets.delivery.planning import Planner
 from assets.delivery.rows import Claimed, Result
 from assets.delivery.spool import Spool
+from assets.delivery.told import told_before
 from assets.delivery.transport import Transport
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply
@@ -153,6 +154,7 @@ class Sender:
         states = retry.sendable_states(self._provider.resend)
         with self._ledger.database.write() as connection:
             claims = self._ledger.claim(connection, wanted, states, now + self._lease)
+            claims |= told_before(connection, claims.values())
             ours = [mine for talk in talks if (mine := self._ours(talk, claims))]
             for talk in ours:
                 self._intend(connection, talk.intents(talk.steps[0], now))

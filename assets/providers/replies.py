@@ -75,6 +75,8 @@ class Outcome:
         provider_status: The provider's own word (`QUEUED`).
         retry_after_s: Seconds the provider asked us to wait, at the least.
         remember: Digests of keys that stand from now on (`memory.py`).
+        leaves_earlier_open: It refuses this copy, which tells nothing of one that went
+            before: that may have been taken, and even be why this one is refused.
     """
 
     verdict: Verdict
@@ -84,6 +86,7 @@ class Outcome:
     provider_status: str | None = None
     retry_after_s: float | None = None
     remember: tuple[str, ...] = ()
+    leaves_earlier_open: bool = False
 
 
 SUCCESS = range(200, 300)

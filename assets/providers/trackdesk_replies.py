@@ -7,6 +7,7 @@ the order; what a 401, a redirect or a 5xx says is never about one.
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from assets.providers.error_in_reply import sounds_like_error
@@ -65,12 +66,19 @@ def conversion_outcome(reply: Reply, duplicate_markers: Sequence[str] = ()) -> O
     """Return what `reply` means for the conversion.
 
     A lost reply may be sent again, because `externalId` is always there and a repeat
-    "will fail" (help 10290309).
+    "will fail" (help 10290309). In which order Trackdesk looks for faults is not
+    published: a repeat may be refused for the limit that the first copy used up.
 
     Args:
         reply: What came back.
         duplicate_markers: Further texts that mean "already exists".
     """
+    outcome = _read(reply, duplicate_markers)
+    is_refused = outcome.verdict is Verdict.REJECTED
+    return replace(outcome, leaves_earlier_open=is_refused)
+
+
+def _read(reply: Reply, duplicate_markers: Sequence[str]) -> Outcome:
     reason = known_reason(reply, duplicate_markers)
     if reason == ALREADY_EXISTS:
         return Outcome(verdict=Verdict.DUPLICATE, reason=reason)
@@ -99,9 +107,7 @@ def link_outcome(reply: Reply) -> Outcome | None:
     if outcome.verdict is Verdict.CONFIGURATION:
         return outcome
     if outcome.verdict is Verdict.REJECTED:
-        return Outcome(
-            verdict=Verdict.REJECTED, reason="link_refused", detail=outcome.reason
-        )
+        return replace(outcome, reason="link_refused", detail=outcome.reason)
     return Outcome(
         verdict=Verdict.RETRYABLE,
         reason="link_failed",
