@@ -46,7 +46,7 @@ def apply(
         bytes_left: Whether any byte about this conversion may have left.
         content: Columns of what was sent: its worth and its hashes.
     """
-    state = STATE_OF.get(outcome.verdict, claim.from_state)
+    state = _state(outcome, claim)
     may_count = (
         bytes_left
         and outcome.verdict not in _NOTHING_COUNTED
@@ -66,13 +66,28 @@ def apply(
     }
 
 
+def _state(outcome: Outcome, claim: Claimed) -> State:
+    """Return where the outcome leads.
+
+    A refusal that tells nothing of an earlier copy is no end where there was one that
+    nobody answered for.
+    """
+    if outcome.leaves_earlier_open and claim.first_sent_at is not None:
+        return State.UNCERTAIN
+    return STATE_OF.get(outcome.verdict, claim.from_state)
+
+
 def holds_another(outcome: Outcome, claim: Claimed, content: Mapping[str, Any]) -> bool:
     """Tell whether the provider counted what an earlier attempt said of the order.
 
     It dropped this one as a repeat, and this one says something else.
     """
-    is_own = outcome.verdict is Verdict.DUPLICATE and claim.first_sent_at is not None
+    is_own = outcome.verdict is Verdict.DUPLICATE and _was_told(claim)
     return is_own and claim.payload_hash not in {None, content["payload_hash"]}
+
+
+def _was_told(claim: Claimed) -> bool:
+    return claim.first_sent_at is not None or claim.told is not None
 
 
 _TAKEN = frozenset({State.ACCEPTED, State.QUEUED, State.DUPLICATE})
@@ -90,12 +105,14 @@ def _sent(
         told = dict(content)
     else:
         told = {"payload_hash": content["payload_hash"]}
+    if outcome.verdict is Verdict.DUPLICATE and claim.told is not None:
+        told |= claim.told
     return {"last_sent_at": now} | told
 
 
 def _reason(outcome: Outcome, claim: Claimed) -> str | None:
     if outcome.verdict is Verdict.DUPLICATE:
-        return "own" if claim.first_sent_at else "foreign"
+        return "own" if _was_told(claim) else "foreign"
     return outcome.reason
 
 

@@ -12,6 +12,7 @@ from assets.delivery.evidence import CODE_VERSION
 from assets.delivery.rows import Clock, new_attempt_id, utc_now
 from assets.delivery.states import BY_A_PERSON, State
 from assets.delivery.tables import delivery, delivery_attempt
+from assets.delivery.told import what_was_told
 
 
 class ResolveError(Exception):
@@ -40,7 +41,8 @@ def resolve(
     """Settle a delivery by a person's word, kept as a `manual` attempt.
 
     Delivered: it counts as accepted. Not delivered: it is pending, and the next run of
-    its partition sends it, as if nothing had been sent before.
+    its partition sends it. Where the provider then says that it has it already, what
+    was sent before is what it has (`told.py`).
 
     Args:
         database: The delivery tables.
@@ -181,6 +183,7 @@ def _attempt(row: Mapping[str, Any], after: State, now: datetime) -> dict[str, A
         "happened_at": now,
         "partition_key": row["partition_key"],
         "code_version": CODE_VERSION,
+        "request_json": what_was_told(row),
         "reason": "delivered" if after is State.ACCEPTED else "not_delivered",
         "from_state": row["state"],
         "to_state": after,

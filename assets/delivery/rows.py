@@ -88,6 +88,8 @@ class Claimed:
     Attributes:
         attempt_no: The fence.
         payload_hash: Of what was sent before; None: nothing was.
+        told: Columns of what it was worth when a person called an earlier send not
+            delivered (`told.py`); None: nobody did.
     """
 
     delivery_id: str
@@ -97,6 +99,7 @@ class Claimed:
     payload_hash: str | None = None
     source_hash: str | None = None
     mapping_version: str | None = None
+    told: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from assets.delivery.pace import Pace
 from assets.delivery.planning import Planner
 from assets.delivery.rows import Claimed, Result
 from assets.delivery.spool import Spool
+from assets.delivery.told import told_before
 from assets.delivery.transport import Transport
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply
@@ -159,6 +160,7 @@ class Sender:
                 now + self._lease,
                 retry.repeatable_from(self._provider.resend, now),
             )
+            claims |= told_before(connection, claims.values())
             ours = [mine for talk in talks if (mine := self._ours(talk, claims))]
             for talk in ours:
                 self._intend(connection, talk.intents(talk.steps[0], now))

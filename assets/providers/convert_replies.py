@@ -6,6 +6,7 @@ complete 2xx is success whatever it holds, unless it speaks of an error.
 
 from dataclasses import replace
 
+from assets.providers.error_in_reply import reports_error
 from assets.providers.replies import (
     Outcome,
     Reply,
@@ -13,7 +14,6 @@ from assets.providers.replies import (
     classify,
     is_complete_2xx,
     is_html,
-    reports_error,
 )
 
 

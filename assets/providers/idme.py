@@ -27,6 +27,7 @@ from assets.providers.base import (
 )
 from assets.providers.conversion import Conversion
 from assets.providers.encode import json_bytes
+from assets.providers.error_in_reply import sounds_like_error
 from assets.providers.idme_event import (
     EVENT,
     amounts,
@@ -43,7 +44,6 @@ from assets.providers.replies import (
     classify,
     is_complete_2xx,
     is_html,
-    says_error,
 )
 
 __all__ = ["IdMe", "IdMeSettings"]
@@ -142,6 +142,6 @@ class IdMe:
         general = classify(reply, resend_is_safe=self.resend.is_safe)
         if not is_complete_2xx(reply):
             return general
-        if is_html(reply) or says_error(reply.body):
+        if is_html(reply) or sounds_like_error(reply.body):
             return replace(general, reason="unclear_reply")
         return Outcome(verdict=Verdict.ACCEPTED)

@@ -121,7 +121,7 @@ class Impact:
         credentials go nowhere else (impact.md 6).
         """
         reply = yield self._ask(provider_ref)
-        return read_submission(reply, order_id)
+        return read_submission(reply, provider_ref, order_id)
 
     def shown(self, reply: Reply) -> bytes:
         """Return an answer about a submission without what it echoes of the order."""

@@ -6,6 +6,7 @@ Source: `shared/providers/impact.md`, section 6 (submissions and their reason co
 """
 
 import json
+import re
 from typing import Any
 
 from assets.providers.impact_actions import SEVERAL
@@ -46,18 +47,30 @@ BAD_DATA = frozenset(
 
 DUPLICATE = "CONV_DUPLICATE"
 WRONG_ORDER = "wrong_order_in_submission"
+WRONG_SUBMISSION = "wrong_submission"
+_CONVERSION = "conversion"
 
 _PUBLISHED = NOT_ATTRIBUTED | CONFIGURATION | BAD_DATA
 
-ALARMS = frozenset({WRONG_ORDER, SEVERAL, *(code.lower() for code in CONFIGURATION)})
+ALARMS = frozenset(
+    {
+        *(WRONG_ORDER, WRONG_SUBMISSION, SEVERAL),
+        *(code.lower() for code in CONFIGURATION),
+    }
+)
 """Reasons that ask for a person at once (impact.md 6: refused, alert)."""
 
 
-def read_submission(reply: Reply, order_id: str) -> Outcome | None:
+def read_submission(reply: Reply, ref: str, order_id: str) -> Outcome | None:
     """Return what became of a queued submission; None: to be asked again later.
 
     Only the API's own 404 says that the submission is gone; a page for people, a
     broken connection or a 5xx says nothing about it.
+
+    Args:
+        reply: What came back.
+        ref: Which submission was asked about.
+        order_id: Whose conversion it was.
     """
     if reply.phase is not Phase.DONE or reply.status is None:
         return None
@@ -69,7 +82,11 @@ def read_submission(reply: Reply, order_id: str) -> Outcome | None:
         return general
     if reply.status != 200:  # noqa: PLR2004
         return None
-    return _read_state(object_of(reply), order_id)
+    body = object_of(reply)
+    wrong = _mistaken(body, ref, order_id)
+    if wrong is not None:
+        return Outcome(verdict=Verdict.UNCERTAIN, reason=wrong)
+    return _read_state(body)
 
 
 def without_payload(reply: Reply) -> bytes:
@@ -90,18 +107,36 @@ def _is_payload(name: str) -> bool:
     return name.lower() == "payload"
 
 
-def _read_state(body: dict[str, Any], order_id: str) -> Outcome | None:
-    """Read a submission object (impact.md 6); its OrderId may be null."""
-    told = body.get("orderid")
-    if told not in (None, "") and str(told) != order_id:
-        return Outcome(verdict=Verdict.UNCERTAIN, reason="wrong_order_in_submission")
+def _mistaken(body: dict[str, Any], ref: str, order_id: str) -> str | None:
+    """Return why it speaks of something else than our conversion, or None.
+
+    OrderId may be null (impact.md 6): only then the BatchId has to tell whose it is,
+    because that it is spelt as in QueuedUri is not verified. What is left out says
+    nothing: it was asked for by its address.
+    """
+    told, batch = body.get("orderid"), body.get("batchid")
+    if told not in (None, ""):
+        if str(told) != order_id:
+            return WRONG_ORDER
+    elif batch not in (None, "") and str(batch) != ref:
+        return WRONG_SUBMISSION
+    is_conversion = str(body.get("type") or _CONVERSION).lower() == _CONVERSION
+    return None if is_conversion else WRONG_SUBMISSION
+
+
+def _read_state(body: dict[str, Any]) -> Outcome | None:
     status = word(body.get("status"))
     if (status or "").lower() != "complete":
         return None
     kind, reason = body.get("errortype") or "", body.get("errorreason") or ""
     if not isinstance(kind, str) or not isinstance(reason, str):
         return None
-    return _settled(reason.split() or kind.split(), status)
+    return _settled(_codes(reason) or _codes(kind), status)
+
+
+def _codes(text: str) -> list[str]:
+    """Published is "space-separated"; other signs between codes are read too."""
+    return [code for code in re.split(r"[\s,;|]+", text) if code]
 
 
 def _settled(codes: list[str], status: str | None) -> Outcome:

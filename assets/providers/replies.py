@@ -6,7 +6,7 @@ Pure code: no sockets, no clock, no tables.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -75,6 +75,8 @@ class Outcome:
         provider_status: The provider's own word (`QUEUED`).
         retry_after_s: Seconds the provider asked us to wait, at the least.
         remember: Digests of keys that stand from now on (`memory.py`).
+        leaves_earlier_open: It refuses this copy, which tells nothing of one that went
+            before: that may have been taken, and even be why this one is refused.
     """
 
     verdict: Verdict
@@ -84,11 +86,10 @@ class Outcome:
     provider_status: str | None = None
     retry_after_s: float | None = None
     remember: tuple[str, ...] = ()
+    leaves_earlier_open: bool = False
 
 
 SUCCESS = range(200, 300)
-_SERVER_OR_CLIENT_ERROR = range(400, 600)
-_FAILURE_WORDS = frozenset({"error", "fail", "failed", "failure"})
 CERTIFICATE = "certificate"
 PRIVATE_ADDRESS = "private_address"
 """`Reply.error` where the server could not prove who it is."""
@@ -199,53 +200,6 @@ def is_html(reply: Reply) -> bool:
 def is_complete_2xx(reply: Reply) -> bool:
     """Tell whether a whole reply with a status of success was read."""
     return reply.phase is Phase.DONE and reply.status in SUCCESS
-
-
-def reports_error(body: bytes) -> bool:
-    """Tell whether a JSON object in `body` speaks of a failure.
-
-    For providers that document no body of success: `{"code": 200}` speaks of no
-    failure. JSON that cannot be read is held against the sender where it names an
-    error.
-    """
-    text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
-    value = read_json(text)
-    if value is None:
-        return text.startswith((b"{", b"[")) and b'"error' in text.lower()
-    return any(
-        _is_failure(name.lower(), said)
-        for found in _objects_in(value)
-        for name, said in found.items()
-    )
-
-
-def says_error(body: bytes) -> bool:
-    """Tell whether `body` speaks of a failure, in JSON or in plain words."""
-    starts_so = body.lstrip(b' \t\r\n"').lower().startswith(b"error")
-    return starts_so or reports_error(body)
-
-
-def _objects_in(value: Any) -> Iterator[Mapping[str, Any]]:
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            yield one
-            waiting.extend(one.values())
-        elif isinstance(one, list):
-            waiting.extend(one)
-
-
-def _is_failure(name: str, said: Any) -> bool:
-    if "error" in name or "exception" in name:
-        return bool(said)
-    if name in {"success", "ok"}:
-        return said is False or str(said).lower() == "false"
-    if name in {"status", "result"} and isinstance(said, str):
-        return said.lower() in _FAILURE_WORDS
-    if name in {"status", "code", "statuscode", "status_code"}:
-        return isinstance(said, int) and said in _SERVER_OR_CLIENT_ERROR
-    return False
 
 
 _EPOCH = 1e9

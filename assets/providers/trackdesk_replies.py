@@ -1,13 +1,16 @@
 """What a reply of Trackdesk means, for a conversion and for the link before it.
 
 Neither the body nor the status of a failure is published, so the reasons that are
-known by name are looked for in the text first, and outrank the status.
+known by name are looked for in the text first. They outrank a status that may be about
+the order; what a 401, a redirect or a 5xx says is never about one.
 """
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from assets.providers.error_in_reply import sounds_like_error
 from assets.providers.replies import (
     Outcome,
     Phase,
@@ -17,7 +20,6 @@ from assets.providers.replies import (
     is_complete_2xx,
     is_html,
     read_json,
-    says_error,
 )
 
 ALREADY_EXISTS = "already_exists"
@@ -52,19 +54,31 @@ wire form is not known: `CONVERSION_LIMIT_REACHED` and "conversion limit reached
 """
 
 _LINKED = re.compile(r"already(exist|linked)|cidexists|linkexists|^exists$")
-_NOT_PROCESSED = frozenset({408, 425, 429})
+_STATE = "CONVERSION_STATUS_"
+"""How the states of a conversion begin (`trackdesk.md`, section 3): that of one which
+was refused in business is no error, the conversion exists."""
+
+_OR_ABOUT_THE_ORDER = frozenset({403, 404})
+_INTERNAL_ERROR = 500
 
 
 def conversion_outcome(reply: Reply, duplicate_markers: Sequence[str] = ()) -> Outcome:
     """Return what `reply` means for the conversion.
 
     A lost reply may be sent again, because `externalId` is always there and a repeat
-    "will fail" (help 10290309).
+    "will fail" (help 10290309). In which order Trackdesk looks for faults is not
+    published: a repeat may be refused for the limit that the first copy used up.
 
     Args:
         reply: What came back.
         duplicate_markers: Further texts that mean "already exists".
     """
+    outcome = _read(reply, duplicate_markers)
+    is_refused = outcome.verdict is Verdict.REJECTED
+    return replace(outcome, leaves_earlier_open=is_refused)
+
+
+def _read(reply: Reply, duplicate_markers: Sequence[str]) -> Outcome:
     reason = known_reason(reply, duplicate_markers)
     if reason == ALREADY_EXISTS:
         return Outcome(verdict=Verdict.DUPLICATE, reason=reason)
@@ -72,7 +86,7 @@ def conversion_outcome(reply: Reply, duplicate_markers: Sequence[str] = ()) -> O
         return Outcome(verdict=Verdict.REJECTED, reason=reason)
     if not is_complete_2xx(reply) or is_html(reply):
         return _in_general(reply)
-    if says_error(reply.body):
+    if sounds_like_error(reply.body, unless=(_STATE,)):
         return Outcome(verdict=Verdict.UNCERTAIN, reason="error_in_reply")
     return Outcome(verdict=Verdict.ACCEPTED)
 
@@ -84,7 +98,8 @@ def link_outcome(reply: Reply) -> Outcome | None:
     Whether linking once more is an error is not known (`trackdesk.md`, section 7):
     "already linked" counts as linked.
     """
-    if any(_LINKED.search(text) for text in _texts_of(reply)):
+    texts = _texts_of(reply) if _may_be_about_the_order(reply) else []
+    if any(_LINKED.search(text) for text in texts):
         return None
     outcome = conversion_outcome(reply)
     if outcome.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}:
@@ -92,9 +107,7 @@ def link_outcome(reply: Reply) -> Outcome | None:
     if outcome.verdict is Verdict.CONFIGURATION:
         return outcome
     if outcome.verdict is Verdict.REJECTED:
-        return Outcome(
-            verdict=Verdict.REJECTED, reason="link_refused", detail=outcome.reason
-        )
+        return replace(outcome, reason="link_refused", detail=outcome.reason)
     return Outcome(
         verdict=Verdict.RETRYABLE,
         reason="link_failed",
@@ -111,26 +124,45 @@ def row_outcome(reply: Reply) -> Outcome:
 
 
 def known_reason(reply: Reply, duplicate_markers: Sequence[str] = ()) -> str | None:
-    """Return the known reason that a complete reply names, or None."""
+    """Return the known reason that a complete reply names, or None.
+
+    Configured texts stand for the unknown status too (`trackdesk.md`, section 9), so
+    they also hold for a 500, which a service may answer for what it refuses.
+    """
     texts = _texts_of(reply)
-    markers = [_bare(marker) for marker in duplicate_markers]
+    is_about_the_order = _may_be_about_the_order(reply)
+    may_be_marked = is_about_the_order or reply.status == _INTERNAL_ERROR
+    markers = [_bare(marker) for marker in duplicate_markers if may_be_marked]
     if any(marker in text for text in texts for marker in markers):
         return ALREADY_EXISTS
+    if not is_about_the_order:
+        return None
     for reason, pattern in _REASONS.items():
         if any(pattern.search(text) for text in texts):
             return reason
     return None
 
 
+def _may_be_about_the_order(reply: Reply) -> bool:
+    """Tell whether the status lets a reply speak of the order.
+
+    A refusal of one order may arrive as 403 or 404 (`trackdesk.md`, section 5). A 429
+    speaks of a limit that is ours, a 5xx of tables that exist already.
+    """
+    general = classify(reply, resend_is_safe=True).verdict
+    return (
+        is_complete_2xx(reply)
+        or reply.status in _OR_ABOUT_THE_ORDER
+        or general in {Verdict.REJECTED, Verdict.DUPLICATE}
+    )
+
+
 def _texts_of(reply: Reply) -> list[str]:
     """Return what `reply` says, as lower-case letters and digits only.
 
-    A page for people says nothing, and neither does a reply that asks to slow down:
-    the limit that it speaks of is not one of the order.
+    A page for people says nothing.
     """
-    if reply.phase is not Phase.DONE or reply.status in _NOT_PROCESSED:
-        return []
-    if is_html(reply):
+    if reply.phase is not Phase.DONE or is_html(reply):
         return []
     return [_bare(text) for text in _texts_in(reply.body)]
 

@@ -1,14 +1,27 @@
 """A person's word settles what no run can finish, and is kept."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from deployment import HEAD, START
-from engine import LOST, NEVER, NOW, Bench, FakeTransport, order
+from engine import (
+    LOST,
+    NEVER,
+    NOW,
+    REFUSED,
+    Bench,
+    FakeTransport,
+    answer,
+    order,
+    words,
+)
 from typer.testing import CliRunner
 
 from assets.delivery.database import Database
 from assets.delivery.resolving import ResolveError, resolve
+from assets.providers.base import Request
+from assets.providers.replies import Reply
 from pipelines.cli import app
 
 
@@ -46,6 +59,79 @@ def test_found_not_delivered_the_next_run_sends_it(bench: Bench) -> None:
     bench.run([order()])
     assert bench.transport.orders == ["O1"]
     assert bench.states() == {"O1": "accepted"}
+
+
+def booked(bench: Bench) -> tuple[str, str | None, int]:
+    row = bench.row()
+    return row["state"], row["state_reason"], row["amount_minor"]
+
+
+def drifts(bench: Bench) -> list[str]:
+    with bench.database.read() as connection:
+        found = connection.exec_driver_sql(
+            "select order_id from v_needs_human where reason = 'drift'"
+        )
+        return [row.order_id for row in found]
+
+
+@pytest.mark.parametrize("between", [[], [REFUSED], [answer(401)]])
+def test_what_the_provider_has_after_all_is_ours_and_worth_what_it_was_told(
+    bench: Bench, between: list[Reply]
+) -> None:
+    decide(bench, is_delivered=False)
+    dearer = order(revenue=Decimal("99.00"))
+    for reply in between:
+        bench.transport = FakeTransport({"O1": reply})
+        bench.run([dearer], limit=1)
+        bench.clock.pass_by(hours=1)
+    bench.transport = FakeTransport({"O1": words(O1="duplicate")})
+    bench.run([dearer])
+    assert booked(bench) == ("duplicate", "own", 1234)
+    assert drifts(bench) == ["O1"]
+    bench.run([dearer])
+    assert booked(bench) == ("duplicate", "own", 1234)
+
+
+def test_an_order_that_did_not_change_is_no_drift(bench: Bench) -> None:
+    decide(bench, is_delivered=False)
+    bench.transport = FakeTransport({"O1": words(O1="duplicate")})
+    bench.run([order()])
+    assert booked(bench) == ("duplicate", "own", 1234)
+    assert drifts(bench) == []
+
+
+def test_what_is_sent_anew_is_worth_what_it_is_now(bench: Bench) -> None:
+    decide(bench, is_delivered=False)
+    bench.run([order(revenue=Decimal("99.00"))])
+    assert booked(bench) == ("accepted", None, 9900)
+
+
+def test_of_a_run_that_died_the_send_is_ours_as_well(database: Database) -> None:
+    def die(_request: Request) -> None:
+        raise KeyboardInterrupt
+
+    bench = Bench(database, transport=FakeTransport(witness=die))
+    bench.provider.resend = NEVER
+    with pytest.raises(KeyboardInterrupt):
+        bench.run([order()])
+    bench.clock.pass_by(hours=1)
+    bench.transport = FakeTransport()
+    bench.run([order()])
+    assert bench.states() == {"O1": "uncertain"}
+    decide(bench, is_delivered=False)
+    bench.transport = FakeTransport({"O1": words(O1="duplicate")})
+    bench.run([order(revenue=Decimal("99.00"))])
+    assert booked(bench) == ("duplicate", "own", 1234)
+
+
+def test_what_was_refused_and_opened_again_was_never_told(database: Database) -> None:
+    bench = Bench(database, transport=FakeTransport({"O1": answer(400)}))
+    bench.run([order()])
+    assert bench.states() == {"O1": "rejected"}
+    decide(bench, is_delivered=False)
+    bench.transport = FakeTransport({"O1": words(O1="duplicate")})
+    bench.run([order(revenue=Decimal("99.00"))])
+    assert booked(bench) == ("duplicate", "foreign", 9900)
 
 
 def test_the_decision_is_kept_with_name_and_reason(bench: Bench) -> None:

@@ -195,6 +195,32 @@ def test_a_refusal_is_final_and_stops_no_run(
     assert plain.sandbox.requests("trackdesk") == {"O1": 1, "X2": 1}
 
 
+def needs_human(tenant: Tenant) -> list[tuple[str, str, str]]:
+    with tenant.database.read() as connection:
+        found = connection.exec_driver_sql(
+            "select order_id, state, reason from v_needs_human"
+        )
+        return [(row.order_id, row.state, row.reason) for row in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("conversion limit reached", "limit_reached"), ("no", "http_400")],
+)
+def test_a_refusal_after_a_lost_reply_waits_for_a_person(
+    plain: Tenant, conversion: MakeConversion, text: str, reason: str
+) -> None:
+    """The first copy may be what used the limit up."""
+    order = conversion(order_id="O1")
+    plain.sandbox.misbehave(f"trackdesk:status=400 {text}~O1")
+    plain.run(order, loses="/tracking/conversion/v1")
+    assert plain.outcome() == ("uncertain", reason)
+    assert needs_human(plain) == [("O1", "uncertain", reason)]
+    plain.clock.pass_by(days=4)
+    plain.run(order)
+    assert [one[:2] for one in needs_human(plain)] == [("O1", "exhausted")]
+
+
 def test_by_coupon(database: Database, conversion: MakeConversion) -> None:
     tenant = Tenant(database, trackdesk(**BY_COUPON, base_url=URL))
     tenant.run(conversion(order_id="O1"), conversion(order_id="O2", promo_code=None))

@@ -52,6 +52,24 @@ def complete(reason: Any = "", kind: Any = "", order_id: Any = "O1") -> Reply:
             "contract_not_found",
             "CONTRACT_NOT_FOUND RESTRICTED_PROMOCODE",
         ),
+        (
+            complete("CONTRACT_NOT_FOUND,RESTRICTED_PROMOCODE"),
+            "rejected",
+            "contract_not_found",
+            "CONTRACT_NOT_FOUND RESTRICTED_PROMOCODE",
+        ),
+        (
+            complete(" CONV_DUPLICATE, X"),
+            "duplicate",
+            "conv_duplicate",
+            "CONV_DUPLICATE X",
+        ),
+        (
+            complete("X;CONV_DUPLICATE"),
+            "duplicate",
+            "conv_duplicate",
+            "X CONV_DUPLICATE",
+        ),
         (complete("", "Validation"), "rejected", "validation", "Validation"),
         (
             complete("", "Contract Error"),
@@ -138,6 +156,44 @@ def test_every_published_code_is_told_by_its_name(kind: str, code: str) -> None:
     assert outcome is not None
     assert (outcome.verdict, outcome.reason) == (Verdict.REJECTED, code.lower())
     assert (outcome.reason in impact().alarms) == (kind == "configuration")
+
+
+@pytest.mark.parametrize("status", ["Complete", "Queued"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"BatchId": "A-9999"},
+        {"BatchId": "A-9999", "OrderId": None},
+        {"BatchId": "A-9999", "OrderId": ""},
+        {"OrderId": "O1", "Type": "Reversal"},
+        {"OrderId": "O1", "Type": "Modification"},
+        {"BatchId": "A-5f2b", "Type": "Reversal"},
+    ],
+)
+def test_another_submission_settles_nothing_and_is_an_alarm(
+    status: str, told: dict[str, Any]
+) -> None:
+    outcome = settled(answer(200, {"Status": status} | told))
+    assert outcome is not None
+    assert (outcome.verdict, outcome.reason) == ("uncertain", "wrong_submission")
+    assert outcome.reason in impact().alarms
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"BatchId": "A-5f2b", "OrderId": None, "Type": "Conversion"},
+        {"BatchId": "5f2b", "OrderId": "O1", "Type": "CONVERSION"},
+        {"BatchId": None, "OrderId": "", "Type": ""},
+    ],
+)
+def test_our_submission_is_known_by_its_order_or_by_its_id(
+    told: dict[str, Any],
+) -> None:
+    outcome = settled(answer(200, {"Status": "Complete"} | told))
+    assert outcome is not None
+    assert outcome.verdict is Verdict.SETTLED
 
 
 def test_another_order_in_a_submission_is_an_alarm() -> None:

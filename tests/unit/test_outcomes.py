@@ -100,6 +100,41 @@ def test_a_duplicate_is_ours_only_where_we_sent_before() -> None:
     assert apply(Verdict.DUPLICATE, again)[1]["state_reason"] == "own"
 
 
+TOLD = {"amount_minor": 1234, "currency": "USD", "currency_digits": 2}
+
+
+def test_a_duplicate_is_ours_too_where_a_person_thought_we_had_not_sent_it() -> None:
+    before = claimed(told=TOLD, payload_hash="old")
+    state, changes = apply(Verdict.DUPLICATE, before)
+    assert (state, changes["state_reason"]) == (State.DUPLICATE, "own")
+    assert changes["amount_minor"] == 1234
+    assert outcomes.holds_another(Outcome(verdict=Verdict.DUPLICATE), before, CONTENT)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ACCEPTED, Verdict.UNCERTAIN])
+def test_what_was_told_before_a_person_decided_is_over_once_we_are_answered_so(
+    verdict: Verdict,
+) -> None:
+    before = claimed(told=TOLD, payload_hash="old", source_hash="old")
+    assert apply(verdict, before)[1]["amount_minor"] == 1500
+
+
+@pytest.mark.parametrize("before", [State.RETRYABLE, State.UNCERTAIN])
+def test_a_refusal_that_leaves_an_earlier_copy_open_is_no_end(before: State) -> None:
+    refused = {"reason": "limit_reached", "leaves_earlier_open": True}
+    state, changes = apply(Verdict.REJECTED, claimed(before, EARLIER), **refused)
+    assert (state, changes["state_reason"]) == (State.UNCERTAIN, "limit_reached")
+    assert changes["first_sent_at"] == EARLIER
+    # Without a date it is listed for a person.
+    assert changes["next_attempt_at"] is None
+
+
+def test_the_refusal_of_the_only_copy_is_an_end() -> None:
+    assert apply(Verdict.REJECTED, leaves_earlier_open=True)[0] is State.REJECTED
+    again = claimed(State.RETRYABLE, EARLIER)
+    assert apply(Verdict.REJECTED, again)[0] is State.REJECTED
+
+
 def test_a_retry_waits_as_long_as_told() -> None:
     _, changes = apply(Verdict.RETRYABLE, retry_after_s=600.0)
     assert changes["next_attempt_at"] >= NOW + timedelta(seconds=600)

@@ -33,7 +33,7 @@ PAGE = b"<html><p>already exists</p></html>"
         answer(409),
         answer(409, '{"message": "already exists"}'),
         answer(400, '{"error": "external cid exists"}'),
-        answer(500, "EXTERNAL_CID_ALREADY_EXISTS"),
+        answer(422, "EXTERNAL_CID_ALREADY_EXISTS"),
     ],
 )
 def test_once_linked_the_conversion_is_sent(
@@ -55,6 +55,10 @@ def test_once_linked_the_conversion_is_sent(
         (broken(Phase.WAITING), "retryable", "link_failed"),
         (answer(429), "retryable", "link_failed"),
         (answer(500), "retryable", "link_failed"),
+        (answer(500, "table already exists"), "retryable", "link_failed"),
+        (answer(401, "exists"), "configuration", "http_401"),
+        (answer(302, "already exists"), "configuration", "http_302"),
+        (answer(200, "Invalid cid"), "retryable", "link_failed"),
         (answer(503), "retryable", "link_failed"),
         (answer(200, PAGE), "retryable", "link_failed"),
         (answer(200, '{"error": "no idea"}'), "retryable", "link_failed"),

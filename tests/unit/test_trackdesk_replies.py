@@ -37,9 +37,9 @@ PAGE = b"<html><p>already exists</p></html>"
         ("Blocked traffic", "blocked_traffic"),
     ],
 )
-@pytest.mark.parametrize("status", [200, 400, 403, 404, 409, 422, 500])
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 409, 412, 422])
 @pytest.mark.parametrize("written", ["{}", '"{}"', '{{"errors":[{{"message":"{}"}}]}}'])
-def test_a_known_reason_outranks_the_status(
+def test_a_known_reason_outranks_a_status_that_may_be_about_the_order(
     conversion: MakeConversion,
     status: int,
     written: str,
@@ -53,9 +53,34 @@ def test_a_known_reason_outranks_the_status(
 
 
 @pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        *((status, "configuration") for status in (301, 302, 308, 401, 407, 410)),
+        *((status, "retryable") for status in (408, 425, 429, 500, 502, 503, 504)),
+    ],
+)
+@pytest.mark.parametrize(
+    "text",
+    ["table already exists", "Conversion type not found", "conversion limit reached"],
+)
+def test_no_known_reason_outranks_a_status_that_is_never_about_the_order(
+    conversion: MakeConversion, status: int, verdict: str, text: str
+) -> None:
+    _, outcome = converse(trackdesk().exchange([conversion()]), answer(status, text))
+    assert (outcome.verdict, outcome.reason) == (verdict, f"http_{status}")
+
+
+@pytest.mark.parametrize(
     ("reply", "verdict", "reason"),
     [
         (answer(200), "accepted", None),
+        (answer(200, '{"message": "ok"}'), "accepted", None),
+        (answer(200, '{"status": "PENDING"}'), "accepted", None),
+        (
+            answer(200, '{"id": "c-1", "status": "CONVERSION_STATUS_APPROVED"}'),
+            "accepted",
+            None,
+        ),
         (answer(200, "OK"), "accepted", None),
         (answer(201, '{"id": "c-1"}'), "accepted", None),
         (answer(204), "accepted", None),
@@ -66,6 +91,9 @@ def test_a_known_reason_outranks_the_status(
         (answer(200, '{"success": false}'), "uncertain", "error_in_reply"),
         (answer(200, "Error: no idea"), "uncertain", "error_in_reply"),
         (answer(200, '"error"'), "uncertain", "error_in_reply"),
+        (answer(200, '{"status": "SYSTEM_ERROR"}'), "uncertain", "error_in_reply"),
+        (answer(200, '{"status": "REJECTED"}'), "uncertain", "error_in_reply"),
+        (answer(200, "Invalid cid"), "uncertain", "error_in_reply"),
         (answer(200, PAGE), "retryable", "html_reply"),
         (answer(200, "x", content_type="text/html"), "retryable", "html_reply"),
         (answer(400, "bad"), "rejected", "http_400"),
@@ -125,3 +153,12 @@ def test_a_configured_text_means_already_exists(
     assert (outcome.verdict, outcome.reason) == ("duplicate", "already_exists")
     _, outcome = converse(trackdesk().exchange([conversion()]), reply)
     assert outcome.verdict != "duplicate"
+
+
+@pytest.mark.parametrize("status", [302, 401, 407, 429, 502, 503])
+def test_no_configured_text_turns_a_reply_of_somebody_else_into_a_delivery(
+    conversion: MakeConversion, status: int
+) -> None:
+    provider = trackdesk(duplicate_markers=["taken"])
+    _, outcome = converse(provider.exchange([conversion()]), answer(status, "taken"))
+    assert outcome.reason == f"http_{status}"
