@@ -139,6 +139,7 @@ class Request:
         stored: For each conversion that it speaks of, the allow-listed copy of what
             is said about it, as JSON values.
         positions: Which conversions of the batch it speaks of; None: all of them.
+        order_id: Whose it is, for a file in which an order stands once.
         reports: It reports them. A step that only prepares does not: when it is lost,
             nothing was told yet.
     """
@@ -151,6 +152,7 @@ class Request:
     reply_limit: int = REPLY_LIMIT
     stored: tuple[Mapping[str, object], ...] = field(repr=False, default=())
     positions: tuple[int, ...] | None = None
+    order_id: str | None = None
     reports: bool = True
 
     @cached_property

@@ -40,13 +40,14 @@ COLUMNS = [
 
 
 def row(order_id: str = "O1", **cells: str) -> Request:
-    body = {"order_id": order_id, "row": {"External ID": order_id, **cells}}
+    body = {"External ID": order_id, **cells}
     return Request(
         method="POST",
         url="csv:",
         headers={},
         body=json.dumps(body).encode(),
         path_template="csv:",
+        order_id=order_id,
     )
 
 
@@ -81,7 +82,7 @@ def test_a_row_is_kept_before_it_counts_as_staged(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[str] = []
-    journal = file.with_name(f".{DAY}.jsonl")
+    journal = file.with_name(f".{DAY}.csv.journal")
     monkeypatch.setattr(os, "fsync", lambda _file: kept.append(journal.read_text()))
     reply = CsvOutbox(file).send(row())
     assert len(kept) == 1
@@ -111,8 +112,8 @@ def test_a_person_never_sees_half_a_file(
 
 def test_what_a_dead_run_kept_is_in_the_file_of_the_next(file: Path) -> None:
     CsvOutbox(file).send(row("O1"))
-    with file.with_name(f".{DAY}.jsonl").open("ab") as journal:
-        journal.write(b'{"order_id": "O2", "ro')
+    with file.with_name(f".{DAY}.csv.journal").open("ab") as journal:
+        journal.write(b'"O2"\t{"External')
     write(file, row("O3"))
     assert [one["External ID"] for one in read(file)] == ["O1", "O3"]
 
@@ -140,7 +141,7 @@ def test_a_file_that_says_all_is_not_touched(file: Path) -> None:
     assert file.stat().st_ino == before
     assert {one.name for one in file.parent.iterdir()} == {
         f"{DAY}.csv",
-        f".{DAY}.jsonl",
+        f".{DAY}.csv.journal",
     }
 
 
