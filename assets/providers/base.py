@@ -61,6 +61,14 @@ class DestinationSettings(BaseModel):
         """The columns that are mapped, by the statement that gives them."""
         return {"completed_orders": self.fields.values()}
 
+    @property
+    def account(self) -> tuple[str, ...]:
+        """What tells this account from others at the provider; may be secret.
+
+        Two destinations of one account would report each order twice.
+        """
+        raise NotImplementedError
+
     @field_validator("fields")
     @classmethod
     def _must_name_columns(cls, fields: dict[str, str]) -> dict[str, str]:
