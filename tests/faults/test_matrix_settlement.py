@@ -323,9 +323,9 @@ def test_40_questions_about_what_stays_queued_use_the_budget_too(
     assert set(impact.states().values()) == {"queued"}
 
 
-def test_40_runs_at_the_same_time_share_the_budget(tables: Database) -> None:
+def test_40_runs_at_the_same_time_share_the_budget(database: Database) -> None:
     ledgers = [
-        Ledger(tables, destination="shop", provider="impact", run_id=f"run-{number}")
+        Ledger(database, destination="shop", provider="impact", run_id=f"run-{number}")
         for number in range(8)
     ]
     with ThreadPoolExecutor(8) as pool:
