@@ -32,7 +32,7 @@ from pydantic import (
 
 from assets.guards import Guards
 from assets.providers.base import LOOPBACK_HOSTS, DestinationSettings
-from assets.providers.registry import REGISTRY, AnySettings
+from assets.providers.registry import REGISTRY, AnySettings, make_provider
 from assets.thresholds import CheckSettings
 from pipelines.alerts import Alerts
 
@@ -112,6 +112,26 @@ class Config(BaseModel):
         for name in destinations:
             if not name.isidentifier() or len(name) > 64:  # noqa: PLR2004
                 message = f"expected letters, digits and _ in a name, got {name!r}"
+                raise ValueError(message)
+        return destinations
+
+    @field_validator("destinations")
+    @classmethod
+    def _must_be_accounts_of_their_own(
+        cls, destinations: dict[str, DestinationSettings]
+    ) -> dict[str, DestinationSettings]:
+        first: dict[tuple[str, ...], str] = {}
+        for name, one in destinations.items():
+            if not one.enabled:
+                continue
+            reported = (one.provider, make_provider(one).event, *one.account)
+            other = first.setdefault(reported, name)
+            if other != name:
+                message = (
+                    "expected an account or event of its own for each destination, got "
+                    f"the same for {other} and {name}: each order would be reported "
+                    "twice; remove one of them or set its enabled = false"
+                )
                 raise ValueError(message)
         return destinations
 

@@ -124,6 +124,7 @@ class FakeProvider:
             body=json.dumps({"step": step, "orders": ids}).encode(),
             path_template="/orders",
             stored=tuple({"order_id": one} for one in ids),
+            order_id=",".join(ids),
         )
 
     def _read(self, reply: Reply, order_id: str) -> Outcome:

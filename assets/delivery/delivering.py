@@ -54,7 +54,8 @@ def deliver(
     Args:
         destination: Where to.
         database: The delivery tables.
-        transport: Where requests go; closed at the end.
+        transport: Where requests go; closed at the end, before another run may begin.
+            It holds nothing until it is used.
         chunks: Reads the staged conversions from the start, once per pass.
         partition_key: The day, `YYYY-MM-DD`.
         run_id: Recorded with every change.
@@ -75,10 +76,11 @@ def deliver(
     """
     watch = Watch(transport, destination.replies)
     with (
-        closing(watch),
         _explained(destination.name, partition_key),
         destination_lock(database, destination.name, patience=patience) as still_held,
         deferred_stop() as told_to_stop,
+        # Innermost: closing may write a file that the next run writes too.
+        closing(watch),
     ):
         ledger = Ledger(
             database,

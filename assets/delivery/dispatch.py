@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from assets.delivery import retry
+from assets.delivery import elsewhere, retry
 from assets.delivery.brake import Brake
 from assets.delivery.ledger import Ledger
 from assets.delivery.pace import Pace, RepeatBudget, Window
@@ -195,6 +195,8 @@ class Dispatch:
         self.ledger.release_abandoned(
             to, "owner_died", policy.settle_delay, at_once=self._is_alone
         )
+        if self.provider.channel != "http":
+            elsewhere.keep_out_of_files(self.ledger)
 
     def _warn(self, due: int) -> None:
         """Say before anything is sent that it will take longer than it may."""

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from assets.delivery import evidence
+from assets.delivery.allowance import Allowance
 from assets.delivery.ledger import Ledger
 from assets.delivery.settled import settle_attempt
 from assets.delivery.settling import AGAIN
@@ -61,6 +62,8 @@ class Lookup:
         self.calls = 0
         self.found = 0
         self.problem: str | None = None
+        self._allowance = Allowance(ledger, "lookup")
+        self._is_spent = False
 
     def run(self) -> str | None:
         """Look up what is to be looked up.
@@ -73,7 +76,7 @@ class Lookup:
             ledger.database, ledger.destination, self.provider, ledger.clock()
         )
         for group in together(rows, self.provider.lookup_span - 2 * _MARGIN):
-            if self.calls >= self.provider.lookup_calls:
+            if self._is_spent:
                 break
             findings, said = self._look(group)
             self.problem = self.problem or findings.problem
@@ -104,7 +107,8 @@ class Lookup:
         return findings, said
 
     def _ask(self, request: Request) -> Reply:
-        if self.calls >= self.provider.lookup_calls:
+        if not self._allowance.take(1, self.provider.lookup_calls):
+            self._is_spent = True
             return _UNSENT
         self.calls += 1
         return self.transport.send(request)

@@ -1,72 +1,59 @@
 """The outbox: requests for which there is no address, written to a file instead.
 
-One JSON Lines file per partition; a line is one prepared event. It is handed to nobody,
-so it never counts as delivered.
+One file per partition; it is handed to nobody, so it never counts as delivered. What
+is prepared goes to a journal beside the file first; the file for people is written
+whole from it when the run ends, never a part of it.
 """
 
 import os
-import threading
 from datetime import UTC, datetime
-from hashlib import sha256
+from filecmp import cmp
 from pathlib import Path
 
+from assets.delivery.journal import Journal
 from assets.providers.base import Request
 from assets.providers.replies import Phase, Reply
 
 
 class Outbox:
-    """Appends each request's body as one line, durable before it answers.
+    """One JSON Lines file of the request bodies that were prepared for a partition.
 
-    A line that is there already, left by a run that died before it could say so, is
-    not written again.
+    An order stands in the file once, as it was prepared last.
 
     Args:
-        file: Where the lines go; made with its folders on the first request.
+        file: The file for people; made with its folders when a run ends with requests.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._lock = threading.Lock()
-        self._known: set[bytes] | None = None
+        self.journal = Journal(file.with_name(f".{file.name}.journal"))
 
     def send(self, request: Request) -> Reply:
-        """Write the body of `request`; phase DONE, no status: nobody answered."""
-        line = request.body
-        digest = sha256(line).digest()
-        with self._lock:
-            known = self._open()
-            if digest not in known:
-                self._append(line)
-                known.add(digest)
+        """Keep the body of `request`; phase DONE, no status: nobody answered.
+
+        Raises:
+            ValueError: It does not say whose it is.
+        """
+        if request.order_id is None:
+            message = "expected a request for a file to name its order, got none"
+            raise ValueError(message)
+        self.journal.keep(request.order_id, request.body)
         return Reply(phase=Phase.DONE, at=datetime.now(UTC))
 
     def close(self) -> None:
-        """Nothing is held between requests."""
+        """Write the file anew where the journal says more than it."""
+        if not self.journal.file.exists():
+            return
+        part = self.file.with_name(f".{self.file.name}.part")
+        self.write(part)
+        if self.file.exists() and cmp(part, self.file, shallow=False):
+            part.unlink()
+        else:
+            part.replace(self.file)
 
-    def _open(self) -> set[bytes]:
-        if self._known is None:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._known = self._whole_lines() if self.file.exists() else set()
-        return self._known
-
-    def _whole_lines(self) -> set[bytes]:
-        known: set[bytes] = set()
-        whole = 0
-        with self.file.open("rb+") as lines:
-            for line in lines:
-                if line.endswith(b"\n"):
-                    known.add(sha256(line[:-1]).digest())
-                    whole += len(line)
-            lines.truncate(whole)
-        return known
-
-    def _append(self, line: bytes) -> None:
-        try:
-            with self.file.open("ab") as lines:
-                lines.write(line + b"\n")
-                lines.flush()
-                os.fsync(lines.fileno())
-        except OSError:
-            # It may have left half a line: the next one must not be glued to it.
-            self._known = None
-            raise
+    def write(self, part: Path) -> None:
+        """Write what the journal says to `part`, durable."""
+        with part.open("wb") as lines:
+            lines.writelines(one + b"\n" for one in self.journal.newest())
+            lines.flush()
+            os.fsync(lines.fileno())

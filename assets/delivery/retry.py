@@ -15,8 +15,12 @@ LONGEST_SECONDS = 86_400.0
 
 HORIZON = timedelta(hours=72)
 """Three nights: what was not taken by then waits for a person."""
-USED_UP = frozenset({"dedup_window_over", "retry_horizon_over", "attempts_used_up"})
-"""Why the rules below give a delivery up; any other reason is one of the source."""
+TOLD_ELSEWHERE = "told_elsewhere"
+"""Why a delivery that nobody answered for is not written to a file (`elsewhere.py`)."""
+USED_UP = frozenset(
+    {"dedup_window_over", "retry_horizon_over", "attempts_used_up", TOLD_ELSEWHERE}
+)
+"""What a delivery is given up for that no mended source brings back."""
 
 Jitter = Callable[[float, float], float]
 
@@ -59,10 +63,13 @@ def is_asked_about(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     """Tell whether an unanswered `row` is not sent again but looked up.
 
     By the provider's list where it has one, else by a person: what was taken into its
-    queue and vanished there, and what it could no longer tell from a repeat.
+    queue and vanished there, what it could no longer tell from a repeat, and what was
+    told it before a file took the place of the connection.
     """
     if row.state is not State.UNCERTAIN:
         return False
+    if row.state_reason == TOLD_ELSEWHERE:
+        return True
     return row.accepted_at is not None or (
         policy.looks_up and _is_window_over(row, policy, now)
     )

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 
 from assets.delivery import evidence
+from assets.delivery.allowance import Allowance
 from assets.delivery.ledger import Ledger
 from assets.delivery.pace import Pace
 from assets.delivery.settled import settle_attempt, settled_changes
@@ -27,7 +28,6 @@ from assets.providers.base import Limits, Request, Settling
 from assets.providers.replies import Outcome, Reply, Verdict, seconds_until_quota
 
 AGAIN = timedelta(hours=1)
-HOUR = timedelta(hours=1)
 _TOO_MANY = 429
 
 
@@ -51,8 +51,8 @@ class Answer:
 class Settle:
     """One look at the queued deliveries of a destination.
 
-    It keeps to a number of calls in an hour; what is left over stays due for the next
-    run.
+    It keeps to a number of calls in an hour, together with other runs; what is left
+    over stays due for the next one.
 
     Attributes:
         asked: How many submissions were asked about.
@@ -81,6 +81,7 @@ class Settle:
         self.partition_key = partition_key
         self.asked = 0
         per_second = provider.limits.requests_per_second
+        self._allowance = Allowance(ledger, "settle")
         self._pace = Pace(Limits(requests_per_second=per_second))
 
     def run(self) -> str | None:
@@ -90,9 +91,8 @@ class Settle:
             Why it stopped early (our credentials are refused), or None.
         """
         begun = self.ledger.clock()
-        allowed = max(0, self.provider.settle_calls - self._asked_lately(begun))
         with ThreadPoolExecutor(self.provider.limits.in_flight) as pool:
-            while due := self._due(begun, allowed - self.asked):
+            while due := self._allowed(self._due(begun)):
                 self.asked += len(due)
                 answers = list(pool.map(self._ask, due))
                 self._on_progress(self.asked)
@@ -109,24 +109,6 @@ class Settle:
         with self.ledger.database.read() as connection:
             return connection.execute(statement.where(self._is_due(now))).scalar_one()
 
-    def _asked_lately(self, now: datetime) -> int:
-        """Count the submissions that earlier runs saw end within the hour."""
-        ended = delivery.c.state.in_([State.REJECTED, State.UNCERTAIN])
-        statement = (
-            select(func.count())
-            .select_from(delivery)
-            .where(
-                delivery.c.destination == self.ledger.destination,
-                delivery.c.settle_seconds.is_not(None),
-                or_(
-                    delivery.c.settled_at > now - HOUR,
-                    and_(ended, delivery.c.updated_at > now - HOUR),
-                ),
-            )
-        )
-        with self.ledger.database.read() as connection:
-            return connection.execute(statement).scalar_one()
-
     def _is_due(self, by: datetime) -> ColumnElement[bool]:
         return and_(
             delivery.c.destination == self.ledger.destination,
@@ -135,12 +117,16 @@ class Settle:
             delivery.c.next_attempt_at <= by,
         )
 
-    def _due(self, begun: datetime, allowed: int) -> Sequence[Mapping[str, Any]]:
+    def _allowed(self, due: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        per_hour = self.provider.settle_calls
+        return due[: self._allowance.take(len(due), per_hour)] if due else due
+
+    def _due(self, begun: datetime) -> Sequence[Mapping[str, Any]]:
         statement = (
             select(delivery)
             .where(self._is_due(begun))
             .order_by(delivery.c.next_attempt_at, delivery.c.delivery_id)
-            .limit(min(allowed, self.provider.limits.in_flight))
+            .limit(self.provider.limits.in_flight)
         )
         with self.ledger.database.read() as connection:
             return [dict(row) for row in connection.execute(statement).mappings()]

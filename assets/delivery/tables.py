@@ -218,6 +218,18 @@ guard_override = Table(
     Column("overridden_at", Instant, nullable=False),
 )
 
+question = Table(
+    "question",
+    metadata,
+    Column("question_id", String(36), primary_key=True),
+    Column("destination", key(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("calls", Integer, nullable=False),
+    Column("run_id", String(64)),
+    Index("ix_question_destination", "destination", "kind"),
+)
+
 export_run = Table(
     "export_run",
     metadata,

@@ -14,6 +14,7 @@ from sqlalchemy import (
 )
 
 from assets.delivery.database import Database
+from assets.delivery.retry import TOLD_ELSEWHERE
 from assets.delivery.rows import Total
 from assets.delivery.states import RERUN_HELPS, State
 from assets.delivery.tables import delivery
@@ -115,7 +116,10 @@ def left_over(policy: ResendPolicy, now: datetime) -> ColumnElement[bool]:
             delivery.c.first_sent_at < now - policy.window,
         )
     return and_(
-        delivery.c.state.in_(states), delivery.c.accepted_at.is_(None), not_(looked_up)
+        delivery.c.state.in_(states),
+        delivery.c.accepted_at.is_(None),
+        delivery.c.state_reason.is_distinct_from(TOLD_ELSEWHERE),
+        not_(looked_up),
     )
 
 

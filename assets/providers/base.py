@@ -61,6 +61,14 @@ class DestinationSettings(BaseModel):
         """The columns that are mapped, by the statement that gives them."""
         return {"completed_orders": self.fields.values()}
 
+    @property
+    def account(self) -> tuple[str, ...]:
+        """What tells this account from others at the provider; may be secret.
+
+        Two destinations of one account would report each order twice.
+        """
+        raise NotImplementedError
+
     @field_validator("fields")
     @classmethod
     def _must_name_columns(cls, fields: dict[str, str]) -> dict[str, str]:
@@ -141,6 +149,7 @@ class Request:
         stored: For each conversion that it speaks of, the allow-listed copy of what
             is said about it, as JSON values.
         positions: Which conversions of the batch it speaks of; None: all of them.
+        order_id: Whose it is, for a file in which an order stands once.
         reports: It reports them. A step that only prepares does not: when it is lost,
             nothing was told yet.
     """
@@ -153,6 +162,7 @@ class Request:
     reply_limit: int = REPLY_LIMIT
     stored: tuple[Mapping[str, object], ...] = field(repr=False, default=())
     positions: tuple[int, ...] | None = None
+    order_id: str | None = None
     reports: bool = True
 
     @cached_property

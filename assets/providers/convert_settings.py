@@ -58,6 +58,11 @@ class ConvertSettings(DestinationSettings):
     send_without_bucketing: bool = False
     resend_uncertain: bool = False
 
+    @property
+    def account(self) -> tuple[str, ...]:
+        """The project: goals belong to it, whichever key names it in the path."""
+        return (self.account_id, self.project_id)
+
     @field_validator("base_url")
     @classmethod
     def _must_end_before_the_path(cls, url: str) -> str:

@@ -61,7 +61,7 @@ class IdMe:
     Attributes:
         resend: Order id and event id are the same on every attempt, "so downstream
             systems can dedupe" (page, "properties.orderId"); that ID.me itself drops
-            repeats is not verified (idme.md 6). The outbox writes no line twice, so
+            repeats is not verified (idme.md 6). In the outbox an order stands once, so
             there a repeat is harmless whatever is configured.
     """
 
@@ -125,6 +125,7 @@ class IdMe:
             body=body,
             path_template="outbox:" if url is None else "{endpoint_url}",
             stored=(stored_copy(body),),
+            order_id=conversion.order_id,
         )
 
     def _headers(self) -> dict[str, str]:

@@ -44,6 +44,11 @@ class IdMeSettings(DestinationSettings):
     resend_policy: Literal["dedupe", "never"] = "dedupe"
     require_consent: bool = True
 
+    @property
+    def account(self) -> tuple[str, ...]:
+        """The application."""
+        return (self.app_id,)
+
     @field_validator("base_url")
     @classmethod
     def _must_not_be_set(cls, _: str) -> str:

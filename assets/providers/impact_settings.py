@@ -94,6 +94,11 @@ class ImpactSettings(DestinationSettings):
     lookup_page_size: int = Field(default=20_000, ge=2_000, le=20_000)
     max_age_days: int | None = Field(default=88, ge=1)
 
+    @property
+    def account(self) -> tuple[str, ...]:
+        """The campaign of the advertiser account: event types belong to it."""
+        return (self.account_sid.get_secret_value(), str(self.campaign_id))
+
     @field_validator("account_sid")
     @classmethod
     def _must_fit_a_path(cls, account_sid: SecretStr) -> SecretStr:

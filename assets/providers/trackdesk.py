@@ -140,9 +140,10 @@ class Trackdesk:
                 method="POST",
                 url="csv:",
                 headers={},
-                body=json_bytes({"order_id": conversion.order_id, "row": row}),
+                body=json_bytes(row),
                 path_template="csv:",
                 stored=(stored_copy(conversion, body),),
+                order_id=conversion.order_id,
             )
         by_external_cid = self._settings.identify_by == "external_cid"
         path = self._settings.external_cid_conversion_path

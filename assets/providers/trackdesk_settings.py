@@ -87,6 +87,11 @@ class TrackdeskSettings(DestinationSettings):
     )
     csv_headers: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def account(self) -> tuple[str, ...]:
+        """The tenant, which has an address of its own."""
+        return (self.base_url, self.tenant_id)
+
     @model_validator(mode="before")
     @classmethod
     def _address_of_the_tenant(cls, given: Any) -> Any:

@@ -247,6 +247,20 @@ def test_what_was_found_before_the_budget_was_spent_is_kept(
     assert impact.row("B")["state_reason"] != "not_found_at_provider"
 
 
+def test_pages_are_counted_from_run_to_run(
+    impact: Line, orders: list[Conversion]
+) -> None:
+    lost(impact, orders)
+    impact.provider.lookup_calls = 2
+    impact.server.script = always(say(500, "{}", None))
+    looks = [look(impact, hours=25)[0]] + [look(impact)[0] for _ in range(3)]
+    assert [one.calls for one in looks] == [1, 1, 0, 0]
+    impact.server.script = listed(ORDER)
+    assert look(impact, minutes=59)[0].calls == 0
+    later, _, _ = look(impact, minutes=1)
+    assert (later.calls, later.found) == (1, 1)
+
+
 def ranges(days: Iterable[float]) -> list[list[float]]:
     """How orders of these days are put together, by day."""
     rows = [{"order_at": NOW + timedelta(days=day)} for day in days]

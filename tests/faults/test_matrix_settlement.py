@@ -6,6 +6,7 @@ impact.com takes a conversion into a queue and decides later; who asks changes n
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from engine import DAY, DEDUPE
 from rawserver import Act, always, http, say
 
 from assets.delivery.alarms import alarming
+from assets.delivery.allowance import Allowance
 from assets.delivery.ledger import Ledger
 from assets.delivery.settling import Settle
 from assets.delivery.transport import HttpTransport
@@ -306,6 +308,32 @@ def test_40_calls_keep_to_their_budget_from_run_to_run(
     assert (soon.asked, soon.left(), settled()) == (0, 2, 3)
     later, _ = settling(impact, minutes=50)
     assert (later.asked, later.left(), settled()) == (2, 0, 5)
+
+
+def test_40_questions_about_what_stays_queued_use_the_budget_too(
+    impact: Line, conversion: Callable[..., Conversion]
+) -> None:
+    impact.provider.settle_calls = 3
+    impact.provider.limits = replace(impact.provider.limits, in_flight=2)
+    about_submission(impact, submission(Status="Queued", OrderId=None))
+    impact.run([conversion(order_id=f"O{number}") for number in range(5)])
+    looks = [settling(impact, hours=1)[0], settling(impact)[0]]
+    looks += [settling(impact, minutes=59)[0], settling(impact, minutes=2)[0]]
+    assert [one.asked for one in looks] == [3, 0, 0, 3]
+    assert set(impact.states().values()) == {"queued"}
+
+
+def test_40_runs_at_the_same_time_share_the_budget(database: Database) -> None:
+    ledgers = [
+        Ledger(database, destination="shop", provider="impact", run_id=f"run-{number}")
+        for number in range(8)
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(
+            pool.map(lambda one: Allowance(one, "settle").take(3, 10), ledgers)
+        )
+    assert sum(taken) == 10
+    assert Allowance(ledgers[0], "lookup").take(3, 10) == 3
 
 
 def test_40_a_full_quota_ends_the_look(

@@ -20,6 +20,7 @@ from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.database import Database
 from assets.delivery.delivering import deliver
 from assets.delivery.dispatch import Summary
+from assets.delivery.lock import DestinationBusyError, destination_lock
 from assets.delivery.planning import Destination
 from assets.delivery.resolving import ResolveError, resolve_staged
 from assets.delivery.tables import delivery, delivery_attempt
@@ -39,13 +40,14 @@ COLUMNS = [
 
 
 def row(order_id: str = "O1", **cells: str) -> Request:
-    body = {"order_id": order_id, "row": {"External ID": order_id, **cells}}
+    body = {"External ID": order_id, **cells}
     return Request(
         method="POST",
         url="csv:",
         headers={},
         body=json.dumps(body).encode(),
         path_template="csv:",
+        order_id=order_id,
     )
 
 
@@ -80,7 +82,7 @@ def test_a_row_is_kept_before_it_counts_as_staged(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[str] = []
-    journal = file.with_name(f".{DAY}.jsonl")
+    journal = file.with_name(f".{DAY}.csv.journal")
     monkeypatch.setattr(os, "fsync", lambda _file: kept.append(journal.read_text()))
     reply = CsvOutbox(file).send(row())
     assert len(kept) == 1
@@ -110,8 +112,8 @@ def test_a_person_never_sees_half_a_file(
 
 def test_what_a_dead_run_kept_is_in_the_file_of_the_next(file: Path) -> None:
     CsvOutbox(file).send(row("O1"))
-    with file.with_name(f".{DAY}.jsonl").open("ab") as journal:
-        journal.write(b'{"order_id": "O2", "ro')
+    with file.with_name(f".{DAY}.csv.journal").open("ab") as journal:
+        journal.write(b'"O2"\t{"External')
     write(file, row("O3"))
     assert [one["External ID"] for one in read(file)] == ["O1", "O3"]
 
@@ -139,7 +141,7 @@ def test_a_file_that_says_all_is_not_touched(file: Path) -> None:
     assert file.stat().st_ino == before
     assert {one.name for one in file.parent.iterdir()} == {
         f"{DAY}.csv",
-        f".{DAY}.jsonl",
+        f".{DAY}.csv.journal",
     }
 
 
@@ -172,7 +174,9 @@ class Shop:
         self.clock = Clock()
         self.runs = 0
 
-    def run(self, orders: list[Conversion]) -> Summary:
+    def run(
+        self, orders: list[Conversion], outbox: CsvOutbox | None = None, **options: Any
+    ) -> Summary:
         self.runs += 1
         return deliver(
             Destination(
@@ -182,13 +186,14 @@ class Shop:
                 mapping_version="m1",
             ),
             self.database,
-            CsvOutbox(self.file),
+            outbox or CsvOutbox(self.file),
             lambda: [Chunk(orders)],
             partition_key=DAY,
             run_id=f"run-{self.runs}",
             zone=ZoneInfo("UTC"),
             clock=self.clock,
             sleep=self.clock.sleep,
+            **options,
         )
 
     def states(self) -> dict[str, str]:
@@ -238,6 +243,45 @@ def test_a_late_order_joins_the_file(shop: Shop, conversion: MakeConversion) -> 
     shop.run([conversion(order_id="O2")])
     shop.run([conversion(order_id="O1"), conversion(order_id="O2")])
     assert [one["External ID"] for one in read(shop.file)] == ["O2", "O1"]
+
+
+class Crowded(CsvOutbox):
+    """Another run wants to begin while the file is written."""
+
+    def __init__(self, file: Path, database: Database) -> None:
+        super().__init__(file)
+        self._database = database
+        self.refusals = 0
+
+    def close(self) -> None:
+        with (
+            pytest.raises(DestinationBusyError),
+            destination_lock(self._database, "td_old", patience=0),
+        ):
+            pass
+        self.refusals += 1
+        super().close()
+
+
+def test_no_other_run_begins_before_the_file_is_written(
+    shop: Shop, conversion: MakeConversion
+) -> None:
+    outbox = Crowded(shop.file, shop.database)
+    shop.run([conversion()], outbox)
+    assert outbox.refusals == 1
+    assert len(read(shop.file)) == 1
+
+
+def test_a_run_that_waits_in_vain_leaves_the_file_to_the_other(
+    shop: Shop, conversion: MakeConversion
+) -> None:
+    CsvOutbox(shop.file).send(row())
+    with (
+        destination_lock(shop.database, "td_old"),
+        pytest.raises(DestinationBusyError),
+    ):
+        shop.run([conversion()], patience=0)
+    assert not shop.file.exists()
 
 
 def test_after_the_import_all_rows_of_a_file_are_closed_at_once(

@@ -49,6 +49,26 @@ def test_the_tables_can_be_taken_down_again(database: Database) -> None:
         assert set(inspect(connection).get_table_names()) == {"alembic_version"}
 
 
+def test_tables_of_the_first_version_are_brought_up_with_what_is_in_them(
+    database: Database,
+) -> None:
+    bench = Bench(database)
+    bench.run([order()])
+    before = bench.rows()
+    with database.engine.begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        for view in VIEWS:
+            connection.exec_driver_sql(f"drop view {view}")
+        command.downgrade(config, "0001")
+        assert "question" not in inspect(connection).get_table_names()
+    database.migrate()
+    assert bench.rows() == before
+    with database.read() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, metadata) == []
+
+
 def test_runs_keep_the_time_of_the_database(postgres_url: str) -> None:
     database = Database(postgres_url)
     now = datetime.now(UTC)

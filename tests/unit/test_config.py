@@ -356,3 +356,81 @@ def test_no_secret_shows_in_what_is_made_of_it(tmp_path: Path) -> None:
     shown = "\n".join(f"{one!r} {one}" for one in made)
     for secret in (PASSWORD, *SECRETS.values()):
         assert secret not in shown
+
+
+ACCOUNTS = {
+    "impact": """
+provider = "impact"
+account_sid = { env = "SID" }
+auth_token = { env = "TOKEN" }
+campaign_id = 1000
+event_type_id = 9876
+""",
+    "convert": """
+provider = "convert"
+account_id = "1001"
+project_id = "2002"
+goal_id = "3003"
+currency = "USD"
+""",
+    "trackdesk": """
+provider = "trackdesk"
+tenant_id = "acme"
+conversion_type_code = "sale"
+""",
+    "idme": """
+provider = "idme"
+app_id = "shop"
+""",
+}
+OTHERS = [
+    ("impact", "event_type_id = 9876", "event_type_id = 9877"),
+    ("impact", "campaign_id = 1000", "campaign_id = 1001"),
+    ("impact", 'env = "SID"', 'env = "OTHER_SID"'),
+    ("convert", '"1001"', '"1002"'),
+    ("convert", '"2002"', '"2003"'),
+    ("convert", '"3003"', '"3004"'),
+    ("trackdesk", '"acme"', '"other"'),
+    ("trackdesk", '"sale"', '"lead"'),
+    ("idme", '"shop"', '"other"'),
+]
+
+
+def two(first: str, second: str) -> str:
+    head = PLAIN.partition("[destinations.shop]")[0]
+    return f"{head}[destinations.one]{first}[destinations.two]{second}"
+
+
+@pytest.mark.parametrize("provider", ACCOUNTS)
+def test_one_account_is_not_reported_to_by_two_destinations(
+    tmp_path: Path, provider: str
+) -> None:
+    settings = ACCOUNTS[provider]
+    named = {"SID": "IRcanary", "TOKEN": "canary-token"}
+    for environ in ({}, named):
+        text = refusal(tmp_path, two(settings, settings), **environ)
+        assert "destinations: expected an account or event of its own" in text
+        assert "the same for one and two" in text
+        assert "canary" not in text
+    disabled = two(settings, settings + "enabled = false\n")
+    assert set(read(tmp_path, disabled).destinations) == {"one", "two"}
+
+
+def test_one_account_under_two_variables_is_noticed_once_they_are_set(
+    tmp_path: Path,
+) -> None:
+    settings = ACCOUNTS["impact"]
+    text = two(settings, settings.replace('"SID"', '"OTHER_SID"'))
+    assert set(read(tmp_path, text).destinations) == {"one", "two"}
+    same = {"SID": "IRsame", "OTHER_SID": "IRsame"}
+    assert "the same for one and two" in refusal(tmp_path, text, **same)
+
+
+@pytest.mark.parametrize(("provider", "before", "after"), OTHERS)
+def test_another_account_or_event_of_a_provider_is_another_destination(
+    tmp_path: Path, provider: str, before: str, after: str
+) -> None:
+    settings = ACCOUNTS[provider]
+    assert before in settings
+    config = read(tmp_path, two(settings, settings.replace(before, after)))
+    assert set(config.destinations) == {"one", "two"}

@@ -157,9 +157,8 @@ def check_body(body: dict[str, Any], chosen: dict[str, Any], order: Conversion) 
     assert all(value.strip() for value in body.get("customParams", {}).values())
 
 
-def check_row(line: dict[str, Any], order: Conversion) -> None:
-    row = line["row"]
-    assert line["order_id"] == row["External ID"] == order.order_id
+def check_row(row: dict[str, Any], order: Conversion) -> None:
+    assert row["External ID"] == order.order_id
     assert len({"CID", "External CID"} & set(row)) == 1
     assert list(row) == [name for name in CSV_COLUMNS if name in row]
     at = datetime.fromisoformat(row["Created at"])
