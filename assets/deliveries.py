@@ -11,6 +11,7 @@ import dagster as dg
 import pyarrow as pa
 
 from assets.conversions import conversions
+from assets.day_by_day import day_by_day
 from assets.delivery.delivering import deliver
 from assets.delivery.dispatch import Summary
 from assets.join import ASSET
@@ -92,6 +93,7 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
             reply_shape_spec(delivery_key(name)),
         ],
     )
+    @day_by_day
     def deliveries(
         context: dg.AssetExecutionContext,
         config: DeliveryConfig,

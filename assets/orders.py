@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from assets.day_by_day import day_by_day
 from assets.partitions import window_of
 from assets.resources import Source
 from assets.staged import stage, staged
@@ -18,6 +19,7 @@ class OrdersConfig(dg.Config):
 
 
 @dg.asset(group_name="extract", kinds={"sql", "parquet"})
+@day_by_day
 def completed_orders(
     context: dg.AssetExecutionContext,
     config: OrdersConfig,
@@ -37,6 +39,7 @@ def completed_orders(
 
 
 @dg.asset(group_name="extract", kinds={"sql", "parquet"})
+@day_by_day
 def order_items(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import dagster as dg
 
+from assets.day_by_day import day_by_day
 from assets.deliveries import delivery_key, pool_of
 from assets.delivery.alarms import alarming
 from assets.delivery.ledger import Ledger
@@ -52,6 +53,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             reply_shape_spec(settlement_key(name)),
         ],
     )
+    @day_by_day
     def settlements(
         context: dg.AssetExecutionContext,
         source: dg.ResourceParam[Source],

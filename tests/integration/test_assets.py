@@ -20,7 +20,7 @@ from deployment import (
 
 from assets.outlook import metadata_of
 from pipelines.build import build
-from pipelines.launch import DayResult
+from pipelines.day_results import DayResult
 
 KEY = DAY.isoformat()
 QUARANTINED = (f"D{DAY:%Y%m%d}-000001", f"D{DAY:%Y%m%d}-000002")
