@@ -47,6 +47,7 @@ check: install ## style, types, import contracts, SQL
 .PHONY: bench
 bench: install ## speed and memory, as ratios against a baseline of the same run
 	$(BIN)/python -m benchmarks.delivery
+	$(BIN)/python -m benchmarks.backfill
 
 .PHONY: lock
 lock: install ## resolve requirements.lock anew from pyproject.toml

@@ -112,9 +112,7 @@ def test_a_day_that_a_guard_refuses_stops_no_other(
     shop: Deployment, mode: list[str]
 ) -> None:
     for table in ("order_items", "completed_orders"):
-        shop.warehouse(
-            f"delete from {table} where order_id like ?", f"D{LAST:%Y%m%d}%"
-        )
+        shop.warehouse(f"delete from {table} where order_id like ?", f"D{LAST:%Y%m%d}%")
     done = backfill(shop, *mode)
     assert done.exit_code == 3, done.stderr
     assert f"{LAST} completed_orders: Extracting was refused" in done.stderr
