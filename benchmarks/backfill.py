@@ -2,10 +2,10 @@
 
     python -m benchmarks.backfill [DAYS]
 
-The baseline is `attribution backfill`: a run per day, one after another, in one process.
-Rounds go through all modes in turn, on days of few orders and with the sandbox as the
-provider, so that what is measured is the running of days. Medians, and their ratio to
-the baseline. The modes of the UI include what its daemon waits.
+The baseline is `attribution backfill`: a run per day, one after another, in one
+process. Rounds go through all modes in turn, on days of few orders and with the sandbox
+as the provider, so that what is measured is the running of days. Medians, and their
+ratio to the baseline. The modes of the UI include what its daemon waits.
 """
 
 import os
