@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from assets.deliveries import delivery_key
 from pipelines import launch
 from pipelines.backfill import days_between, left_to_do
+from pipelines.build import build
 from pipelines.cli import app
 from pipelines.launch import Launcher
 
@@ -126,12 +127,40 @@ def test_a_day_that_a_guard_refuses_stops_no_other(
     assert colours(shop, delivery_key("trackdesk_main")) == dict.fromkeys(DAYS, GREEN)
 
 
-def test_all_looks_again_at_days_that_are_finished(shop: Deployment) -> None:
+def add_late_order(shop: Deployment) -> None:
+    """An order of a finished day, like one that was delivered."""
+    like = next(
+        row["order_id"]
+        for row in shop.rows("trackdesk_main").values()
+        if row["state"] == "accepted" and row["partition_key"] == str(BAD)
+    )
+    for table in ("completed_orders", "order_items"):
+        shop.warehouse(
+            f"insert into {table} select * replace (order_id || '-late' as order_id) "
+            f"from {table} where order_id = ?",
+            like,
+        )
+
+
+def test_all_looks_at_finished_days_again_for_late_orders(shop: Deployment) -> None:
     assert backfill(shop).exit_code == 0
-    before, entries = runs(shop), len(shop.server.sandbox.requests("trackdesk"))
+    before, requests = runs(shop), len(shop.server.sandbox.requests("trackdesk"))
+    add_late_order(shop)
+    assert backfill(shop).exit_code == 0
+    assert runs(shop) == before
     assert backfill(shop, "--all").exit_code == 0
     assert runs(shop) == before + 3
-    assert len(shop.server.sandbox.requests("trackdesk")) == entries
+    assert len(shop.server.sandbox.requests("trackdesk")) == requests + 1
+
+
+def test_the_ui_puts_as_many_days_into_a_run_as_are_configured(
+    shop: Deployment,
+) -> None:
+    text = shop.config_path.read_text()
+    shop.config_path.write_text(f"backfill_days_per_run = 31\n{text}")
+    graph = build(shop.config).resolve_asset_graph()
+    policies = {graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
+    assert policies == {dg.BackfillPolicy.multi_run(31)}
 
 
 def test_days_apart_from_one_another_are_runs_of_their_own(shop: Deployment) -> None:
