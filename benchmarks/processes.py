@@ -40,6 +40,7 @@ def running(
                 env=os.environ | dict(environ),
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
         try:
             yield started
@@ -64,7 +65,7 @@ class Ui:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def wait(self, seconds: float = 120) -> None:
+    def wait(self, seconds: float = 300) -> None:
         """Wait until it shows the assets."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:

@@ -3,9 +3,13 @@
 Code server, daemon and webserver run by themselves; a month is backfilled from the UI.
 """
 
+import os
+import signal
+import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +22,9 @@ import pytest
 import yaml
 from deployment import DAY, NAMES, ROOT, START, Deployment, deployed
 from postgres import copy_warehouse
+from sqlalchemy import select
 
+from assets.delivery.tables import export_run
 from benchmarks.processes import Ui, free_port, running
 from pipelines.backfill import days_between, left_to_do
 from pipelines.launch import Launcher
@@ -39,6 +45,7 @@ class Running:
     shop: Deployment
     ui: Ui
     instance: dg.DagsterInstance
+    programs: Mapping[str, "subprocess.Popen[bytes]"]
 
     def left(self) -> dict[Any, set[str]]:
         """The assets that are not green, by day."""
@@ -83,14 +90,19 @@ def databases(postgres_url: str) -> dict[str, str]:
     }
 
 
-@pytest.fixture(params=[1, 31], ids=["a_run_per_day", "a_run_for_all_days"])
+EVERY_WAY = pytest.mark.parametrize(
+    "started", [1, 31], ids=["a_run_per_day", "a_run_for_all_days"], indirect=True
+)
+
+
+@pytest.fixture
 def started(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     databases: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Running]:
-    more = f"backfill_days_per_run = {request.param}\n"
+    more = f"backfill_days_per_run = {getattr(request, 'param', 1)}\n"
     opened = deployed(
         tmp_path,
         faults=[FAULT],
@@ -120,14 +132,15 @@ def started(
         for name, value in databases.items():
             monkeypatch.setenv(name, value)
         with (
-            running(commands(tmp_path, ports), tmp_path, environ),
+            running(commands(tmp_path, ports), tmp_path, environ) as programs,
             dg.DagsterInstance.from_config(str(tmp_path)) as instance,
         ):
             ui = Ui(f"http://127.0.0.1:{ports['webserver']}")
             ui.wait()
-            yield Running(shop, ui, instance)
+            yield Running(shop, ui, instance, programs)
 
 
+@EVERY_WAY
 def test_a_month_for_all_destinations_from_the_ui(started: Running) -> None:
     keys = [str(day) for day in DAYS]
     backfill = started.ui.backfill(keys, started.ui.assets())
@@ -143,3 +156,29 @@ def test_a_month_for_all_destinations_from_the_ui(started: Running) -> None:
     assert started.left() == {}
     effects = started.shop.server.sandbox.effects("trackdesk", "bumpy")
     assert set(Counter(effects).values()) == {1}
+
+
+def test_a_stop_leaves_the_run_time_to_record_what_is_on_the_wire(
+    started: Running,
+) -> None:
+    """As `docker stop` and systemd do: the signal goes to every process of `code`."""
+    started.shop.server.sandbox.misbehave("trackdesk/demo:delay=4")
+    started.ui.backfill([str(DAYS[0])], started.ui.assets())
+    until = time.monotonic() + 120
+    while started.shop.states("trackdesk_main")["sending"] == 0:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    code = started.programs["code"]
+    os.killpg(code.pid, signal.SIGTERM)
+    code.wait(60)
+    states = started.shop.states("trackdesk_main")
+    assert states["sending"] == states["uncertain"] == states["retryable"] == 0
+    assert states["accepted"] > 0
+    assert states["pending"] > 0
+    with started.shop.ledger() as database, database.read() as connection:
+        ended = connection.execute(
+            select(export_run.c.outcome).where(
+                export_run.c.destination == "trackdesk_main"
+            )
+        )
+        assert ended.scalars().all() == ["stopped_interrupted"]
