@@ -3,13 +3,9 @@
 Code server, daemon and webserver run by themselves; a month is backfilled from the UI.
 """
 
-import os
-import signal
-import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,9 +18,7 @@ import pytest
 import yaml
 from deployment import DAY, NAMES, ROOT, START, Deployment, deployed
 from postgres import copy_warehouse
-from sqlalchemy import select
 
-from assets.delivery.tables import export_run
 from benchmarks.processes import Ui, free_port, running
 from pipelines.backfill import days_between, left_to_do
 from pipelines.launch import Launcher
@@ -45,7 +39,6 @@ class Running:
     shop: Deployment
     ui: Ui
     instance: dg.DagsterInstance
-    programs: Mapping[str, "subprocess.Popen[bytes]"]
 
     def left(self) -> dict[Any, set[str]]:
         """The assets that are not green, by day."""
@@ -132,12 +125,12 @@ def started(
         for name, value in databases.items():
             monkeypatch.setenv(name, value)
         with (
-            running(commands(tmp_path, ports), tmp_path, environ) as programs,
+            running(commands(tmp_path, ports), tmp_path, environ),
             dg.DagsterInstance.from_config(str(tmp_path)) as instance,
         ):
             ui = Ui(f"http://127.0.0.1:{ports['webserver']}")
             ui.wait()
-            yield Running(shop, ui, instance, programs)
+            yield Running(shop, ui, instance)
 
 
 @EVERY_WAY
@@ -156,29 +149,3 @@ def test_a_month_for_all_destinations_from_the_ui(started: Running) -> None:
     assert started.left() == {}
     effects = started.shop.server.sandbox.effects("trackdesk", "bumpy")
     assert set(Counter(effects).values()) == {1}
-
-
-def test_a_stop_leaves_the_run_time_to_record_what_is_on_the_wire(
-    started: Running,
-) -> None:
-    """As `docker stop` and systemd do: the signal goes to every process of `code`."""
-    started.shop.server.sandbox.misbehave("trackdesk/demo:delay=4")
-    started.ui.backfill([str(DAYS[0])], started.ui.assets())
-    until = time.monotonic() + 120
-    while started.shop.states("trackdesk_main")["sending"] == 0:
-        assert time.monotonic() < until
-        time.sleep(0.2)
-    code = started.programs["code"]
-    os.killpg(code.pid, signal.SIGTERM)
-    code.wait(60)
-    states = started.shop.states("trackdesk_main")
-    assert states["sending"] == states["uncertain"] == states["retryable"] == 0
-    assert states["accepted"] > 0
-    assert states["pending"] > 0
-    with started.shop.ledger() as database, database.read() as connection:
-        ended = connection.execute(
-            select(export_run.c.outcome).where(
-                export_run.c.destination == "trackdesk_main"
-            )
-        )
-        assert ended.scalars().all() == ["stopped_interrupted"]
