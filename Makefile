@@ -60,6 +60,7 @@ docs: install ## docs/data-rules.md, from the rules in the code
 .PHONY: bench
 bench: install ## speed and memory, as ratios against a baseline of the same run
 	$(BIN)/python -m benchmarks.delivery
+	$(BIN)/python -m benchmarks.backfill
 
 .PHONY: lock
 lock: install ## resolve requirements.lock anew from pyproject.toml

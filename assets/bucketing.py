@@ -2,11 +2,13 @@
 
 import dagster as dg
 
+from assets.day_by_day import day_by_day
 from assets.resources import Source
 from assets.staged import stage
 
 
 @dg.asset(group_name="extract", kinds={"sql", "parquet"})
+@day_by_day
 def visitor_bucketing(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:
@@ -15,6 +17,7 @@ def visitor_bucketing(
 
 
 @dg.asset(group_name="extract", kinds={"sql", "parquet"})
+@day_by_day
 def visitor_segments(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:

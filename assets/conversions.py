@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets import money
 from assets.bucketing import visitor_bucketing, visitor_segments
+from assets.day_by_day import day_by_day
 from assets.identifiers import visitor_identifiers
 from assets.join import ASSET
 from assets.orders import completed_orders, order_items
@@ -21,6 +22,7 @@ from assets.resources import Source
     group_name="attribution",
     kinds={"duckdb", "parquet"},
 )
+@day_by_day
 def conversions(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from assets.checks import AFTER_A_RUN, About, check_results, check_specs
 from assets.conversions import conversions
+from assets.day_by_day import day_by_day
 from assets.delivery.delivering import deliver
 from assets.delivery.dispatch import Summary
 from assets.delivery.standing import standing
@@ -98,6 +99,7 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
             *check_specs(delivery_key(name), AFTER_A_RUN),
         ],
     )
+    @day_by_day
     def deliveries(
         context: dg.AssetExecutionContext,
         config: DeliveryConfig,

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from assets.day_by_day import day_by_day
 from assets.partitions import window_of
 from assets.progress import Progress
 from assets.resources import Source
@@ -19,6 +20,7 @@ class OrdersConfig(dg.Config):
 
 
 @dg.asset(group_name="extract", kinds={"sql", "parquet"})
+@day_by_day
 def completed_orders(
     context: dg.AssetExecutionContext,
     config: OrdersConfig,
@@ -39,6 +41,7 @@ def completed_orders(
 
 
 @dg.asset(group_name="extract", kinds={"sql", "parquet"})
+@day_by_day
 def order_items(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:

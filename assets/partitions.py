@@ -20,14 +20,24 @@ def daily(timezone: str, start: date) -> dg.DailyPartitionsDefinition:
 
 
 def partitioned(
-    assets: Iterable[dg.AssetsDefinition], partitions: dg.PartitionsDefinition[str]
+    assets: Iterable[dg.AssetsDefinition],
+    partitions: dg.PartitionsDefinition[str],
+    days_per_run: int = 1,
 ) -> list[dg.AssetsDefinition]:
-    """Return `assets` with `partitions`: zone and start are configuration."""
-    return list(
-        dg.map_asset_specs(
-            lambda spec: spec.replace_attributes(partitions_def=partitions), assets
-        )
+    """Return `assets` with `partitions`: zone and start are configuration.
+
+    Args:
+        assets: The assets of a day.
+        partitions: Their days.
+        days_per_run: So many days a backfill puts into one run.
+    """
+    made = dg.map_asset_specs(
+        lambda spec: spec.replace_attributes(partitions_def=partitions), assets
     )
+    if days_per_run == 1:
+        return list(made)
+    policy = dg.BackfillPolicy.multi_run(days_per_run)
+    return [one.with_attributes(backfill_policy=policy) for one in made]
 
 
 def window_of(context: dg.AssetExecutionContext) -> Window:

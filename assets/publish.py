@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from assets.day_by_day import day_by_day
 from assets.delivery.publishing import publish
 from assets.resources import Source
 
@@ -12,6 +13,7 @@ def published_asset(upstream: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     """Make the asset that follows every delivery and settlement."""
 
     @dg.asset(deps=upstream, group_name="analytics", kinds={"sql"})
+    @day_by_day
     def published_deliveries(
         context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
     ) -> dg.MaterializeResult[None]:

@@ -59,6 +59,8 @@ class Source:
     extra_columns: frozenset[str] = frozenset()
     guards: Guards = field(default_factory=Guards)
     clock: Clock = utc_now
+    _admitted: dict[str, Volume] = field(default_factory=dict, repr=False)
+    """Days of this run; they are counted in the delivery tables only later."""
 
     def extract_orders(
         self,
@@ -130,14 +132,13 @@ class Source:
     def _guard(
         self, day: Volume, partition_key: str, run_id: str, override: str
     ) -> None:
-        before = source_totals_before(
-            self.database, partition_key, self.guards.compare_days
-        )
-        found = objections(day, [Volume(one) for one in before], self.guards)
+        found = objections(day, self._before(partition_key), self.guards)
+        if found and not override:
+            raise GuardError(_refusal(partition_key, found))
+        if day.orders:
+            self._admitted[partition_key] = day
         if not found:
             return
-        if not override:
-            raise GuardError(_refusal(partition_key, found))
         keep_override(
             self.database,
             partition_key,
@@ -146,6 +147,13 @@ class Source:
             reason=override,
             at=self.clock(),
         )
+
+    def _before(self, partition_key: str) -> list[Volume]:
+        days = self.guards.compare_days
+        counted = source_totals_before(self.database, partition_key, days)
+        known = {key: Volume(totals) for key, totals in counted.items()}
+        known |= self._admitted
+        return [known[key] for key in sorted(known) if key < partition_key][-days:]
 
     def join(self, partition_key: str, run_id: str) -> JoinResult:
         """Stage the conversions of a partition and count what the source holds."""

@@ -10,6 +10,7 @@ from typing import Any, cast
 import dagster as dg
 
 from assets.checks import EVERY_HOUR, About, check_results, check_specs
+from assets.day_by_day import day_by_day
 from assets.deliveries import delivery_key, pool_of
 from assets.delivery.alarms import alarming
 from assets.delivery.ledger import Ledger
@@ -53,6 +54,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             *check_specs(settlement_key(name), EVERY_HOUR),
         ],
     )
+    @day_by_day
     def settlements(
         context: dg.AssetExecutionContext,
         source: dg.ResourceParam[Source],

@@ -51,7 +51,7 @@ def build(config: Config) -> dg.Definitions:
     retention = retention_job(config.keep_bodies_days, published=config.publish)
     queues = any(REGISTRY[one.provider].queues for one in config.destinations.values())
     definitions = dg.Definitions(
-        assets=partitioned(_assets(config), partitions),
+        assets=partitioned(_assets(config), partitions, config.backfill_days_per_run),
         jobs=[
             *(export_day, nightly_export, retention),
             *([follow_submissions] if queues else []),

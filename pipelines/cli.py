@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +22,7 @@ from rich.console import Console
 from pipelines.config import Config, ConfigError, load_config
 
 if TYPE_CHECKING:
-    from pipelines.launch import DayResult
+    from pipelines.day_results import DayResult
 
 
 class Verdict(StrEnum):
@@ -166,16 +166,23 @@ def backfill(
         typer.Option(help="Only this destination; may be given several times."),
     ] = None,
     override: Override = "",
+    *,
+    finished_too: Annotated[
+        bool, typer.Option("--all", help="Also days that are finished: late orders.")
+    ] = False,
+    single_run: Annotated[
+        bool, typer.Option("--single-run", help="One Dagster run instead of one a day.")
+    ] = False,
 ) -> None:
-    """Export many days, one run each; a day that fails does not stop the others."""
+    """Export what is not finished of many days; each succeeds or fails on its own."""
     from rich.progress import track
 
-    from pipelines.launch import Launcher, days_between
+    from pipelines.backfill import days_between, left_to_do, run_each, run_together
+    from pipelines.launch import Launcher
 
-    config = load_config()
+    config, names = load_config(), destination or []
     launcher = Launcher(config)
-    names = destination or []
-    days = list(days_between(first.date(), last.date()))
+    days = days_between(first.date(), last.date())
     if not days:
         message = (
             f"Backfilling failed: expected --from before --to, got {first.date()} and "
@@ -184,11 +191,18 @@ def backfill(
         raise ConfigError(message)
     for day in (days[0], days[-1]):
         launcher.check(day, names)
-    results = []
-    for day in track(days, description="Days", console=errors):
-        results.append(launcher.export(day, to=names, override=override))
-        if results[-1].interrupted:
-            break
+    everything = dict.fromkeys(days, launcher.assets_of(names))
+    left = everything if finished_too else left_to_do(launcher, days, names)
+    if len(left) < len(days):
+        errors.print(
+            f"{len(days) - len(left)} of {len(days)} days are finished; --all looks at "
+            "them again."
+        )
+    if single_run:
+        results = list(run_together(launcher, left, names, override))
+    else:
+        with_progress = partial(track, description="Days", console=errors)
+        results = list(run_each(launcher, left, names, override, with_progress))
     _print_states(config, days[0], days[-1])
     _end(results)
 

@@ -51,6 +51,7 @@ class Config(BaseModel):
         timezone: Zone of the daily partitions.
         start_date: First partition.
         lookback_days: The nightly run looks again at so many days, for late orders.
+        backfill_days_per_run: A backfill from the UI puts so many days into one run.
         warehouse_url: SQLAlchemy URL of the warehouse.
         ledger_url: SQLAlchemy URL of the delivery tables: SQLite or PostgreSQL.
         staging: Folder of the staged Parquet files.
@@ -75,6 +76,7 @@ class Config(BaseModel):
     start_date: date
     lookback_days: int = Field(default=7, ge=1, le=90)
     nightly_hour: int = Field(default=3, ge=0, le=23)
+    backfill_days_per_run: int = Field(default=1, ge=1, le=366)
     warehouse_url: SecretStr
     ledger_url: SecretStr
     staging: Path

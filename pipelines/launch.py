@@ -3,14 +3,14 @@
 How a run is started belongs here; what the command line prints does not.
 """
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 # Dagster's own command line starts runs with these, too, but says nothing of the code
 # location; then the UI can show such a run and not re-execute it.
@@ -21,14 +21,17 @@ from dagster._core.remote_origin import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
-from dagster_shared.error import SerializableErrorInfo
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
 
 from assets.conversions import conversions
 from assets.deliveries import delivery_key
-from assets.guards import GuardError
 from assets.orders import completed_orders
 from pipelines.build import build, lent_source
 from pipelines.config import Config, ConfigError, dagster_home
+from pipelines.day_results import DayResult, of_one_day, of_several_days
 from pipelines.jobs import export_day
 
 LOCATION = "attribution"
@@ -36,29 +39,7 @@ _ORIGIN = RemoteJobOrigin(
     RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), "__repository__"),
     export_day.name,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class DayResult:
-    """How one partition's run ended.
-
-    Attributes:
-        run_id: To be found in the UI.
-        failures: Text of each failed step, by step.
-        interrupted: The process was told to stop: no further day may begin.
-        refused: A guard stopped it: running it again changes nothing.
-    """
-
-    day: date
-    run_id: str
-    failures: dict[str, str]
-    interrupted: bool = False
-    refused: bool = False
-
-    @property
-    def finished(self) -> bool:
-        """Whether every step succeeded."""
-        return not self.failures
+Assets: TypeAlias = AbstractSet[dg.AssetKey]
 
 
 class Launcher:
@@ -73,8 +54,20 @@ class Launcher:
         self, config: Config, instance: dg.DagsterInstance | None = None
     ) -> None:
         self.config = config
-        self._instance = instance or open_instance()
+        self.instance = instance or open_instance()
         self._job = build(config).resolve_job_def(export_day.name)
+
+    @property
+    def graph(self) -> AssetGraph:
+        """The assets and what follows from what."""
+        return self._job.asset_layer.asset_graph
+
+    def assets_of(self, to: Sequence[str]) -> Assets:
+        """Return the assets of these destinations and those of all; none: all."""
+        keys = self._job.asset_layer.executable_asset_keys
+        return {
+            key for key in keys if not to or len(key.path) == 1 or key.path[-1] in to
+        }
 
     def export(
         self,
@@ -84,6 +77,7 @@ class Launcher:
         limit: int = 0,
         override: str = "",
         until_conversions: bool = False,
+        only: Assets | None = None,
     ) -> DayResult:
         """Run one partition.
 
@@ -93,6 +87,7 @@ class Launcher:
             limit: Send at most so many conversions to each; 0: all.
             override: Why the day is right though a guard refuses it.
             until_conversions: Stop before anything is sent.
+            only: Of all that, only these assets; None: all.
 
         Raises:
             ConfigError: There is no such destination or partition.
@@ -100,32 +95,55 @@ class Launcher:
             StagingError: The staging folder cannot be used.
         """
         self.check(day, to)
-        selection = self._selected(to, until_conversions=until_conversions)
-        job = (
-            self._job.get_subset(asset_selection=selection) if selection else self._job
-        )
-        run = self._instance.create_run_for_job(
-            job,
-            run_config=self._run_config(to, limit, override),
-            tags={"dagster/partition": day.isoformat()},
-            asset_selection=selection,
-            remote_job_origin=_ORIGIN,
-        )
-        result = execute_run(InMemoryJob(job), run, self._instance)
-        failures = {
-            event.step_key or "run": _reason(event.step_failure_data.error)
-            for event in result.all_events
-            if event.is_step_failure
+        if until_conversions:
+            only = dg.AssetSelection.assets(conversions).upstream().resolve(self.graph)
+        selected = self._selected(to, only)
+        config = self._run_config(selected, to, limit, override)
+        tags = {"dagster/partition": day.isoformat()}
+        return of_one_day(day, self._execute(tags, selected, config))
+
+    def export_together(
+        self,
+        days: Sequence[date],
+        *,
+        to: Sequence[str] = (),
+        override: str = "",
+        only: Assets | None = None,
+    ) -> list[DayResult]:
+        """Run partitions that follow one another in one run.
+
+        Args:
+            days: Without a gap.
+            to: Only these destinations; none: all.
+            override: Why the days are right though a guard refuses them.
+            only: Of all that, only these assets; None: all.
+
+        Raises:
+            ConfigError: There is no such destination or partition.
+            LedgerError: The delivery tables cannot be used.
+            StagingError: The staging folder cannot be used.
+        """
+        first, last = days[0], days[-1]
+        for day in (first, last):
+            self.check(day, to)
+        selected = self._selected(to, only)
+        config = self._run_config(selected, to, 0, override)
+        tags = {
+            ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
+            ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
         }
-        if not result.success and not failures:
-            failures["run"] = _reason(_error_of_run(result.all_events))
-        return DayResult(
-            day,
-            result.run_id,
-            failures,
-            interrupted=_failed_with(result.all_events, _INTERRUPTS),
-            refused=_failed_with(result.all_events, {GuardError.__name__}),
-        )
+        result = self._execute(tags, selected, config)
+        made = {
+            (event.asset_key, event.partition)
+            for event in result.all_events
+            if event.is_step_materialization
+        }
+        unmade = {
+            key
+            for key in (day.isoformat() for day in days)
+            if any((asset, key) not in made for asset in selected)
+        }
+        return of_several_days(days, result, unmade)
 
     def check(self, day: date, to: Sequence[str]) -> None:
         """Raise what `export` would raise before it starts a run."""
@@ -148,59 +166,47 @@ class Launcher:
         with lent_source(self.config) as source:
             source.database.ensure_version()
 
-    def _selected(
-        self, to: Sequence[str], *, until_conversions: bool
-    ) -> set[dg.AssetKey] | None:
-        if not to and not until_conversions:
-            return None
-        if until_conversions:
-            staged = dg.AssetSelection.assets(conversions).upstream()
-            return set(staged.resolve(self._job.asset_layer.asset_graph))
-        keys = self._job.asset_layer.executable_asset_keys
-        return {key for key in keys if len(key.path) == 1 or key.path[-1] in to}
+    def _selected(self, to: Sequence[str], only: Assets | None) -> Assets:
+        return self.assets_of(to) if only is None else only
+
+    def _execute(
+        self, tags: Mapping[str, str], selected: Assets, config: Mapping[str, Any]
+    ) -> dg.JobExecutionResult:
+        # A run of everything is named after the job, not after a list of assets.
+        is_all = selected == self._job.asset_layer.executable_asset_keys
+        selection = None if is_all else set(selected)
+        job = (
+            self._job.get_subset(asset_selection=selection) if selection else self._job
+        )
+        run = self.instance.create_run_for_job(
+            job,
+            run_config=config,
+            tags=tags,
+            asset_selection=selection,
+            remote_job_origin=_ORIGIN,
+        )
+        return execute_run(InMemoryJob(job), run, self.instance)
 
     def _run_config(
-        self, to: Sequence[str], limit: int, override: str
+        self, selected: Assets, to: Sequence[str], limit: int, override: str
     ) -> dict[str, Any]:
         ops: dict[str, Any] = {}
         config: dict[str, Any] = {
             "loggers": {"console": {"config": {"log_level": self._log_level()}}},
             "ops": ops,
         }
-        if override:
+        if override and completed_orders.key in selected:
             ops[completed_orders.op.name] = {"config": {"override": override}}
         if limit:
-            names = to or list(self.config.destinations)
             ops |= {
                 delivery_key(name).to_python_identifier(): {"config": {"limit": limit}}
-                for name in names
+                for name in to or self.config.destinations
             }
         return config
 
     def _log_level(self) -> str:
         # A person reads the table at the end; a collector of logs wants every line.
         return "DEBUG" if self.config.log_format == "json" else "CRITICAL"
-
-
-def _failed_with(events: Sequence[dg.DagsterEvent], names: Collection[str]) -> bool:
-    errors = [one.step_failure_data.error for one in events if one.is_step_failure]
-    errors.append(_error_of_run(events))
-    while errors:
-        error = errors.pop()
-        if error is not None:
-            if error.cls_name in names:
-                return True
-            errors += [error.cause, error.context]
-    return False
-
-
-_INTERRUPTS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
-
-
-def days_between(first: date, last: date) -> Iterator[date]:
-    """Yield every day from `first` to `last`, both included."""
-    for offset in range((last - first).days + 1):
-        yield first + timedelta(days=offset)
 
 
 def open_instance() -> dg.DagsterInstance:
@@ -221,16 +227,3 @@ def open_instance() -> dg.DagsterInstance:
 
 def _today(config: Config) -> date:
     return datetime.now(config.zone).date()
-
-
-def _error_of_run(events: Iterable[dg.DagsterEvent]) -> SerializableErrorInfo | None:
-    failed = (one.job_failure_data.error for one in events if one.is_job_failure)
-    return next(failed, None)
-
-
-def _reason(error: SerializableErrorInfo | None) -> str:
-    if error is None:
-        return "no reason given"
-    cause = error.cause or error
-    said = cause.message.strip().splitlines()[0]
-    return re.sub(r"^[\w.]+: ", "", said)  # without the name of the class

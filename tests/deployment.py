@@ -27,8 +27,9 @@ from assets.delivery.tables import delivery
 from assets.delivery.totals import totals
 from pipelines.build import open_source
 from pipelines.config import Config, load_config
+from pipelines.day_results import DayResult
 from pipelines.demo.warehouse import seed
-from pipelines.launch import DayResult, Launcher
+from pipelines.launch import Launcher
 from pipelines.sandbox.server import SandboxServer
 
 with warnings.catch_warnings():

@@ -1,4 +1,7 @@
-"""A PostgreSQL server for one test session, from the system or from a wheel."""
+"""A PostgreSQL server for one test session, from the system or from a wheel.
+
+Also how a seeded warehouse comes into it.
+"""
 
 import os
 import pwd
@@ -13,7 +16,10 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import duckdb
 import psycopg
+
+from assets.schemas import EXTRACTS
 
 
 def _programs() -> Path:
@@ -96,3 +102,16 @@ def running_server() -> Iterator[str]:
         server.send_signal(signal.SIGINT)  # ends without waiting for clients
         server.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def copy_warehouse(path: Path, url: str) -> None:
+    """Make the tables of a DuckDB file anew in PostgreSQL."""
+    with duckdb.connect(str(path)) as source, psycopg.connect(url) as target:
+        for table in EXTRACTS:
+            described = source.execute(f"describe {table}").fetchall()
+            columns = ", ".join(f"{name} {kind}" for name, kind, *_ in described)
+            target.execute(f"create table {table} ({columns})")
+            rows = source.sql(f"select * from {table}").to_arrow_table().to_pylist()
+            with target.cursor().copy(f"copy {table} from stdin") as copied:
+                for row in rows:
+                    copied.write_row(list(row.values()))

@@ -115,7 +115,7 @@ def keep_source_totals(
 
 def source_totals_before(
     database: Database, partition_key: str, days: int
-) -> list[dict[str, tuple[int, int]]]:
+) -> dict[str, dict[str, tuple[int, int]]]:
     """Return what the source held for the partitions before this one.
 
     Args:
@@ -124,7 +124,7 @@ def source_totals_before(
         days: At most so many, the latest.
 
     Returns:
-        For each, currency ('' where unreadable) -> (orders, revenue in minor units).
+        Partition -> currency ('' where unreadable) -> (orders, revenue in minor units).
     """
     earlier = (
         select(source_total.c.partition_key)
@@ -139,7 +139,7 @@ def source_totals_before(
         for row in connection.execute(statement):
             totals = (int(row.orders), int(row.amount_minor))
             found[row.partition_key][row.currency] = totals
-    return list(found.values())
+    return found
 
 
 def keep_override(

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import psycopg
 import pytest
 import time_machine
 from deployment import DAY, NAMES, Deployment, deployed, without_patience
+from postgres import copy_warehouse
 from typer.testing import CliRunner
 
-from assets.schemas import EXTRACTS
 from pipelines.cli import app
 
 FAULTS = (
@@ -21,19 +20,6 @@ FAULTS = (
     "impact:settle=CONTRACT_NOT_FOUND~7$",
 )
 KEY = DAY.isoformat()
-
-
-def copy_warehouse(path: Path, url: str) -> None:
-    """Make the tables of a DuckDB file anew in PostgreSQL."""
-    with duckdb.connect(str(path)) as source, psycopg.connect(url) as target:
-        for table in EXTRACTS:
-            described = source.execute(f"describe {table}").fetchall()
-            columns = ", ".join(f"{name} {kind}" for name, kind, *_ in described)
-            target.execute(f"create table {table} ({columns})")
-            rows = source.sql(f"select * from {table}").to_arrow_table().to_pylist()
-            with target.cursor().copy(f"copy {table} from stdin") as copied:
-                for row in rows:
-                    copied.write_row(list(row.values()))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from assets.delivery.pace import Pace
 from assets.delivery.tables import delivery, delivery_attempt
 from pipelines.build import open_destination
-from pipelines.launch import DayResult
+from pipelines.day_results import DayResult
 
 SECRETS = {
     "GOOD_SID": "IRgood7canary",

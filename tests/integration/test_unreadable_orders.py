@@ -17,7 +17,7 @@ from assets.delivery.quarantine import (
     quarantined_orders,
     refused_order_ids,
 )
-from pipelines.launch import DayResult
+from pipelines.day_results import DayResult
 
 ORDERS = 20
 KEY = DAY.isoformat()

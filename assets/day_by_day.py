@@ -1,0 +1,154 @@
+"""Several days in one run: each of them succeeds or fails on its own.
+
+Usually a run is one day and nothing here matters. Where a backfill puts several days
+into a run, an asset makes them one after another: a day is materialized when it is
+finished, and one that fails stops neither the next day nor, for the others, the assets
+that follow. The run fails in the end, so that exactly the unfinished days are red.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+import dagster as dg
+
+# Output that carries this key is not taken for a materialization of every day of the
+# run. Dagster has no public way to say so; it is pinned, and a test holds this.
+from dagster._core.definitions.source_asset import (
+    SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as _NOT_ALL_DAYS,
+)
+
+FAILED = "failed"
+ERROR = "error"
+"""Metadata of the observation that a failed day leaves: the text, and its class."""
+
+Make = TypeVar("Make", bound=Callable[..., Any])
+
+
+def day_by_day(make: Make) -> Make:
+    """Let an asset that makes one day make each day of its run."""
+
+    @wraps(make)
+    def made(
+        context: dg.AssetExecutionContext, *args: Any, **kwargs: Any
+    ) -> Iterator[Any]:
+        if context.has_partition_key_range:
+            days = _Days(context, lambda day: make(day, *args, **kwargs))
+            yield from days.made()
+        else:
+            yield from _results(make(context, *args, **kwargs))
+
+    return cast("Make", made)
+
+
+class _Day:
+    """The context of one day of a run; all else is the run's."""
+
+    def __init__(self, context: dg.AssetExecutionContext, key: str) -> None:
+        self._context = context
+        self.partition_key = key
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    @property
+    def partition_time_window(self) -> dg.TimeWindow:
+        """The window of the day."""
+        partitions = self._context.assets_def.partitions_def
+        daily = cast("dg.DailyPartitionsDefinition", partitions)
+        return daily.time_window_for_partition_key(self.partition_key)
+
+
+class _Days:
+    """The days of one asset in one run."""
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        make: Callable[[dg.AssetExecutionContext], Any],
+    ) -> None:
+        self._context = context
+        self._make = make
+        self._key = context.asset_key
+        self._checks: dict[str | None, dg.AssetCheckResult] = {}
+
+    def made(self) -> Iterator[Any]:
+        """Make each day; fail where nothing is left to follow from the good ones."""
+        days = self._context.partition_keys
+        unmade = self._unmade_before()
+        failed = []
+        for day in days:
+            is_made = day not in unmade and (yield from self._one(day))
+            if not is_made:
+                failed.append(day)
+        if len(failed) == len(days):
+            raise self._failure(failed)
+        yield from self._checks.values()
+        if failed and not self._is_followed():
+            raise self._failure(failed)
+        yield dg.MaterializeResult(metadata={_NOT_ALL_DAYS: True})
+
+    def _one(self, day: str) -> Generator[Any, None, bool]:
+        context = cast("dg.AssetExecutionContext", _Day(self._context, day))
+        try:
+            for result in _results(self._make(context)):
+                yield from self._told(day, result)
+        except Exception as error:  # noqa: BLE001 - of one day; the next one goes on
+            said = getattr(error, "description", None) or str(error)
+            self._context.log.error("%s", said)  # noqa: TRY400 - it says what to do
+            yield dg.AssetObservation(
+                self._key,
+                partition=day,
+                metadata={FAILED: said, ERROR: type(error).__name__},
+            )
+            return False
+        return True
+
+    def _told(self, day: str, result: Any) -> Iterator[Any]:
+        if isinstance(result, dg.AssetCheckResult):
+            self._keep(result)
+        elif isinstance(result, dg.MaterializeResult):
+            for check in result.check_results or ():
+                self._keep(check)
+            yield dg.AssetMaterialization(
+                self._key, partition=day, metadata=result.metadata
+            )
+        else:
+            yield result
+
+    def _keep(self, check: dg.AssetCheckResult) -> None:
+        """Keep what speaks for the run: the last day's, or the last that failed."""
+        kept = self._checks.get(check.check_name)
+        if kept is None or kept.passed or not check.passed:
+            self._checks[check.check_name] = check
+
+    def _unmade_before(self) -> set[str]:
+        """Days that an asset before this one was to make in this run, and did not."""
+        storage = self._context.instance.event_log_storage
+        found = storage.get_latest_asset_partition_materialization_attempts_without_materializations  # noqa: E501 - its name
+        return {
+            day
+            for parent in self._context.assets_def.asset_deps[self._key]
+            for day, (run_id, _) in found(parent).items()
+            if run_id == self._context.run.run_id
+        }
+
+    def _is_followed(self) -> bool:
+        layer = self._context.job_def.asset_layer
+        following = layer.asset_graph.get(self._key).child_keys
+        return bool(following & layer.executable_asset_keys)
+
+    def _failure(self, failed: Sequence[str]) -> dg.Failure:
+        return dg.Failure(
+            f"Making {self._key.to_user_string()} failed for {len(failed)} of "
+            f"{len(self._context.partition_keys)} days ({', '.join(sorted(failed))}): "
+            "expected every day to be finished. The log and each red day say why; run "
+            "the failed days again, the others are done."
+        )
+
+
+def _results(made: Any) -> Iterator[Any]:
+    if isinstance(made, Iterator):
+        yield from made
+    else:
+        yield made

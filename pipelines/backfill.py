@@ -1,0 +1,92 @@
+"""Many days: which of them have something left to do, and in which runs it is done."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from itertools import groupby
+from typing import cast
+
+import dagster as dg
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
+
+from pipelines.day_results import DayResult
+from pipelines.launch import Assets, Launcher
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Return every day from `first` to `last`, both included."""
+    count = (last - first).days + 1
+    return [first + timedelta(days=offset) for offset in range(count)]
+
+
+def left_to_do(
+    launcher: Launcher, days: Sequence[date], to: Sequence[str]
+) -> dict[date, Assets]:
+    """Return the assets of each day that are not green, and what follows them.
+
+    Green is what the UI shows: a day that failed, was never run or was killed is not.
+
+    Args:
+        launcher: Of the deployment.
+        days: The days to look at; those with nothing left are not in the answer.
+        to: Only these destinations; none: all.
+    """
+    graph, selected = launcher.graph, launcher.assets_of(to)
+    keys = [day.isoformat() for day in days]
+    left: dict[str, set[dg.AssetKey]] = {key: set() for key in keys}
+    for asset in selected:
+        partitions = cast(
+            "dg.PartitionsDefinition[str]", graph.get(asset).partitions_def
+        )
+        green = launcher.instance.get_status_by_partition(asset, keys, partitions) or {}
+        following = dg.AssetSelection.assets(asset).downstream().resolve(graph)
+        for key in keys:
+            if green.get(key) != AssetPartitionStatus.MATERIALIZED:
+                left[key] |= following & selected
+    return {day: left[key] for day, key in zip(days, keys, strict=True) if left[key]}
+
+
+def run_each(
+    launcher: Launcher,
+    left: Mapping[date, Assets],
+    to: Sequence[str],
+    override: str,
+    track: Callable[[Sequence[date]], Iterable[date]],
+) -> Iterator[DayResult]:
+    """Run each day by itself, until the process is told to stop.
+
+    Args:
+        launcher: Of the deployment.
+        left: The days and what is to be done of each.
+        to: Only these destinations; none: all.
+        override: Why days are right that a guard refuses.
+        track: Shows how far it is while it goes through the days.
+    """
+    for day in track(sorted(left)):
+        result = launcher.export(day, to=to, override=override, only=left[day])
+        yield result
+        if result.interrupted:
+            return
+
+
+def run_together(
+    launcher: Launcher, left: Mapping[date, Assets], to: Sequence[str], override: str
+) -> Iterator[DayResult]:
+    """Run days that follow one another, and have the same left to do, in one run."""
+    for days in _stretches(left):
+        results = launcher.export_together(
+            days, to=to, override=override, only=left[days[0]]
+        )
+        yield from results
+        if any(result.interrupted for result in results):
+            return
+
+
+def _stretches(left: Mapping[date, Assets]) -> Iterator[Sequence[date]]:
+    numbered = enumerate(sorted(left))
+
+    def stretch(numbered_day: tuple[int, date]) -> tuple[int, frozenset[dg.AssetKey]]:
+        number, day = numbered_day
+        return day.toordinal() - number, frozenset(left[day])
+
+    for _, found in groupby(numbered, key=stretch):
+        yield [day for _, day in found]

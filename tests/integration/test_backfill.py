@@ -1,0 +1,183 @@
+"""Many days: each succeeds or fails on its own; a restart does what is left."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import time_machine
+from click.testing import Result
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
+from deployment import DAY, Deployment, deployed, without_patience
+from typer.testing import CliRunner
+
+from assets.deliveries import delivery_key
+from pipelines import launch
+from pipelines.backfill import days_between, left_to_do
+from pipelines.build import build
+from pipelines.cli import app
+from pipelines.launch import Launcher
+
+DAYS = days_between(DAY - timedelta(days=2), DAY)
+FIRST, BAD, LAST = DAYS
+TO = ["trackdesk_main", "impact_us"]
+EACH = ["--destination", TO[0], "--destination", TO[1]]
+MODES = [[], ["--single-run"]]
+GREEN = AssetPartitionStatus.MATERIALIZED
+RED = AssetPartitionStatus.FAILED
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    """Three days of few orders."""
+    without_patience(monkeypatch)
+    guards = "[guards]\nusual_orders = 5\n"
+    with deployed(tmp_path, orders_per_day=8, days=3, more=guards) as deployment:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)
+        yield deployment
+
+
+def backfill(shop: Deployment, *words: str) -> Result:
+    command = ["backfill", "--from", str(FIRST), "--to", str(LAST), *EACH, *words]
+    result = CliRunner().invoke(app, command, env=shop.command_environ())
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def colours(shop: Deployment, key: dg.AssetKey) -> dict[Any, Any]:
+    """What the UI shows of an asset, by day."""
+    launcher = Launcher(shop.config, shop.instance)
+    partitions = launcher.graph.get(key).partitions_def
+    assert partitions is not None
+    found = shop.instance.get_status_by_partition(
+        key, [str(day) for day in DAYS], partitions
+    )
+    assert found is not None
+    return {day: found[str(day)] for day in DAYS}
+
+
+def refuse_a_day(shop: Deployment) -> None:
+    """Let one destination fail on one day."""
+    pattern = BAD.strftime("%Y%m%d")
+    shop.server.sandbox.misbehave(f"trackdesk/demo:status=503~^D{pattern}")
+
+
+def runs(shop: Deployment) -> int:
+    return len(shop.instance.get_run_ids())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_day_succeeds_or_fails_on_its_own(
+    shop: Deployment, mode: list[str]
+) -> None:
+    refuse_a_day(shop)
+    done = backfill(shop, *mode)
+    assert done.exit_code == 1
+    assert f"{BAD} deliveries__trackdesk_main: Delivering failed" in done.stderr
+    assert done.stderr.count("Delivering failed") == 1
+    others = dict.fromkeys([FIRST, LAST], GREEN)
+    for key in (delivery_key("trackdesk_main"), dg.AssetKey("published_deliveries")):
+        assert colours(shop, key) == {**others, BAD: RED}
+    for key in (delivery_key("impact_us"), dg.AssetKey("conversions")):
+        assert colours(shop, key) == {**others, BAD: GREEN}
+    assert runs(shop) == (1 if mode else 3)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_restart_touches_only_what_failed(shop: Deployment, mode: list[str]) -> None:
+    refuse_a_day(shop)
+    backfill(shop, *mode)
+    shop.server.sandbox.misbehave()
+    before, entries = runs(shop), len(shop.server.sandbox.journal.entries)
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        again = backfill(shop, *mode)
+    assert again.exit_code == 0, again.stderr
+    assert "2 of 3 days are finished" in again.stderr
+    assert runs(shop) == before + 1
+    new = shop.server.sandbox.journal.entries[entries:]
+    assert {entry.provider for entry in new} == {"trackdesk"}
+    effects = shop.server.sandbox.effects("trackdesk", "demo")
+    assert set(Counter(effects).values()) == {1}
+    nothing = backfill(shop, *mode)
+    assert "3 of 3 days are finished" in nothing.stderr
+    assert runs(shop) == before + 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_day_that_a_guard_refuses_stops_no_other(
+    shop: Deployment, mode: list[str]
+) -> None:
+    for table in ("order_items", "completed_orders"):
+        shop.warehouse(f"delete from {table} where order_id like ?", f"D{LAST:%Y%m%d}%")
+    done = backfill(shop, *mode)
+    assert done.exit_code == 3, done.stderr
+    assert f"{LAST} completed_orders: Extracting was refused" in done.stderr
+    for key in (delivery_key("trackdesk_main"), dg.AssetKey("completed_orders")):
+        assert colours(shop, key) == {
+            **dict.fromkeys([FIRST, BAD], GREEN),
+            LAST: RED,
+        }
+    passed = backfill(shop, *mode, "--override", "the shop was closed")
+    assert passed.exit_code == 0, passed.stderr
+    assert colours(shop, delivery_key("trackdesk_main")) == dict.fromkeys(DAYS, GREEN)
+
+
+def add_late_order(shop: Deployment) -> None:
+    """An order of a finished day, like one that was delivered."""
+    like = next(
+        row["order_id"]
+        for row in shop.rows("trackdesk_main").values()
+        if row["state"] == "accepted" and row["partition_key"] == str(BAD)
+    )
+    for table in ("completed_orders", "order_items"):
+        shop.warehouse(
+            f"insert into {table} select * replace (order_id || '-late' as order_id) "
+            f"from {table} where order_id = ?",
+            like,
+        )
+
+
+def test_all_looks_at_finished_days_again_for_late_orders(shop: Deployment) -> None:
+    assert backfill(shop).exit_code == 0
+    before, requests = runs(shop), len(shop.server.sandbox.requests("trackdesk"))
+    add_late_order(shop)
+    assert backfill(shop).exit_code == 0
+    assert runs(shop) == before
+    assert backfill(shop, "--all").exit_code == 0
+    assert runs(shop) == before + 3
+    assert len(shop.server.sandbox.requests("trackdesk")) == requests + 1
+
+
+def test_the_ui_puts_as_many_days_into_a_run_as_are_configured(
+    shop: Deployment,
+) -> None:
+    text = shop.config_path.read_text()
+    shop.config_path.write_text(f"backfill_days_per_run = 31\n{text}")
+    graph = build(shop.config).resolve_asset_graph()
+    policies = {graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
+    assert policies == {dg.BackfillPolicy.multi_run(31)}
+
+
+def test_days_apart_from_one_another_are_runs_of_their_own(shop: Deployment) -> None:
+    shop.run(BAD, to=TO)
+    done = backfill(shop, "--single-run")
+    assert done.exit_code == 0, done.stderr
+    assert runs(shop) == 1 + 2
+
+
+def test_what_a_killed_run_left_is_done_by_the_next_backfill(shop: Deployment) -> None:
+    """A run that was killed stays as it was when it died: begun, not ended."""
+    launcher = Launcher(shop.config, shop.instance)
+    for day in DAYS:
+        shop.run(day, to=TO)
+    job = launcher._job.get_subset(asset_selection=set(launcher.assets_of(TO)))
+    run = shop.instance.create_run_for_job(
+        job, tags={"dagster/partition": str(BAD)}, status=dg.DagsterRunStatus.STARTED
+    )
+    assert run.is_finished is False
+    assert set(left_to_do(launcher, DAYS, TO)) == {BAD}

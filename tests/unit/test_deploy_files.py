@@ -1,0 +1,212 @@
+"""What `deploy/` says of containers and units fits together; no engine is run here."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+BIN = Path(sys.executable).parent
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = ("migrate", "code", "daemon", "webserver")
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+EXAMPLE = dict(
+    line.split("=", 1)
+    for line in (DEPLOY / "attribution.env.example").read_text().splitlines()
+    if "=" in line and not line.startswith("#")
+)
+GIVEN = set(EXAMPLE) | {"DAGSTER_HOME"}
+
+
+def unit(path: Path) -> ConfigParser:
+    parser = ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(path)
+    return parser
+
+
+def variables(path: Path) -> set[str]:
+    return set(re.findall(r"^Environment=(\w+)=", path.read_text(), re.M))
+
+
+def named(text: str) -> set[str]:
+    """The variables that a Dagster file takes from the environment."""
+    return set(re.findall(r"env: (\w+)", text))
+
+
+def installed(program: str) -> bool:
+    known = {entry.name for entry in entry_points(group="console_scripts")}
+    return program in known | {"python", "pg_isready"}
+
+
+def test_the_usual_services_are_there() -> None:
+    assert set(SERVICES) == {"postgres", *OURS}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_command_is_a_program_of_the_installed_packages(name: str) -> None:
+    words = [SERVICES[name].get("command"), SERVICES[name].get("healthcheck")]
+    assert all(installed(command[0]) for command in words[:1] if command)
+    assert all(installed(check["test"][1]) for check in words[1:] if check)
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_a_unit_starts_what_the_service_of_its_name_starts(path: Path) -> None:
+    started = shlex.split(unit(path)["Service"]["ExecStart"])
+    service = SERVICES[path.stem.removeprefix("attribution-")]["command"]
+    assert Path(started[0]).name == service[0]
+    same = {"0.0.0.0": "127.0.0.1", "/etc/dagster/": "/etc/attribution/"}
+    expected = " ".join(service[1:])
+    for ours, theirs in same.items():
+        expected = expected.replace(ours, theirs)
+    assert " ".join(started[1:]) == expected
+
+
+@pytest.mark.parametrize("words", [("code-server", "start"), ("api",)])
+def test_dagster_knows_the_commands(words: tuple[str, ...]) -> None:
+    told = subprocess.run(
+        [BIN / "dagster", *words, "--help"], capture_output=True, text=True, check=True
+    )
+    for option in ("--module-name", "--location-name") if len(words) > 1 else ():
+        assert option in told.stdout
+
+
+def test_every_variable_that_the_files_of_dagster_name_is_given() -> None:
+    for file in ("dagster.yaml", "workspace.yaml"):
+        needed = named((DEPLOY / file).read_text())
+        for name in OURS:
+            assert needed <= GIVEN | set(SERVICES[name]["environment"]), name
+        for path in UNITS:
+            assert needed <= GIVEN | variables(path), path
+
+
+def test_the_workspace_names_the_service_and_its_port() -> None:
+    (server,) = yaml.safe_load((DEPLOY / "workspace.yaml").read_text())["load_from"]
+    command = SERVICES["code"]["command"]
+    assert command[command.index("--port") + 1] == str(server["grpc_server"]["port"])
+    location = command[command.index("--location-name") + 1]
+    assert location == server["grpc_server"]["location_name"]
+    assert all(
+        SERVICES[name]["environment"]["DAGSTER_CODE_HOST"] == "code" for name in OURS
+    )
+
+
+def test_who_waits_for_whom_waits_for_something_that_tells() -> None:
+    for service in SERVICES.values():
+        for other, how in service.get("depends_on", {}).items():
+            if how["condition"] == "service_healthy":
+                assert "healthcheck" in SERVICES[other]
+    assert all(
+        "healthcheck" in one for name, one in SERVICES.items() if name != "migrate"
+    )
+
+
+def test_the_addresses_are_those_of_the_services() -> None:
+    for name in ("ATTRIBUTION_LEDGER_URL", "DAGSTER_POSTGRES_URL"):
+        assert "@postgres:5432/" in EXAMPLE[name]
+    assert EXAMPLE["DAGSTER_POSTGRES_URL"].startswith("postgresql+psycopg2://")
+    databases = (DEPLOY / "databases.sql").read_text()
+    assert (
+        f"create database {EXAMPLE['DAGSTER_POSTGRES_URL'].rpartition('/')[2]};"
+        in databases
+    )
+    ledger = EXAMPLE["ATTRIBUTION_LEDGER_URL"].rpartition("/")[2]
+    assert SERVICES["postgres"]["environment"]["POSTGRES_DB"] == ledger
+
+
+def test_no_secret_stands_in_a_file() -> None:
+    environment = SERVICES["postgres"]["environment"]
+    assert "POSTGRES_PASSWORD" not in environment
+    secret = environment["POSTGRES_PASSWORD_FILE"].rpartition("/")[2]
+    assert secret in COMPOSE["secrets"]
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    for file in ("attribution.env", "destinations.toml", "postgres_password"):
+        assert f"deploy/{file}" in ignored
+    for key, value in EXAMPLE.items():
+        assert value == "" or ":PASSWORD@" in value, key
+
+
+def test_every_mounted_file_is_there_or_is_the_operator_s() -> None:
+    brought = {"destinations.toml", "attribution.env", "postgres_password"}
+    for service in SERVICES.values():
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            if source.startswith("./"):
+                file = source.removeprefix("./")
+                assert file in brought or (DEPLOY / file).exists(), file
+            else:
+                assert source in COMPOSE["volumes"]
+
+
+def test_staging_and_history_lie_on_volumes() -> None:
+    mounts = dict(one.split(":")[:2] for one in SERVICES["code"]["volumes"])
+    staging = SERVICES["code"]["environment"]["ATTRIBUTION_STAGING"]
+    assert staging.startswith(mounts["attribution"])
+    home = re.search(r"DAGSTER_HOME=(\S+)", DOCKERFILE)
+    assert home is not None
+    assert mounts["dagster"] == home.group(1)
+
+
+def test_a_stop_leaves_time_for_what_is_on_the_wire() -> None:
+    assert SERVICES["code"]["stop_grace_period"] == "5m"
+    assert SERVICES["code"]["environment"]["TINI_KILL_PROCESS_GROUP"] == "1"
+    assert SERVICES["code"]["init"] is True
+    code = unit(DEPLOY / "systemd/attribution-code.service")["Service"]
+    assert code["TimeoutStopSec"] == "300"
+    assert code["KillMode"] == "control-group"
+
+
+def test_images_are_pinned_and_name_no_registry() -> None:
+    images = re.findall(r"^FROM (\S+)", DOCKERFILE, re.M)
+    images += [SERVICES["postgres"]["image"]]
+    for image in images:
+        assert re.fullmatch(r"[a-z]+:\d+\.\d+(\.\d+)?-[a-z-]+", image), image
+
+
+def test_containers_and_units_do_not_run_as_root() -> None:
+    last = DOCKERFILE.rpartition("FROM ")[2]
+    assert re.findall(r"^USER (\S+)", last, re.M) == ["attribution"]
+    assert all(unit(path)["Service"]["User"] == "attribution" for path in UNITS)
+
+
+def test_the_image_is_made_of_files_that_reach_its_context() -> None:
+    context = (ROOT / ".dockerignore").read_text().splitlines()
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.M)
+    for source in " ".join(copied).split():
+        assert (ROOT / source).exists(), source
+        assert f"!{source}" in context, source
+
+
+def test_the_ui_is_not_offered_to_the_network() -> None:
+    assert SERVICES["webserver"]["ports"] == ["127.0.0.1:3000:3000"]
+    assert "ports" not in SERVICES["postgres"]
+
+
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    """Their program is put where it is on this machine."""
+    for path in UNITS:
+        text = path.read_text().replace("/opt/attribution/.venv/bin", str(BIN))
+        (tmp_path / path.name).write_text(text)
+    verify = shutil.which("systemd-analyze")
+    if verify is None:
+        assert all(unit(path).has_option("Service", "ExecStart") for path in UNITS)
+        return
+    told = subprocess.run(
+        [verify, "verify", "--man=no", *sorted(tmp_path.glob("*.service"))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    about_ours = [line for line in told.stderr.splitlines() if "attribution-" in line]
+    assert about_ours == []
