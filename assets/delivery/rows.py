@@ -14,8 +14,8 @@ from assets.delivery.states import State
 Clock = Callable[[], datetime]
 
 MAX_ATTEMPTS = 30
-NOT_TRIED = frozenset({"not_sent", "http_408", "http_425", "http_429"})
-"""The provider did nothing with it: such a try uses no attempt."""
+NOT_TRIED = frozenset({"not_sent", "link_failed", "http_408", "http_425", "http_429"})
+"""The provider did nothing with the conversion: such a try uses no attempt."""
 
 
 def utc_now() -> datetime:

@@ -273,9 +273,14 @@ def test_a_day_that_is_extracted_anew_meanwhile_is_judged_anew(bench: Bench) -> 
     assert bench.states() == {"O1": "suppressed"}
 
 
-def test_being_told_to_wait_uses_no_attempt(bench: Bench) -> None:
+@pytest.mark.parametrize("reply", [answer(429), words(O1="retryable")])
+def test_a_try_that_tells_nothing_of_the_order_uses_no_attempt(
+    bench: Bench, reply: Any
+) -> None:
+    bench.provider.said = {"reason": "link_failed"}
     for _ in range(31):
-        try_in_vain(bench, answer(429))
+        try_in_vain(bench, reply)
+    bench.provider.said = {}
     try_in_vain(bench, answer(500))
     bench.run([order()])
     assert bench.transport.orders == ["O1"]
