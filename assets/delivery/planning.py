@@ -4,7 +4,6 @@ Every order of the partition gets a delivery in exactly one state; what is due i
 on. Nothing here sends.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -13,23 +12,14 @@ from itertools import chain
 from typing import Any, Protocol
 
 from assets import money
-from assets.delivery import retry, vanished
-from assets.delivery.assessing import (
-    EVENT_CHANGED,
-    REPORTED_BEFORE,
-    SUPERSEDED,
-    Assessment,
-    Assessor,
-    end,
-    may_be_told,
-)
+from assets.delivery import retry, superseding, vanished
+from assets.delivery.assessing import Assessment, Assessor, end, may_be_told
+from assets.delivery.deciding import Decider, fault_of, gone
 from assets.delivery.ledger import Ledger
 from assets.delivery.quarantine import issue, keep_issues
 from assets.delivery.recalling import Memory
 from assets.delivery.rows import Decision, Row, delivery_id
 from assets.delivery.states import SOFT, State
-from assets.delivery.vanished import GONE
-from assets.personal import PersonalDataError
 from assets.providers.base import Doubting, Provider
 from assets.providers.conversion import Conversion
 from assets.providers.shapes import Replies
@@ -83,7 +73,7 @@ class Planner:
         self.provider = destination.provider
         self.ledger = ledger
         self.partition_key = partition_key
-        self.zone = zone
+        self._decider = Decider(self.provider, destination.mapping_version, zone)
         self._held: list[str] = []
         self._orders = 0
         self.memory = Memory(self.provider, ledger)
@@ -98,7 +88,7 @@ class Planner:
         self._held = list(by_order)
         known = self.ledger.rows(list(by_order))
         decisions = [
-            (known.get(self._key(order_id)), self._quarantined(row))
+            (known.get(self._decider.key(order_id)), self._decider.quarantined(row))
             for order_id, row in by_order.items()
         ]
         self.ledger.plan(self.partition_key, decisions)
@@ -118,9 +108,9 @@ class Planner:
             for chunk in chunks:
                 for order_id in chunk.order_ids:
                     left.pop(order_id, None)
-        gone = [(row, self._gone(row)) for row in left.values()]
-        self.ledger.revise([(row, why) for row, why in gone if row.state in SOFT])
-        self._end(gone)
+        ended = [(row, gone(row)) for row in left.values()]
+        self.ledger.revise([(row, why) for row, why in ended if row.state in SOFT])
+        self._end(ended)
 
     def _end(self, rows: Iterable[tuple[Row, Decision]]) -> None:
         """End open deliveries that the source does not let us send again."""
@@ -141,10 +131,10 @@ class Planner:
         """Keep account of the other orders that the source no longer has."""
         orders = chain([self._held], (chunk.order_ids for chunk in chunks))
         count = len(self._held) + self._orders
-        gone = vanished.keep_account(self.ledger, self.partition_key, orders, count)
-        rows = self.ledger.rows(gone).values()
+        unsent = vanished.keep_account(self.ledger, self.partition_key, orders, count)
+        rows = self.ledger.rows(unsent).values()
         here = [row for row in rows if row.partition_key == self.partition_key]
-        self.ledger.plan(self.partition_key, [(row, self._gone(row)) for row in here])
+        self.ledger.plan(self.partition_key, [(row, gone(row)) for row in here])
 
     def plan(self, chunk: Chunk, now: datetime) -> int:
         """Give every order of a chunk its delivery; return how many are due now."""
@@ -163,7 +153,7 @@ class Planner:
     def due(self, chunk: Chunk, now: datetime) -> list[Conversion]:
         """Return the planned conversions of a chunk that are to be sent now."""
         known = self.ledger.rows(chunk.order_ids)
-        rows = [known.get(self._key(order_id)) for order_id in chunk.order_ids]
+        rows = [known.get(self._decider.key(order_id)) for order_id in chunk.order_ids]
         policy = self.provider.resend
         conversions = self.memory.attach(
             [
@@ -183,63 +173,21 @@ class Planner:
         known = self.ledger.rows(chunk.order_ids)
         chunk = self.memory.recalled(chunk)
         found = Assessment()
-        earlier = self._of_other_events(known.values())
+        earlier = superseding.by_order(known.values(), self.provider.event)
         for index, order_id in enumerate(chunk.order_ids):
-            row = known.get(self._key(order_id))
+            row = known.get(self._decider.key(order_id))
             before = earlier.get(order_id, [])
-            self._supersede(found, before)
+            superseding.end(found, before, self.provider)
             told = [one for one in before if may_be_told(one)]
             if told and (row is None or not may_be_told(row)):
-                self._leave(found, row, told, chunk.conversion(index))
+                decision = self._decider.told_before(chunk.conversion(index), told[0])
+                superseding.leave(found, row, decision)
+                # Their money belongs to the partition in which the order lies.
+                self._move(found, [*told, *([row] if row else [])], decision)
             else:
                 self._assess(found, row, chunk, index, now)
                 self.memory.follow(found, chunk, index)
         return found
-
-    def _of_other_events(self, rows: Iterable[Row]) -> Mapping[str, list[Row]]:
-        found: dict[str, list[Row]] = defaultdict(list)
-        for row in rows:
-            if row.conversion_key != self._key(row.order_id):
-                found[row.order_id].append(row)
-        return found
-
-    def _supersede(self, found: Assessment, before: Sequence[Row]) -> None:
-        """End the deliveries of an order under another event: no run comes to them."""
-        detail = f"the destination reports event {self.provider.event} now"
-        for row in before:
-            if not may_be_told(row):
-                if row.state_reason not in SUPERSEDED:
-                    found.revised.append((row, _ended(row, EVENT_CHANGED, detail)))
-            elif row.accepted_at is None and row.state in retry.sendable_states(
-                self.provider.resend
-            ):
-                found.given_up.append((row, EVENT_CHANGED, detail))
-
-    def _leave(
-        self,
-        found: Assessment,
-        row: Row | None,
-        told: Sequence[Row],
-        conversion: Conversion,
-    ) -> None:
-        """Do not report an order again that was reported under another event."""
-        event = told[0].conversion_key.removesuffix(f":{conversion.order_id}")
-        decision = self._decision(
-            conversion,
-            state=State.SUPPRESSED,
-            reason=REPORTED_BEFORE,
-            detail=f"reported as event {event} already",
-        )
-        if row is None or row.state in SOFT:
-            found.planned.append((row, decision))
-        else:
-            found.revised.append((row, decision))
-        # Their money belongs to the partition in which the order lies.
-        found.moved += [
-            (one, decision)
-            for one in (*told, *([row] if row else []))
-            if one.partition_key != self.partition_key
-        ]
 
     def _assess(
         self,
@@ -251,9 +199,9 @@ class Planner:
     ) -> None:
         source_hash = chunk.source_hashes[index]
         build = partial(chunk.conversion, index)
-        decide = partial(self._decide, source_hash=source_hash, now=now)
+        decide = partial(self._decider.decide, source_hash=source_hash, now=now)
         if row is not None and row.partition_key != self.partition_key:
-            found.moved.append((row, decide(build())))
+            self._move(found, [row], decide(build()))
         if row is None or row.state in SOFT:
             conversion = build()
             decision = decide(conversion)
@@ -264,6 +212,10 @@ class Planner:
         is_changed = (row.source_hash, row.mapping_version) != (source_hash, version)
         assessor = Assessor(self.provider, decide, now)
         assessor.assess(found, row, build, is_changed=is_changed)
+
+    def _move(self, found: Assessment, rows: Iterable[Row], decision: Decision) -> None:
+        moved = [row for row in rows if row.partition_key != self.partition_key]
+        found.moved += [(row, decision) for row in moved]
 
     def content(self, conversion: Conversion, payload_hash: str) -> dict[str, Any]:
         """Return the columns that say what is reported of a conversion."""
@@ -323,92 +275,17 @@ class Planner:
     def set_aside(self, conversion: Conversion, broken: Exception) -> None:
         """Quarantine a conversion of which no request can be built."""
         reason, detail = fault_of(broken)
-        decision = self._decision(
+        decision = self._decider.decision(
             conversion, state=State.QUARANTINED, reason=reason, detail=detail
         )
         known = self.ledger.rows([conversion.order_id])
-        row = known[self._key(conversion.order_id)]
+        row = known[self._decider.key(conversion.order_id)]
         if row.state in SOFT:
             self.ledger.plan(self.partition_key, [(row, decision)])
         else:
             self._end([(row, decision)])
 
-    def _gone(self, row: Row) -> Decision:
-        detail = f"the source returns no such order for {row.partition_key}"
-        return _ended(row, GONE, detail)
-
-    def _key(self, order_id: str) -> str:
-        return f"{self.provider.event}:{order_id}"
-
     def delivery_id(self, order_id: str) -> str:
         """Return the id of the delivery of an order."""
         names = self.destination.provider_name, self.destination.name
-        return delivery_id(*names, self._key(order_id))
-
-    def _decide(
-        self, conversion: Conversion, source_hash: str, now: datetime
-    ) -> Decision:
-        withheld = self.provider.eligibility(conversion, now)
-        return self._decision(
-            conversion,
-            state=State.PENDING if withheld is None else State(withheld.state),
-            reason=None if withheld is None else withheld.reason,
-            detail=None if withheld is None else withheld.detail,
-            source_hash=source_hash,
-        )
-
-    def _decision(self, conversion: Conversion, **verdict: Any) -> Decision:
-        digits = conversion.currency_digits
-        return Decision(
-            conversion_key=self._key(conversion.order_id),
-            order_id=conversion.order_id,
-            order_at=conversion.completed_at,
-            order_date=conversion.completed_at.astimezone(self.zone).date(),
-            amount_minor=money.to_minor(conversion.revenue, digits),
-            currency=conversion.currency,
-            currency_digits=digits,
-            mapping_version=self.destination.mapping_version,
-            **verdict,
-        )
-
-    def _quarantined(self, row: Mapping[str, Any]) -> Decision:
-        order_at = row["order_at"]
-        return Decision(
-            conversion_key=self._key(row["order_id"]),
-            order_id=row["order_id"],
-            state=State.QUARANTINED,
-            reason=row["reasons"][0],
-            detail=" ".join(row["reasons"]),
-            order_at=order_at,
-            order_date=order_at and order_at.astimezone(self.zone).date(),
-            amount_minor=row["amount_minor"],
-            currency=row["currency"],
-            currency_digits=row["currency_digits"],
-            source_hash=row["source_row_hash"],
-            mapping_version=self.destination.mapping_version,
-        )
-
-
-def _ended(row: Row, reason: str, detail: str) -> Decision:
-    return Decision(
-        conversion_key=row.conversion_key,
-        order_id=row.order_id,
-        state=State.SUPPRESSED,
-        reason=reason,
-        detail=detail,
-        order_at=row.order_at,
-        order_date=row.order_date,
-        amount_minor=row.amount_minor,
-        currency=row.currency,
-        currency_digits=row.currency_digits,
-        source_hash=row.source_hash,
-        mapping_version=row.mapping_version,
-    )
-
-
-def fault_of(broken: Exception) -> tuple[str, str]:
-    """Return reason and detail where no request can be built of a conversion."""
-    if isinstance(broken, PersonalDataError):
-        return "pii_in_payload", str(broken)
-    # Only the kind: its text may quote the order.
-    return "payload_error", f"building the request failed with {type(broken).__name__}"
+        return delivery_id(*names, self._decider.key(order_id))

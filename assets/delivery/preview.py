@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from assets.delivery.conversation import Conversation
-from assets.delivery.planning import Chunk, Planner, fault_of
+from assets.delivery.deciding import fault_of
+from assets.delivery.planning import Chunk, Planner
 from assets.delivery.states import SOFT, State
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
