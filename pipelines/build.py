@@ -156,9 +156,14 @@ def open_destination(config: Config, name: str) -> Destination:
         name=name,
         provider_name=settings.provider,
         provider=make_provider(settings),
-        mapping_version=hashlib.sha256(shape.encode()).hexdigest()[:16],
+        mapping_version=_digest(shape),
         replies=REGISTRY[settings.provider].replies,
+        account=_digest("\x1f".join(settings.account)),
     )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _assets(config: Config) -> Sequence[dg.AssetsDefinition]:

@@ -92,7 +92,7 @@ def deliver(
         spool = None
         if spool_folder is not None:
             spool = Spool(spool_folder / f"{destination.name}.jsonl")
-        start_run(ledger, partition_key)
+        start_run(ledger, partition_key, destination.account)
         summary = Dispatch(
             destination,
             ledger,

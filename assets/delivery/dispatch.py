@@ -96,6 +96,7 @@ class Dispatch:
         on_warning: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self.provider = destination.provider
+        self._account = destination.account
         self.ledger = ledger
         self.partition_key = partition_key
         self._limit = limit
@@ -195,8 +196,9 @@ class Dispatch:
         self.ledger.release_abandoned(
             to, "owner_died", policy.settle_delay, at_once=self._is_alone
         )
-        if self.provider.channel != "http":
-            elsewhere.keep_out_of_files(self.ledger)
+        elsewhere.leave_to_a_person(
+            self.ledger, self._account, writes_a_file=self.provider.channel != "http"
+        )
 
     def _warn(self, due: int) -> None:
         """Say before anything is sent that it will take longer than it may."""

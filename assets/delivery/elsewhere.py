@@ -1,28 +1,48 @@
-"""Deliveries that were told over a connection, once a file takes its place.
+"""Deliveries that may have been told somewhere else than the destination tells now.
 
-Nobody answered for them, so the provider may have them: in the file a person would hand
-them over a second time.
+Over a connection, before a file took its place; or to another account. Nobody answered
+for them, so they may count there: told here as well, they could count twice.
 """
 
-from sqlalchemy import exists, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 
 from assets.delivery.ledger import Ledger
 from assets.delivery.retry import TOLD_ELSEWHERE
 from assets.delivery.states import State
-from assets.delivery.tables import delivery, delivery_attempt
+from assets.delivery.tables import delivery, delivery_attempt, export_run
 
 _AFTER = {State.UNCERTAIN: State.UNCERTAIN, State.RETRYABLE: State.EXHAUSTED}
 
 
-def keep_out_of_files(ledger: Ledger) -> None:
-    """Leave to a person what an outbox must not take, with the reason.
+def leave_to_a_person(
+    ledger: Ledger, account: str | None, *, writes_a_file: bool
+) -> None:
+    """Leave to a person, with the reason, what nobody answered for elsewhere.
 
     What an outbox prepared itself and did not get to record is written again.
+
+    Args:
+        ledger: Of the run.
+        account: `Destination.account` of today; None: not known.
+        writes_a_file: The destination tells nobody, it prepares a file.
     """
-    went_out = exists().where(
-        delivery_attempt.c.delivery_id == delivery.c.delivery_id,
-        delivery_attempt.c.event == "intent",
-        delivery_attempt.c.host != "",
+    intent = delivery_attempt.c
+    places: list[ColumnElement[bool]] = []
+    if writes_a_file:
+        places.append(intent.host != "")
+    if account is not None:
+        to_others = select(export_run.c.run_id).where(
+            export_run.c.destination == ledger.destination,
+            export_run.c.account != account,
+        )
+        last = intent.attempt_no == delivery.c.attempts
+        places.append(and_(last, intent.run_id.in_(to_others)))
+    if not places:
+        return
+    went_elsewhere = exists().where(
+        intent.delivery_id == delivery.c.delivery_id,
+        intent.event == "intent",
+        or_(*places),
     )
     with ledger.database.write() as connection:
         for before, after in _AFTER.items():
@@ -33,7 +53,7 @@ def keep_out_of_files(ledger: Ledger) -> None:
                     delivery.c.state == before,
                     delivery.c.first_sent_at.is_not(None),
                     delivery.c.state_reason.is_distinct_from(TOLD_ELSEWHERE),
-                    went_out,
+                    went_elsewhere,
                 )
                 .values(
                     state=after,

@@ -32,6 +32,8 @@ class Destination:
     Attributes:
         mapping_version: Changes when the settings that make payloads change.
         replies: How the provider's replies look, as far as its documents say.
+        account: Tells the account from others of the provider; a digest, since it may
+            be secret. None: not known.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Destination:
     provider: Provider
     mapping_version: str
     replies: Replies = field(default_factory=dict)
+    account: str | None = None
 
 
 class Chunk(Protocol):

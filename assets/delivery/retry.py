@@ -16,7 +16,7 @@ LONGEST_SECONDS = 86_400.0
 HORIZON = timedelta(hours=72)
 """Three nights: what was not taken by then waits for a person."""
 TOLD_ELSEWHERE = "told_elsewhere"
-"""Why a delivery that nobody answered for is not written to a file (`elsewhere.py`)."""
+"""Why a delivery that nobody answered for is not told anew (`elsewhere.py`)."""
 USED_UP = frozenset(
     {"dedup_window_over", "retry_horizon_over", "attempts_used_up", TOLD_ELSEWHERE}
 )

@@ -12,16 +12,22 @@ from assets.delivery.ledger import Ledger
 from assets.delivery.tables import export_run, guard_override, source_total
 
 
-def start_run(ledger: Ledger, partition_key: str) -> None:
+def start_run(ledger: Ledger, partition_key: str, account: str | None = None) -> None:
     """Say that a run began; runs before it that never ended are called crashed.
 
     Only for who holds the lock of the destination: nobody else can be at work then. A
     step that is tried again begins anew.
+
+    Args:
+        ledger: Of the run.
+        partition_key: The partition.
+        account: `Destination.account`.
     """
     now = ledger.clock()
     row = {
         **_key(ledger, partition_key),
         "provider": ledger.provider,
+        "account": account,
         "started_at": now,
         "ended_at": None,
         "outcome": None,

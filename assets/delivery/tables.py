@@ -237,6 +237,7 @@ export_run = Table(
     Column("destination", String(64), primary_key=True),
     Column("partition_key", String(32), primary_key=True),
     Column("provider", String(16), nullable=False),
+    Column("account", String(16)),
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Column("outcome", String(32)),

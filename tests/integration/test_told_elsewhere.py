@@ -1,19 +1,23 @@
 """What was sent and never answered is not handed over a second time in a file."""
 
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+import engine
 import pytest
-from engine import DAY, LOST, REFUSED, Bench, answer
+from engine import DAY, LOST, REFUSED, Bench, Chunk, FakeTransport, answer
 from trackdesk import trackdesk
 
 from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.database import Database
+from assets.delivery.delivering import deliver
 from assets.delivery.outbox import Outbox
+from assets.delivery.planning import Destination
 from assets.delivery.resolving import resolve
 from assets.delivery.totals import waiting_for_a_person
-from assets.providers.base import Request
+from assets.providers.base import Request, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.idme import IdMe, IdMeSettings
 from assets.providers.replies import Reply
@@ -144,3 +148,84 @@ def test_a_trackdesk_order_is_not_imported_after_it_was_sent(
     bench.transport = CsvOutbox(tmp_path / "day.csv")
     assert bench.run([order]).unfinished == 0
     assert bench.row()["state_reason"] == "told_elsewhere"
+
+
+class Account:
+    """A destination that is pointed at one account or another."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.runs = 0
+
+    def tell(self, account: str, reply: Reply | None = None) -> list[str]:
+        """Run; return the orders of which the account was told."""
+        self.runs += 1
+        told = FakeTransport({"O1": reply} if reply else None)
+        deliver(
+            Destination(
+                name="shop",
+                provider_name="fake",
+                provider=self.bench.provider,
+                mapping_version=f"m {account}",
+                account=account,
+            ),
+            self.bench.database,
+            told,
+            lambda: [Chunk([engine.order()])],
+            partition_key=DAY,
+            run_id=f"run {self.runs}",
+            zone=UTC,
+            limit=1,
+            clock=self.bench.clock,
+            sleep=self.bench.clock.sleep,
+        )
+        self.bench.clock.pass_by(hours=1)
+        return told.orders
+
+
+@pytest.mark.parametrize("reply", [LOST, answer(500), engine.words(O1="uncertain")])
+@pytest.mark.parametrize("policy", [engine.DEDUPE, engine.NEVER])
+def test_another_account_is_not_told_what_the_first_may_have(
+    bench: Bench, policy: ResendPolicy, reply: Reply
+) -> None:
+    bench.provider.resend = policy
+    destination = Account(bench)
+    destination.tell("acme", reply)
+    for account in ("other", "other", "acme"):
+        assert destination.tell(account) == []
+        assert bench.row()["state_reason"] == "told_elsewhere"
+    assert waiting_for_a_person(bench.database, first=DAY, last=DAY) == 1
+
+
+@pytest.mark.parametrize("reply", [REFUSED, answer(429)])
+def test_another_account_is_told_what_the_first_never_had(
+    bench: Bench, reply: Reply
+) -> None:
+    destination = Account(bench)
+    destination.tell("acme", reply)
+    assert destination.tell("other") == ["O1"]
+
+
+def test_the_same_account_is_told_again(bench: Bench) -> None:
+    destination = Account(bench)
+    destination.tell("acme", LOST)
+    assert destination.tell("acme") == ["O1"]
+
+
+def test_what_the_first_account_never_took_is_the_others_like_any_order(
+    bench: Bench,
+) -> None:
+    destination = Account(bench)
+    destination.tell("acme", LOST)
+    destination.tell("other")
+    resolve(
+        bench.database,
+        bench.row()["delivery_id"],
+        is_delivered=False,
+        by="ada",
+        why="acme has no such order",
+        clock=bench.clock,
+    )
+    assert destination.tell("other", LOST) == ["O1"]
+    assert destination.tell("other") == ["O1"]
+    assert bench.states() == {"O1": "accepted"}
