@@ -24,7 +24,7 @@ from assets.delivery import memory
 from assets.delivery.database import insert_if_new
 from assets.delivery.quarantine import keep_issues
 from assets.delivery.register import Register
-from assets.delivery.rows import Claimed, Result, new_attempt_id
+from assets.delivery.rows import NOT_TRIED, Claimed, Result, new_attempt_id
 from assets.delivery.states import State, check
 from assets.delivery.tables import delivery, delivery_attempt
 
@@ -92,6 +92,7 @@ class Ledger(Register):
                 payload_hash=row.payload_hash,
                 source_hash=row.source_hash,
                 mapping_version=row.mapping_version,
+                was_put_off=_was_put_off(row),
             )
             for key, row in ours.items()
         }
@@ -284,9 +285,15 @@ class Ledger(Register):
         )
 
 
+def _was_put_off(row: Any) -> bool:
+    is_waiting = row.state == State.RETRYABLE and row.payload_hash is not None
+    return is_waiting and row.state_reason not in NOT_TRIED
+
+
 _CLAIM_COLUMNS = (
     delivery.c.delivery_id,
     delivery.c.state,
+    delivery.c.state_reason,
     delivery.c.attempts,
     delivery.c.first_sent_at,
     delivery.c.payload_hash,

@@ -87,7 +87,8 @@ def holds_another(outcome: Outcome, claim: Claimed, content: Mapping[str, Any]) 
 
 
 def _was_told(claim: Claimed) -> bool:
-    return claim.first_sent_at is not None or claim.told is not None
+    was_told_by_us = claim.first_sent_at is not None or claim.told is not None
+    return was_told_by_us or claim.was_put_off
 
 
 _TAKEN = frozenset({State.ACCEPTED, State.QUEUED, State.DUPLICATE})

@@ -90,6 +90,7 @@ class Claimed:
         payload_hash: Of what was sent before; None: nothing was.
         told: Columns of what it was worth when a person called an earlier send not
             delivered (`told.py`); None: nobody did.
+        was_put_off: The provider read an earlier send and asked for another.
     """
 
     delivery_id: str
@@ -100,6 +101,7 @@ class Claimed:
     source_hash: str | None = None
     mapping_version: str | None = None
     told: Mapping[str, Any] | None = None
+    was_put_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

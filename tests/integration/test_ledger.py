@@ -64,7 +64,9 @@ def key(order_id: str = "O1") -> str:
 def claim(ledger: Ledger, *orders: str) -> dict[str, Claimed]:
     with ledger.database.write() as connection:
         wanted = [key(one) for one in orders or ("O1",)]
-        return ledger.claim(connection, wanted, SENDABLE, ledger.clock() + LEASE)
+        now = ledger.clock()
+        recently = now - timedelta(hours=24)
+        return ledger.claim(connection, wanted, SENDABLE, now + LEASE, recently)
 
 
 def attempt(one: Claimed, event: str = "outcome", **changes: Any) -> dict[str, Any]:

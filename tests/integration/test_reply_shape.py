@@ -16,8 +16,8 @@ WARNED = dg.AssetCheckSeverity.WARN
 POSTED = """
 [destinations.idme_posted]
 provider = "idme"
-app_id = "demo-app"
-endpoint_url = "{url}/idme/demo-app/events"
+app_id = "posted-app"
+endpoint_url = "{url}/idme/posted-app/events"
 """
 
 
@@ -92,7 +92,7 @@ def test_a_new_key_is_listed_without_its_value_and_the_day_stays_green(
 
 def test_a_red_day_has_its_warning_as_well(shop: Deployment) -> None:
     shop.server.sandbox.misbehave(
-        "convert:error_in_200=canary", "idme/demo-app:status=508~."
+        "convert:error_in_200=canary", "idme/posted-app:status=508~."
     )
     run = shop.run()
     found = checks(shop, run)

@@ -65,7 +65,7 @@ CustomerCity = "customer_city"
 FURTHER = """
 [destinations.trackdesk_file]
 provider = "trackdesk"
-base_url = "{url}/trackdesk/demo"
+base_url = "{url}/trackdesk/file"
 tenant_id = "demo"
 conversion_type_code = "sale"
 channel = "csv"
@@ -80,7 +80,7 @@ revenue_origin_id = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 
 [destinations.idme_post]
 provider = "idme"
-app_id = "demo-app"
+app_id = "shop"
 endpoint_url = "{url}/idme/shop/events"
 endpoint_headers = {{ Authorization = {{ env = "IDME_TOKEN" }} }}
 """

@@ -62,7 +62,8 @@ def people(bench: Bench) -> list[tuple[Any, ...]]:
 def daily(bench: Bench) -> list[tuple[Any, ...]]:
     with bench.database.read() as connection:
         view = "select orders, delivered, amount from v_delivery_daily"
-        return [tuple(row) for row in connection.exec_driver_sql(view)]
+        found = connection.exec_driver_sql(view)
+        return [(*row[:2], float(row[2])) for row in found]
 
 
 def try_in_vain(bench: Bench, reply: Any = REFUSED) -> None:
