@@ -21,6 +21,7 @@ from assets.thresholds import (
     NothingUncertain,
     OldestUnsettled,
     Part,
+    SuppressedRise,
 )
 
 SHOWN = 31
@@ -30,6 +31,7 @@ WORDS = {
     "nothing_lost": "Each order that the source holds for the day has a delivery.",
     "rejected_share": "The provider refused few of the orders that were to be sent.",
     "quarantine_share": "Few rows of the day are not fit to be sent.",
+    "suppressed_rise": "Rules withhold about as many orders as on the days before.",
     "nothing_uncertain": "No delivery may have counted and waits for a person to say.",
     "no_partition_left": "No partition waits to be run again.",
     "oldest_unsettled": "What the provider queued comes to its end in time.",
@@ -39,7 +41,9 @@ WORDS = {
 ON_SETTLEMENTS = frozenset({"oldest_unsettled"})
 """Asked every hour, where queued deliveries are followed; all others after a run."""
 
-OF_A_DAY = frozenset({"nothing_lost", "rejected_share", "quarantine_share"})
+OF_A_DAY = frozenset(
+    {"nothing_lost", "rejected_share", "quarantine_share", "suppressed_rise"}
+)
 """These speak of the partition that was run, all others of the whole destination."""
 
 
@@ -111,6 +115,23 @@ def quarantine_share(found: Standing, limit: Part, about: About) -> Finding:
     )
 
 
+def suppressed_rise(found: Standing, limit: SuppressedRise, about: About) -> Finding:
+    """A day whose clicks or consents were not loaded is green, and pays nobody."""
+    held = _count(found, State.SUPPRESSED)
+    orders = sum(found.orders.values())
+    share = held / orders if orders else 0.0
+    usual = share if found.usually_suppressed is None else found.usually_suppressed
+    return Finding(
+        share - usual <= limit.max or held < limit.at_least,
+        f"{_in(about)}: expected about {usual:.0%} of the orders to be withheld by "
+        f"rules, as on the days before, got {share:.0%} ({held} of {orders}). Look at "
+        "v_withheld: were clicks, consents or exposures loaded for this day? If they "
+        f"come late, run the partition again from its extracts on: {_export(about)}.",
+        {"orders": held, "of": orders, "share": round(share, 6)}
+        | {"usual": round(usual, 6), "max": limit.max},
+    )
+
+
 def nothing_uncertain(
     found: Standing, limit: NothingUncertain, about: About
 ) -> Finding:
@@ -161,6 +182,7 @@ RULES: Mapping[str, Callable[[Standing, Any, About], Finding]] = {
         nothing_lost,
         rejected_share,
         quarantine_share,
+        suppressed_rise,
         nothing_uncertain,
         no_partition_left,
         oldest_unsettled,

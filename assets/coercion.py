@@ -249,7 +249,7 @@ def read_texts(value: Any) -> list[str] | None:
             return None
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RefusedValueError from None
         if value is None:
             return None

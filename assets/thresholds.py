@@ -69,6 +69,18 @@ class QuarantineShare(Part):
     max: Share = 0.02
 
 
+class SuppressedRise(Threshold):
+    """Fails where the share of orders that a rule withholds rises by more than `max`.
+
+    Against the partitions before; a destination of which most orders are withheld is
+    as quiet as one that takes all. Fewer than `at_least` such orders never fail.
+    """
+
+    severity: Severity = "warn"
+    max: Share = 0.3
+    at_least: int = Field(default=5, ge=1)
+
+
 class OldestUnsettled(Threshold):
     """Fails where a queued delivery has waited longer than `max_hours`."""
 
@@ -84,6 +96,7 @@ class Checks(BaseModel):
     nothing_lost: NothingLost = NothingLost()
     rejected_share: RejectedShare = RejectedShare()
     quarantine_share: QuarantineShare = QuarantineShare()
+    suppressed_rise: SuppressedRise = SuppressedRise()
     nothing_uncertain: NothingUncertain = NothingUncertain()
     no_partition_left: NoPartitionLeft = NoPartitionLeft()
     oldest_unsettled: OldestUnsettled = OldestUnsettled()

@@ -111,6 +111,8 @@ def _hash_email(email: Any) -> Any:
     if not isinstance(email, str):
         return email
     plain = email.strip().lower()
+    if not is_storable(plain):
+        return "?"
     if "@" not in plain:
         return plain or None
     return hashlib.sha1(plain.encode()).hexdigest()  # noqa: S324

@@ -143,11 +143,13 @@ class Warehouse:
             is_duckdb = url.get_backend_name() == "duckdb"
             options = {"read_only": True} if is_duckdb and read_only else {}
             engine = sa.create_engine(url, connect_args=options, poolclass=NullPool)
-        except (ArgumentError, ImportError):
+        # ValueError: a password with `:` or `@`, which its text would quote.
+        except (ArgumentError, ImportError, ValueError):
             message = (
                 f"{failed}: expected the address of a database whose driver is "
                 "installed, got one that SQLAlchemy cannot open. Correct "
-                "`warehouse_url`, or install the driver it names."
+                "`warehouse_url` (a password with @, : or / is written "
+                "percent-encoded), or install the driver it names."
             )
             raise WarehouseError(message) from None
         if is_duckdb and not read_only and _is_missing_file(url.database):

@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 import sql
@@ -57,11 +58,11 @@ class Database:
         url: `sqlite:///<file>` or `postgresql+psycopg://...`; never shown.
 
     Raises:
-        LedgerError: The URL names another kind of database.
+        LedgerError: The URL cannot be read, or names another kind of database.
     """
 
     def __init__(self, url: str) -> None:
-        self.engine = _engine(make_url(url))
+        self.engine = _engine(_parsed(url))
         self._checked = False
 
     def __repr__(self) -> str:
@@ -159,6 +160,19 @@ def insert_or_update(
             set_={name: statement.excluded[name] for name in columns},
         ),
     )
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        message = (
+            "Opening the delivery tables failed: expected the address of a database, "
+            "got one that cannot be read. Correct `ledger_url`; a password with @, : "
+            "or / is written percent-encoded."
+        )
+        # The parser's own text quotes parts of the password.
+        raise LedgerError(message) from None
 
 
 def _engine(url: URL) -> Engine:

@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, exists, func, or_, select
+from sqlalchemy import Connection, case, exists, func, or_, select
 
 from assets.delivery.database import Database
 from assets.delivery.states import State
 from assets.delivery.tables import data_issue, delivery, export_run, source_total
 from assets.delivery.totals import left_over
 from assets.providers.base import ResendPolicy
+
+COMPARED = 7
+"""Partitions before, with which one is compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,8 @@ class Standing:
         uncertain: Deliveries that may have counted and that no run sends again, by
             partition, whichever it is.
         left: Partitions whose last run left something that running again helps.
+        usually_suppressed: Share of the orders of the partitions before that a rule
+            withheld; None: there are none.
         unsettled: Queued deliveries, of whatever partition.
         unsettled_since: When the oldest of them was taken.
     """
@@ -36,6 +41,7 @@ class Standing:
     lost: Mapping[str, int] = field(default_factory=dict)
     uncertain: Mapping[str, int] = field(default_factory=dict)
     left: Sequence[str] = ()
+    usually_suppressed: float | None = None
     unsettled: int = 0
     unsettled_since: datetime | None = None
 
@@ -64,6 +70,9 @@ def standing(
             lost=_lost(connection, destination, partition_key),
             uncertain=_uncertain(connection, destination),
             left=_left(connection, destination, policy, now),
+            usually_suppressed=_usually_suppressed(
+                connection, destination, partition_key
+            ),
             unsettled=unsettled,
             unsettled_since=since,
         )
@@ -112,6 +121,29 @@ def _lost(
     balance: Counter[str] = Counter({code: int(orders) for code, orders in held})
     balance.subtract({code: int(orders) for code, orders in made})
     return {code: orders for code, orders in sorted(balance.items()) if orders}
+
+
+def _usually_suppressed(
+    connection: Connection, destination: str, partition_key: str
+) -> float | None:
+    before = (
+        select(export_run.c.partition_key)
+        .where(
+            export_run.c.destination == destination,
+            export_run.c.partition_key < partition_key,
+        )
+        .distinct()
+        .order_by(export_run.c.partition_key.desc())
+        .limit(COMPARED)
+    )
+    is_suppressed = case((delivery.c.state == State.SUPPRESSED, 1), else_=0)
+    orders, suppressed = connection.execute(
+        select(func.count(), func.sum(is_suppressed)).where(
+            delivery.c.destination == destination,
+            delivery.c.partition_key.in_(before),
+        )
+    ).one()
+    return int(suppressed) / int(orders) if orders else None
 
 
 def _uncertain(connection: Connection, destination: str) -> dict[str, int]:

@@ -175,3 +175,15 @@ def test_the_oldest_queued_delivery_is_found_whatever_its_day(book: Book) -> Non
     stands = book.stands()
     assert stands.unsettled == 2
     assert stands.unsettled_since == NOW - timedelta(hours=80)
+
+
+def test_what_is_usual_is_the_share_of_the_seven_partitions_before(book: Book) -> None:
+    assert book.stands().usually_suppressed is None
+    for day in range(10, 20):
+        partition = f"2026-11-{day}"
+        book.ran(partition, "complete")
+        book.add("suppressed" if day < 14 else "accepted", partition_key=partition)
+    book.add("suppressed")
+    book.ran(DAY, "complete")
+    book.add("suppressed", destination="other", partition_key="2026-11-19")
+    assert book.stands().usually_suppressed == 1 / 7

@@ -1,5 +1,6 @@
 """The extract statements against real databases, and what they say when they cannot."""
 
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from assets.delivery.database import Database, LedgerError
 from assets.extract import ExtractResult, extract
 from assets.schemas import EXTRACTS, contract_columns
 from assets.staging import Staging
@@ -363,3 +365,19 @@ def test_a_hashed_email_may_stand_for_the_sha1_column(
     (frame,) = Warehouse(warehouse_url, extract_dir=tmp_path).frames(*STATEMENT)
     assert isinstance(frame, pd.DataFrame)
     assert frame["customer_email"].tolist() == ["a@b.c"]
+
+
+PASSWORD = "S3cr@t:Pa55word"
+
+
+def test_an_address_that_cannot_be_read_is_not_quoted() -> None:
+    address = f"postgresql+psycopg://reader:{PASSWORD}@127.0.0.1/shop"
+    warehouse = Warehouse(address)
+    with pytest.raises(WarehouseError, match="percent-encoded") as refused:
+        warehouse.columns("completed_orders")
+    with pytest.raises(LedgerError, match="percent-encoded") as broken:
+        Database(address)
+    for error in (refused.value, broken.value):
+        shown = "".join(traceback.format_exception(error))
+        assert "Pa55word" not in shown
+        assert "S3cr" not in shown

@@ -65,6 +65,25 @@ TABLE = [
         orders(suppressed=5, quarantined=6),
     ),
     ("quarantine_share", {}, orders(quarantined=4), orders(quarantined=5)),
+    (
+        "suppressed_rise",
+        {},
+        orders(accepted=5, suppressed=5) | {"usually_suppressed": 0.25},
+        orders(accepted=4, suppressed=6) | {"usually_suppressed": 0.25},
+    ),
+    # Nobody knows what is usual on the first day.
+    (
+        "suppressed_rise",
+        {},
+        orders(suppressed=9),
+        orders(suppressed=9) | {"usually_suppressed": 0.0},
+    ),
+    (
+        "suppressed_rise",
+        {"max": 0, "at_least": 3},
+        orders(suppressed=2) | {"usually_suppressed": 0.0},
+        orders(suppressed=3) | {"usually_suppressed": 0.0},
+    ),
     ("nothing_uncertain", {}, {"uncertain": {}}, {"uncertain": {DAY: 1}}),
     (
         "nothing_uncertain",
@@ -108,6 +127,7 @@ ACTIONS = {
     "nothing_lost": f"attribution export --date {DAY} --to shop",
     "rejected_share": f"attribution export --date {DAY} --to shop",
     "quarantine_share": f"attribution export --date {DAY} --to shop",
+    "suppressed_rise": f"attribution export --date {DAY} --to shop",
     "nothing_uncertain": "attribution resolve",
     "no_partition_left": f"attribution backfill --from {DAY} --to {DAY}",
     "oldest_unsettled": "follow_submissions",

@@ -181,6 +181,11 @@ def test_an_order_is_refused_with_its_reason(
         ("visitor_bucketing", {"visitor_id": "me@example.org"}, "pii_as_id"),
         ("visitor_segments", {"custom_segments": "a,b"}, "unreadable_custom_segments"),
         ("visitor_segments", {"custom_segments": 3}, "unreadable_custom_segments"),
+        (
+            "visitor_segments",
+            {"custom_segments": "[" * 100_000},
+            "unreadable_custom_segments",
+        ),
     ],
 )
 def test_a_row_is_refused_with_its_reason(
@@ -533,3 +538,8 @@ def test_conversions_have_what_a_conversion_is_built_from() -> None:
     assert {f.name for f in items.value_type} == set(Item.__dataclass_fields__)
     segments = {f.name for f in schema.field("segments").type}
     assert segments == set(Segments.__dataclass_fields__)
+
+
+def test_an_address_of_broken_characters_stops_no_day() -> None:
+    found = reasons("completed_orders", customer_email="a\ud800@example.org")
+    assert found == ("unreadable_customer_email_sha1",)
