@@ -70,9 +70,17 @@ def money_conserved(
         asset_key=asset,
         passed=balance.is_even,
         severity=severity.WARN if balance.is_explained else severity.ERROR,
-        description=_description(balance),
-        metadata={"balance": dg.MetadataValue.md(_table(balance))}
-        | {f"orders {kind}": balance.counts[kind] for kind in Kind},
+        description=_description(balance, destination, partition_key),
+        metadata={
+            "partition": partition_key,
+            "balance": dg.MetadataValue.md(_table(balance)),
+            **{f"orders {kind}": balance.counts[kind] for kind in Kind},
+            **{
+                _SAID[kind]: named(balance.shown[kind], balance.counts[kind])
+                for kind in Kind
+                if balance.counts[kind]
+            },
+        },
     )
 
 
@@ -86,18 +94,29 @@ def _staged(source: Source, partition_key: str) -> Iterator[Sequence[SourceOrder
         ]
 
 
-def _description(balance: Balance) -> str | None:
-    """Say which orders differ, what nothing explains first, and by how much."""
+def _description(balance: Balance, destination: str, partition_key: str) -> str | None:
+    """Say how many orders differ and by how much; which, the metadata says."""
+    if balance.is_even:
+        return None
     kinds = sorted(balance.counts, key=lambda kind: (kind not in UNEXPLAINED, kind))
-    said = [
-        f"{balance.counts[kind]} {_SAID[kind]}: "
-        f"{named(balance.shown[kind], balance.counts[kind])}"
-        for kind in kinds
-    ]
+    said = [f"{balance.counts[kind]} {_SAID[kind]}" for kind in kinds]
     left = [_text(unit, minor) for unit, minor in balance.difference().items()]
     if left:
         said.append(f"the source holds {', '.join(left)} more than the deliveries")
-    return "; ".join(said) or None
+    action = _ACTION[balance.is_explained].format(destination, partition_key)
+    return (
+        f"{destination} {partition_key}: expected source and deliveries to be worth "
+        f"the same, got {'; '.join(said)}. {action}"
+    )
+
+
+_ACTION = {
+    True: "Look at v_needs_human and v_needs_reversal, and tell the provider.",
+    False: (
+        "Run the partition again: attribution export --date {1} --to {0}; if it stays, "
+        "ask the delivery tables what changed these orders."
+    ),
+}
 
 
 def _table(balance: Balance) -> str:

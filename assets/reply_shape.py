@@ -24,13 +24,14 @@ def reply_shape_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:
 
 
 def reply_shape(
-    asset: dg.AssetKey, surprises: Sequence[Surprise]
+    asset: dg.AssetKey, surprises: Sequence[Surprise], partition_key: str | None = None
 ) -> dg.AssetCheckResult:
     """Return the check of one run: good where nothing was new.
 
     Args:
         asset: Whose replies were looked at.
         surprises: What was new about them.
+        partition_key: Of which they spoke; None: of any.
     """
     return dg.AssetCheckResult(
         check_name=CHECK,
@@ -38,7 +39,8 @@ def reply_shape(
         passed=not surprises,
         severity=dg.AssetCheckSeverity.WARN,
         description="; ".join(one.text for one in surprises) or None,
-        metadata={
+        metadata=({"partition": partition_key} if partition_key else {})
+        | {
             "surprises": len(surprises),
             "what is new": dg.MetadataValue.md(_table(surprises)),
         },

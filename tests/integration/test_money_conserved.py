@@ -359,7 +359,12 @@ def test_a_changed_delivery_fails_the_check_and_not_the_day(shop: Deployment) ->
     failed = found.pop("trackdesk_main")
     assert not failed.passed
     assert failed.severity is dg.AssetCheckSeverity.ERROR
-    assert order_id in failed.description
+    altered = failed.metadata["worth something else in their deliveries"]
+    assert altered.value == order_id
+    # What is announced names no order.
+    assert order_id not in failed.description
+    assert "attribution export --date" in failed.description
+    assert failed.metadata["partition"].value in failed.description
     assert "the source holds -0.05" in failed.description
     assert failed.metadata["orders altered"].value == 1
     assert all(one.passed for one in found.values())
@@ -389,10 +394,11 @@ def test_what_the_shop_changed_or_cancelled_afterwards_is_a_warning(
     run = shop.run()
     assert run.finished
     found = checks(shop, run)
-    for name, gone_or_changed in (
-        ("trackdesk_main", order_id),
-        ("convert_web", changed),
+    for name, said, order in (
+        ("trackdesk_main", "gone from the source after they were sent", order_id),
+        ("convert_web", "changed after they were sent", changed),
     ):
         assert not found[name].passed
         assert found[name].severity is dg.AssetCheckSeverity.WARN
-        assert gone_or_changed in found[name].description
+        assert order in found[name].metadata[said].value
+        assert "v_needs_reversal" in found[name].description
