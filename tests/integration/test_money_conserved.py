@@ -394,11 +394,11 @@ def test_what_the_shop_changed_or_cancelled_afterwards_is_a_warning(
     run = shop.run()
     assert run.finished
     found = checks(shop, run)
-    for name, said, order in (
+    for name, said, whose in (
         ("trackdesk_main", "gone from the source after they were sent", order_id),
         ("convert_web", "changed after they were sent", changed),
     ):
         assert not found[name].passed
         assert found[name].severity is dg.AssetCheckSeverity.WARN
-        assert order in found[name].metadata[said].value
+        assert whose in found[name].metadata[said].value
         assert "v_needs_reversal" in found[name].description
