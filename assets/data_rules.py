@@ -33,7 +33,8 @@ is repaired: mended in the warehouse, it is released by the next run.
 | what happens | |
 |---|---|
 | quarantined: order | the whole order is held back from every destination |
-| quarantined: row | the row counts for nothing; its order goes on without it |
+| quarantined: row | the row counts for nothing; its order goes on without it, but for \
+what it may have decided: `unfit_identifier`, `unfit_exposure` |
 | withheld: quarantined | the order is held back from this destination |
 | withheld: suppressed | the same, though it is sound; decided anew by every run |
 | data issue | it is sent all the same, and kept in `data_issue` |

@@ -13,6 +13,7 @@ import pyarrow as pa
 from assets.rejects import OnRejects
 from assets.schemas import EXTRACTS, arrow_schema
 from assets.staging import Staging
+from assets.unfit import refused_writer
 from assets.validation import validate
 from assets.warehouse import Warehouse
 
@@ -63,7 +64,10 @@ def extract(
     """
     rows = rejects = 0
     schema = arrow_schema(EXTRACTS[statement])
-    with staging.writer(statement, partition, schema) as writer:
+    with (
+        staging.writer(statement, partition, schema) as writer,
+        refused_writer(staging, statement, partition) as refused,
+    ):
         for frame in warehouse.frames(statement, *window):
             chunk = validate(
                 frame,
@@ -77,6 +81,8 @@ def extract(
             on_good(chunk.good)
             if chunk.rejects:
                 on_rejects(chunk.rejects)
+                if refused:
+                    refused.write(chunk.refused)
             rows += len(chunk.good)
             rejects += len(chunk.rejects)
         admit()

@@ -81,6 +81,11 @@ class Failures:
         return any(column in failure.columns for failure in self.of(row))
 
 
+def columns_failing(failures: Iterable[Failure], *reasons: str) -> set[str]:
+    """Return the columns in which one of `reasons` is seen."""
+    return {name for one in failures if one.reason in reasons for name in one.columns}
+
+
 def reasons_of(failures: Iterable[Failure]) -> tuple[str, ...]:
     """Return the reason codes, sorted."""
     return tuple(sorted({one.reason for one in failures}))

@@ -6,9 +6,10 @@ of the join stand in that file; what speaks against an order is judged in `judgi
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import duckdb
@@ -23,6 +24,7 @@ from assets.money import to_minor
 from assets.rejects import OnRejects
 from assets.schemas import CONVERSIONS, EXTRACTS, arrow_schema
 from assets.staging import Staging
+from assets.unfit import DECIDING, asset_of
 
 ASSET = "conversions"
 SLICE_ORDERS = 25_000
@@ -36,7 +38,8 @@ _SCALARS = CONVERSIONS.select_columns(
     [one.name for one in _SCHEMA if not pa.types.is_nested(one.type)]
 )
 
-OnIssues = Callable[[list[dict[str, str]]], object]
+Issue = dict[str, str | None]
+OnIssues = Callable[[list[Issue]], object]
 
 
 class JoinError(Exception):
@@ -80,8 +83,8 @@ def join(
         allow_orders_without_items: Report an order whose lines are not stored.
         memory_limit: Of DuckDB, which spills to a temporary folder beyond it.
         on_rejects: Is given the refused orders and lines, batch by batch.
-        on_issues: Is given `{"order_id", "experience_id"}` of contradicting
-            variations, batch by batch.
+        on_issues: Is given what is left out of orders that go on, as
+            `{"order_id", "code", "subject", "detail"}`, batch by batch.
 
     Raises:
         JoinError: The join is wrong; the message names the columns.
@@ -135,6 +138,9 @@ def _database(
     staging: Staging, partition: str, memory_limit: str
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     paths = {name: staging.existing(name, partition) for name in EXTRACTS}
+    for name in DECIDING:
+        refused = asset_of(name)
+        paths[refused] = staging.existing(refused, partition, made_by=name)
     with (
         tempfile.TemporaryDirectory(prefix="attribution-join-") as folder,
         duckdb.connect(
@@ -230,12 +236,22 @@ def _validated(good: pa.Table, partition: str) -> pa.Table:
     return rows.cast(_SCHEMA)
 
 
-def _issues(good: pa.Table) -> list[dict[str, str]]:
-    conflicts = good.filter(
-        pc.greater(pc.list_value_length(good["bucketing_conflicts"]), _NONE)
-    ).select(["order_id", "bucketing_conflicts"])
+def _issues(good: pa.Table) -> list[Issue]:
+    columns = ["bucketing_conflicts", "unfit_experiences", "unfit_identifiers"]
+    lengths = [pc.list_value_length(good[name]) for name in columns]
+    is_doubted = reduce(pc.or_, [pc.greater(one, _NONE) for one in lengths])
+    rows = good.filter(is_doubted).select(["order_id", *columns]).to_pylist()
     return [
-        {"order_id": row["order_id"], "experience_id": experience_id}
-        for row in conflicts.to_pylist()
-        for experience_id in row["bucketing_conflicts"]
+        {"order_id": row["order_id"], "code": code, "subject": subject, "detail": why}
+        for row in rows
+        for code, subject, why in _left_out(row)
     ]
+
+
+def _left_out(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None]]:
+    for experience_id in row["bucketing_conflicts"]:
+        yield "bucketing_conflict", experience_id, None
+    for experience_id in row["unfit_experiences"]:
+        yield "unfit_exposure", experience_id, None
+    for unfit in row["unfit_identifiers"]:
+        yield "unfit_identifier", unfit["kind"], unfit["reasons"]

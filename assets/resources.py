@@ -164,7 +164,7 @@ class Source:
             refused_order_ids=refused_order_ids(self.database, partition_key),
             allow_orders_without_items=self.allow_orders_without_items,
             on_rejects=lambda rejects: quarantine.keep(_rows(rejects)),
-            on_issues=lambda issues: quarantine.doubt(_conflicts(issues)),
+            on_issues=quarantine.doubt,
         )
         for dataset in (ASSET, ORPHANS):
             quarantine.resolve_unseen(dataset)
@@ -289,14 +289,3 @@ def _rows(rejects: Sequence[Reject]) -> list[dict[str, Any]]:
 
 _CREDENTIALS_REFUSED = ("http_401", "http_403")
 _KEPT = frozenset(Reject.__dataclass_fields__) - {"partition_key"}
-
-
-def _conflicts(issues: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    return [
-        {
-            "order_id": issue["order_id"],
-            "code": "bucketing_conflict",
-            "subject": issue["experience_id"],
-        }
-        for issue in issues
-    ]

@@ -16,6 +16,12 @@ from assets.money import minor_digits
 from assets.personal import PHONE, PHONE_AS_ORDER_ID
 from assets.providers.conversion import IDENTIFIER_KINDS
 
+PLACEHOLDER = (
+    r"[-0\s_.,:;/|#*?!~+=()\[\]{}<>'\"]*"
+    r"|[\s(\[<'\"]*(?:undefined|null|none|nil|nan|n/?a|not[ _-]?set|unknown|anonymous"
+    r"|empty|blank|object object)[\s)\]>'\"]*"
+)
+"""What programs write where they know no id: it would make one visitor of many."""
 FUTURE_TOLERANCE = timedelta(hours=1)
 FIRST_ORDER_EVER = datetime(1990, 1, 1, tzinfo=UTC)
 """Before the web: 0001, 1900 and 1970 are how a source says that it knows no time."""
@@ -113,6 +119,12 @@ NO_PERSONAL_ORDER_ID = _check(
     "pii_as_id",
     "no `@`, and no telephone number with a leading `+`",
     _is_neither_address_nor(PHONE_AS_ORDER_ID),
+)
+NO_PLACEHOLDER = _check(
+    "placeholder_id",
+    "an id of one visitor: `undefined`, `null`, `0`, `N/A`, `(not set)`, a UUID of "
+    "zeros and their like stand for unknown",
+    lambda values: ~values.str.lower().str.fullmatch(f"(?:{PLACEHOLDER})"),
 )
 FITS = _check(
     "too_long",

@@ -24,6 +24,7 @@ from assets.row_checks import (
     LINES_FIT_CURRENCY,
     NO_PERSONAL_DATA,
     NO_PERSONAL_ORDER_ID,
+    NO_PLACEHOLDER,
     NOT_NEGATIVE,
     ORDER_MONEY,
     PAST,
@@ -66,7 +67,7 @@ def _texts(*names: str) -> dict[str, pap.Column]:
 _ORDER_COLUMNS = {
     "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS),
     "completed_at": _column(INSTANT, PAST, REAL),
-    "visitor_id": _column(TEXT, NO_PERSONAL_DATA, required=False),
+    "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER, required=False),
     "customer_id": _column(TEXT, NO_PERSONAL_DATA, required=False),
     "customer_email_sha1": _column(TEXT, SHA1, required=False),
     "currency": _column(TEXT, KNOWN_CURRENCY),
@@ -111,10 +112,10 @@ ORDER_ITEMS = pap.DataFrameSchema(
 VISITOR_IDENTIFIERS = pap.DataFrameSchema(
     {
         "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS, required=False),
-        "visitor_id": _column(TEXT, NO_PERSONAL_DATA, required=False),
+        "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER, required=False),
         "kind": _column(TEXT, KNOWN_KIND),
-        "value": _column(TEXT, NO_PERSONAL_DATA),
-        "captured_at": _column(INSTANT, PAST),
+        "value": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER),
+        "captured_at": _column(INSTANT, PAST, REAL),
     },
     name="visitor_identifiers",
     checks=[BELONGS_TO_SOMEONE],
@@ -122,10 +123,10 @@ VISITOR_IDENTIFIERS = pap.DataFrameSchema(
 
 VISITOR_BUCKETING = pap.DataFrameSchema(
     {
-        "visitor_id": _column(TEXT, NO_PERSONAL_DATA),
+        "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER),
         "experience_id": _column(TEXT, FITS),
         "variation_id": _column(TEXT, FITS),
-        "bucketed_at": _column(INSTANT, PAST),
+        "bucketed_at": _column(INSTANT, PAST, REAL),
     },
     name="visitor_bucketing",
 )
@@ -137,9 +138,9 @@ _SEGMENT_COLUMNS = {
 
 VISITOR_SEGMENTS = pap.DataFrameSchema(
     {
-        "visitor_id": _column(TEXT, NO_PERSONAL_DATA),
+        "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER),
         **_SEGMENT_COLUMNS,
-        "captured_at": _column(INSTANT, PAST),
+        "captured_at": _column(INSTANT, PAST, REAL),
     },
     name="visitor_segments",
 )
@@ -168,6 +169,10 @@ CONVERSIONS = pap.DataFrameSchema(
             pa.list_(pa.struct([("experience_id", TEXT), ("variation_id", TEXT)]))
         ),
         "bucketing_conflicts": _column(pa.list_(TEXT)),
+        "unfit_identifiers": _column(
+            pa.list_(pa.struct([("kind", TEXT), ("reasons", TEXT)]))
+        ),
+        "unfit_experiences": _column(pa.list_(TEXT)),
         "source_hash": _column(TEXT),
     },
     name="conversions",

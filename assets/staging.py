@@ -45,8 +45,13 @@ class Staging:
         """Return where the rows of an asset's partition are, or will be."""
         return self.root / asset / partition / "rows.parquet"
 
-    def existing(self, asset: str, partition: str) -> Path:
+    def existing(self, asset: str, partition: str, made_by: str = "") -> Path:
         """Return `path` of a file that exists.
+
+        Args:
+            asset: Name of the asset.
+            partition: Key of the partition.
+            made_by: The asset that stages it beside its own rows; empty: `asset`.
 
         Raises:
             StagingError: There is none; the message names what to materialise.
@@ -55,8 +60,8 @@ class Staging:
         if not path.is_file():
             message = (
                 f"Reading staged rows failed for {asset} {partition}: expected a file "
-                f"of the upstream asset, got none. Materialise {asset} for partition "
-                f"{partition}."
+                f"of the upstream asset, got none. Materialise {made_by or asset} for "
+                f"partition {partition}."
             )
             raise StagingError(message)
         return path

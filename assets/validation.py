@@ -24,11 +24,18 @@ from assets.coercion import (
     read_column,
     reader_of,
 )
-from assets.failures import Failure, Failures, expected_of, reasons_of
+from assets.failures import (
+    Failure,
+    Failures,
+    columns_failing,
+    expected_of,
+    reasons_of,
+)
 from assets.money import fits, minor_digits, to_minor
 from assets.rejects import Reject, hash_row, redact, text_of
 from assets.row_checks import is_currency
 from assets.schemas import EXTRACTS, TEXT, arrow_schema, contract_columns
+from assets.unfit import facts_of
 
 PII_IN_EXTRA = "pii_in_extra"
 EXTRA_REFUSALS = {
@@ -45,10 +52,12 @@ class Validated:
     Attributes:
         good: Rows in the schema of the table.
         rejects: One for each other row.
+        refused: What each of those still says (`unfit.py`).
     """
 
     good: pa.Table
     rejects: list[Reject]
+    refused: list[dict[str, Any]]
 
 
 def validate(
@@ -88,6 +97,7 @@ def validate(
     return Validated(
         table.filter(pa.array(is_good)).cast(arrow_schema(schema)),
         [Reject(partition_key=partition, dataset=statement, **r) for r in rejects],
+        [facts_of(typed[n], failures.of(position)) for n, position in enumerate(bad)],
     )
 
 
@@ -178,15 +188,11 @@ def _refusal_of_extra(text: str) -> str | None:
     return PII_IN_EXTRA if "@" in text else None
 
 
-def _failing(failures: Sequence[Failure], *reasons: str) -> set[str]:
-    return {name for one in failures if one.reason in reasons for name in one.columns}
-
-
 def _reject(
     raw: Mapping[Any, Any], typed: dict[str, Any], failures: Sequence[Failure]
 ) -> dict[str, Any]:
-    personal = _failing(failures, "pii_as_id", PII_IN_EXTRA)
-    unfit = personal | _failing(failures, "too_long")
+    personal = columns_failing(failures, "pii_as_id", PII_IN_EXTRA)
+    unfit = personal | columns_failing(failures, "too_long")
     facts = {
         "source_row_hash": hash_row(raw),
         "order_id": None if "order_id" in unfit else typed.get("order_id"),

@@ -386,6 +386,19 @@ def none_stored(conversion: Conversion, *wanted: str) -> str:
     return f"none stored up to {_at(conversion)} of: {', '.join(wanted)}"
 
 
+def unfit(conversion: Conversion, *kinds: str) -> Withheld | None:
+    """Return that the identifier of one of `kinds` is in doubt, or None."""
+    found = [
+        f"{kind} ({conversion.unfit_identifiers[kind]})"
+        for kind in kinds
+        if kind in conversion.unfit_identifiers
+    ]
+    if not found:
+        return None
+    said = f"a refused row up to {_at(conversion)} may count: {', '.join(found)}"
+    return Withheld("suppressed", "unfit_identifier", said)
+
+
 def not_taken(conversion: Conversion, *taken: str) -> Withheld:
     """Return that a destination counts in other currencies."""
     said = f"currency {conversion.currency}, taken {', '.join(sorted(taken))}"

@@ -74,6 +74,9 @@ class Conversion:
         identifiers: Value by kind (`IDENTIFIER_KINDS`), as of the order.
         bucketing: Variation id by experience id, first exposure at or before the order.
         bucketing_conflicts: Experiences left out of it: seen in two variations.
+        unfit_identifiers: Kinds left out of `identifiers`, each with the reasons for
+            which a row was refused that may have been the one that counts.
+        unfit_experiences: Experiences left out of `bucketing` for the same.
         extra: Columns beyond the contract, as text, by column name.
         source_hash: Of the source rows that it was made of; no provider is told.
         remembered: Order id by digest, for the keys that the provider recalls
@@ -106,6 +109,8 @@ class Conversion:
     identifiers: Mapping[str, str] = field(default_factory=dict)
     bucketing: Mapping[str, str] = field(default_factory=dict)
     bucketing_conflicts: Sequence[str] = ()
+    unfit_identifiers: Mapping[str, str] = field(default_factory=dict)
+    unfit_experiences: Sequence[str] = ()
     segments: Segments | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
     source_hash: str = field(default="", repr=False, compare=False)
@@ -134,6 +139,10 @@ class Conversion:
                 seen["experience_id"]: seen["variation_id"] for seen in row["bucketing"]
             },
             bucketing_conflicts=tuple(row["bucketing_conflicts"] or ()),
+            unfit_identifiers={
+                unfit["kind"]: unfit["reasons"] for unfit in row["unfit_identifiers"]
+            },
+            unfit_experiences=tuple(row["unfit_experiences"]),
             segments=None if segments is None else _segments(segments),
             extra=json.loads(row["extra"] or "{}"),
         )
@@ -145,6 +154,8 @@ NOT_COLUMNS = frozenset(
         "identifiers",
         "bucketing",
         "bucketing_conflicts",
+        "unfit_identifiers",
+        "unfit_experiences",
         "segments",
         "extra",
         "remembered",

@@ -24,6 +24,7 @@ from assets.providers.base import (
     none_stored,
     not_taken,
     too_precise,
+    unfit,
     withhold,
 )
 from assets.providers.conversion import Conversion
@@ -80,9 +81,8 @@ class Convert:
         settings = self._settings
         if why := withhold(settings, conversion, now):
             return why
-        if not visitor_id_of(conversion):
-            said = none_stored(conversion, "convert_visitor_id", "visitor_id")
-            return Withheld("suppressed", "no_visitor_id", said)
+        if why := _unknown(conversion):
+            return why
         if conversion.currency != settings.currency:
             return not_taken(conversion, settings.currency)
         if not fits(conversion.revenue, conversion.currency_digits):
@@ -197,8 +197,20 @@ class Convert:
         return headers
 
 
+def _unknown(conversion: Conversion) -> Withheld | None:
+    """Return why nobody knows whose order it is, or None."""
+    if why := unfit(conversion, "convert_visitor_id"):
+        return why
+    if not visitor_id_of(conversion):
+        said = none_stored(conversion, "convert_visitor_id", "visitor_id")
+        return Withheld("suppressed", "no_visitor_id", said)
+    return None
+
+
 def _unseen(conversion: Conversion) -> str:
-    conflicts = conversion.bucketing_conflicts
-    if conflicts:
-        return f"seen in two variations: {', '.join(conflicts)}"
-    return none_stored(conversion, "exposures")
+    left_out = {
+        "seen in two variations": conversion.bucketing_conflicts,
+        "exposures refused": conversion.unfit_experiences,
+    }
+    said = [f"{why}: {', '.join(which)}" for why, which in left_out.items() if which]
+    return "; ".join(said) or none_stored(conversion, "exposures")

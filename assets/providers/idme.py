@@ -23,6 +23,7 @@ from assets.providers.base import (
     none_stored,
     one_by_one,
     too_precise,
+    unfit,
     withhold,
 )
 from assets.providers.conversion import Conversion
@@ -91,6 +92,8 @@ class IdMe:
         withheld = withhold(self._settings, conversion, now)
         if withheld:
             return withheld
+        if why := unfit(conversion, "idme_conversion_tracking_id"):
+            return why
         if not tracking_id(conversion):
             said = none_stored(conversion, "idme_conversion_tracking_id")
             return Withheld("suppressed", "no_tracking_id", said)

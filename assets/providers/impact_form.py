@@ -13,7 +13,13 @@ from decimal import Decimal
 from itertools import chain
 from urllib.parse import urlencode
 
-from assets.providers.base import Withheld, mapped_fields, none_stored, not_taken
+from assets.providers.base import (
+    Withheld,
+    mapped_fields,
+    none_stored,
+    not_taken,
+    unfit,
+)
 from assets.providers.conversion import Conversion
 from assets.providers.impact_fields import ATTRIBUTION, written
 from assets.providers.impact_items import exact_rate, item_parameters
@@ -29,6 +35,7 @@ _BYTES_OF_A_CHARACTER = 12
 def withhold_form(settings: ImpactSettings, conversion: Conversion) -> Withheld | None:
     """Return why impact.com cannot be told about `conversion`, or None.
 
+    - `unfit_identifier`: a refused row may be the last click or the last profile.
     - `no_click_id`: none of the configured attribution keys is stored; an order
       without one belongs to no partner (reference, "Attribution key").
     - `currency_not_taken`: not one of the configured `currencies`.
@@ -41,9 +48,8 @@ def withhold_form(settings: ImpactSettings, conversion: Conversion) -> Withheld 
     - the reason of an `UnfitError`: a value is not what its parameter takes
       (impact.md 3.9). Cut or rounded it would be another one, so it is held back.
     """
-    if not _attributed(settings, conversion):
-        said = none_stored(conversion, *settings.attribution_keys)
-        return Withheld("suppressed", "no_click_id", said)
+    if why := _unattributed(settings, conversion):
+        return why
     if settings.currencies and conversion.currency not in settings.currencies:
         return not_taken(conversion, *settings.currencies)
     if settings.report == "items":
@@ -52,8 +58,8 @@ def withhold_form(settings: ImpactSettings, conversion: Conversion) -> Withheld 
             return withheld
     try:
         form = conversion_form(settings, conversion)
-    except UnfitError as unfit:
-        return Withheld("quarantined", unfit.reason, str(unfit))
+    except UnfitError as error:
+        return Withheld("quarantined", error.reason, str(error))
     if _is_too_large(form, settings.max_body_bytes):
         said = f"more than {settings.max_body_bytes} bytes"
         return Withheld("quarantined", "body_too_large", said)
@@ -64,6 +70,15 @@ def _is_too_large(form: Mapping[str, str], most: int) -> bool:
     characters = sum(len(name) + len(value) + 2 for name, value in form.items())
     # Encoding takes time: few orders have so many characters that it is needed.
     return characters * _BYTES_OF_A_CHARACTER > most and len(encoded(form)) > most
+
+
+def _unattributed(settings: ImpactSettings, conversion: Conversion) -> Withheld | None:
+    if why := unfit(conversion, "impact_click_id", "custom_profile_id"):
+        return why
+    if not _attributed(settings, conversion):
+        said = none_stored(conversion, *settings.attribution_keys)
+        return Withheld("suppressed", "no_click_id", said)
+    return None
 
 
 def _withhold_lines(

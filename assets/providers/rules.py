@@ -34,6 +34,11 @@ SUPPRESSED = (
     Rule("reported_before", ("order_id",), "not reported under another event before"),
     Rule("event_changed", ("order_id",), "reported under the event of now"),
     Rule(
+        "unfit_identifier",
+        ("the identifiers that are sent",),
+        "no refused row, and none of another visitor, that may be the one that counts",
+    ),
+    Rule(
         "currency_not_taken",
         ("currency",),
         "the project's currency; one of `currencies`",
@@ -139,6 +144,18 @@ DOUBTS = (
         "bucketing_conflict",
         ("experience_id", "variation_id"),
         "one variation of each experience; an experience with two is left out",
+    ),
+    Rule(
+        "unfit_exposure",
+        ("experience_id", "variation_id", "bucketed_at"),
+        "no refused row that may be the first of its experience or contradict it; "
+        "the experience is left out",
+    ),
+    Rule(
+        "unfit_identifier",
+        ("kind", "order_id", "visitor_id"),
+        "no refused row, and none of another visitor (`other_visitor`), that may be "
+        "the one that counts; the kind is left out",
     ),
     Rule(
         "drift",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from assets.providers.base import Withheld, none_stored
+from assets.providers.base import Withheld, none_stored, unfit
 from assets.providers.conversion import Conversion
 from assets.providers.memory import Key, memory_key
 from assets.providers.trackdesk_cid import read_click
@@ -50,6 +50,8 @@ def identify(
 def _by_external_cid(
     settings: TrackdeskSettings, conversion: Conversion
 ) -> Identity | Withheld:
+    if why := unfit(conversion, "trackdesk_external_cid"):
+        return why
     external_cid = conversion.identifiers.get("trackdesk_external_cid")
     if not external_cid or not external_cid.strip():
         said = none_stored(conversion, "trackdesk_external_cid")
@@ -85,6 +87,8 @@ def _origin(settings: TrackdeskSettings) -> dict[str, str]:
 
 
 def _cid(settings: TrackdeskSettings, conversion: Conversion) -> str | Withheld:
+    if why := unfit(conversion, "trackdesk_cid"):
+        return why
     stored = conversion.identifiers.get("trackdesk_cid")
     if not stored:
         said = none_stored(conversion, "trackdesk_cid")

@@ -31,7 +31,7 @@ visitors as (
     inner join visitor_identifiers as v on o.visitor_id = v.visitor_id
     where
         v.kind = 'convert_visitor_id'
-        and v.order_id is null
+        and nullif(trim(cast(v.order_id as varchar)), '') is null
 )
 
 select

@@ -35,7 +35,7 @@ select
     v.captured_at
 from visitor_identifiers as v
 where
-    v.order_id is null
+    nullif(trim(cast(v.order_id as varchar)), '') is null
     and exists (
         select 1
         from window_orders as o

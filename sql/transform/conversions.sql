@@ -1,7 +1,8 @@
 -- One row per order with what was known of its visitor at that time.
 --
--- Reads the five staged extracts as views of the same names, and the ids of orders of
--- which a row was refused as `refused_rows`. What speaks against an order stands in the
+-- Reads the five staged extracts as views of the same names, the refused rows of two of
+-- them as `refused_<name>`, and the ids of orders of which a row was refused as
+-- `refused_rows`. What speaks against an order stands in the
 -- columns between its facts and `source_hash`; `schemas.JOINED_ORDERS` judges them. A
 -- visitor's row counts up to `completed_at`.
 with orders as (
@@ -69,7 +70,8 @@ items as (
     group by l.order_id
 ),
 
--- A row that names an order belongs to that order alone; the others to the visitor.
+-- A row that names an order belongs to that order alone; the others to the visitor. One
+-- that names an order and another visitor than the order has contradicts itself.
 known_identifiers as (
     select
         o.order_id,
@@ -78,7 +80,9 @@ known_identifiers as (
         row(true, v.captured_at, v.value) as strength
     from distinct_orders as o
     inner join visitor_identifiers as v on o.order_id = v.order_id
-    where v.captured_at <= o.completed_at
+    where
+        v.captured_at <= o.completed_at
+        and coalesce(v.visitor_id = o.visitor_id, true)
     union all
     select
         o.order_id,
@@ -96,9 +100,84 @@ winning_identifiers as (
     select
         order_id,
         kind,
-        max_by(value, strength) as winner
+        max_by(value, strength) as winner,
+        max(row(strength[1], strength[2])) as strength
     from known_identifiers
     group by order_id, kind
+),
+
+-- What may have counted, could it be read: nobody knows that it did not.
+doubtful_identifiers as (
+    select
+        o.order_id,
+        r.kind,
+        r.reasons,
+        row(true, coalesce(r.captured_at, o.completed_at)) as strength
+    from distinct_orders as o
+    inner join refused_visitor_identifiers as r on o.order_id = r.order_id
+    where coalesce(r.captured_at <= o.completed_at, true)
+    union all
+    select
+        o.order_id,
+        r.kind,
+        r.reasons,
+        row(
+            list_contains(r.reasons, 'unreadable_order_id'),
+            coalesce(r.captured_at, o.completed_at)
+        ) as strength
+    from distinct_orders as o
+    inner join refused_visitor_identifiers as r on o.visitor_id = r.visitor_id
+    where
+        r.order_id is null
+        and coalesce(r.captured_at <= o.completed_at, true)
+    union all
+    select
+        o.order_id,
+        v.kind,
+        ['other_visitor'] as reasons,
+        row(true, v.captured_at) as strength
+    from distinct_orders as o
+    inner join visitor_identifiers as v on o.order_id = v.order_id
+    where
+        v.captured_at <= o.completed_at
+        and v.visitor_id <> o.visitor_id
+),
+
+unfit_kinds as (
+    select
+        d.order_id,
+        d.kind,
+        list_sort(list_distinct(flatten(list(d.reasons)))) as reasons
+    from doubtful_identifiers as d
+    left join winning_identifiers as w
+        on d.order_id = w.order_id and d.kind = w.kind
+    where
+        d.kind is not null
+        and not list_contains(d.reasons, 'unknown_kind')
+        and (w.strength is null or d.strength >= w.strength)
+    group by d.order_id, d.kind
+),
+
+unfit_identifiers as (
+    select
+        order_id,
+        list(
+            { 'kind': kind, 'reasons': array_to_string(reasons, ', ') }
+            order by kind
+        ) as unfit_identifiers
+    from unfit_kinds
+    group by order_id
+),
+
+fit_identifiers as (
+    select w.*
+    from winning_identifiers as w
+    where
+        not exists (
+            select 1
+            from unfit_kinds as u
+            where u.order_id = w.order_id and u.kind = w.kind
+        )
 ),
 
 identifiers as (
@@ -114,7 +193,7 @@ identifiers as (
         ) as idme_conversion_tracking_id,
         max(winner) filter (where kind = 'convert_visitor_id') as convert_visitor_id,
         max(winner) filter (where kind = 'custom_profile_id') as custom_profile_id
-    from winning_identifiers
+    from fit_identifiers
     group by order_id
 ),
 
@@ -133,17 +212,51 @@ exposures as (
     group by o.order_id, b.experience_id
 ),
 
+-- Another exposure to the same variation changes nothing, whenever it was.
+unfit_exposures as (
+    select distinct
+        o.order_id,
+        r.experience_id,
+        true as is_unfit
+    from distinct_orders as o
+    left join identifiers as v on o.order_id = v.order_id
+    inner join refused_visitor_bucketing as r
+        on coalesce(v.convert_visitor_id, o.visitor_id) = r.visitor_id
+    left join exposures as e
+        on o.order_id = e.order_id and r.experience_id = e.experience_id
+    where
+        r.experience_id is not null
+        and coalesce(r.bucketed_at <= o.completed_at, true)
+        and not coalesce(e.contradicts, false)
+        and coalesce(r.variation_id <> e.variation_id, true)
+),
+
+all_exposures as (
+    select
+        e.variation_id,
+        coalesce(e.order_id, u.order_id) as order_id,
+        coalesce(e.experience_id, u.experience_id) as experience_id,
+        coalesce(e.contradicts, false) as contradicts,
+        coalesce(u.is_unfit, false) as is_unfit
+    from exposures as e
+    full join unfit_exposures as u
+        on e.order_id = u.order_id and e.experience_id = u.experience_id
+),
+
 bucketing as (
     select
         order_id,
         list(
             { 'experience_id': experience_id, 'variation_id': variation_id }
             order by experience_id
-        ) filter (where not contradicts) as bucketing,
+        ) filter (where not contradicts and not is_unfit) as bucketing,
         list(
             experience_id order by experience_id
-        ) filter (where contradicts) as bucketing_conflicts
-    from exposures
+        ) filter (where contradicts) as bucketing_conflicts,
+        list(
+            experience_id order by experience_id
+        ) filter (where is_unfit) as unfit_experiences
+    from all_exposures
     group by order_id
 ),
 
@@ -185,10 +298,13 @@ facts as (
         s.segments,
         coalesce(i.items, []) as items,
         coalesce(b.bucketing, []) as bucketing,
-        coalesce(b.bucketing_conflicts, []) as bucketing_conflicts
+        coalesce(b.bucketing_conflicts, []) as bucketing_conflicts,
+        coalesce(u.unfit_identifiers, []) as unfit_identifiers,
+        coalesce(b.unfit_experiences, []) as unfit_experiences
     from distinct_orders as o
     left join items as i on o.order_id = i.order_id
     left join identifiers as v on o.order_id = v.order_id
+    left join unfit_identifiers as u on o.order_id = u.order_id
     left join bucketing as b on o.order_id = b.order_id
     left join segments as s on o.order_id = s.order_id
 ),

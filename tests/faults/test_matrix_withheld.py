@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from engine import NEVER
 from rawserver import always, say
 from test_matrix_eligibility import CID, cancel, use
 from test_matrix_source import BEFORE, NOON
+
+from assets.delivery.tables import data_issue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,6 +133,48 @@ CASES = {
         "no_bucketing",
         "seen in two variations: 100",
         seen=("a", "b"),
+    ),
+    "a click that stands for none": Case(
+        "impact",
+        "unfit_identifier",
+        f"a refused row up to {AT} may count: impact_click_id (placeholder_id)",
+        identifiers={"impact_click_id": "undefined"},
+    ),
+    "a profile that is personal": Case(
+        "impact",
+        "unfit_identifier",
+        f"a refused row up to {AT} may count: custom_profile_id (pii_as_id)",
+        identifiers={"impact_click_id": "clk-77", "custom_profile_id": "j@example.org"},
+    ),
+    "a cid that is personal": Case(
+        "trackdesk",
+        "unfit_identifier",
+        f"a refused row up to {AT} may count: trackdesk_cid (pii_as_id)",
+        identifiers={"trackdesk_cid": "jane@example.org"},
+    ),
+    "an external cid that stands for none": Case(
+        "trackdesk",
+        "unfit_identifier",
+        f"a refused row up to {AT} may count: trackdesk_external_cid (placeholder_id)",
+        settings={"identify_by": "external_cid", "revenue_origin_id": CID},
+        identifiers={"trackdesk_cid": CID, "trackdesk_external_cid": "(not set)"},
+    ),
+    "a visitor who is personal": Case(
+        "convert",
+        "unfit_identifier",
+        f"a refused row up to {AT} may count: convert_visitor_id (pii_as_id)",
+        identifiers={"convert_visitor_id": "jane@example.org"},
+        seen=("a",),
+    ),
+    "a tracking id that stands for none": Case(
+        "idme",
+        "unfit_identifier",
+        f"a refused row up to {AT} may count: "
+        "idme_conversion_tracking_id (placeholder_id)",
+        identifiers={"idme_conversion_tracking_id": "null"},
+    ),
+    "in a variation nobody knows": Case(
+        "convert", "no_bucketing", "exposures refused: 100", seen=("a", " ")
     ),
     "no tracking id": Case(
         "idme",
@@ -264,6 +309,89 @@ def test_65_consent_that_is_taken_back_before_the_send_holds_the_order(
     shop.run()
     said = "tracking_consent is false"
     assert withheld(shop) == [("O1", "suppressed", "consent_refused", said)]
+
+
+NIGHT = datetime(2026, 11, 1, tzinfo=ZoneInfo("America/New_York"))
+"""The clock shows every minute from one to two twice."""
+
+
+def local(day: int, hour: int, minute: int = 0) -> datetime:
+    """A time as a warehouse without zones keeps it."""
+    return datetime(2026, NIGHT.month, day, hour, minute)  # noqa: DTZ001
+
+
+def click_twice(shop: Shop) -> None:
+    """An order at ten; partner A long before, partner B when nobody knows exactly."""
+    times = ("completed_at", "captured_at", "bucketed_at")
+    shop.retype(**dict.fromkeys(times, "timestamp"))
+    shop.naive_zone, shop.key = str(NIGHT.tzinfo), f"{NIGHT:%Y-%m-%d}"
+    shop.window = (NIGHT.astimezone(UTC), (NIGHT + timedelta(days=1)).astimezone(UTC))
+    shop.line.clock.now = shop.window[1]
+    shop.order("O1", completed_at=local(1, 10))
+    owner = {"visitor_id": "v-1", "kind": "impact_click_id"}
+    first = NIGHT.replace(tzinfo=None) - timedelta(days=10)
+    shop.add("visitor_identifiers", **owner, value="PARTNER-A", captured_at=first)
+    at = local(1, 1, 30)
+    shop.add("visitor_identifiers", **owner, value="PARTNER-B", captured_at=at)
+
+
+@OWN
+def test_65_nobody_gets_the_commission_of_a_last_click_that_cannot_be_read(
+    shop: Shop, make_line: MakeLine, make_impact: MakeLine
+) -> None:
+    use(shop, "impact", make_line, make_impact)
+    click_twice(shop)
+    shop.run()
+    said = (
+        "a refused row up to 2026-11-01T15:00:00Z may count: "
+        "impact_click_id (ambiguous_time)"
+    )
+    assert withheld(shop) == [("O1", "suppressed", "unfit_identifier", said)]
+    (doubt,) = shop.line.rows(data_issue)
+    assert (doubt["order_id"], doubt["code"]) == ("O1", "unfit_identifier")
+    assert (doubt["subject"], doubt["detail"]) == ("impact_click_id", "ambiguous_time")
+    assert shop.line.server.seen == []
+
+    shop.execute(
+        "update visitor_identifiers set captured_at = :at where value = 'PARTNER-B'",
+        at=local(1, 2, 30),
+    )
+    shop.line.later()
+    shop.run()
+    assert (shop.line.states(), withheld(shop)) == ({"O1": "queued"}, [])
+    (posted,) = shop.line.server.seen
+    assert b"ClickId=PARTNER-B" in posted
+    assert b"PARTNER-A" not in posted
+
+
+@OWN
+def test_65_a_click_bound_to_the_order_by_another_visitor_is_nobodys(
+    shop: Shop, make_line: MakeLine, make_impact: MakeLine
+) -> None:
+    use(shop, "trackdesk", make_line, make_impact)
+    shop.order("O1")
+    known = {"kind": "trackdesk_cid", "value": CID, "captured_at": BEFORE}
+    shop.add("visitor_identifiers", order_id="O1", visitor_id="v-2", **known)
+    shop.run()
+    said = f"a refused row up to {AT} may count: trackdesk_cid (other_visitor)"
+    assert withheld(shop) == [("O1", "suppressed", "unfit_identifier", said)]
+    shop.execute("update visitor_identifiers set visitor_id = 'v-1'")
+    shop.run()
+    assert (shop.line.states(), withheld(shop)) == ({"O1": "accepted"}, [])
+
+
+@OWN
+def test_65_visitors_of_no_known_id_do_not_share_a_click(
+    shop: Shop, make_line: MakeLine, make_impact: MakeLine
+) -> None:
+    use(shop, "trackdesk", make_line, make_impact)
+    shop.order("O1", visitor_id="undefined")
+    shop.order("O2", visitor_id="undefined")
+    known = {"kind": "trackdesk_cid", "value": CID, "captured_at": BEFORE}
+    shop.add("visitor_identifiers", visitor_id="undefined", **known)
+    shop.run()
+    assert shop.held() == dict.fromkeys(("O1", "O2"), "placeholder_id")
+    assert shop.line.server.seen == []
 
 
 HELD = {

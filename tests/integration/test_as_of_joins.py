@@ -232,6 +232,80 @@ CASES = {
     "after the exposure": Case(
         '{"100":"x"}', visitor="of two orders", by="of two orders"
     ),
+    "an order id that is blank": Case(
+        '{"100":"theirs"}',
+        [
+            known("cv-12", order_id=" ", visitor_id="own"),
+            seen("100", "ours"),
+            seen("100", "theirs", visitor="cv-12"),
+        ],
+        by="cv-12",
+    ),
+    "bound to the order, of another visitor": Case(
+        "unfit_identifier",
+        [
+            known("cv-13", order_id="order", visitor_id="other visitor"),
+            seen("100", "ours"),
+            seen("100", "theirs", visitor="cv-13"),
+        ],
+    ),
+    "bound to the order and its visitor": Case(
+        '{"100":"theirs"}',
+        [
+            known("cv-14", order_id="order", visitor_id="own"),
+            seen("100", "theirs", visitor="cv-14"),
+        ],
+        by="cv-14",
+    ),
+    "the later of two ids is refused": Case(
+        "unfit_identifier",
+        [
+            known("cv-15", 9 * HOUR, visitor_id="own"),
+            known("jane@example.org", visitor_id="own"),
+            seen("100", "x", visitor="cv-15"),
+        ],
+    ),
+    "the earlier of two ids is refused": Case(
+        '{"100":"x"}',
+        [
+            known("jane@example.org", 9 * HOUR, visitor_id="own"),
+            known("cv-16", visitor_id="own"),
+            seen("100", "x", visitor="cv-16"),
+        ],
+        by="cv-16",
+    ),
+    "the id stands for unknown": Case(
+        "unfit_identifier",
+        [known("undefined", visitor_id="own"), seen("100", "x")],
+    ),
+    "no id of Convert is wanted of another kind": Case(
+        '{"100":"x"}',
+        [
+            known("jane@example.org", visitor_id="own") | {"kind": "impact_click_id"},
+            seen("100", "x"),
+        ],
+    ),
+    "unknown variation": Case("no_bucketing", [seen("100", "x"), seen("100", " ")]),
+    "unknown variation of one of two experiences": Case(
+        '{"200":"z"}', [seen("100", "x"), seen("100", " "), seen("200", "z")]
+    ),
+    "unknown variation after the order": Case(
+        '{"100":"x"}', [seen("100", "x"), seen("100", " ", -HOUR)]
+    ),
+    "another variation at an unknown time": Case(
+        "no_bucketing",
+        [
+            seen("100", "x"),
+            seen("100", "y") | {"bucketed_at": datetime(1970, 1, 1, tzinfo=UTC)},
+        ],
+    ),
+    "the same variation at an unknown time": Case(
+        '{"100":"x"}',
+        [
+            seen("100", "x"),
+            seen("100", "x") | {"bucketed_at": datetime(1970, 1, 1, tzinfo=UTC)},
+        ],
+    ),
     "the latest segments": Case(
         '{"100":"x"}',
         [

@@ -12,11 +12,12 @@ import pytest
 
 import assets.join
 import sql
-from assets.join import JoinError, JoinResult, join
+from assets.join import Issue, JoinError, JoinResult, join
 from assets.providers.conversion import Conversion
 from assets.rejects import Reject
 from assets.schemas import CONVERSIONS, EXTRACTS, arrow_schema, contract_columns
 from assets.staging import Staging, StagingError
+from assets.unfit import refused_writer
 from assets.validation import validate
 
 DAY = "2026-01-02"
@@ -77,6 +78,10 @@ def segments(browser: str, ago: timedelta = HOUR) -> Row:
     return {"visitor_id": "v-1", "browser": browser, "captured_at": NOON - ago}
 
 
+def issue(code: str, subject: str, detail: str | None = None) -> Issue:
+    return {"order_id": "o-1", "code": code, "subject": subject, "detail": detail}
+
+
 class Joined:
     """The staged rows of one partition, joined."""
 
@@ -85,7 +90,7 @@ class Joined:
         for name, schema in EXTRACTS.items():
             self._stage(name, tables.get(name, []), arrow_schema(schema))
         self.rejects: list[Reject] = []
-        self.issues: list[dict[str, str]] = []
+        self.issues: list[Issue] = []
         self.result: JoinResult = join(
             self.staging,
             DAY,
@@ -97,13 +102,18 @@ class Joined:
         self.rows = [row for batch in batches for row in batch.to_pylist()]
 
     def _stage(self, name: str, rows: list[Row], schema: Any) -> None:
-        with self.staging.writer(name, DAY, schema) as writer:
+        with (
+            self.staging.writer(name, DAY, schema) as writer,
+            refused_writer(self.staging, name, DAY) as refused,
+        ):
             if rows:
                 empty = dict.fromkeys(contract_columns(name))
                 frame = pd.DataFrame([empty | row for row in rows], dtype=object)
                 checked = validate(frame, name, DAY, extra_columns=EXTRA)
-                assert checked.rejects == []
+                assert refused or checked.rejects == []
                 writer.write_table(checked.good)
+                if refused:
+                    refused.write(checked.refused)
 
     @property
     def conversion(self) -> Conversion:
@@ -209,6 +219,220 @@ def test_identifiers_of_the_same_time_are_decided_by_their_value(joined: Join) -
     assert joined(identifiers=clicks).rows[0]["impact_click_id"] == "c"
 
 
+BEFORE_ALL = 20 * HOUR
+UNREADABLE = {"captured_at": datetime(2026, 1, 2, 11)}  # noqa: DTZ001
+PERSONAL = {"value": "jane@example.org"}
+UNFIT = {
+    "a time that cannot be read": (UNREADABLE, "naive_time"),
+    "a time that stands for unknown": (
+        {"captured_at": datetime(1970, 1, 1, tzinfo=UTC)},
+        "placeholder_time",
+    ),
+    "no time": ({"captured_at": None}, "missing_captured_at"),
+    "a personal value": (PERSONAL, "pii_as_id"),
+    "a value that stands for none": ({"value": "(not set)"}, "placeholder_id"),
+    "no value": ({"value": None}, "missing_value"),
+    "a personal value in the moment of the other": (
+        PERSONAL | {"captured_at": NOON - 9 * HOUR},
+        "pii_as_id",
+    ),
+    "a personal value in the moment of the order": (
+        PERSONAL | {"captured_at": NOON},
+        "pii_as_id",
+    ),
+    "bound to the order, older": (
+        PERSONAL | {"order_id": "o-1", "captured_at": NOON - BEFORE_ALL},
+        "pii_as_id",
+    ),
+    "bound to the order, of nobody": (
+        PERSONAL | {"order_id": "o-1", "visitor_id": None},
+        "pii_as_id",
+    ),
+    "perhaps bound to the order, older": (
+        {"order_id": "o-1\0", "captured_at": NOON - BEFORE_ALL},
+        "unreadable_order_id",
+    ),
+    "bound to the order, of another visitor": (
+        {"order_id": "o-1", "visitor_id": "v-2", "captured_at": NOON - BEFORE_ALL},
+        "other_visitor",
+    ),
+    "two things at once": (PERSONAL | UNREADABLE, "naive_time, pii_as_id"),
+}
+NO_MATTER = {
+    "older": PERSONAL | {"captured_at": NOON - BEFORE_ALL},
+    "after the order": PERSONAL | {"captured_at": NOON + HOUR},
+    "of another visitor": PERSONAL | {"visitor_id": "v-2"},
+    "of another order": PERSONAL | {"order_id": "o-2"},
+    "of an order that is personal": {"order_id": "jane@example.org"},
+    "of a visitor who is personal": {"visitor_id": "jane@example.org"},
+    "of no known kind": {"kind": "gclid"} | UNREADABLE,
+    "of no kind": {"kind": None},
+    "bound to the order, of another visitor, after it": {
+        "order_id": "o-1",
+        "visitor_id": "v-2",
+        "captured_at": NOON + HOUR,
+    },
+}
+
+
+@pytest.mark.parametrize(("refused", "why"), UNFIT.values(), ids=UNFIT)
+def test_a_refused_row_that_may_be_the_latest_leaves_its_kind_out(
+    joined: Join, refused: Row, why: str
+) -> None:
+    stored = [
+        click("the one before", 9 * HOUR),
+        click("new") | refused,
+        click("another", kind="trackdesk_cid"),
+    ]
+    outcome = joined(identifiers=stored)
+    found = outcome.conversion
+    assert found.identifiers == {"trackdesk_cid": "another"}
+    assert found.unfit_identifiers == {"impact_click_id": why}
+    assert outcome.issues == [issue("unfit_identifier", "impact_click_id", why)]
+
+
+@pytest.mark.parametrize("refused", NO_MATTER.values(), ids=NO_MATTER)
+def test_a_refused_row_that_is_not_the_latest_changes_nothing(
+    joined: Join, refused: Row
+) -> None:
+    outcome = joined(identifiers=[click("old", 9 * HOUR), click("new") | refused])
+    found = outcome.conversion
+    assert found.identifiers == {"impact_click_id": "old"}
+    assert (found.unfit_identifiers, outcome.issues) == ({}, [])
+
+
+@pytest.mark.parametrize("refused", [UNREADABLE, PERSONAL], ids=["time", "value"])
+def test_what_is_bound_to_the_order_counts_whatever_is_refused_of_the_visitor(
+    joined: Join, refused: Row
+) -> None:
+    stored = [click("bound", 9 * HOUR, order_id="o-1"), click("new") | refused]
+    found = joined(identifiers=stored).conversion
+    assert found.identifiers == {"impact_click_id": "bound"}
+    assert found.unfit_identifiers == {}
+
+
+def test_a_later_row_of_the_order_outdoes_one_that_names_another_visitor(
+    joined: Join,
+) -> None:
+    stored = [
+        click("of another", 9 * HOUR, order_id="o-1", visitor_id="v-2"),
+        click("bound", order_id="o-1"),
+    ]
+    found = joined(identifiers=stored).conversion
+    assert found.identifiers == {"impact_click_id": "bound"}
+    assert found.unfit_identifiers == {}
+
+
+def test_an_order_of_no_known_visitor_takes_what_is_bound_to_it(joined: Join) -> None:
+    outcome = joined(
+        orders=[order(visitor_id=None)], identifiers=[click("bound", order_id="o-1")]
+    )
+    assert outcome.conversion.identifiers == {"impact_click_id": "bound"}
+
+
+UNFIT_EXPOSURES = {
+    "no variation": {"variation_id": None},
+    "another variation, unreadable": {"variation_id": 1.5},
+    "another variation, too long": {"variation_id": "y" * 129},
+    "another variation, perhaps before": {
+        "variation_id": "y",
+        "bucketed_at": datetime(2026, 1, 2, 11),  # noqa: DTZ001
+    },
+    "another variation, at no known time": {
+        "variation_id": "y",
+        "bucketed_at": datetime(1970, 1, 1, tzinfo=UTC),
+    },
+}
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["among others", "alone"])
+@pytest.mark.parametrize("refused", UNFIT_EXPOSURES.values(), ids=UNFIT_EXPOSURES)
+def test_a_refused_exposure_that_may_contradict_leaves_its_experience_out(
+    joined: Join, refused: Row, others: bool
+) -> None:
+    known = [exposure("x", 9 * HOUR)] if others else []
+    seen = [exposure("y") | refused, exposure("z", experience_id="e-2"), *known]
+    outcome = joined(bucketing=seen)
+    assert outcome.conversion.bucketing == {"e-2": "z"}
+    assert outcome.conversion.unfit_experiences == ("e-1",)
+    assert outcome.conversion.bucketing_conflicts == ()
+    assert outcome.issues == [issue("unfit_exposure", "e-1")]
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"bucketed_at": datetime(2026, 1, 2, 1)},  # noqa: DTZ001
+        {"variation_id": None, "bucketed_at": NOON + HOUR},
+        {"variation_id": None, "visitor_id": "v-2"},
+        {"variation_id": "y", "visitor_id": "jane@example.org"},
+        {"variation_id": "y", "experience_id": None},
+    ],
+    ids=["same variation", "after", "other visitor", "personal", "no experience"],
+)
+def test_a_refused_exposure_that_changes_nothing_does_not_matter(
+    joined: Join, refused: Row
+) -> None:
+    outcome = joined(bucketing=[exposure("x", 9 * HOUR), exposure("x") | refused])
+    assert outcome.conversion.bucketing == {"e-1": "x"}
+    assert (outcome.conversion.unfit_experiences, outcome.issues) == ((), [])
+
+
+def test_two_variations_contradict_each_other_whatever_is_refused_besides(
+    joined: Join,
+) -> None:
+    seen = [exposure("x"), exposure("y"), exposure("z") | {"variation_id": None}]
+    assert joined(bucketing=seen).issues == [issue("bucketing_conflict", "e-1")]
+
+
+def test_an_experience_too_long_to_be_kept_is_left_out_under_its_hash(
+    joined: Join,
+) -> None:
+    outcome = joined(bucketing=[exposure("x", experience_id="e" * 129)])
+    (left_out,) = outcome.conversion.unfit_experiences
+    assert re.fullmatch(r"sha256:\w{12}", left_out)
+
+
+def test_refused_exposures_are_looked_for_under_the_convert_visitor_id(
+    joined: Join,
+) -> None:
+    outcome = joined(
+        identifiers=[click("cv-1", kind="convert_visitor_id")],
+        bucketing=[
+            exposure("x") | {"variation_id": None},
+            exposure("convert", visitor_id="cv-1"),
+        ],
+    )
+    assert outcome.conversion.bucketing == {"e-1": "convert"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"identifiers": [click("x") | PERSONAL]},
+        {"bucketing": [exposure("x") | {"variation_id": None}]},
+    ],
+    ids=["identifiers", "bucketing"],
+)
+def test_the_source_hash_changes_with_what_is_refused(
+    joined: Join, changed: dict[str, list[Row]]
+) -> None:
+    first = joined().rows[0]["source_hash"]
+    assert joined(**changed).rows[0]["source_hash"] != first
+
+
+def test_nothing_personal_is_staged_of_a_refused_row(joined: Join) -> None:
+    stored = [
+        click("jane@example.org"),
+        click("x", visitor_id="joe@example.org"),
+        click("x", order_id="jim@example.org"),
+    ]
+    outcome = joined(identifiers=stored)
+    refused = list(outcome.staging.read("refused_visitor_identifiers", DAY))
+    assert sum(len(batch) for batch in refused) == 3
+    assert "@" not in str([batch.to_pylist() for batch in refused])
+
+
 def test_the_first_exposure_before_the_order_counts(joined: Join) -> None:
     seen = [exposure("x"), exposure("x", 9 * HOUR), exposure("y", -HOUR)]
     outcome = joined(bucketing=seen)
@@ -225,7 +449,7 @@ def test_two_variations_of_an_experience_leave_it_out(joined: Join) -> None:
     outcome = joined(bucketing=seen)
     assert outcome.conversion.bucketing == {"e-2": "z"}
     assert outcome.rows[0]["bucketing_conflicts"] == ["e-1"]
-    assert outcome.issues == [{"order_id": "o-1", "experience_id": "e-1"}]
+    assert outcome.issues == [issue("bucketing_conflict", "e-1")]
 
 
 def test_bucketing_is_found_under_the_convert_visitor_id_where_one_is_stored(
@@ -537,6 +761,15 @@ def test_a_join_that_makes_wrong_columns_is_stopped_and_names_them(
     monkeypatch.setattr(sql, "load", lambda _name: bad)
     with pytest.raises(JoinError, match=f"schema, got others in {wrong}\\. Report"):
         joined()
+
+
+def test_missing_refused_rows_name_the_extract_that_stages_them(
+    joined: Join,
+) -> None:
+    staging = joined().staging
+    staging.path("refused_visitor_bucketing", DAY).unlink()
+    with pytest.raises(StagingError, match="Materialise visitor_bucketing for"):
+        join(staging, DAY, on_rejects=print, on_issues=print)
 
 
 def test_a_missing_extract_is_named(tmp_path: Path) -> None:

@@ -200,6 +200,7 @@ UNFIT = {
     "negative_amount": Decimal("-0.01"),
     "future_time": datetime.now(UTC) + timedelta(hours=2),
     "placeholder_time": datetime(1970, 1, 1, tzinfo=UTC),
+    "placeholder_id": "undefined",
     "unknown_currency": "ZZD",
     "unknown_kind": "gclid",
     "unreadable_customer_email_sha1": "40 hexadecimal digits",
@@ -211,6 +212,7 @@ RULED = {
         "negative_amount": ("total", "revenue", "discount", "shipping", "tax"),
         "future_time": ("completed_at",),
         "placeholder_time": ("completed_at",),
+        "placeholder_id": ("visitor_id",),
         "unknown_currency": ("currency",),
         "unreadable_customer_email_sha1": ("customer_email_sha1",),
     },
@@ -224,15 +226,21 @@ RULED = {
         "too_long": ("order_id",),
         "unknown_kind": ("kind",),
         "future_time": ("captured_at",),
+        "placeholder_time": ("captured_at",),
+        "placeholder_id": ("visitor_id", "value"),
     },
     "visitor_bucketing": {
         "pii_as_id": ("visitor_id",),
         "too_long": ("experience_id", "variation_id"),
         "future_time": ("bucketed_at",),
+        "placeholder_time": ("bucketed_at",),
+        "placeholder_id": ("visitor_id",),
     },
     "visitor_segments": {
         "pii_as_id": ("visitor_id",),
         "future_time": ("captured_at",),
+        "placeholder_time": ("captured_at",),
+        "placeholder_id": ("visitor_id",),
     },
 }
 """Table -> reason code -> the columns that are refused with it."""
@@ -261,6 +269,54 @@ def test_no_rule_of_a_column_goes_without_a_test() -> None:
         for one in known.checks
     }
     assert held == set(EACH)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("undefined", "null", "NULL", " None ", "nil", "NaN", "N/A", "n/a", "NA"),
+        *(
+            "0",
+            "-",
+            "000",
+            "0-0",
+            "(not set)",
+            "not set",
+            "(none)",
+            "<null>",
+            "unknown",
+        ),
+        *("[object Object]", "anonymous", "'null'", "{}"),
+        "00000000-0000-0000-0000-000000000000",
+    ],
+)
+def test_what_stands_for_unknown_is_nobodys_id(written: str) -> None:
+    for column in ("visitor_id", "value"):
+        assert "placeholder_id" in reasons("visitor_identifiers", **{column: written})
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(
+            "10",
+            "7",
+            "v0",
+            "a",
+            "-x-",
+            "nullable",
+            "nana",
+            "unknown-4711",
+            "na1",
+            "訪問者",
+        ),
+        "00000000-0000-0000-0000-000000000001",
+        '{"cid": "0"}',
+    ],
+)
+def test_an_id_that_only_begins_like_an_unknown_one_is_an_id(written: str) -> None:
+    for column in ("visitor_id", "value"):
+        assert reasons("visitor_identifiers", **{column: written}) == ()
 
 
 @pytest.mark.parametrize("statement", EXTRACTS)
