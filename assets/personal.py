@@ -25,22 +25,6 @@ _CARD = re.compile(r"(?<![\w-])[3-6]\d{3}(?:([ -])\d{4})(?:\1\d{4}){2}(?![\w-])"
 _SEVEN_DIGITS = re.compile(r"\d(?:[ ().\-/]{0,3}\d){6}")
 _AT = re.compile("&(?:#0{0,5}64|#[xX]0{0,5}40|commat);")
 
-_OF_A_PERSON = re.compile(
-    r"(?:.*_)?(?:first|last|full|given|family|middle|sur|maiden)_?name"
-    r"|(?:customer|client|buyer|user|billing|shipping|recipient|contact)_name"
-    r"|(?:.*_)?(?:e_?mail|phone|mobile|telephone|street|iban)(?:_?(?:address|number))?"
-    r"|(?:.*_)?(?:address(?:_?line)?_?\d?|birth_?(?:day|date)|date_of_birth)"
-)
-
-
-def names_a_person(column: str) -> bool:
-    """Tell whether a column, by its name, holds who a customer is or where he lives.
-
-    A name cannot be told from a brand by its look, so such columns are never mapped. A
-    column of hashes says so in its name (`email_sha1`) and may be.
-    """
-    return _OF_A_PERSON.fullmatch(column.lower()) is not None
-
 
 def looks_personal(text: str) -> bool:
     """Tell whether a value is plainly personal, in whatever column it strayed into.

@@ -19,12 +19,13 @@ from pydantic import ValidationError
 from assets.personal import (
     PersonalDataError,
     looks_personal,
-    names_a_person,
     refuse_personal,
 )
+from assets.personal_columns import names_a_person
 from assets.phone_numbers import PHONE, PHONE_AS_ORDER_ID
-from assets.providers.base import Provider
+from assets.providers.base import MAPPABLE, Provider
 from assets.providers.conversion import Conversion, Item, Segments
+from assets.providers.impact_mapping import ITEM_COLUMNS
 from assets.providers.registry import REGISTRY, make_provider
 
 FUZZED = 10_000
@@ -231,27 +232,60 @@ def test_an_order_id_may_look_like_a_number_but_not_like_an_address() -> None:
         refuse_personal(b"OrderId=jane@example.org", {"jane@example.org"})
 
 
-@pytest.mark.parametrize(
-    "column",
-    ["customer_name", "first_name", "lastname", "email", "billing_email", "Phone"],
+OF_PEOPLE = (
+    *("customer_name", "first_name", "lastname", "email", "billing_email", "Phone"),
+    *("recipient_name", "Email Address", "e-mail", "eMail", "customerEmail", "lname"),
+    *(
+        "fname",
+        "customer_phone_1",
+        "phoneNumber",
+        "tel",
+        "cell",
+        "customer cell",
+        "dob",
+    ),
+    *("ssn", "vorname", "Nachname", "guest_name", "holder_name", "recipient"),
+    *("ship_to", "ShipTo", "gift_recipient", "street1", "address_line_2", "Straße"),
+    *("billingFirstName", "mobile_no", "cardholder", "date-of-birth", "birthDate"),
 )
-def test_a_column_of_a_person_cannot_be_mapped(column: str) -> None:
+TABLES = {"fields": "Text1", "item_fields": "ItemText_1"}
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("column", OF_PEOPLE)
+def test_a_column_of_a_person_cannot_be_mapped(column: str, table: str) -> None:
     assert names_a_person(column)
     model = REGISTRY["impact"].settings
-    account = ACCOUNTS["impact"] | {"fields": {"Text1": f"extra.{column}"}}
+    account = ACCOUNTS["impact"] | {table: {TABLES[table]: f"extra.{column}"}}
     with pytest.raises(ValidationError, match="without names, addresses"):
         model.model_validate({"provider": "impact", **account})
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_table_of_a_destination_is_looked_at(name: str) -> None:
+    """A provider with a further table tells its columns, and so they are refused."""
+    model = REGISTRY[name].settings
+
+    class WithAFurtherTable(model):  # type: ignore[misc, valid-type]
+        @property
+        def mapped_columns(self) -> dict[str, list[str]]:
+            return {"order_items": ["extra.recipient_name"]}
+
+    with pytest.raises(ValidationError, match="without names, addresses"):
+        WithAFurtherTable.model_validate({"provider": name, **ACCOUNTS[name]})
+
+
+@pytest.mark.parametrize("name", sorted(MAPPABLE | {*ITEM_COLUMNS}))
+def test_every_column_of_the_contract_can_be_mapped(name: str) -> None:
+    assert not names_a_person(name)
 
 
 @pytest.mark.parametrize(
     "column",
     [
-        "store_name",
-        "campaign_name",
-        "email_sha1",
-        "product_name",
-        "filename",
-        "phone_os",
+        *("store_name", "campaign_name", "email_sha1", "EmailSha256", "product_name"),
+        *("filename", "phone_os", "test_cell", "direct_mail", "hotel", "order_number"),
+        *("shipping_method_name", "name", "mobile_app", "name_of_the_shop"),
     ],
 )
 def test_other_columns_can(column: str) -> None:
