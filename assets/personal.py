@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from assets.phone_numbers import PHONE_AS_ORDER_ID, PHONE_IN_TEXT
+from assets.phone_numbers import PHONE_IN_TEXT
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+")
 """An address that is to be masked, from its first character to its last."""
@@ -24,14 +24,6 @@ _CARD = re.compile(r"(?<![\w-])[3-6]\d{3}(?:([ -])\d{4})(?:\1\d{4}){2}(?![\w-])"
 # Few texts get past this, and it is quick to tell.
 _SEVEN_DIGITS = re.compile(r"\d(?:[ ().\-/]{0,3}\d){6}")
 _AT = re.compile("&(?:#0{0,5}64|#[xX]0{0,5}40|commat);")
-
-
-def looks_personal(text: str) -> bool:
-    """Tell whether a value is plainly personal, in whatever column it strayed into.
-
-    Narrower than the guard below: an amount such as `1 234 567.89` is none.
-    """
-    return bool(EMAIL.search(text) or re.match(PHONE_AS_ORDER_ID, text))
 
 
 class PersonalDataError(ValueError):
