@@ -27,8 +27,11 @@ Written by `make docs` from the rules in the code: do not edit.
 
 A quarantined row stands in `quarantine_row` until a run of its partition no longer
 finds it; `row_redacted` names each failing column with what was expected and what is
-there (personal data hashed). All that is wrong with a row is told at once, and nothing
-is repaired: mended in the warehouse, it is released by the next run.
+there: a number of at most nine digits, an instant, a flag or a code of three letters as
+it is, of all else only the length and the kinds of characters, because columns that are
+shifted by one hold a name where a currency should stand. All that is wrong with a row
+is told at once, and nothing is repaired: mended in the warehouse, it is released by the
+next run.
 
 | what happens | |
 |---|---|

@@ -7,6 +7,7 @@ only writes them down, without personal data.
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,7 +15,6 @@ from decimal import Decimal
 from typing import Any
 
 from assets.coercion import is_null
-from assets.personal import looks_personal
 
 SHOWN_CHARACTERS = 40
 Shown = dict[str, str | None]
@@ -22,6 +22,19 @@ Shown = dict[str, str | None]
 
 # Nobody knows what the further columns hold.
 _PERSONAL_COLUMNS = frozenset({"visitor_id", "value", "extra"})
+
+# Columns may have been shifted by one, so nothing is shown for the column it stands in.
+# A longer number could be that of a telephone or a card, a date alone a birthday.
+_NUMBER = r"-?(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?"
+_OF_LINE = rf"(?:line [0-9]+: )?{_NUMBER}"
+_SHOWN = re.compile(
+    rf"{_OF_LINE}(?:[,;] {_OF_LINE})*(?:; \.\.\.)?"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
+    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+    r"|(?i:true|false|yes|no|nan|-?inf(?:inity)?)"
+    r"|[A-Z]{3}|[a-z]{3}"
+)
+"""Numbers, instants, flags and codes such as those of currencies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +50,8 @@ class Reject:
             longer than the delivery tables take.
         reasons: Codes, sorted.
         row_redacted: Failing column -> what was `expected` and what is there, `actual`:
-            shortened; personal data hashed.
+            numbers, instants, flags and codes of three letters; of all else the
+            length and the kinds of characters.
         order_at: Aware instant of the order, where readable.
         currency: ISO 4217 code, where known.
         amount_minor: Revenue in minor units, where readable.
@@ -89,8 +103,8 @@ def redact(
     Args:
         row: The row as the warehouse gave it.
         expected: Failing column -> what should stand there.
-        personal: Columns that hold personal data in this row, beside those that
-            always may: `customer_*`, `visitor_id` and the value of an identifier.
+        personal: Columns of which nothing is shown in this row, beside those of which
+            nothing ever is: `customer_*`, `visitor_id` and the value of an identifier.
     """
     hashed = _PERSONAL_COLUMNS.union(personal)
     return {
@@ -108,11 +122,29 @@ def redact(
 def _redacted(text: str | None, *, is_personal: bool) -> str | None:
     if text is None:
         return None
-    if is_personal or looks_personal(text):
-        return f"sha256:{_sha256(text)[:12]}"
-    # What was refused for its characters must not be refused once more here.
-    storable = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
-    return storable[:SHOWN_CHARACTERS]
+    if is_personal or not _SHOWN.fullmatch(text):
+        return _described(text)
+    return text[:SHOWN_CHARACTERS]
+
+
+def _described(text: str) -> str:
+    """Tell what a person needs to find the mistake, and nothing of the value.
+
+    No hash either: of the few telephone numbers that there are, it is soon undone.
+    """
+    counted = "1 character" if len(text) == 1 else f"{len(text)} characters"
+    kinds = {_kind(character) for character in text}
+    return f"{counted}: {', '.join(sorted(kinds))}" if kinds else counted
+
+
+def _kind(character: str) -> str:
+    if character.isalpha():
+        return "letters"
+    if character.isdigit():
+        return "digits"
+    if character.isspace():
+        return "spaces"
+    return "signs" if character.isprintable() else "unprintable"
 
 
 def _sha256(text: str) -> str:

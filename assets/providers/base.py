@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Literal, Protocol, runtime_checkable
+from itertools import chain
+from typing import Literal, Protocol, Self, runtime_checkable
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from assets.money import fits, to_text
-from assets.personal import names_a_person
+from assets.personal_columns import refuse_personal_columns
 from assets.providers.conversion import NOT_COLUMNS, Conversion
 from assets.providers.replies import Outcome, Reply
 
@@ -73,17 +74,16 @@ class DestinationSettings(BaseModel):
     @classmethod
     def _must_name_columns(cls, fields: dict[str, str]) -> dict[str, str]:
         for column in fields.values():
-            if names_a_person(column.removeprefix("extra.")):
-                message = (
-                    "expected a column without names, addresses or numbers of people, "
-                    f"got {column!r}; a hash of it may be sent: name it so"
-                )
-                raise ValueError(message)
             if column not in MAPPABLE and not column.startswith("extra."):
                 known = ", ".join(sorted(MAPPABLE))
                 message = f"expected extra.<column> or one of {known}, got {column!r}"
                 raise ValueError(message)
         return fields
+
+    @model_validator(mode="after")
+    def _must_map_nothing_personal(self) -> Self:
+        refuse_personal_columns(chain.from_iterable(self.mapped_columns.values()))
+        return self
 
     @field_validator("base_url")
     @classmethod

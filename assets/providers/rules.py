@@ -95,7 +95,8 @@ QUARANTINED = (
     Rule(
         "pii_in_payload",
         ("whatever is sent",),
-        "no e-mail address; no telephone number but in ids of order and article",
+        "no e-mail address; no number of a telephone or card but in ids of order and "
+        "article",
     ),
     Rule("payload_error", ("whatever is sent",), "a request that can be built"),
     Rule(
