@@ -10,6 +10,8 @@ import dagster as dg
 import pytest
 import time_machine
 from click.testing import Result
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from deployment import DAY, Deployment, deployed, without_patience
 from typer.testing import CliRunner
@@ -144,6 +146,54 @@ def add_late_order(shop: Deployment) -> None:
             f"from {table} where order_id = ?",
             like,
         )
+
+
+def from_failure(shop: Deployment) -> dg.JobExecutionResult:
+    """Run again what *From failure* runs again of the only run there is."""
+    (run_id,) = shop.instance.get_run_ids()
+    job = build(shop.config).resolve_job_def("export_day")
+    run = shop.instance.get_run_by_id(run_id)
+    assert run is not None
+    assert run.asset_selection is not None
+    again = job.get_subset(asset_selection=set(run.asset_selection))
+    steps = [
+        entry.step_key
+        for entry in shop.instance.all_logs(run_id)
+        if entry.dagster_event and entry.dagster_event.is_step_failure
+    ]
+    assert steps == ["published_deliveries"]
+    plan = create_execution_plan(
+        again,
+        run_config=run.run_config,
+        step_keys_to_execute=steps,
+    )
+    new = shop.instance.create_run_for_job(
+        again,
+        run_config=run.run_config,
+        tags=run.tags,
+        asset_selection=run.asset_selection,
+        execution_plan=plan,
+    )
+    return execute_run(InMemoryJob(again), new, shop.instance, raise_on_error=False)
+
+
+def test_from_failure_makes_no_day_green_of_which_something_before_failed(
+    shop: Deployment,
+) -> None:
+    refuse_a_day(shop)
+    backfill(shop, "--single-run")
+    shop.server.sandbox.misbehave()
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        again = from_failure(shop)
+        assert not again.success
+        (failure,) = again.get_step_failure_events()
+        said = str(failure.step_failure_data.error)
+        assert f"attribution backfill --from {BAD} --to {BAD}" in said
+        published = dg.AssetKey("published_deliveries")
+        assert colours(shop, published) == {FIRST: GREEN, BAD: RED, LAST: GREEN}
+        done = backfill(shop, "--single-run")
+    assert done.exit_code == 0, done.stderr
+    assert set(colours(shop, published).values()) == {GREEN}
 
 
 def test_all_looks_at_finished_days_again_for_late_orders(shop: Deployment) -> None:
