@@ -25,9 +25,11 @@ from pipelines.alerts import (
     News,
     Seen,
     Told,
+    apart,
     compare,
     is_wanted,
 )
+from pipelines.day_results import refusals
 
 LONGEST_RUN_SECONDS = 86_400
 HISTORY = 1_000
@@ -106,7 +108,7 @@ class Lookout:
         else:
             said = f"{len(news)} news."
             cursor.told, cursor.evaluation, cursor.waits_since = told, last, None
-            self._write(cursor, news)
+            self._write(cursor, _explained(instance, news))
         self._post(cursor)
         if cursor.unsent:
             said += f" No message was taken by: {', '.join(cursor.unsent)}."
@@ -174,6 +176,18 @@ def alert_sensor(lookout: Lookout, alerts: Alerts) -> dg.SensorDefinition:
         return dg.SkipReason(said)
 
     return sensor
+
+
+def _explained(instance: dg.DagsterInstance, news: Iterable[News]) -> list[News]:
+    """Let a guard speak for the days that it refused: no re-run helps them."""
+    told = []
+    for one in news:
+        if one.kind == "failed" and one.check is None:
+            key = dg.AssetKey.from_user_string(one.subjects[0])
+            told += apart(one, refusals(instance, key, one.partitions))
+        else:
+            told.append(one)
+    return told
 
 
 def _partitions(

@@ -18,6 +18,7 @@ from pipelines.alerts import Channel
 from pipelines.build import build
 from pipelines.channels import is_understood
 from pipelines.checkup import check_up
+from pipelines.launch import Launcher
 from pipelines.sensors import Cursor, Lookout
 
 KEY = DAY.isoformat()
@@ -122,6 +123,26 @@ def test_a_warehouse_that_is_away_is_one_message(
     (told,) = inbox.texts
     assert told.startswith("attribution failed: completed_orders, order_items, visitor")
     assert "deliveries/" not in told
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_day_that_a_guard_refuses_is_told_with_the_guard_s_words(
+    shop: Deployment, inbox: Inbox, watcher: Watcher, together: bool
+) -> None:
+    text = shop.config_path.read_text()
+    guards = text.replace("[alerts]", "[guards]\nmax_orders = 5\n[alerts]")
+    shop.config_path.write_text(guards)
+    if together:
+        days = [DAY - timedelta(days=1), DAY]
+        Launcher(shop.config, shop.instance).export_together(days)
+    else:
+        assert shop.run().refused
+    watcher.look()
+    told = "\n".join(inbox.texts)
+    assert f"FAILED completed_orders {KEY}\nExtracting was refused for {KEY}: " in told
+    assert "expected at most 5 orders, got " in told
+    assert f'attribution export --date {KEY} --override "REASON"' in told
+    assert "attribution backfill" not in told
 
 
 def test_a_failing_check_is_told_with_its_next_action_and_ends(
