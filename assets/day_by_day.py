@@ -19,6 +19,8 @@ from dagster._core.definitions.source_asset import (
 )
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
+from assets.day_checks import DayChecks
+
 _MADE = {AssetPartitionStatus.MATERIALIZED, AssetPartitionStatus.IN_PROGRESS}
 """Colours of a day to follow; another run may be making it anew."""
 
@@ -75,7 +77,7 @@ class _Days:
         self._context = context
         self._make = make
         self._key = context.asset_key
-        self._checks: dict[str | None, dg.AssetCheckResult] = {}
+        self._checks = DayChecks()
 
     def made(self) -> Iterator[Any]:
         """Make each day; fail where nothing is left to follow from the good ones."""
@@ -86,10 +88,8 @@ class _Days:
             is_made = day not in unmade and (yield from self._one(day))
             if not is_made:
                 failed.append(day)
-        if len(failed) == len(days):
-            raise self._failure(failed)
-        yield from self._checks.values()
-        if failed and not self._is_followed():
+        yield from self._checks.results()
+        if len(failed) == len(days) or (failed and not self._is_followed()):
             raise self._failure(failed)
         yield dg.MaterializeResult(metadata={_NOT_ALL_DAYS: True})
 
@@ -111,21 +111,15 @@ class _Days:
 
     def _told(self, day: str, result: Any) -> Iterator[Any]:
         if isinstance(result, dg.AssetCheckResult):
-            self._keep(result)
+            self._checks.keep(result)
         elif isinstance(result, dg.MaterializeResult):
             for check in result.check_results or ():
-                self._keep(check)
+                self._checks.keep(check)
             yield dg.AssetMaterialization(
                 self._key, partition=day, metadata=result.metadata
             )
         else:
             yield result
-
-    def _keep(self, check: dg.AssetCheckResult) -> None:
-        """Keep what speaks for the run: the last day's, or the last that failed."""
-        kept = self._checks.get(check.check_name)
-        if kept is None or kept.passed or not check.passed:
-            self._checks[check.check_name] = check
 
     def _unmade_before(self) -> set[str]:
         """Days that an asset before this one, of the same run, did not make.
