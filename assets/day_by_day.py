@@ -8,7 +8,7 @@ that follow. The run fails in the end, so that exactly the unfinished days are r
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import dagster as dg
 
@@ -17,11 +17,18 @@ import dagster as dg
 from dagster._core.definitions.source_asset import (
     SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as _NOT_ALL_DAYS,
 )
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
+
+from assets.day_checks import DayChecks
+
+_MADE = {AssetPartitionStatus.MATERIALIZED, AssetPartitionStatus.IN_PROGRESS}
+"""Colours of a day to follow; another run may be making it anew."""
 
 FAILED = "failed"
 ERROR = "error"
 """Metadata of the observation that a failed day leaves: the text, and its class."""
 
+Partitions: TypeAlias = "dg.PartitionsDefinition[str]"
 Make = TypeVar("Make", bound=Callable[..., Any])
 
 
@@ -70,7 +77,7 @@ class _Days:
         self._context = context
         self._make = make
         self._key = context.asset_key
-        self._checks: dict[str | None, dg.AssetCheckResult] = {}
+        self._checks = DayChecks()
 
     def made(self) -> Iterator[Any]:
         """Make each day; fail where nothing is left to follow from the good ones."""
@@ -81,10 +88,8 @@ class _Days:
             is_made = day not in unmade and (yield from self._one(day))
             if not is_made:
                 failed.append(day)
-        if len(failed) == len(days):
-            raise self._failure(failed)
-        yield from self._checks.values()
-        if failed and not self._is_followed():
+        yield from self._checks.results()
+        if len(failed) == len(days) or (failed and not self._is_followed()):
             raise self._failure(failed)
         yield dg.MaterializeResult(metadata={_NOT_ALL_DAYS: True})
 
@@ -106,32 +111,34 @@ class _Days:
 
     def _told(self, day: str, result: Any) -> Iterator[Any]:
         if isinstance(result, dg.AssetCheckResult):
-            self._keep(result)
+            self._checks.keep(result)
         elif isinstance(result, dg.MaterializeResult):
             for check in result.check_results or ():
-                self._keep(check)
+                self._checks.keep(check)
             yield dg.AssetMaterialization(
                 self._key, partition=day, metadata=result.metadata
             )
         else:
             yield result
 
-    def _keep(self, check: dg.AssetCheckResult) -> None:
-        """Keep what speaks for the run: the last day's, or the last that failed."""
-        kept = self._checks.get(check.check_name)
-        if kept is None or kept.passed or not check.passed:
-            self._checks[check.check_name] = check
-
     def _unmade_before(self) -> set[str]:
-        """Days that an asset before this one was to make in this run, and did not."""
-        storage = self._context.instance.event_log_storage
+        """Days that an asset before this one, of the same run, did not make.
+
+        A step may be run again by itself, in a run that knows nothing of the one whose
+        days failed: only their colours tell.
+        """
+        deps = self._context.assets_def.asset_deps[self._key]
+        parents = deps & self._context.job_def.asset_layer.executable_asset_keys
+        return {day for parent in parents for day in self._unmade_by(parent)}
+
+    def _unmade_by(self, parent: dg.AssetKey) -> set[str]:
+        instance, days = self._context.instance, self._context.partition_keys
+        storage, run_id = instance.event_log_storage, self._context.run.run_id
         found = storage.get_latest_asset_partition_materialization_attempts_without_materializations  # noqa: E501 - its name
-        return {
-            day
-            for parent in self._context.assets_def.asset_deps[self._key]
-            for day, (run_id, _) in found(parent).items()
-            if run_id == self._context.run.run_id
-        }
+        own = {day for day, (by, _) in found(parent).items() if by == run_id}
+        partitions = cast("Partitions", self._context.assets_def.partitions_def)
+        colours = instance.get_status_by_partition(parent, days, partitions) or {}
+        return own | {day for day in days if colours.get(day) not in _MADE}
 
     def _is_followed(self) -> bool:
         layer = self._context.job_def.asset_layer
@@ -142,8 +149,10 @@ class _Days:
         return dg.Failure(
             f"Making {self._key.to_user_string()} failed for {len(failed)} of "
             f"{len(self._context.partition_keys)} days ({', '.join(sorted(failed))}): "
-            "expected every day to be finished. The log and each red day say why; run "
-            "the failed days again, the others are done."
+            "expected every day to be finished. The log and each red day say why; the "
+            "others are done. Run the failed days again: attribution backfill --from "
+            f"{min(failed)} --to {max(failed)}, or in the UI Materialize, Failed and "
+            "missing. From failure does not reach what failed in a step that went on."
         )
 
 

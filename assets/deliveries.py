@@ -116,7 +116,7 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
         yield dg.AssetCheckResult(
             check_name=CHECK,
             passed=not _rerun_helps(summary),
-            metadata=metadata,
+            metadata={**metadata, "partition": context.partition_key},
         )
         yield reply_shape(delivery_key(name), summary.surprises, context.partition_key)
         yield money_conserved(delivery_key(name), source, name, context.partition_key)

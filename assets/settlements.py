@@ -112,7 +112,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
                 **explained(source.database, name, key),
                 **_told(settle, lookup),
             },
-            check_results=[reply_shape(settlement_key(name), transport.found())],
+            check_results=[reply_shape(settlement_key(name), transport.found(), key)],
         )
 
     return settlements

@@ -64,6 +64,8 @@ def paragraph(one: News, figures: Figures, ui_url: str | None) -> str:
 def _told(one: News, figures: Figures) -> list[str]:
     if one.check is not None:
         return [one.text or "Look at the metadata of the check in the UI."]
+    if one.text:
+        return [one.text, _IF_RIGHT.format(one.partitions[0])]
     first, last = one.partitions[0], one.partitions[-1]
     names = [_destination(asset) for asset in one.subjects]
     to = "".join(f" --destination {name}" for name in names if name)
@@ -76,6 +78,14 @@ def _told(one: News, figures: Figures) -> list[str]:
         f"attribution backfill --from {first} --to {last}{to}, or in the UI "
         "Materialize, Failed. What is delivered is not sent again.",
     ]
+
+
+_IF_RIGHT = (
+    "Running it again changes nothing while the warehouse says the same. If it is "
+    'right: attribution export --date {} --override "REASON", or in the UI '
+    "Materialize, Open launchpad: "
+    'ops: {{completed_orders: {{config: {{override: "REASON"}}}}}}.'
+)
 
 
 def _destination(asset: str) -> str:

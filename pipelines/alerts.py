@@ -8,13 +8,16 @@ stands in `sensors.py`, how news are put in `alert_text.py`, how they leave in
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 UNTOLD = frozenset({"finished", "no_partition_left"})
 """Checks that say of a partition what its own alert says."""
+
+REFUSALS = 7
+"""Refused days of which the guard's own words are told."""
 
 Level = Literal["error", "warn"]
 
@@ -108,7 +111,7 @@ class News:
         subjects: Assets, or one check as `<asset>:<name>`.
         partitions: Of which; none: of the whole destination.
         level: How bad it is, or was.
-        text: What the check said last.
+        text: What the check said last, or the guard that refused the days.
     """
 
     kind: Literal["failed", "recovered"]
@@ -129,6 +132,22 @@ def compare(told: Told, seen: Seen) -> tuple[list[News], Told]:
     partition_news, failed = _partitions(told, seen)
     check_news, checks = _checks(told, seen.evaluations)
     return partition_news + check_news, Told(failed=failed, checks=checks)
+
+
+def apart(news: News, refused: Mapping[str, str]) -> list[News]:
+    """Tell days that a guard refused apart from those that failed otherwise.
+
+    Args:
+        news: What failed.
+        refused: What the guard said, by partition.
+    """
+    days = tuple(day for day in news.partitions if day in refused)
+    others = tuple(day for day in news.partitions if day not in refused)
+    said = "\n".join(refused[day] for day in days[:REFUSALS])
+    return [
+        *([replace(news, partitions=days, text=said)] if days else []),
+        *([replace(news, partitions=others)] if others or not days else []),
+    ]
 
 
 def _partitions(told: Told, seen: Seen) -> tuple[list[News], dict[str, list[str]]]:

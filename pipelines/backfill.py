@@ -1,6 +1,6 @@
 """Many days: which of them have something left to do, and in which runs it is done."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import groupby
 from typing import cast
@@ -8,6 +8,11 @@ from typing import cast
 import dagster as dg
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
+from assets.deliveries import delivery_key
+from assets.delivery.standing import partitions_left
+from assets.providers.registry import make_provider
+from pipelines.build import lent_source
+from pipelines.config import Config
 from pipelines.day_results import DayResult
 from pipelines.launch import Assets, Launcher
 
@@ -21,9 +26,11 @@ def days_between(first: date, last: date) -> list[date]:
 def left_to_do(
     launcher: Launcher, days: Sequence[date], to: Sequence[str]
 ) -> dict[date, Assets]:
-    """Return the assets of each day that are not green, and what follows them.
+    """Return the assets of each day that are not finished, and what follows them.
 
-    Green is what the UI shows: a day that failed, was never run or was killed is not.
+    Finished is what the UI shows green and the delivery tables know nothing against:
+    not a day that failed, was never run or was killed, nor a green one of which a
+    person released an order, or whose last run was told to stop.
 
     Args:
         launcher: Of the deployment.
@@ -32,6 +39,7 @@ def left_to_do(
     """
     graph, selected = launcher.graph, launcher.assets_of(to)
     keys = [day.isoformat() for day in days]
+    open_days = _open_days(launcher.config)
     left: dict[str, set[dg.AssetKey]] = {key: set() for key in keys}
     for asset in selected:
         partitions = cast(
@@ -40,9 +48,22 @@ def left_to_do(
         green = launcher.instance.get_status_by_partition(asset, keys, partitions) or {}
         following = dg.AssetSelection.assets(asset).downstream().resolve(graph)
         for key in keys:
-            if green.get(key) != AssetPartitionStatus.MATERIALIZED:
+            is_green = green.get(key) == AssetPartitionStatus.MATERIALIZED
+            if not is_green or key in open_days.get(asset, ()):
                 left[key] |= following & selected
     return {day: left[key] for day, key in zip(days, keys, strict=True) if left[key]}
+
+
+def _open_days(config: Config) -> dict[dg.AssetKey, Collection[str]]:
+    """Ask the delivery tables which days of each destination a run would help."""
+    with lent_source(config) as source:
+        now = source.database.clock()()
+        return {
+            delivery_key(name): partitions_left(
+                source.database, name, make_provider(settings).resend, now
+            )
+            for name, settings in config.destinations.items()
+        }
 
 
 def run_each(

@@ -14,6 +14,7 @@ from assets.guards import GuardError
 
 _INTERRUPTS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 _REFUSALS = {GuardError.__name__}
+_TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_OBSERVATION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,35 @@ def of_several_days(
         for day in days
         for key in [day.isoformat()]
     ]
+
+
+def refusals(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, days: Collection[str]
+) -> dict[str, str]:
+    """Return what a guard said of failed days of an asset; of most it said nothing."""
+    storage = instance.event_log_storage
+    found = storage.get_latest_asset_partition_materialization_attempts_without_materializations  # noqa: E501 - its name
+    told: dict[str, str] = {}
+    for day, (run_id, _) in found(asset).items():
+        if day in days:
+            logs = instance.all_logs(run_id, of_type=_TELLING)
+            events = [one.dagster_event for one in logs if one.dagster_event]
+            if said := _refusal(events, asset, day):
+                told[day] = said
+    return told
+
+
+def _refusal(
+    events: Sequence[dg.DagsterEvent], asset: dg.AssetKey, day: str
+) -> str | None:
+    step = asset.to_python_identifier()
+    own = [event for event in events if event.step_key == step]
+    told, refused = _told_of_days(own)
+    if day in refused:
+        return told[day][step]
+    if not told and _failed_with(own, _REFUSALS):
+        return _failures(own)[step]
+    return None
 
 
 def _told_of_days(

@@ -17,17 +17,19 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from pydantic import BaseModel
 
+from assets.day_checks import each_day
 from pipelines.alert_text import Figures, Message, message
 from pipelines.alerts import (
     Alerts,
     Evaluation,
-    Level,
     News,
     Seen,
     Told,
+    apart,
     compare,
     is_wanted,
 )
+from pipelines.day_results import refusals
 
 LONGEST_RUN_SECONDS = 86_400
 HISTORY = 1_000
@@ -106,7 +108,7 @@ class Lookout:
         else:
             said = f"{len(news)} news."
             cursor.told, cursor.evaluation, cursor.waits_since = told, last, None
-            self._write(cursor, news)
+            self._write(cursor, _explained(instance, news))
         self._post(cursor)
         if cursor.unsent:
             said += f" No message was taken by: {', '.join(cursor.unsent)}."
@@ -176,6 +178,18 @@ def alert_sensor(lookout: Lookout, alerts: Alerts) -> dg.SensorDefinition:
     return sensor
 
 
+def _explained(instance: dg.DagsterInstance, news: Iterable[News]) -> list[News]:
+    """Let a guard speak for the days that it refused: no re-run helps them."""
+    told = []
+    for one in news:
+        if one.kind == "failed" and one.check is None:
+            key = dg.AssetKey.from_user_string(one.subjects[0])
+            told += apart(one, refusals(instance, key, one.partitions))
+        else:
+            told.append(one)
+    return told
+
+
 def _partitions(
     instance: dg.DagsterInstance, graph: AssetGraph, key: dg.AssetKey
 ) -> Mapping[AssetPartitionStatus | None, list[str]]:
@@ -194,7 +208,8 @@ def _evaluations(
 ) -> tuple[list[Evaluation], int]:
     storage = instance.event_log_storage
     latest = storage.get_latest_asset_check_execution_by_key(list(keys))
-    found, planned = {}, []
+    found: dict[int, list[Evaluation]] = {}
+    planned = []
     for key, newest in latest.items():
         if newest.id <= after:
             continue
@@ -206,16 +221,18 @@ def _evaluations(
                     planned.append(record.id)
     # A row is made when its run begins, and filled in when the check is evaluated.
     last = min(planned) - 1 if planned else max(found, default=after)
-    return [found[number] for number in sorted(found)], last
+    return [one for number in sorted(found) for one in found[number]], last
 
 
-def _read(key: dg.AssetCheckKey, evaluation: dg.AssetCheckEvaluation) -> Evaluation:
-    partition = evaluation.metadata.get("partition")
-    is_error = evaluation.severity is dg.AssetCheckSeverity.ERROR
-    level: Level = "error" if is_error else "warn"
-    return Evaluation(
-        check=f"{key.asset_key.to_user_string()}:{key.name}",
-        partition="" if partition is None else str(partition.value),
-        failed=None if evaluation.passed else level,
-        text=evaluation.description or "",
-    )
+def _read(
+    key: dg.AssetCheckKey, evaluation: dg.AssetCheckEvaluation
+) -> list[Evaluation]:
+    return [
+        Evaluation(
+            check=f"{key.asset_key.to_user_string()}:{key.name}",
+            partition=day["partition"],
+            failed=None if day["passed"] else "error" if day["is_error"] else "warn",
+            text=day["text"],
+        )
+        for day in each_day(evaluation)
+    ]

@@ -78,6 +78,21 @@ def standing(
         )
 
 
+def partitions_left(
+    database: Database, destination: str, policy: ResendPolicy, now: datetime
+) -> list[str]:
+    """Return the partitions whose last run left something that running again helps.
+
+    Args:
+        database: Where the delivery tables are.
+        destination: Configured name.
+        policy: Whether a run sends unanswered deliveries again.
+        now: The time.
+    """
+    with database.read() as connection:
+        return _left(connection, destination, policy, now)
+
+
 def _orders(
     connection: Connection, destination: str, partition_key: str
 ) -> dict[State, int]:
@@ -190,7 +205,7 @@ def _left(
         )
         .where(
             export_run.c.destination == destination,
-            export_run.c.outcome != "complete",
+            export_run.c.outcome.is_distinct_from("complete"),
         )
     )
     return sorted({*unfinished.scalars(), *stopped.scalars()})

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import time_machine
-from deployment import DAY, SECRETS, Deployment, deployed, without_patience
+from deployment import DAY, SECRETS, ZONE, Deployment, deployed, without_patience
 from inbox import Inbox, mail_server, webhook
 
 from pipelines.alerting import lookout
@@ -18,6 +18,8 @@ from pipelines.alerts import Channel
 from pipelines.build import build
 from pipelines.channels import is_understood
 from pipelines.checkup import check_up
+from pipelines.demo.warehouse import seed
+from pipelines.launch import Launcher
 from pipelines.sensors import Cursor, Lookout
 
 KEY = DAY.isoformat()
@@ -124,6 +126,26 @@ def test_a_warehouse_that_is_away_is_one_message(
     assert "deliveries/" not in told
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_a_day_that_a_guard_refuses_is_told_with_the_guard_s_words(
+    shop: Deployment, inbox: Inbox, watcher: Watcher, together: bool
+) -> None:
+    text = shop.config_path.read_text()
+    guards = text.replace("[alerts]", "[guards]\nmax_orders = 5\n[alerts]")
+    shop.config_path.write_text(guards)
+    if together:
+        days = [DAY - timedelta(days=1), DAY]
+        Launcher(shop.config, shop.instance).export_together(days)
+    else:
+        assert shop.run().refused
+    watcher.look()
+    told = "\n".join(inbox.texts)
+    assert f"FAILED completed_orders {KEY}\nExtracting was refused for {KEY}: " in told
+    assert "expected at most 5 orders, got " in told
+    assert f'attribution export --date {KEY} --override "REASON"' in told
+    assert "attribution backfill" not in told
+
+
 def test_a_failing_check_is_told_with_its_next_action_and_ends(
     shop: Deployment, inbox: Inbox, watcher: Watcher
 ) -> None:
@@ -143,6 +165,44 @@ def test_a_failing_check_is_told_with_its_next_action_and_ends(
         shop.run(to=["convert_web"])
     watcher.look()
     assert "RECOVERED deliveries/convert_web nothing_uncertain" in inbox.texts[-1]
+
+
+def test_checks_of_a_run_of_several_days_are_told_of_each_day(
+    shop: Deployment, inbox: Inbox, watcher: Watcher
+) -> None:
+    text = shop.config_path.read_text()
+    limit = "[checks.rejected_share]\nseverity = 'error'\nat_least = 1\n[alerts]"
+    shop.config_path.write_text(text.replace("[alerts]", limit))
+    days = [DAY - timedelta(days=1), DAY]
+    seed(
+        shop.folder / "warehouse.db",
+        last_day=DAY,
+        days=2,
+        orders_per_day=20,
+        timezone=ZONE,
+    )
+    check = "deliveries/trackdesk_main rejected_share"
+    named = f"{check} {days[0]}, {days[1]} (2 days)"
+
+    def together() -> None:
+        Launcher(shop.config, shop.instance).export_together(
+            days, to=["trackdesk_main"]
+        )
+        watcher.look()
+
+    shop.server.sandbox.misbehave(
+        "trackdesk/demo:status=403 conversion limit reached~."
+    )
+    together()
+    assert f"FAILED {named}" in inbox.texts[-1]
+    with shop.ledger() as database, database.write() as connection:
+        connection.exec_driver_sql(
+            "update delivery set state = 'accepted' where state = 'rejected'"
+        )
+    shop.server.sandbox.misbehave()
+    with later(hours=1):
+        together()
+    assert f"RECOVERED {named}" in inbox.texts[-1]
 
 
 def test_a_channel_that_is_down_loses_nothing_and_fails_nothing(

@@ -10,6 +10,8 @@ import dagster as dg
 import pytest
 import time_machine
 from click.testing import Result
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from deployment import DAY, Deployment, deployed, without_patience
 from typer.testing import CliRunner
@@ -127,19 +129,71 @@ def test_a_day_that_a_guard_refuses_stops_no_other(
     assert colours(shop, delivery_key("trackdesk_main")) == dict.fromkeys(DAYS, GREEN)
 
 
-def add_late_order(shop: Deployment) -> None:
-    """An order of a finished day, like one that was delivered."""
-    like = next(
-        row["order_id"]
+def a_delivered_order(shop: Deployment) -> str:
+    return next(
+        str(row["order_id"])
         for row in shop.rows("trackdesk_main").values()
         if row["state"] == "accepted" and row["partition_key"] == str(BAD)
     )
+
+
+def add_late_order(shop: Deployment) -> None:
+    """An order of a finished day, like one that was delivered."""
+    like = a_delivered_order(shop)
     for table in ("completed_orders", "order_items"):
         shop.warehouse(
             f"insert into {table} select * replace (order_id || '-late' as order_id) "
             f"from {table} where order_id = ?",
             like,
         )
+
+
+def from_failure(shop: Deployment) -> dg.JobExecutionResult:
+    """Run again what *From failure* runs again of the only run there is."""
+    (run_id,) = shop.instance.get_run_ids()
+    job = build(shop.config).resolve_job_def("export_day")
+    run = shop.instance.get_run_by_id(run_id)
+    assert run is not None
+    assert run.asset_selection is not None
+    again = job.get_subset(asset_selection=set(run.asset_selection))
+    steps = [
+        entry.step_key
+        for entry in shop.instance.all_logs(run_id)
+        if entry.dagster_event and entry.dagster_event.is_step_failure
+    ]
+    assert steps == ["published_deliveries"]
+    plan = create_execution_plan(
+        again,
+        run_config=run.run_config,
+        step_keys_to_execute=steps,
+    )
+    new = shop.instance.create_run_for_job(
+        again,
+        run_config=run.run_config,
+        tags=run.tags,
+        asset_selection=run.asset_selection,
+        execution_plan=plan,
+    )
+    return execute_run(InMemoryJob(again), new, shop.instance, raise_on_error=False)
+
+
+def test_from_failure_makes_no_day_green_of_which_something_before_failed(
+    shop: Deployment,
+) -> None:
+    refuse_a_day(shop)
+    backfill(shop, "--single-run")
+    shop.server.sandbox.misbehave()
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        again = from_failure(shop)
+        assert not again.success
+        (failure,) = again.get_step_failure_events()
+        said = str(failure.step_failure_data.error)
+        assert f"attribution backfill --from {BAD} --to {BAD}" in said
+        published = dg.AssetKey("published_deliveries")
+        assert colours(shop, published) == {FIRST: GREEN, BAD: RED, LAST: GREEN}
+        done = backfill(shop, "--single-run")
+    assert done.exit_code == 0, done.stderr
+    assert set(colours(shop, published).values()) == {GREEN}
 
 
 def test_all_looks_at_finished_days_again_for_late_orders(shop: Deployment) -> None:
@@ -161,6 +215,47 @@ def test_the_ui_puts_as_many_days_into_a_run_as_are_configured(
     graph = build(shop.config).resolve_asset_graph()
     policies = {graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
     assert policies == {dg.BackfillPolicy.multi_run(31)}
+
+
+def test_an_order_that_a_person_released_is_left_to_do_on_a_green_day(
+    shop: Deployment,
+) -> None:
+    assert backfill(shop).exit_code == 0
+    like = a_delivered_order(shop)
+    with shop.ledger() as database, database.write() as connection:
+        connection.exec_driver_sql(
+            "update delivery set state = 'exhausted', accepted_at = null "
+            f"where destination = 'trackdesk_main' and order_id = '{like}'"
+        )
+    assert colours(shop, delivery_key("trackdesk_main"))[BAD] == GREEN
+    (row,) = (
+        one for one in shop.rows("trackdesk_main").values() if one["order_id"] == like
+    )
+    said = ["not-delivered", "--by", "Ann", "--why", "outage"]
+    CliRunner().invoke(
+        app, ["resolve", row["delivery_id"], *said], env=shop.command_environ()
+    )
+    done = backfill(shop)
+    assert done.exit_code == 0, done.stderr
+    assert "2 of 3 days are finished" in done.stderr
+    assert shop.states("trackdesk_main")["pending"] == 0
+
+
+def test_a_green_day_whose_last_run_was_told_to_stop_is_left_to_do(
+    shop: Deployment,
+) -> None:
+    assert backfill(shop).exit_code == 0
+    launcher = Launcher(shop.config, shop.instance)
+    assert left_to_do(launcher, DAYS, TO) == {}
+    with shop.ledger() as database, database.write() as connection:
+        connection.exec_driver_sql(
+            "update export_run set outcome = 'stopped_terminated' "
+            f"where destination = 'impact_us' and partition_key = '{BAD}'"
+        )
+    left = left_to_do(launcher, DAYS, TO)
+    assert set(left) == {BAD}
+    assert delivery_key("impact_us") in left[BAD]
+    assert not left[BAD] & {delivery_key("trackdesk_main"), dg.AssetKey("conversions")}
 
 
 def test_days_apart_from_one_another_are_runs_of_their_own(shop: Deployment) -> None:

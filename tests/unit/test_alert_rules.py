@@ -13,6 +13,7 @@ from pipelines.alerts import (
     News,
     Seen,
     Told,
+    apart,
     compare,
     is_wanted,
 )
@@ -263,6 +264,14 @@ def test_many_news_are_counted_in_the_title() -> None:
     assert sent.title == "attribution: 2 failed, 1 warned, 1 recovered"
     assert "WARNING settlements/shop oldest_unsettled\nDo this." in sent.body
     assert f"RECOVERED deliveries/shop {MONDAY}" in sent.body
+
+
+def test_refused_days_are_told_apart_from_failed_ones() -> None:
+    failed = News("failed", ("orders",), (MONDAY, TUESDAY))
+    refused, other = apart(failed, {TUESDAY: "It was refused."})
+    assert (refused.partitions, refused.text) == ((TUESDAY,), "It was refused.")
+    assert (other.partitions, other.text) == ((MONDAY,), "")
+    assert apart(failed, {}) == [failed]
 
 
 def test_recovery_alone_is_good_news() -> None:
