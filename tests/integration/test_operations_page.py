@@ -83,3 +83,9 @@ def test_every_state_that_needs_a_person_is_in_it() -> None:
     for state in (State.REJECTED, State.QUARANTINED, State.UNCERTAIN, State.QUEUED):
         assert f"`{state}`" in PAGE
     assert "`exhausted`" in PAGE
+
+
+def test_a_restart_is_not_said_to_leave_runs_alone() -> None:
+    steps = PAGE.partition("**New credentials.**")[2].partition("\n\n")[0]
+    assert "no run is at work" in steps
+    assert "finish with the old value" not in steps
