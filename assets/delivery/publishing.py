@@ -1,7 +1,7 @@
 """Copies the delivery tables of a partition into the warehouse, for analysts.
 
 The copy is replaced, never appended to, so that publishing again changes nothing. The
-right to send stays with the ledger; nothing reads the copy back.
+right to send stays with the ledger; only `recovering.py` reads the copy back.
 """
 
 import json

@@ -29,6 +29,48 @@ class Resolved:
     after: State
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Deliveries of one destination in one state.
+
+    Attributes:
+        destination: Configured name.
+        first: First partition, `YYYY-MM-DD`.
+        last: Last partition.
+        state: The state they are in.
+        reason: Only those with this `state_reason`; None: with any.
+        order_ids: Only these orders; None: all.
+    """
+
+    destination: str
+    first: str
+    last: str
+    state: State
+    reason: str | None = None
+    order_ids: Collection[str] | None = None
+
+    @property
+    def place(self) -> str:
+        """Where they are, for messages."""
+        until = "" if self.last == self.first else f" to {self.last}"
+        return f"{self.destination} {self.first}{until}"
+
+    def find(self, connection: Connection) -> list[dict[str, Any]]:
+        """Read and lock them."""
+        statement = select(delivery).where(
+            delivery.c.destination == self.destination,
+            delivery.c.partition_key.between(self.first, self.last),
+            delivery.c.state == self.state,
+        )
+        if self.reason is not None:
+            statement = statement.where(delivery.c.state_reason == self.reason)
+        in_order = statement.order_by(delivery.c.order_id).with_for_update()
+        found = [dict(row) for row in connection.execute(in_order).mappings()]
+        if self.order_ids is None:
+            return found
+        return [row for row in found if row["order_id"] in self.order_ids]
+
+
 def resolve(
     database: Database,
     delivery_id: str,
@@ -58,66 +100,81 @@ def resolve(
     after = State.ACCEPTED if is_delivered else State.PENDING
     with database.write() as connection:
         row = _find(connection, delivery_id, after)
-        return _settle(connection, row, after, by=by, why=why, now=clock())
+        return settle(connection, row, after, by=by, why=why, now=clock())
 
 
-def resolve_staged(
+def resolve_all(
     database: Database,
-    destination: str,
-    partition_key: str,
+    chosen: Chosen,
     *,
     is_delivered: bool,
     by: str,
     why: str,
-    order_ids: Collection[str] | None = None,
+    may_repeat: bool = False,
     clock: Clock = utc_now,
 ) -> Sequence[Resolved]:
-    """Settle the staged deliveries of a partition, whose file a person handed over.
+    """Settle many deliveries in one state.
 
     All of them or none: each is kept as a `manual` attempt of its own.
 
     Args:
         database: The delivery tables.
-        destination: Whose file it was.
-        partition_key: The day, `YYYY-MM-DD`.
-        is_delivered: Whether the provider took them; if not, the next run stages them.
+        chosen: Which.
+        is_delivered: Whether the provider took them; if not, the next run of their
+            partition sends or stages them.
         by: Who decided.
         why: What it rests on.
-        order_ids: Only these orders; None: every staged one.
+        may_repeat: Also what was sent and may have counted becomes not delivered.
         clock: Tells the time.
 
     Raises:
-        ResolveError: Nothing is staged, or one of the orders is not.
+        ResolveError: None is there, one of the orders is not, or the provider may have
+            one that is to be sent again.
     """
     after = State.ACCEPTED if is_delivered else State.PENDING
-    statement = select(delivery).where(
-        delivery.c.destination == destination,
-        delivery.c.partition_key == partition_key,
-        delivery.c.state == State.STAGED,
-    )
+    _check_legal(chosen, after)
     with database.write() as connection:
-        staged = {
-            row["order_id"]: dict(row)
-            for row in connection.execute(statement.with_for_update()).mappings()
-        }
-        chosen = sorted(staged if order_ids is None else order_ids)
-        missing = [order_id for order_id in chosen if order_id not in staged]
-        if missing or not chosen:
+        rows = chosen.find(connection)
+        ids = sorted({row["order_id"] for row in rows})
+        missing = sorted(set(chosen.order_ids or ()).difference(ids))
+        if missing or not rows:
+            what = f"{len(missing)} that are not" if missing else "none"
+            which = f" ({', '.join(missing[:3])})" if missing else ""
             message = (
-                f"Resolving failed for {destination} {partition_key}: expected staged "
-                f"deliveries, got {len(missing) or 'none'} that are not "
-                f"({', '.join(missing[:3])}). Look at them with `attribution status`; "
-                "nothing was changed."
+                f"Resolving failed for {chosen.place}: expected {chosen.state} "
+                f"deliveries, got {what}{which}. Look at them with `attribution "
+                "status`; nothing was changed."
+            )
+            raise ResolveError(message)
+        told = [row for row in rows if row["first_sent_at"] is not None]
+        is_risky = after is State.PENDING and chosen.state is not State.STAGED
+        if told and is_risky and not may_repeat:
+            message = (
+                f"Resolving failed for {chosen.place}: expected deliveries that were "
+                f"never sent, got {len(told)} that were and may have counted. Look "
+                "them up at the provider; `--may-repeat` sends them again all the "
+                "same. Nothing was changed."
             )
             raise ResolveError(message)
         now = clock()
-        return [
-            _settle(connection, staged[one], after, by=by, why=why, now=now)
-            for one in chosen
-        ]
+        return [settle(connection, row, after, by=by, why=why, now=now) for row in rows]
 
 
-def _settle(
+def _check_legal(chosen: Chosen, after: State) -> None:
+    """Raise where a person may not decide so.
+
+    Raises:
+        ResolveError: The state says that nothing is open about such a delivery.
+    """
+    if after not in BY_A_PERSON.get(chosen.state, frozenset()):
+        message = (
+            f"Resolving failed for {chosen.place}: expected a state that may become "
+            f"{after}, got {chosen.state}. Nothing was changed."
+        )
+        raise ResolveError(message)
+
+
+def settle(
     connection: Connection,
     row: Mapping[str, Any],
     after: State,
@@ -126,6 +183,16 @@ def _settle(
     why: str,
     now: datetime,
 ) -> Resolved:
+    """Move a delivery that is read and locked, and keep the decision.
+
+    Args:
+        connection: The transaction in which it was read.
+        row: The delivery as it is.
+        after: `accepted` or `pending`.
+        by: Who decided.
+        why: What it rests on.
+        now: The time.
+    """
     is_delivered = after is State.ACCEPTED
     connection.execute(
         update(delivery)
@@ -142,10 +209,8 @@ def _settle(
             row_version=row["row_version"] + 1,
         )
     )
-    connection.execute(
-        delivery_attempt.insert(),
-        _attempt(row, after, now) | {"decided_by": by[:64], "detail": why[:512]},
-    )
+    attempt = manual_attempt(row, after, now, by=by, why=why)
+    connection.execute(delivery_attempt.insert(), attempt)
     before = State(row["state"])
     return Resolved(row["destination"], row["order_id"], before, after)
 
@@ -173,7 +238,18 @@ def _find(connection: Connection, delivery_id: str, after: State) -> Mapping[str
     return row
 
 
-def _attempt(row: Mapping[str, Any], after: State, now: datetime) -> dict[str, Any]:
+def manual_attempt(
+    row: Mapping[str, Any], after: State, now: datetime, *, by: str, why: str
+) -> dict[str, Any]:
+    """Return the attempt that keeps a person's decision about a delivery.
+
+    Args:
+        row: The delivery as it was.
+        after: What it becomes.
+        now: The time.
+        by: Who decided.
+        why: What it rests on.
+    """
     return {
         "attempt_id": new_attempt_id(),
         "event": "manual",
@@ -187,4 +263,6 @@ def _attempt(row: Mapping[str, Any], after: State, now: datetime) -> dict[str, A
         "reason": "delivered" if after is State.ACCEPTED else "not_delivered",
         "from_state": row["state"],
         "to_state": after,
+        "decided_by": by[:64],
+        "detail": why[:512],
     }

@@ -109,4 +109,5 @@ def test_nothing_staged_is_told_by_name(shop: Deployment) -> None:
     words = ("resolve", "staged", "delivered", *day(), *to("idme_wallet"), *WHO)
     result = attribution(shop, *words)
     assert result.exit_code == 2
-    assert f"idme_wallet {DAY}" in " ".join(result.output.split())
+    told = " ".join(result.output.split())
+    assert f"idme_wallet {DAY}: expected staged deliveries, got none. Look" in told

@@ -22,7 +22,8 @@ from assets.delivery.delivering import deliver
 from assets.delivery.dispatch import Summary
 from assets.delivery.lock import DestinationBusyError, destination_lock
 from assets.delivery.planning import Destination
-from assets.delivery.resolving import ResolveError, resolve_staged
+from assets.delivery.resolving import Chosen, ResolveError, resolve_all
+from assets.delivery.states import State
 from assets.delivery.tables import delivery, delivery_attempt
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
@@ -207,14 +208,15 @@ class Shop:
             return [dict(one) for one in connection.execute(statement).mappings()]
 
     def resolve(self, *order_ids: str, is_delivered: bool = True) -> list[str]:
-        done = resolve_staged(
-            self.database,
-            "td_old",
-            DAY,
-            is_delivered=is_delivered,
-            by="ada",
-            why="import 17",
+        chosen = Chosen(
+            destination="td_old",
+            first=DAY,
+            last=DAY,
+            state=State.STAGED,
             order_ids=order_ids or None,
+        )
+        done = resolve_all(
+            self.database, chosen, is_delivered=is_delivered, by="ada", why="import 17"
         )
         return [one.order_id for one in done]
 

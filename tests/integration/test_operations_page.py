@@ -83,3 +83,14 @@ def test_every_state_that_needs_a_person_is_in_it() -> None:
     for state in (State.REJECTED, State.QUARANTINED, State.UNCERTAIN, State.QUEUED):
         assert f"`{state}`" in PAGE
     assert "`exhausted`" in PAGE
+
+
+def test_a_restart_is_not_said_to_leave_runs_alone() -> None:
+    steps = PAGE.partition("**New credentials.**")[2].partition("\n\n")[0]
+    assert "no run is at work" in steps
+    assert "finish with the old value" not in steps
+
+
+def test_what_connects_to_no_provider_is_not_said_to_find_one_unreachable() -> None:
+    (row,) = [one for one in ROWS if one.startswith("| `unreachable: ")]
+    assert "`attribution export --date D --to DEST --limit 1`" in row

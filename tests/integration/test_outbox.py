@@ -12,7 +12,7 @@ from engine import DAY, NEVER, Bench, FakeProvider, many, order
 
 from assets.delivery.database import Database
 from assets.delivery.outbox import Outbox
-from assets.delivery.resolving import resolve_staged
+from assets.delivery.resolving import Chosen, resolve_all
 from assets.delivery.states import DELIVERED, State
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
@@ -142,9 +142,8 @@ def test_a_changed_event_takes_the_place_of_the_one_that_nobody_took(
         bench.run([conversion(order_id="O1", promo_code=code, **reported)])
         bench.transport.close()
         assert bench.states() == {"O1": "staged"}
-        resolve_staged(
-            database, "shop", DAY, is_delivered=False, by="ada", why="not taken"
-        )
+        chosen = Chosen(destination="shop", first=DAY, last=DAY, state=State.STAGED)
+        resolve_all(database, chosen, is_delivered=False, by="ada", why="not taken")
     (line,) = lines(file)
     assert '"new"' in line
 

@@ -112,6 +112,15 @@ def test_who_waits_for_whom_waits_for_something_that_tells() -> None:
     )
 
 
+def test_a_database_that_is_still_being_made_is_not_called_healthy() -> None:
+    test = SERVICES["postgres"]["healthcheck"]["test"]
+    assert test[test.index("--host") + 1] == "127.0.0.1"
+
+
+def test_migrating_is_tried_again_until_it_is_done() -> None:
+    assert SERVICES["migrate"]["restart"] == "on-failure"
+
+
 def test_the_addresses_are_those_of_the_services() -> None:
     for name in ("ATTRIBUTION_LEDGER_URL", "DAGSTER_POSTGRES_URL"):
         assert "@postgres:5432/" in EXAMPLE[name]

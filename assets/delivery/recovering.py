@@ -1,0 +1,236 @@
+"""Takes back from the published copy what the delivery tables lost to a restore.
+
+The copy in the warehouse outlives a restore of the delivery tables to an earlier time.
+What it knows as told, or as perhaps told, must not look as if it had never been sent.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    Text,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from assets.delivery.database import Database, LedgerError, insert_if_new
+from assets.delivery.publishing import SCHEMA
+from assets.delivery.resolving import manual_attempt
+from assets.delivery.rows import Clock, utc_now
+from assets.delivery.states import DELIVERED, SOFT, State
+from assets.delivery.tables import Instant, delivery, delivery_attempt
+
+SLICE = 500
+REASON = "recovered"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A delivery that was taken back; `before` is None where there was none."""
+
+    destination: str
+    partition_key: str
+    before: State | None
+    after: State
+
+
+def recover(
+    database: Database,
+    warehouse: Engine,
+    *,
+    first: str,
+    last: str,
+    by: str,
+    why: str,
+    clock: Clock = utc_now,
+) -> list[Recovered]:
+    """Take over what the copy knows as told and the delivery tables do not.
+
+    A day is taken over as a whole or not at all. Each delivery gets a `manual` attempt
+    and the attempts that the copy kept of it. Doing it again changes nothing.
+
+    Args:
+        database: The delivery tables.
+        warehouse: Which holds the copy.
+        first: First partition, `YYYY-MM-DD`.
+        last: Last partition.
+        by: Who decided.
+        why: What it rests on.
+        clock: Tells the time.
+
+    Raises:
+        LedgerError: The copy cannot be read.
+    """
+    done: list[Recovered] = []
+    for partition_key in _partitions(warehouse, first, last):
+        rows = _known_as_told(warehouse, partition_key)
+        with database.write() as connection:
+            for start in range(0, len(rows), SLICE):
+                part = rows[start : start + SLICE]
+                done += _take_over(
+                    connection, warehouse, part, now=clock(), by=by, why=why
+                )
+    return done
+
+
+def _partitions(warehouse: Engine, first: str, last: str) -> list[str]:
+    key = _copy_of(delivery).c.partition_key
+    statement = select(key).where(key.between(first, last)).distinct().order_by(key)
+    return [row["partition_key"] for row in _read(warehouse, statement)]
+
+
+def _known_as_told(warehouse: Engine, partition_key: str) -> list[dict[str, Any]]:
+    copy = _copy_of(delivery)
+    statement = (
+        select(copy)
+        .where(copy.c.partition_key == partition_key, copy.c.state.not_in([*SOFT]))
+        .order_by(copy.c.delivery_id)
+    )
+    return _read(warehouse, statement)
+
+
+def _take_over(
+    connection: Connection,
+    warehouse: Engine,
+    rows: Sequence[dict[str, Any]],
+    *,
+    now: datetime,
+    by: str,
+    why: str,
+) -> list[Recovered]:
+    ids = [row["delivery_id"] for row in rows]
+    statement = select(delivery).where(delivery.c.delivery_id.in_(ids))
+    known = {
+        row["delivery_id"]: dict(row)
+        for row in connection.execute(statement.with_for_update()).mappings()
+    }
+    taken = [row for row in rows if _is_lost(row, known.get(row["delivery_id"]))]
+    if not taken:
+        return []
+    for row in taken:
+        is_it = delivery.c.delivery_id == row["delivery_id"]
+        is_known = row["delivery_id"] in known
+        change = update(delivery).where(is_it) if is_known else insert(delivery)
+        connection.execute(change.values(_after(row, now)))
+    _keep_attempts(connection, warehouse, [row["delivery_id"] for row in taken])
+    return [
+        _decide(connection, row, known.get(row["delivery_id"]), now, by=by, why=why)
+        for row in taken
+    ]
+
+
+def _decide(
+    connection: Connection,
+    row: Mapping[str, Any],
+    known: Mapping[str, Any] | None,
+    now: datetime,
+    *,
+    by: str,
+    why: str,
+) -> Recovered:
+    before = None if known is None else State(known["state"])
+    after = State(_after(row, now)["state"])
+    attempt = manual_attempt(row, after, now, by=by, why=why)
+    connection.execute(
+        delivery_attempt.insert(),
+        attempt | {"reason": REASON, "from_state": before},
+    )
+    return Recovered(row["destination"], row["partition_key"], before, after)
+
+
+def _is_lost(row: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:
+    """Tell whether the copy knows more of a delivery than the delivery tables."""
+    if known is None:
+        return True
+    if State(known["state"]) in DELIVERED:
+        return False
+    # What is delivered stays so: where it is not, that was forgotten.
+    return State(row["state"]) in DELIVERED or row["attempts"] > known["attempts"]
+
+
+def _after(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    values = dict(row)
+    if row["state"] == State.SENDING:
+        # Published in mid-run: its bytes may have left.
+        values |= {
+            "state": State.UNCERTAIN,
+            "state_reason": REASON,
+            "first_sent_at": row["first_sent_at"] or row["updated_at"],
+            "next_attempt_at": None,
+        }
+    return values | {
+        "owner": None,
+        "lease_until": None,
+        "attempts": row["attempts"] + 1,
+        "row_version": row["row_version"] + 1,
+        "updated_at": now,
+    }
+
+
+def _keep_attempts(
+    connection: Connection, warehouse: Engine, delivery_ids: Sequence[str]
+) -> None:
+    """The next publishing replaces the copy: what it holds is taken back as well."""
+    copy = _copy_of(delivery_attempt)
+    statement = select(copy).where(copy.c.delivery_id.in_(delivery_ids))
+    kept = [
+        {**row, "request_json": _parsed(row["request_json"])}
+        for row in _read(warehouse, statement)
+    ]
+    if kept:
+        connection.execute(insert_if_new(connection, delivery_attempt), kept)
+
+
+def _copy_of(table: Table) -> Table:
+    columns = [
+        Column(one.name, Text() if isinstance(one.type, JSON) else one.type)
+        for one in table.columns
+    ]
+    return Table(table.name, MetaData(schema=SCHEMA), *columns)
+
+
+def _read(warehouse: Engine, statement: Any) -> list[dict[str, Any]]:
+    instants = {one.name for one in statement.selected_columns if _is_instant(one)}
+    try:
+        with warehouse.connect() as connection:
+            found = connection.execute(statement).mappings().all()
+    except SQLAlchemyError as wrong:
+        message = (
+            f"Recovering failed: expected the tables of schema {SCHEMA} in the "
+            f"warehouse, got {type(wrong).__name__}. Take what was delivered from the "
+            "providers' reports: attribution resolve orders."
+        )
+        # Its own text may hold the address.
+        raise LedgerError(message) from None
+    return [
+        {
+            name: _utc(value) if name in instants else value
+            for name, value in row.items()
+        }
+        for row in found
+    ]
+
+
+def _is_instant(column: Any) -> bool:
+    return isinstance(column.type, Instant)
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    if value is None:
+        return None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _parsed(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
