@@ -3,7 +3,8 @@
 The orders of a Brazilian marketplace, with text for money and local time, go through
 statements of their own (`tests/olist/extract`) to four providers. What they come to is
 worked out from the files by plain Python and compared with the delivery tables and
-with what the sandbox received. One month in `make test`, half a year in `make test-long`.
+with what the sandbox received. One month in `make test`, half a year in
+`make test-long`.
 """
 
 from collections import Counter
