@@ -170,7 +170,10 @@ def test_65_what_a_destination_may_not_be_told_is_held_back_with_its_reason(
     sent = {one for one, why in expected.items() if why is None}
     assert set(shop.line.server.books.orders) == sent
     issues = {row["order_id"]: row["code"] for row in shop.line.rows(data_issue)}
-    assert issues == {"two variations": "bucketing_conflict"}
+    assert issues == {
+        "two variations": "bucketing_conflict",
+        "variation unknown": "unfit_exposure",
+    }
     currencies = dict.fromkeys(rows, "USD") | {"other currency": "EUR"}
     shop.check({one: (1000, currency) for one, currency in currencies.items()})
 
