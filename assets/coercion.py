@@ -273,7 +273,8 @@ def reader_of(column: str, kind: pa.DataType, zone: tzinfo | None) -> Reader:
 def _changing_case(change: Callable[[str], str]) -> Reader:
     def read(value: Any) -> str | None:
         text = read_text(value)
-        return None if text is None else change(text)
+        # Other letters may become these: the long s is an S in capitals.
+        return change(text) if text and text.isascii() else text
 
     return read
 

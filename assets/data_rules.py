@@ -1,7 +1,8 @@
 """The page of all rules about data: `docs/data-rules.md`.
 
 Only gathers and prints: the rules stand in `coercion.py`, `row_checks.py`,
-`schemas.py`, `judging.py` and `providers/rules.py`. `make docs` writes the page.
+`schemas.py`, `judging.py`, `several_days.py` and `providers/rules.py`. `make docs`
+writes the page.
 """
 
 import sys
@@ -11,12 +12,13 @@ from dataclasses import dataclass
 import pandera.pandas as pap
 
 from assets.coercion import READABLE, REFUSALS, UNREADABLE
-from assets.delivery.quarantine import BLOCKING
-from assets.failures import MISSING
+from assets.delivery.quarantine import BLOCKING, REPEATED
+from assets.failures import MISSING, Failure
 from assets.judging import ORPHAN, ORPHANS
 from assets.providers.rules import DOUBTS, QUARANTINED, SUPPRESSED, Rule
 from assets.row_checks import columns_of
 from assets.schemas import EXTRACTS, JOINED_ORDERS, arrow_schema, contract_columns
+from assets.several_days import SEVERAL_DAYS
 from assets.validation import EXTRA_REFUSALS
 
 HEAD = """\
@@ -109,12 +111,13 @@ def _happens(table: str) -> str:
 
 def _joining() -> Iterator[Line]:
     yield from _checks(JOINED_ORDERS)
-    yield Line(
-        ORPHAN.reason,
-        tuple(f"{ORPHANS}.{name}" for name in ORPHAN.columns),
-        ORPHAN.expected,
-        ROW_IS_HELD,
-    )
+    yield _failing(SEVERAL_DAYS, REPEATED, ORDER_IS_HELD)
+    yield _failing(ORPHAN, ORPHANS, ROW_IS_HELD)
+
+
+def _failing(failure: Failure, dataset: str, happens: str) -> Line:
+    columns = tuple(f"{dataset}.{name}" for name in failure.columns)
+    return Line(failure.reason, columns, failure.expected, happens)
 
 
 def _deciding() -> Iterator[Line]:

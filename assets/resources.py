@@ -6,6 +6,7 @@ has is configured in `pipelines`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,10 +17,12 @@ import pyarrow as pa
 from assets import money
 from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.database import Database
+from assets.delivery.other_days import known_on_other_days
 from assets.delivery.outbox import Outbox
 from assets.delivery.planning import Destination
 from assets.delivery.quarantine import (
     ORDERS,
+    REPEATED,
     Quarantine,
     quarantined_orders,
     refused_order_ids,
@@ -35,7 +38,9 @@ from assets.extract import ExtractResult, Window, extract
 from assets.guards import GuardError, Guards, Tally, Volume, objections
 from assets.join import ASSET, JoinResult, join
 from assets.judging import ORPHANS
+from assets.kept_aside import kept_aside
 from assets.rejects import OnRejects, Reject
+from assets.several_days import refuse_repeated
 from assets.staging import Staging
 from assets.thresholds import CheckSettings
 from assets.warehouse import Warehouse
@@ -50,11 +55,13 @@ class Source:
         extra_columns: Columns beyond the contract that a destination is sent; no other
             is staged.
         guards: What a day may look like.
+        zone: Zone of the partitions.
     """
 
     warehouse: Warehouse = field(repr=False)
     staging: Staging
     database: Database
+    zone: tzinfo = UTC
     allow_orders_without_items: bool = False
     extra_columns: frozenset[str] = frozenset()
     guards: Guards = field(default_factory=Guards)
@@ -108,24 +115,33 @@ class Source:
         on_rejects: OnRejects = lambda _rejects: None,
         admit: Callable[[], object] = lambda: None,
     ) -> ExtractResult:
-        """Stage the rows of a statement; keep those that are not fit to be sent."""
+        """Stage the rows of a statement; keep those that are not fit to be sent.
 
-        def keep(rejects: list[Reject]) -> None:
-            quarantine.keep(_rows(rejects))
-            on_rejects(rejects)
-
+        What `admit` raises leaves both as they were before.
+        """
         quarantine = self._quarantine(partition_key)
-        result = extract(
-            self.warehouse,
-            self.staging,
-            statement,
-            partition_key,
-            window,
-            extra_columns=self.extra_columns,
-            on_good=on_good,
-            on_rejects=keep,
-            admit=admit,
-        )
+        with kept_aside() as aside:
+
+            def keep(rejects: list[Reject]) -> None:
+                aside.put(rejects)
+                on_rejects(rejects)
+
+            def admitted() -> None:
+                admit()
+                for rejects in aside.take():
+                    quarantine.keep(_rows(rejects))
+
+            result = extract(
+                self.warehouse,
+                self.staging,
+                statement,
+                partition_key,
+                window,
+                extra_columns=self.extra_columns,
+                on_good=on_good,
+                on_rejects=keep,
+                admit=admitted,
+            )
         quarantine.resolve_unseen(statement)
         return result
 
@@ -158,6 +174,8 @@ class Source:
     def join(self, partition_key: str, run_id: str) -> JoinResult:
         """Stage the conversions of a partition and count what the source holds."""
         quarantine = self._quarantine(partition_key)
+        quarantine.keep(_rows(self._repeated(partition_key)))
+        quarantine.resolve_unseen(REPEATED)
         result = join(
             self.staging,
             partition_key,
@@ -170,6 +188,12 @@ class Source:
             quarantine.resolve_unseen(dataset)
         self._count(partition_key, run_id, result)
         return result
+
+    def _repeated(self, partition_key: str) -> list[Reject]:
+        batches = self.staging.read(ORDERS, partition_key, ["order_id"])
+        order_ids = (batch.to_pydict()["order_id"] for batch in batches)
+        known = known_on_other_days(self.database, partition_key, order_ids)
+        return refuse_repeated(self.warehouse, partition_key, known, self.zone)
 
     def quarantined(self, partition_key: str) -> Sequence[Mapping[str, Any]]:
         """Return one row per order of a partition that is held back.

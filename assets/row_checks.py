@@ -85,6 +85,11 @@ def _fits_currency(orders: pd.DataFrame) -> "pd.Series[bool]":
     return fits
 
 
+def _leaves_something(lines: pd.DataFrame) -> "pd.Series[bool]":
+    leaves = lines["discount"] <= lines["subtotal"]
+    return leaves.fillna(value=True).astype(bool)
+
+
 def _names_order_or_visitor(rows: pd.DataFrame) -> "pd.Series[bool]":
     return rows["order_id"].notna() | rows["visitor_id"].notna()
 
@@ -167,6 +172,12 @@ FITS_CURRENCY = _check(
     "no more decimals than the currency has",
     _fits_currency,
     columns=("currency", *ORDER_MONEY),
+)
+DISCOUNT_FITS = _check(
+    "discount_too_large",
+    "at most the subtotal of the line",
+    _leaves_something,
+    columns=("discount", "subtotal"),
 )
 BELONGS_TO_SOMEONE = _check(
     "missing_visitor_id",

@@ -14,6 +14,7 @@ import pyarrow as pa
 from assets.providers.conversion import IDENTIFIER_KINDS
 from assets.row_checks import (
     BELONGS_TO_SOMEONE,
+    DISCOUNT_FITS,
     FITS,
     FITS_CURRENCY,
     HAS_ITEMS,
@@ -107,6 +108,7 @@ ORDER_ITEMS = pap.DataFrameSchema(
         "extra": _column(TEXT, required=False, derived=True),
     },
     name="order_items",
+    checks=[DISCOUNT_FITS],
 )
 
 VISITOR_IDENTIFIERS = pap.DataFrameSchema(

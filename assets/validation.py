@@ -6,6 +6,7 @@ what a table must satisfy in `schemas.py`, what is kept of a bad row in `rejects
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, datetime, tzinfo
@@ -37,6 +38,7 @@ from assets.row_checks import is_currency
 from assets.schemas import EXTRACTS, TEXT, arrow_schema, contract_columns
 from assets.unfit import facts_of
 
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+")
 PII_IN_EXTRA = "pii_in_extra"
 EXTRA_REFUSALS = {
     PII_IN_EXTRA: "no `@`",
@@ -123,7 +125,7 @@ def _hash_email(email: Any) -> Any:
     plain = email.strip().lower()
     if not is_storable(plain):
         return "?"
-    if "@" not in plain:
+    if not _ADDRESS.fullmatch(plain):
         return plain or None
     return hashlib.sha1(plain.encode()).hexdigest()  # noqa: S324
 

@@ -93,6 +93,7 @@ def open_source(config: Config) -> Source:
         database=Database(config.ledger_url.get_secret_value()),
         allow_orders_without_items=config.allow_orders_without_items,
         guards=config.guards,
+        zone=config.zone,
         extra_columns=frozenset().union(
             *map(extra_columns, config.destinations.values())
         ),

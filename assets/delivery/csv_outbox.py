@@ -6,9 +6,7 @@ import os
 from pathlib import Path
 
 from assets.delivery.outbox import Outbox
-
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
-"""The last four are the first four in full width: some spreadsheets take them too."""
+from assets.providers.encode import is_formula
 
 
 class CsvOutbox(Outbox):
@@ -37,4 +35,4 @@ def without_formula(cell: str) -> str:
 
     Text that begins like a formula gets an apostrophe in front.
     """
-    return f"'{cell}" if cell.startswith(_STARTS_A_FORMULA) else cell
+    return f"'{cell}" if is_formula(cell) else cell

@@ -4,7 +4,8 @@ A quarantined row is kept with its reasons until a run of its partition no longe
 it: then it counts as resolved. Nothing here decides what is wrong with a row.
 
 A row of `completed_orders` is an order even where its order id is missing or must not
-be kept: it stands under a stand-in id, so that no order vanishes from the counts.
+be kept: it stands under a stand-in id, so that no order vanishes from the counts. So
+does an order that has its delivery on another day, where the source has it too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, and_, delete, or_, select, update
 
 from assets.delivery.database import Database, insert_or_update
 from assets.delivery.states import State
@@ -20,7 +21,9 @@ from assets.delivery.tables import data_issue, delivery, quarantine_row
 
 ORDERS = "completed_orders"
 ITEMS = "order_items"
-BLOCKING = (ORDERS, ITEMS, "conversions")
+REPEATED = "repeated_orders"
+"""Orders that the source has on another day as well."""
+BLOCKING = (ORDERS, ITEMS, REPEATED, "conversions")
 """A bad row of these takes its whole order; others only lack an attribution."""
 SLICE = 500
 
@@ -84,19 +87,24 @@ class Quarantine:
                 )
                 .values(resolved_at=self.at)
             )
-            if dataset == ORDERS:
+            if dataset in {ORDERS, REPEATED}:
                 self._drop_stand_ins(connection)
 
     def _drop_stand_ins(self, connection: Connection) -> None:
-        """Drop the deliveries of resolved rows that had no order id.
+        """Drop the deliveries of resolved rows that could not have their own id.
 
         Nothing was ever sent of them, and the mended row has deliveries under its own
         id: with both, one order would count twice.
         """
         resolved = select(quarantine_row.c.source_row_hash).where(
             quarantine_row.c.partition_key == self.partition_key,
-            quarantine_row.c.dataset == ORDERS,
-            quarantine_row.c.order_id.is_(None),
+            or_(
+                and_(
+                    quarantine_row.c.dataset == ORDERS,
+                    quarantine_row.c.order_id.is_(None),
+                ),
+                quarantine_row.c.dataset == REPEATED,
+            ),
             quarantine_row.c.resolved_at.is_not(None),
         )
         ids = [stand_in(one) for one in connection.execute(resolved).scalars()]
@@ -159,8 +167,8 @@ def quarantined_orders(
 
     Several rows of one order come as one: the money of the row that knows it, and all
     reasons. A row of `completed_orders` without a readable order id is an order of its
-    own, under its `stand_in`; a line whose order is not of the day is none. Sorted by
-    order id.
+    own, under its `stand_in`; so is one that has its deliveries on another day. A line
+    whose order is not of the day is none.
     """
     statement = (
         select(quarantine_row)
@@ -178,20 +186,45 @@ def quarantined_orders(
     with database.read() as connection:
         found = connection.execute(statement).mappings()
         rows = sorted((_named(dict(row)) for row in found), key=_order_id)
+        elsewhere = _elsewhere(connection, partition_key, rows)
     orders = [list(own) for _, own in groupby(rows, _order_id)]
-    return [_merged(own) for own in orders if any(map(_is_an_order, own))]
+    held = [_merged(own) for own in orders if any(map(_is_an_order, own))]
+    return [
+        {**row, "order_id": elsewhere.get(row["order_id"], row["order_id"])}
+        for row in held
+    ]
 
 
 def refused_order_ids(database: Database, partition_key: str) -> set[str]:
     """Return the orders of which the extracts refused a row, without stand-ins."""
     statement = select(quarantine_row.c.order_id).where(
         quarantine_row.c.partition_key == partition_key,
-        quarantine_row.c.dataset.in_([ORDERS, ITEMS]),
+        quarantine_row.c.dataset.in_([ORDERS, ITEMS, REPEATED]),
         quarantine_row.c.order_id.is_not(None),
         quarantine_row.c.resolved_at.is_(None),
     )
     with database.read() as connection:
         return set(connection.execute(statement).scalars())
+
+
+def _elsewhere(
+    connection: Connection, partition_key: str, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
+    """Order that has all its deliveries on other days -> its stand-in on this one."""
+    repeated = {
+        row["order_id"]: stand_in(row["source_row_hash"])
+        for row in rows
+        if row["dataset"] == REPEATED
+    }
+    order_ids = list(repeated)
+    here, elsewhere = set[str](), set[str]()
+    for start in range(0, len(order_ids), SLICE):
+        statement = select(delivery.c.order_id, delivery.c.partition_key).where(
+            delivery.c.order_id.in_(order_ids[start : start + SLICE])
+        )
+        for order_id, day in connection.execute(statement):
+            (here if day == partition_key else elsewhere).add(order_id)
+    return {one: repeated[one] for one in elsewhere - here}
 
 
 def _named(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How values are written: JSON with exact money, fingerprints of what is personal.
+"""How values are written: exact JSON, cells, fingerprints of what is personal.
 
 Only the writing of values belongs here. What a provider wants to be told does not.
 """
@@ -7,6 +7,9 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
+"""The last four are the first four in full width: some spreadsheets take them too."""
 
 
 def json_bytes(value: object) -> bytes:
@@ -48,6 +51,11 @@ def _key(key: object) -> str:
         message = f"a key must be text, got {type(key).__name__}"
         raise TypeError(message)
     return json.dumps(key, ensure_ascii=False)
+
+
+def is_formula(cell: str) -> bool:
+    """Tell whether a spreadsheet would compute `cell` instead of showing it."""
+    return cell.startswith(_STARTS_A_FORMULA)
 
 
 def fingerprint(text: str) -> str:

@@ -125,6 +125,12 @@ QUARANTINED = (
         ("impact",),
     ),
     Rule("pii_as_id", ("customer_id",), "no `@`", ("impact",)),
+    Rule(
+        "formula_as_id",
+        ("order_id", "trackdesk_cid", "trackdesk_external_cid"),
+        "none of `= + - @`, tab or line end in front, where `channel` is `csv`",
+        ("trackdesk",),
+    ),
     Rule("negative_amount", ("mapped amounts",), "0 or more", ("impact",)),
     Rule(
         "amount_too_large",

@@ -22,7 +22,7 @@ from assets.providers.base import (
     withhold,
 )
 from assets.providers.conversion import Conversion
-from assets.providers.encode import json_bytes
+from assets.providers.encode import is_formula, json_bytes
 from assets.providers.memory import Key
 from assets.providers.replies import Outcome, Reply
 from assets.providers.trackdesk_fields import amount_of, body_of, row_of, stored_copy
@@ -71,7 +71,23 @@ class Trackdesk:
         amount = amount_of(self._settings, conversion)
         if amount is not None and not fits(amount, conversion.currency_digits):
             return too_precise(conversion, self._settings.amount)
+        if self.channel == "csv":
+            return self._refuse_formulas(conversion, identity)
         return None
+
+    def _refuse_formulas(
+        self, conversion: Conversion, identity: Identity
+    ) -> Withheld | None:
+        """A cell that a spreadsheet would compute is written with an apostrophe.
+
+        An id would be another one with it, and a repeat another commission.
+        """
+        ids = {"order_id": conversion.order_id, **identity.fields}
+        found = [name for name, value in ids.items() if is_formula(str(value))]
+        if not found:
+            return None
+        said = f"{', '.join(found)} begins with a sign of formulas"
+        return Withheld("quarantined", "formula_as_id", said)
 
     def recalls(self, conversion: Conversion) -> Sequence[Key]:
         """Return the pair that is linked before the conversion is sent, if one is."""

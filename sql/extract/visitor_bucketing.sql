@@ -1,5 +1,6 @@
 -- Exposures before the window's orders, under the id the site gave the visitor or
 -- under the id the experiment tool gave (`convert_visitor_id`).
+-- A row without a time comes along, to be refused: it may have been before the order.
 with window_orders as (
     select
         o.order_id,
@@ -46,5 +47,5 @@ where
         from visitors
         where
             visitors.visitor_id = b.visitor_id
-            and visitors.completed_at >= b.bucketed_at
+            and coalesce(visitors.completed_at >= b.bucketed_at, true)
     )

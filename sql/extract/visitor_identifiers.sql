@@ -1,5 +1,6 @@
 -- What was stored for the window's orders, or for their visitors before any order.
 -- A row that names an order belongs to that order alone.
+-- A row without a time comes along, to be refused: it may have been before the order.
 with window_orders as (
     select
         o.order_id,
@@ -24,7 +25,7 @@ where
         from window_orders as o
         where
             o.order_id = v.order_id
-            and o.completed_at >= v.captured_at
+            and coalesce(o.completed_at >= v.captured_at, true)
     )
 union all
 select
@@ -41,5 +42,5 @@ where
         from window_orders as o
         where
             o.visitor_id = v.visitor_id
-            and o.completed_at >= v.captured_at
+            and coalesce(o.completed_at >= v.captured_at, true)
     )

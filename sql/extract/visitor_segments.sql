@@ -1,4 +1,5 @@
 -- Segments stored for the visitors of the window's orders, up to the order.
+-- A row without a time comes along, to be refused: it may have been before the order.
 with window_orders as (
     select
         o.visitor_id,
@@ -26,5 +27,5 @@ where
         from window_orders as o
         where
             o.visitor_id = s.visitor_id
-            and o.completed_at >= s.captured_at
+            and coalesce(o.completed_at >= s.captured_at, true)
     )

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from deployment import DAY, Deployment, deployed
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from assets.delivery.tables import guard_override
+from assets.delivery.tables import guard_override, quarantine_row
 from pipelines.cli import app
 
 TABLES = ("completed_orders", "order_items")
@@ -57,3 +58,19 @@ def test_a_person_s_word_lets_the_day_pass_and_is_kept(shop: Deployment) -> None
     assert kept.reason == "the shop was closed"
     assert kept.partition_key == DAY.isoformat()
     assert "got none" in kept.objections[0]
+
+
+def quarantined(shop: Deployment) -> list[dict[str, Any]]:
+    statement = select(quarantine_row).order_by(quarantine_row.c.source_row_hash)
+    with shop.ledger() as database, database.read() as connection:
+        return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def test_a_refused_day_leaves_what_is_quarantined_as_it_was(shop: Deployment) -> None:
+    """Its bad rows belong to a day that nobody believes."""
+    before = quarantined(shop)
+    shop.warehouse("update completed_orders set currency = 'ZZZ'")
+    assert shop.run(to=["trackdesk_main"]).refused
+    assert quarantined(shop) == before
+    assert shop.run(to=["trackdesk_main"], override="they are").finished
+    assert len(quarantined(shop)) > len(before)

@@ -147,6 +147,7 @@ def test_a_plain_row_is_good_and_has_the_schema_of_its_table(statement: str) -> 
         ({"customer_id": "0171-1234-5678"}, "pii_as_id"),
         ({"customer_id": "+49 171/1234567"}, "pii_as_id"),
         ({"customer_id": "06 12 34 56 78"}, "pii_as_id"),
+        ({"currency": "u\u017fd"}, "unknown_currency"),
         ({"customer_email_sha1": "me@b.c"}, "unreadable_customer_email_sha1"),
         ({"is_test": None}, "missing_is_test"),
         ({"is_test": "maybe"}, "unreadable_is_test"),
@@ -439,6 +440,17 @@ def test_text_that_no_database_takes_is_refused_in_a_further_column(note: str) -
     assert is_storable(str(reject.row_redacted["note"]["actual"]))
 
 
+@pytest.mark.parametrize(
+    ("discount", "expected"), [("20", ()), ("20.01", ("discount_too_large",))]
+)
+def test_a_line_is_discounted_by_its_subtotal_at_most(
+    discount: str, expected: tuple[str, ...]
+) -> None:
+    line = {"quantity": 2, "unit_price": 10, "subtotal": 20, "discount": discount}
+    found = check("order_items", **line).rejects
+    assert tuple(code for row in found for code in row.reasons) == expected
+
+
 def test_an_amount_may_be_as_large_as_its_minor_units_fit() -> None:
     largest = Decimal("99999999999999.9999")
     money = dict.fromkeys(("shipping", "tax"), 0) | {"currency": "CLF"}
@@ -478,7 +490,11 @@ def test_no_email_has_no_hash(email: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "email", ["n/a", "guest", DIGEST[1:], hashlib.sha256(b"me@example.org").hexdigest()]
+    "email",
+    [
+        *("n/a", "guest", "none@", "@", "none@none", "a@b@c.org", "me@example.org."),
+        *(DIGEST[1:], hashlib.sha256(b"me@example.org").hexdigest()),
+    ],
 )
 def test_what_is_no_email_and_no_sha1_is_refused_and_not_kept(email: str) -> None:
     reject = check("completed_orders", customer_email=email).rejects[0]

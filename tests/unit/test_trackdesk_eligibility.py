@@ -68,6 +68,7 @@ NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
             {"identifiers": {EXTERNAL: "e"}},
             None,
         ),
+        ({}, {"order_id": "-1001"}, None),
     ],
 )
 def test_who_is_sent(
@@ -80,6 +81,23 @@ def test_who_is_sent(
     assert (withheld and (withheld.state, withheld.reason)) == (
         why and ("suppressed", why)
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "order"),
+    [
+        ({}, {"order_id": "-1001"}),
+        ({}, {"order_id": "\uff1d1001"}),
+        (BY_EXTERNAL_CID | {"link": False}, {"identifiers": {EXTERNAL: "@e"}}),
+    ],
+)
+def test_an_id_that_a_spreadsheet_would_compute_stands_in_no_file(
+    conversion: MakeConversion, settings: dict[str, Any], order: dict[str, Any]
+) -> None:
+    provider = trackdesk(channel="csv", **settings)
+    withheld = provider.eligibility(conversion(**order), NOW)
+    assert withheld
+    assert (withheld.state, withheld.reason) == ("quarantined", "formula_as_id")
 
 
 OTHER = COOKIE.replace("example-shop", "other-shop")

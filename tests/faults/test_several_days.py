@@ -1,0 +1,148 @@
+"""One order, rows on two days: it is told once, and each day accounts for its row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from test_matrix_source import DAY, KEY, NOON, START
+
+from assets.delivery.quarantine import REPEATED
+from assets.delivery.runs import source_totals_before
+from assets.delivery.tables import quarantine_row
+from assets.providers.base import ResendPolicy
+from assets.schemas import contract_columns
+
+if TYPE_CHECKING:
+    from conftest import Line
+    from test_matrix_source import Shop
+
+NEXT_KEY = "2026-01-03"
+KEYS = {KEY: START, NEXT_KEY: START + DAY}
+REFUSED = ("quarantined", "on_several_days")
+
+
+@pytest.fixture
+def policy() -> ResendPolicy:
+    """What may be sent again has no say in which row counts."""
+    return ResendPolicy(kind="never")
+
+
+def run(shop: Shop, key: str) -> None:
+    shop.key, shop.window = key, (KEYS[key], KEYS[key] + DAY)
+    shop.run()
+    shop.line.later()
+
+
+def found(line: Line) -> dict[str, list[tuple[str, str | None, int]]]:
+    """Day -> state, reason and worth of each of its deliveries."""
+    days: dict[str, list[tuple[str, str | None, int]]] = {}
+    for row in line.rows():
+        told = (row["state"], row["state_reason"], row["amount_minor"])
+        days.setdefault(row["partition_key"], []).append(told)
+    return {day: sorted(told, key=str) for day, told in days.items()}
+
+
+def add_row(shop: Shop, order_id: str) -> None:
+    """Another row of the order, the same but for its day."""
+    columns = contract_columns("completed_orders")
+    values = (":at" if name == "completed_at" else name for name in columns)
+    shop.execute(
+        f"insert into completed_orders ({', '.join(columns)}) "
+        f"select {', '.join(values)} from completed_orders where order_id = :order_id",
+        at=NOON + DAY,
+        order_id=order_id,
+    )
+
+
+def sent(shop: Shop) -> list[str]:
+    return [order_id for seen in shop.line.journal for order_id in seen.orders]
+
+
+@pytest.fixture
+def told(shop: Shop) -> Shop:
+    """O1 is told on the first day; then another row of it stands on the second."""
+    shop.order("O1", 10)
+    shop.order("O2", 5)
+    run(shop, KEY)
+    add_row(shop, "O1")
+    return shop
+
+
+def test_the_later_row_is_refused_and_the_delivery_stays_where_it_was(
+    told: Shop,
+) -> None:
+    first_day = found(told.line)[KEY]
+    for key in (NEXT_KEY, KEY, NEXT_KEY, KEY):
+        run(told, key)
+        assert found(told.line) == {KEY: first_day, NEXT_KEY: [(*REFUSED, 1000)]}
+    assert sorted(sent(told)) == ["O1", "O2"]
+
+
+def test_each_day_knows_what_its_source_holds(told: Shop) -> None:
+    for key in (NEXT_KEY, KEY, NEXT_KEY):
+        run(told, key)
+    days = source_totals_before(told.line.database, "2026-01-04", 2)
+    assert days == {KEY: {"USD": (2, 1500)}, NEXT_KEY: {"USD": (1, 1000)}}
+
+
+def test_the_row_says_where_the_other_one_is(told: Shop) -> None:
+    run(told, NEXT_KEY)
+    rows = told.line.rows(quarantine_row)
+    (row,) = (one for one in rows if one["dataset"] == REPEATED)
+    assert row["order_id"] == "O1"
+    assert row["row_redacted"]["completed_at"]["actual"] == f"also on {KEY}"
+
+
+def test_without_the_later_row_all_is_as_before(told: Shop) -> None:
+    before = found(told.line)
+    run(told, NEXT_KEY)
+    told.execute("delete from completed_orders where completed_at = :at", at=NOON + DAY)
+    run(told, NEXT_KEY)
+    run(told, KEY)
+    assert found(told.line) == before
+    # What stood for the other row is gone with it.
+    told.line.worth = dict.fromkeys(("O1", "O2"))
+
+
+def test_without_the_earlier_row_the_order_has_moved(told: Shop) -> None:
+    run(told, NEXT_KEY)
+    told.execute(
+        "delete from completed_orders where order_id = 'O1' and completed_at = :at",
+        at=NOON,
+    )
+    run(told, NEXT_KEY)
+    assert found(told.line)[NEXT_KEY] == [("accepted", None, 1000)]
+    assert sorted(sent(told)) == ["O1", "O2"]
+    told.line.worth = dict.fromkeys(("O1", "O2"))
+
+
+def test_an_order_not_yet_told_is_held_on_both_days(shop: Shop) -> None:
+    shop.order("O1", 10, currency="ZZZ")
+    run(shop, KEY)
+    shop.execute("update completed_orders set currency = 'USD'")
+    add_row(shop, "O1")
+    for key in (NEXT_KEY, KEY, NEXT_KEY):
+        run(shop, key)
+    # The first is the order's own delivery, the other one stands for the row.
+    assert found(shop.line) == {KEY: [(*REFUSED, 1000)], NEXT_KEY: [(*REFUSED, 1000)]}
+    assert sent(shop) == []
+
+
+def test_an_order_told_on_neither_day_is_told_of_one_row_at_most(shop: Shop) -> None:
+    """Both days were staged before either was delivered, as in a backfill."""
+    shop.order("O1", 10)
+    add_row(shop, "O1")
+    staged = []
+    for key, start in KEYS.items():
+        shop.key, shop.window = key, (start, start + DAY)
+        shop.stage()
+        staged.append(key)
+    for key in staged:
+        shop.key = key
+        shop.deliver()
+    for key in (*KEYS, *KEYS):
+        run(shop, key)
+    assert sent(shop) == ["O1"]
+    assert sorted(map(len, found(shop.line).values())) == [1, 1]
+    assert [(*REFUSED, 1000)] in found(shop.line).values()
