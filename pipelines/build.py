@@ -26,6 +26,7 @@ from pipelines.alerting import sensors
 from pipelines.config import Config, addresses
 from pipelines.jobs import export_day, follow_submissions, nightly_export
 from pipelines.json_logs import json_logger
+from pipelines.red_days import publish_red_days
 from pipelines.retention import retention_job, retention_schedule
 from pipelines.schedules import hourly_settlement, nightly_schedule
 
@@ -50,11 +51,13 @@ def build(config: Config) -> dg.Definitions:
     )
     retention = retention_job(config.keep_bodies_days, published=config.publish)
     queues = any(REGISTRY[one.provider].queues for one in config.destinations.values())
+    red_days = [publish_red_days()] if config.publish else []
     definitions = dg.Definitions(
         assets=partitioned(_assets(config), partitions, config.backfill_days_per_run),
         jobs=[
             *(export_day, nightly_export, retention),
             *([follow_submissions] if queues else []),
+            *(job for job, _ in red_days),
         ],
         schedules=[
             *(nightly, retention_schedule(retention, config.timezone)),
@@ -68,8 +71,11 @@ def build(config: Config) -> dg.Definitions:
         },
         executor=dg.in_process_executor,
         loggers={"console": json_logger} if config.log_format == "json" else None,
-        # Not there yet when this is read.
-        sensors=sensors(config, lambda: definitions.resolve_asset_graph()),  # noqa: PLW0108
+        sensors=[
+            # Not there yet when this is read.
+            *sensors(config, lambda: definitions.resolve_asset_graph()),  # noqa: PLW0108
+            *(sensor for _, sensor in red_days),
+        ],
     )
     return definitions
 

@@ -5,6 +5,7 @@ How a run is started belongs here; what the command line prints does not.
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -28,11 +29,14 @@ from dagster._core.storage.tags import (
 
 from assets.conversions import conversions
 from assets.deliveries import delivery_key
+from assets.delivery.database import LedgerError
 from assets.orders import completed_orders
+from assets.warehouse import WarehouseError
 from pipelines.build import build, lent_source
 from pipelines.config import Config, ConfigError, dagster_home
 from pipelines.day_results import DayResult, of_one_day, of_several_days
 from pipelines.jobs import export_day
+from pipelines.red_days import changed_tables, copy_days
 
 LOCATION = "attribution"
 _ORIGIN = RemoteJobOrigin(
@@ -100,7 +104,9 @@ class Launcher:
         selected = self._selected(to, only)
         config = self._run_config(selected, to, limit, override)
         tags = {"dagster/partition": day.isoformat()}
-        return of_one_day(day, self._execute(tags, selected, config))
+        result = self._execute(tags, selected, config)
+        self._publish_red(result, [day])
+        return of_one_day(day, result)
 
     def export_together(
         self,
@@ -133,6 +139,7 @@ class Launcher:
             ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
         }
         result = self._execute(tags, selected, config)
+        self._publish_red(result, days)
         made = {
             (event.asset_key, event.partition)
             for event in result.all_events
@@ -186,6 +193,17 @@ class Launcher:
             remote_job_origin=_ORIGIN,
         )
         return execute_run(InMemoryJob(job), run, self.instance)
+
+    def _publish_red(self, result: dg.JobExecutionResult, days: Sequence[date]) -> None:
+        """As the sensor does where a daemon watches."""
+        failed = [event.step_key or "" for event in result.get_step_failure_events()]
+        if self.config.publish and changed_tables(failed):
+            # The run has failed already, and says why.
+            with (
+                suppress(LedgerError, WarehouseError),
+                lent_source(self.config) as source,
+            ):
+                copy_days(source, [day.isoformat() for day in days])
 
     def _run_config(
         self, selected: Assets, to: Sequence[str], limit: int, override: str
