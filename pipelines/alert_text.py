@@ -33,6 +33,17 @@ def message(news: Sequence[News], figures: Figures, ui_url: str | None) -> Messa
     )
 
 
+def together(messages: Sequence[Message]) -> Message:
+    """Put messages that had to wait into one; a single one stays as it is."""
+    if len(messages) == 1:
+        return messages[0]
+    return Message(
+        title=f"attribution: {len(messages)} messages that waited, oldest first",
+        body="\n\n".join(one.body for one in messages),
+        is_good=all(one.is_good for one in messages),
+    )
+
+
 def headline(news: Sequence[News]) -> str:
     """Return the line that a phone shows."""
     if len(news) == 1:

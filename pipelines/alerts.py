@@ -2,8 +2,8 @@
 
 A failed partition and a failing check are announced when they begin and when they end,
 never while they last: a retry that fails again is no news. What is read of Dagster
-stands in `sensors.py`, how news are put in `alert_text.py`, how they leave in
-`channels.py`.
+stands in `seeing.py`, how news are put in `alert_text.py`, how they leave in
+`posting.py` and `channels.py`.
 """
 
 from collections import defaultdict

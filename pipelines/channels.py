@@ -9,7 +9,9 @@ import logging
 from pipelines.alert_text import Message
 from pipelines.alerts import Channel
 
-TIMEOUT_SECONDS = 15
+CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
+"""Apprise's own are 4: a slower webhook takes a message and seems not to have."""
+TIMEOUT_SECONDS = CONNECT_SECONDS + READ_SECONDS
 """A channel that does not answer must not use up the time of a look."""
 
 logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
@@ -25,6 +27,9 @@ def send(channel: Channel, message: Message) -> bool:
     sender = apprise.Apprise()
     if not sender.add(channel.url.get_secret_value()):
         return False
+    for one in sender:
+        one.socket_connect_timeout = max(one.socket_connect_timeout, CONNECT_SECONDS)
+        one.socket_read_timeout = max(one.socket_read_timeout, READ_SECONDS)
     good, bad = apprise.NotifyType.SUCCESS, apprise.NotifyType.FAILURE
     taken = sender.notify(
         body=message.body,

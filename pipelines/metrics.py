@@ -6,7 +6,7 @@ processes: whoever asks, whenever, gets what the tables say.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from assets.delivery.measuring import Measured
 from assets.delivery.states import State
 from assets.money import from_minor
 
-_ReadOne = Callable[[Measured], float | None]
+_ReadOne = Callable[[Measured], float]
 _ReadMany = Callable[[Measured], Mapping[str, float]]
 
 QUANTILES = ("0.5", "0.95", "0.99")
@@ -67,9 +67,14 @@ class DeliveryMetrics(Collector):
             lambda one: self._age(one.unsettled_since),
         )
         yield self._plain(
-            "last_complete_timestamp_seconds",
-            "End of the last complete run",
-            lambda one: _seconds(one.last_complete_at),
+            "newest_complete_timestamp_seconds",
+            "End, in UTC, of the newest partition with nothing left; 0: none yet",
+            lambda one: _end_of_day(one.newest_complete),
+        )
+        yield self._plain(
+            "partitions_left",
+            "Partitions that another run would finish",
+            lambda one: one.left,
         )
 
     def _conversions(self) -> Metric:
@@ -107,14 +112,15 @@ class DeliveryMetrics(Collector):
     def _plain(self, name: str, text: str, read: _ReadOne) -> Metric:
         family = _family(name, text)
         for destination, one in self._measured.items():
-            figure = read(one)
-            if figure is not None:
-                family.add_metric([destination], figure)
+            family.add_metric([destination], read(one))
         return family
 
 
-def _seconds(at: datetime | None) -> float | None:
-    return None if at is None else at.timestamp()
+def _end_of_day(day: date | None) -> float:
+    """Without the zone of the partitions, which moves it by less than a day."""
+    if day is None:
+        return 0.0
+    return datetime.combine(day + timedelta(days=1), time(), UTC).timestamp()
 
 
 def _family(name: str, text: str, *labels: str) -> GaugeMetricFamily:

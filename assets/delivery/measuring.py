@@ -1,21 +1,23 @@
 """How delivering goes, in figures: what monitoring asks of the delivery tables.
 
-Everything is of the partitions from `first` on, so that the cost does not grow with the
-history; what waits is counted whatever its partition.
+Traffic is of the partitions from `first` on, so that its cost does not grow with the
+history. What alarms are made of is not: what waits, what is complete and what is left
+are of any partition, so that no outage is long enough to drop out of sight.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from assets.delivery.database import Database
 from assets.delivery.rows import Total
 from assets.delivery.states import State
 from assets.delivery.tables import delivery, delivery_attempt, export_run
-from assets.delivery.totals import totals
+from assets.delivery.totals import left_over, totals
+from assets.providers.base import ResendPolicy
 
 
 @dataclass(slots=True)
@@ -28,7 +30,8 @@ class Measured:
         retries: Attempts after the first.
         latencies_ms: Milliseconds a request took -> how many took so long.
         stops: Runs that stopped early, by reason: what the brake did.
-        last_complete_at: End of the last run that was complete.
+        newest_complete: The newest partition with nothing left; None: there is none.
+        left: Partitions, however old, that another run would finish.
         unsettled_since: When the oldest queued delivery was taken, of any partition.
     """
 
@@ -37,7 +40,8 @@ class Measured:
     retries: int = 0
     latencies_ms: Counter[int] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
-    last_complete_at: datetime | None = None
+    newest_complete: date | None = None
+    left: int = 0
     unsettled_since: datetime | None = None
 
 
@@ -48,18 +52,26 @@ def measure(
 
     Args:
         database: Where the delivery tables are.
-        destinations: Configured names; each has an entry.
+        destinations: Configured names; each has an entry, and nobody else.
         first: Only partitions from this key on.
     """
-    found: defaultdict[str, Measured] = defaultdict(Measured)
-    for name in destinations:
-        found[name] = Measured()
+    found = {name: Measured() for name in destinations}
     for total in totals(database, first=first):
-        found[total.destination].totals.append(total)
+        if total.destination in found:
+            found[total.destination].totals.append(total)
+    now = database.clock()()
     with database.read() as connection:
         _attempts(connection, first, found)
-        _runs(connection, first, found)
+        _stops(connection, first, found)
         _waiting(connection, found)
+        for name, one in found.items():
+            last = _last_outcomes(connection, name)
+            stopped = {day for day, outcome in last.items() if outcome != "complete"}
+            left = stopped | _unfinished(connection, name, now)
+            one.left = len(left)
+            one.newest_complete = max(
+                map(date.fromisoformat, {*last} - left), default=None
+            )
     return found
 
 
@@ -81,6 +93,7 @@ def _attempts(
         .select_from(delivery)
         .join(delivery_attempt, event.delivery_id == delivery.c.delivery_id)
         .where(
+            delivery.c.destination.in_(list(found)),
             delivery.c.partition_key >= first,
             event.event.in_(["outcome", "settle"]),
         )
@@ -95,23 +108,58 @@ def _attempts(
             one.latencies_ms[row.duration_ms] += row.events
 
 
-def _runs(connection: Connection, first: str, found: Mapping[str, Measured]) -> None:
+def _stops(connection: Connection, first: str, found: Mapping[str, Measured]) -> None:
+    groups = (export_run.c.destination, export_run.c.outcome)
     statement = (
-        select(
-            export_run.c.destination,
-            export_run.c.outcome,
-            func.count().label("runs"),
-            func.max(export_run.c.ended_at).label("ended_at"),
+        select(*groups, func.count().label("runs"))
+        .where(
+            export_run.c.destination.in_(list(found)),
+            export_run.c.partition_key >= first,
+            export_run.c.outcome != "complete",
         )
-        .where(export_run.c.partition_key >= first, export_run.c.outcome.is_not(None))
-        .group_by(export_run.c.destination, export_run.c.outcome)
+        .group_by(*groups)
     )
     for row in connection.execute(statement):
-        one = found[row.destination]
-        if row.outcome == "complete":
-            one.last_complete_at = row.ended_at
-        else:
-            one.stops[row.outcome.removeprefix("stopped_")] += row.runs
+        reason = row.outcome.removeprefix("stopped_")
+        found[row.destination].stops[reason] += row.runs
+
+
+def _last_outcomes(connection: Connection, destination: str) -> dict[str, str]:
+    """Return how the last run of each partition ended; one under way has not yet."""
+    run = export_run.c
+    age = func.row_number().over(
+        partition_by=run.partition_key, order_by=run.started_at.desc()
+    )
+    ended = (
+        select(run.partition_key, run.outcome, age.label("age"))
+        .where(run.destination == destination, run.outcome.is_not(None))
+        .subquery()
+    )
+    found = connection.execute(
+        select(ended.c.partition_key, ended.c.outcome).where(ended.c.age == 1)
+    )
+    return {row.partition_key: row.outcome for row in found}
+
+
+def _unfinished(connection: Connection, destination: str, now: datetime) -> set[str]:
+    """Return the partitions with deliveries that another run would send.
+
+    The policy of the destination is not asked for: of unanswered deliveries only those
+    that are sent again have a time for it.
+    """
+    found = connection.execute(
+        select(delivery.c.partition_key)
+        .where(
+            delivery.c.destination == destination,
+            left_over(ResendPolicy(kind="dedupe"), now),
+            or_(
+                delivery.c.state != State.UNCERTAIN,
+                delivery.c.next_attempt_at.is_not(None),
+            ),
+        )
+        .distinct()
+    )
+    return set(found.scalars())
 
 
 def _waiting(connection: Connection, found: Mapping[str, Measured]) -> None:

@@ -67,7 +67,12 @@ def test_metrics_say_what_the_delivery_tables_hold(shop: Deployment) -> None:
         assert found["request_seconds", name, "0.5"] >= 0
     failed = shop.states("trackdesk_bumpy")["retryable"]
     assert found["attempts", "trackdesk_bumpy", "retryable"] >= failed
-    assert found["last_complete_timestamp_seconds", "convert_web"] > 0
+    day_after = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC) + timedelta(days=1)
+    newest = {name: found["newest_complete_timestamp_seconds", name] for name in NAMES}
+    assert newest.pop("trackdesk_bumpy") == 0
+    assert set(newest.values()) == {day_after.timestamp()}
+    left = {name: found["partitions_left", name] for name in NAMES}
+    assert left == dict.fromkeys(NAMES, 0) | {"trackdesk_bumpy": 1}
     assert not any(secret in done.stdout for secret in SECRETS.values())
 
 
