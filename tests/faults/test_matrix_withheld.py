@@ -365,6 +365,38 @@ def test_65_nobody_gets_the_commission_of_a_last_click_that_cannot_be_read(
 
 
 @OWN
+@pytest.mark.parametrize("owner", [{"visitor_id": "v-1"}, {"order_id": "O1"}])
+def test_65_a_click_without_a_time_may_have_been_the_last(
+    shop: Shop, make_line: MakeLine, make_impact: MakeLine, owner: dict[str, str]
+) -> None:
+    use(shop, "trackdesk", make_line, make_impact)
+    shop.order("O1")
+    for at in (BEFORE, None):
+        known = {"kind": "trackdesk_cid", "value": CID, "captured_at": at}
+        shop.add("visitor_identifiers", **owner, **known)
+    shop.run()
+    missing = "(missing_captured_at)"
+    said = f"a refused row up to {AT} may count: trackdesk_cid {missing}"
+    assert withheld(shop) == [("O1", "suppressed", "unfit_identifier", said)]
+
+
+@OWN
+def test_65_an_exposure_without_a_time_may_have_been_the_first(
+    shop: Shop, make_line: MakeLine, make_impact: MakeLine
+) -> None:
+    use(shop, "convert", make_line, make_impact)
+    shop.order("O1")
+    see(shop, "a", "b")
+    shop.execute(
+        "update visitor_bucketing set bucketed_at = null where variation_id = 'b'"
+    )
+    shop.run()
+    assert withheld(shop) == [
+        ("O1", "suppressed", "no_bucketing", "exposures refused: 100")
+    ]
+
+
+@OWN
 def test_65_a_click_bound_to_the_order_by_another_visitor_is_nobodys(
     shop: Shop, make_line: MakeLine, make_impact: MakeLine
 ) -> None:
