@@ -63,7 +63,7 @@ def decimals(currencies: Any, minor: Any) -> pa.Array:
 
 
 def fill(path: Path, currencies: Any, minor: Any) -> None:
-    """A warehouse with an order of one line for each amount, of one visitor."""
+    """A warehouse with an order of two lines for each amount, of one visitor."""
     worth = decimals(currencies, minor)
     count = len(minor)
     zero = pa.array([Decimal(0)] * count, worth.type)
@@ -77,13 +77,15 @@ def fill(path: Path, currencies: Any, minor: Any) -> None:
         **dict.fromkeys(("discount", "shipping", "tax"), zero),
         "is_test": pa.array([False] * count),
     }
+    third = minor // 3
+    parts = [decimals(currencies, one) for one in (third, minor - third)]
     lines = {
-        "order_id": order_ids,
-        "line_no": pa.array([1] * count),
-        "sku": pa.array(["s"] * count),
-        "quantity": pa.array([1] * count),
-        **dict.fromkeys(("unit_price", "subtotal"), worth),
-        "discount": zero,
+        "order_id": pa.concat_arrays([order_ids] * 2),
+        "line_no": pa.array([1] * count + [2] * count),
+        "sku": pa.array(["s"] * count * 2),
+        "quantity": pa.array([1] * count * 2),
+        **dict.fromkeys(("unit_price", "subtotal"), pa.concat_arrays(parts)),
+        "discount": pa.concat_arrays([zero] * 2),
     }
     known = {
         "kind": ["impact_click_id", "trackdesk_cid", "idme_conversion_tracking_id"],
@@ -138,7 +140,8 @@ def test_a_million_amounts_come_back_from_decimals_minor_units_and_bytes(
 
 
 def of_impact(body: bytes) -> Decimal:
-    return Decimal(parse_qs(body.decode())["ItemSubTotal1"][0])
+    told = parse_qs(body.decode())
+    return sum((Decimal(told[f"ItemSubTotal{no}"][0]) for no in (1, 2)), Decimal(0))
 
 
 def of_trackdesk(body: bytes) -> Decimal:
