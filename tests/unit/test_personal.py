@@ -244,7 +244,15 @@ OF_PEOPLE = (
         "dob",
     ),
     *("ssn", "vorname", "Nachname", "guest_name", "holder_name", "recipient"),
-    *("ship_to", "ShipTo", "gift_recipient", "street1", "address_line_2", "Straße"),
+    *(
+        "ship_to",
+        "ShipTo",
+        "gift_recipient",
+        "street1",
+        "address_line_2",
+        "Straße",
+        "ship address",
+    ),
     *("billingFirstName", "mobile_no", "cardholder", "date-of-birth", "birthDate"),
 )
 TABLES = {"fields": "Text1", "item_fields": "ItemText_1"}
@@ -285,6 +293,7 @@ def test_every_column_of_the_contract_can_be_mapped(name: str) -> None:
         *("store_name", "campaign_name", "email_sha1", "EmailSha256", "product_name"),
         *("filename", "phone_os", "test_cell", "direct_mail", "hotel", "order_number"),
         *("shipping_method_name", "name", "mobile_app", "name_of_the_shop"),
+        *("ip", "ip_address", "customerIpAddress", "user_agent"),
     ],
 )
 def test_other_columns_can(column: str) -> None:
