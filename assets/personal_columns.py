@@ -11,14 +11,15 @@ _PERSON = (
     r"(?:customer|client|buyer|user|billing|shipping|delivery|recipient|contact|guest"
     r"|holder|sender|receiver|employee|owner|payer|member|person|kunden)"
 )
-# Looked at as words: `billing_FirstName2` is read "billing first name". That of an IP is
-# a field of impact.com; its other spelling, `ip`, is nobody's name either.
+# Looked at as words: `billing_FirstName2` is read "billing first name". The address of an
+# IP may pass, as `ip` does: impact.com has a field for it.
 _OF_A_PERSON = re.compile(
     r"(?:.* )?(?:"
     rf"(?:first|last|full|given|family|middle|sur|maiden|{_PERSON}) ?name"
     r"|[fl] ?name|vorname|nachname|prénom|prenom|apellidos?"
     r"|(?:e ?mail|(?:tele|mobile |cell )?phone|mobile|tel|telefon|handy|fax|iban"
-    r"|street|stra(?:ss|ß)e|(?<!\bip )address|adresse)(?: (?:address|line|number|no|nr))*"
+    r"|street|stra(?:ss|ß)e|(?<!\bip )address|adresse)"
+    r"(?: (?:address|line|number|no|nr))*"
     r"|birth ?(?:day|date)|date of birth|dob|geburtsdatum|ssn|passport"
     r"|recipient|card ?holder|(?:ship|bill) to"
     r")"
