@@ -11,8 +11,8 @@ _PERSON = (
     r"(?:customer|client|buyer|user|billing|shipping|delivery|recipient|contact|guest"
     r"|holder|sender|receiver|employee|owner|payer|member|person|kunden)"
 )
-# Looked at as words: `billing_FirstName2` is read "billing first name". The address of an
-# IP may pass, as `ip` does: impact.com has a field for it.
+# Looked at as words: `billing_FirstName2` is read "billing first name". The address of
+# an IP may pass, as `ip` does: impact.com has a field for it.
 _OF_A_PERSON = re.compile(
     r"(?:.* )?(?:"
     rf"(?:first|last|full|given|family|middle|sur|maiden|{_PERSON}) ?name"
