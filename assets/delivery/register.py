@@ -116,40 +116,30 @@ class Register:
         self, partition_key: str, moved: Sequence[tuple[Row, Decision]]
     ) -> None:
         """Move deliveries to the partition in which their order lies now."""
-        changes = [
-            {
-                "known_id": row.delivery_id,
-                "to_order_at": decision.order_at,
-                "to_order_date": decision.order_date,
-            }
-            for row, decision in moved
-        ]
-        if changes:
-            statement = (
-                update(delivery)
-                .where(delivery.c.delivery_id == bindparam("known_id"))
-                .values(
-                    partition_key=partition_key,
-                    order_at=bindparam("to_order_at"),
-                    order_date=bindparam("to_order_date"),
-                    **self.touched(),
-                )
-            )
-            with self.database.write() as connection:
-                connection.execute(statement, changes)
+        moving = {"partition_key": partition_key, **self.touched()}
+        self._take_over(moved, ("order_at", "order_date"), moving)
 
     def acknowledge(self, unchanged: Sequence[tuple[Row, Decision]]) -> None:
         """Note that a source row changed in nothing that its destination is told."""
+        self._take_over(unchanged, _SOURCE_COLUMNS, {})
+
+    def _take_over(
+        self,
+        rows: Sequence[tuple[Row, Decision]],
+        columns: Iterable[str],
+        values: Mapping[str, Any],
+    ) -> None:
+        """Write what the source says in these columns, and the same values to all."""
         changes = [
             {"known_id": row.delivery_id}
-            | {f"to_{name}": getattr(decision, name) for name in _SOURCE_COLUMNS}
-            for row, decision in unchanged
+            | {f"to_{name}": getattr(decision, name) for name in columns}
+            for row, decision in rows
         ]
         if changes:
             statement = (
                 update(delivery)
                 .where(delivery.c.delivery_id == bindparam("known_id"))
-                .values({name: bindparam(f"to_{name}") for name in _SOURCE_COLUMNS})
+                .values(**{name: bindparam(f"to_{name}") for name in columns}, **values)
             )
             with self.database.write() as connection:
                 connection.execute(statement, changes)
@@ -190,24 +180,14 @@ class Register:
             rows: Each with its reason and the evidence; None: what the last reply
                 said stays.
         """
-        if not rows:
-            return
-        with self.database.write() as connection:
-            for row, reason, detail in rows:
-                check(row.state, State.EXHAUSTED)
-                connection.execute(
-                    update(delivery)
-                    .where(
-                        delivery.c.delivery_id == row.delivery_id,
-                        delivery.c.state == row.state,
-                    )
-                    .values(
-                        state=State.EXHAUSTED,
-                        state_reason=reason,
-                        state_detail=_kept(detail) or row.state_detail,
-                        **self.touched(),
-                    )
-                )
+        given_up = [
+            (
+                row,
+                {"state_reason": why, "state_detail": _kept(said) or row.state_detail},
+            )
+            for row, why, said in rows
+        ]
+        self._end(given_up, State.EXHAUSTED)
 
     def doubt(self, rows: Sequence[Row], *, is_asked_about: bool) -> None:
         """Note that a repeat of these deliveries could count twice by now.
@@ -216,20 +196,25 @@ class Register:
             rows: As they were read.
             is_asked_about: The provider will be asked for them; else a person.
         """
+        waits = {} if is_asked_about else {"next_attempt_at": None}
+        self._end([(row, waits) for row in rows], State.UNCERTAIN)
+
+    def _end(self, rows: Sequence[tuple[Row, Mapping[str, Any]]], state: State) -> None:
+        """Bring deliveries to a state, unless they moved on since they were read."""
+        for row, _ in rows:
+            if row.state is not state:
+                check(row.state, state)
         if not rows:
             return
-        waits = {} if is_asked_about else {"next_attempt_at": None}
         with self.database.write() as connection:
-            for row in rows:
-                if row.state is not State.UNCERTAIN:
-                    check(row.state, State.UNCERTAIN)
+            for row, values in rows:
                 connection.execute(
                     update(delivery)
                     .where(
                         delivery.c.delivery_id == row.delivery_id,
                         delivery.c.state == row.state,
                     )
-                    .values(state=State.UNCERTAIN, **waits, **self.touched())
+                    .values(state=state, **values, **self.touched())
                 )
 
     def touched(self) -> dict[str, Any]:
