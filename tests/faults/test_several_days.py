@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from test_matrix_source import DAY, KEY, NOON, START
 
+from assets.deliveries import delivery_key
 from assets.delivery.quarantine import REPEATED
 from assets.delivery.runs import source_totals_before
 from assets.delivery.tables import quarantine_row
+from assets.money_check import money_conserved
 from assets.providers.base import ResendPolicy
 from assets.schemas import contract_columns
 
@@ -59,6 +61,11 @@ def sent(shop: Shop) -> list[str]:
     return [order_id for seen in shop.line.journal for order_id in seen.orders]
 
 
+def adds_up(shop: Shop, key: str) -> bool:
+    name = shop.line.name
+    return money_conserved(delivery_key(name), shop.source, name, key).passed
+
+
 @pytest.fixture
 def told(shop: Shop) -> Shop:
     """O1 is told on the first day; then another row of it stands on the second."""
@@ -76,6 +83,7 @@ def test_the_later_row_is_refused_and_the_delivery_stays_where_it_was(
     for key in (NEXT_KEY, KEY, NEXT_KEY, KEY):
         run(told, key)
         assert found(told.line) == {KEY: first_day, NEXT_KEY: [(*REFUSED, 1000)]}
+        assert adds_up(told, key)
     assert sorted(sent(told)) == ["O1", "O2"]
 
 
@@ -127,6 +135,8 @@ def test_an_order_not_yet_told_is_held_on_both_days(shop: Shop) -> None:
     # The first is the order's own delivery, the other one stands for the row.
     assert found(shop.line) == {KEY: [(*REFUSED, 1000)], NEXT_KEY: [(*REFUSED, 1000)]}
     assert sent(shop) == []
+    assert adds_up(shop, KEY)
+    assert adds_up(shop, NEXT_KEY)
 
 
 def test_an_order_told_on_neither_day_is_told_of_one_row_at_most(shop: Shop) -> None:
