@@ -115,6 +115,26 @@ def test_the_delivery_tables_are_published_to_the_warehouse(
     assert dict(found) == {name: len(served.rows(name)) for name in NAMES}
 
 
+def test_what_was_told_is_taken_back_after_a_restore_and_not_told_again(
+    served: Deployment, postgres_url: str
+) -> None:
+    served.server.sandbox.misbehave()
+    served.run()
+    told = {name: served.states(name) for name in NAMES}
+    entries = len(served.server.sandbox.journal.entries)
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
+        connection.execute("drop schema public cascade")
+        connection.execute("create schema public")
+    recover = ["recover", "--from", KEY, "--to", KEY, "--by", "ada", "--why", "restore"]
+    for words in (["migrate"], recover):
+        done = CliRunner().invoke(app, words, env=served.command_environ())
+        assert done.exit_code == 0, done.output
+    assert served.run().finished
+    assert {name: served.states(name) for name in NAMES} == told
+    new = served.server.sandbox.journal.entries[entries:]
+    assert [one.path for one in new if one.method == "POST"] == []
+
+
 def test_the_command_checks_and_counts(served: Deployment) -> None:
     environ = served.command_environ()
     checked = CliRunner().invoke(app, ["check"], env=environ)
