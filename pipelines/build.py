@@ -80,7 +80,7 @@ def open_source(config: Config) -> Source:
     Raises:
         ConfigError: A variable that it needs is not set.
     """
-    for key in ("warehouse_url", "ledger_url", "staging"):
+    for key in ("warehouse_url", "ledger_url", "staging", "extract_dir"):
         config.require(key)
     return Source(
         warehouse=Warehouse(

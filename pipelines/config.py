@@ -55,7 +55,8 @@ class Config(BaseModel):
         warehouse_url: SQLAlchemy URL of the warehouse.
         ledger_url: SQLAlchemy URL of the delivery tables: SQLite or PostgreSQL.
         staging: Folder of the staged Parquet files.
-        extract_dir: Folder with a deployment's own five statements.
+        extract_dir: Folder with a deployment's own five statements. Relative to the
+            destinations file, as is `ca_bundle`.
         source_timezone: Zone of naive times in the warehouse; None: naive is refused.
         chunk_rows: Rows that are held in memory at once.
         publish: Whether the delivery tables are copied to the warehouse.
@@ -239,7 +240,7 @@ def load_config(
         environ = os.environ
     path = path or Path(environ.get(CONFIG_VARIABLE) or DEMO_CONFIG)
     values = _Values(environ)
-    tree = values.resolve(_parse(path))
+    tree = _beside(path, values.resolve(_parse(path)))
     try:
         config = Config.model_validate(tree)
     except ValidationError as wrong:
@@ -289,6 +290,16 @@ def _parse(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
         message = f"Reading configuration failed for {path}: expected TOML, got {wrong}"
     raise ConfigError(message)
+
+
+def _beside(path: Path, tree: dict[str, Any]) -> dict[str, Any]:
+    """Take names of what lies beside the destinations file as relative to it."""
+    folder = path.absolute().parent
+    named = {key: tree[key] for key in _BESIDE if isinstance(tree.get(key), str)}
+    return tree | {key: str(folder / name) for key, name in named.items()}
+
+
+_BESIDE = ("extract_dir", "ca_bundle")
 
 
 def _problem(error: Any, unset: Mapping[str, str]) -> str:

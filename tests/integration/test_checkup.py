@@ -5,10 +5,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copytree
 
 import psycopg
 import pytest
-from deployment import Deployment, deployed
+from deployment import ROOT, Deployment, deployed
 
 from assets import duckdb_lock
 from pipelines.checkup import Finding, check_up
@@ -154,3 +155,25 @@ def test_a_column_that_never_becomes_extra_is_named(shop: Deployment) -> None:
     text = shop.config_path.read_text().replace("extra.store_code", "extra.promo_code")
     shop.config_path.write_text(text)
     assert "none named promo_code" in findings(shop)["destination impact_us"].text
+
+
+def test_a_statement_that_is_missing_is_a_finding_of_its_own(shop: Deployment) -> None:
+    copytree(ROOT / "sql/extract", shop.folder / "mine")
+    (shop.folder / "mine/order_items.sql").unlink()
+    text = shop.config_path.read_text()
+    shop.config_path.write_text(f'extract_dir = "mine"\n{text}')
+    found = findings(shop)
+    assert found["statement completed_orders"].is_good
+    missing = found["statement order_items"]
+    assert not missing.is_good
+    assert f"in {shop.folder}/mine, got no such file" in missing.text
+
+
+def test_a_run_tells_of_a_missing_statement_in_the_same_words(
+    shop: Deployment,
+) -> None:
+    text = shop.config_path.read_text()
+    shop.config_path.write_text(f'extract_dir = "nowhere"\n{text}')
+    result = shop.run()
+    assert not result.finished
+    assert "correct `extract_dir`" in result.failures["completed_orders"]

@@ -140,14 +140,20 @@ def test_no_secret_stands_in_a_file() -> None:
     secret = environment["POSTGRES_PASSWORD_FILE"].rpartition("/")[2]
     assert secret in COMPOSE["secrets"]
     ignored = (ROOT / ".gitignore").read_text().splitlines()
-    for file in ("attribution.env", "destinations.toml", "postgres_password"):
+    private = ("attribution.env", "destinations.toml", "statements/")
+    for file in (*private, "postgres_password"):
         assert f"deploy/{file}" in ignored
     for key, value in EXAMPLE.items():
         assert value == "" or ":PASSWORD@" in value, key
 
 
 def test_every_mounted_file_is_there_or_is_the_operator_s() -> None:
-    brought = {"destinations.toml", "attribution.env", "postgres_password"}
+    brought = {
+        "destinations.toml",
+        "attribution.env",
+        "postgres_password",
+        "statements",
+    }
     for service in SERVICES.values():
         for mount in service.get("volumes", []):
             source = mount.split(":")[0]
@@ -219,3 +225,12 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     )
     about_ours = [line for line in told.stderr.splitlines() if "attribution-" in line]
     assert about_ours == []
+
+
+def test_statements_lie_beside_the_destinations_file() -> None:
+    mounts = dict(one.split(":")[:2] for one in SERVICES["code"]["volumes"])
+    config = Path(SERVICES["code"]["environment"]["ATTRIBUTION_CONFIG"])
+    assert Path(mounts["./statements"]) == config.parent / "statements"
+    page = (ROOT / "docs/deployment.md").read_text()
+    assert 'extract_dir = "statements"' in page
+    assert f"{config.parent}/statements statements/*.sql" in page
