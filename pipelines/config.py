@@ -98,6 +98,7 @@ class Config(BaseModel):
 
     _unset: dict[str, str] = PrivateAttr(default_factory=dict)
     _named: dict[str, str] = PrivateAttr(default_factory=dict)
+    _path: Path = PrivateAttr(default=DEMO_CONFIG)
 
     @field_validator("timezone", "source_timezone")
     @classmethod
@@ -148,6 +149,11 @@ class Config(BaseModel):
             )
             raise ValueError(message)
         return self
+
+    @property
+    def path(self) -> Path:
+        """The file that this was read from."""
+        return self._path
 
     @property
     def zone(self) -> ZoneInfo:
@@ -250,6 +256,7 @@ def load_config(
     _refuse_written_secrets(config, values, path)
     config._unset.update(values.unset)  # noqa: SLF001 - its own module
     config._named.update(values.named)  # noqa: SLF001
+    config._path = path.absolute()  # noqa: SLF001
     return config
 
 

@@ -216,7 +216,7 @@ def checked(shop: Deployment) -> dict[str, str]:
 def test_checking_a_good_deployment_finds_all_of_it_good(shop: Deployment) -> None:
     found = checked(shop)
     assert set(found.values()) == {"ok"}
-    assert len(found) == 1 + 1 + 5 + 1 + len(NAMES)
+    assert len(found) == 2 + 1 + 5 + 1 + len(NAMES)
     assert "publishing the warehouse takes schema attribution" in found
     assert "statement completed_orders as the contract says; extra: store_code" in found
     assert "destination impact_us impact, secrets set" in found
