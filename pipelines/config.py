@@ -260,10 +260,14 @@ def load_config(
     return config
 
 
-def demo_environ() -> dict[str, str]:
+def demo_environ(home: Path) -> dict[str, str]:
     """Return this process's environment without what leads away from the demo's data.
 
-    The demo must not read a real warehouse nor write into real delivery tables.
+    The demo must not read a real warehouse nor write into real delivery tables or into
+    the history of real runs.
+
+    Args:
+        home: Folder of the demo's own Dagster instance.
     """
     values = _Values({})
     values.resolve(_parse(DEMO_CONFIG))
@@ -271,6 +275,7 @@ def demo_environ() -> dict[str, str]:
     return {
         **os.environ,
         **dict.fromkeys([CONFIG_VARIABLE, *values.named.values()], ""),
+        "DAGSTER_HOME": str(home.absolute()),
     }
 
 
