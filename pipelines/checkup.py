@@ -1,6 +1,6 @@
 """`attribution check`: is everything there that a run will need?
 
-Nothing is sent, and what is written to try a right is taken back.
+No request is made, and what is written to try a right is taken back.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,6 +27,7 @@ from pipelines.config import (
     ConfigError,
     dagster_home,
 )
+from pipelines.connections import connect, is_connected_to
 from pipelines.launch import instance_folder
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,8 +44,13 @@ class Finding:
     text: str
 
 
-def check_up(config: Config) -> Iterator[Finding]:
-    """Look at configuration, delivery tables, warehouse and destinations."""
+def check_up(config: Config, *, offline: bool = False) -> Iterator[Finding]:
+    """Look at configuration, delivery tables, warehouse and destinations.
+
+    Args:
+        config: The deployment.
+        offline: Connect to no provider.
+    """
     yield Finding("configuration", is_good=True, text=_configuration(config))
     yield _look("Dagster's history", _history)
     yield _look("delivery tables", partial(_ledger, config))
@@ -53,7 +59,10 @@ def check_up(config: Config) -> Iterator[Finding]:
     if config.publish:
         yield _look("publishing", partial(_publishing, config))
     for name in config.destinations:
-        yield _look(f"destination {name}", partial(_destination, config, name))
+        found = _look(f"destination {name}", partial(_destination, config, name))
+        yield found
+        if found.is_good and not offline and is_connected_to(config, name):
+            yield _look(f"connection {name}", partial(connect, config, name))
     for name in config.alerts.channels:
         yield _look(f"alert channel {name}", partial(_channel, config, name))
 

@@ -247,12 +247,17 @@ def metrics(
 
 @app.command()
 @explained
-def check() -> None:
+def check(
+    *,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Connect to no provider.")
+    ] = False,
+) -> None:
     """Check configuration, connections, and the statements against the contract."""
     from pipelines.checkup import check_up
 
     failed = False
-    for finding in check_up(load_config()):
+    for finding in check_up(load_config(), offline=offline):
         failed = failed or not finding.is_good
         mark = "[green]ok[/green]  " if finding.is_good else "[red]fail[/red]"
         console.print(mark, finding.subject, end=" ")

@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -31,6 +31,7 @@ from assets.providers.replies import CERTIFICATE, PRIVATE_ADDRESS, Phase, Reply
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 DEADLINE_SECONDS = 45.0
+UNKNOWN_NAME, REFUSED, NO_ANSWER = "unknown_name", "refused", "no_answer"
 
 
 class Transport(Protocol):
@@ -95,6 +96,7 @@ class _Progress(threading.local):
     phase = Phase.NONE
     watchdog: _Watchdog | None = None
     is_public_only = False
+    hangs_up = False
 
 
 _progress = _Progress()
@@ -139,6 +141,8 @@ class _Watched:
         if self._is_connecting:  # what a proxy is told holds nothing of the request
             super().send(data)  # type: ignore[misc]
             return
+        if _progress.hangs_up:
+            raise _HungUpError
         if _progress.phase is not Phase.SENDING:
             _watch(self.sock)  # type: ignore[attr-defined]
         _progress.phase = Phase.SENDING
@@ -154,6 +158,13 @@ class _Watched:
 def _watch(connection: socket.socket) -> None:
     if _progress.watchdog is not None:
         _progress.watchdog.watch(connection)
+
+
+class _HungUpError(Exception):
+    """A trial came to where the first byte of a request would leave.
+
+    No OSError: urllib3 takes some of these for its own.
+    """
 
 
 class _PrivateAddressError(OSError):
@@ -249,20 +260,11 @@ class HttpTransport:
         if urlsplit(request.url).netloc not in self._hosts:
             message = f"Sending was refused: {request.host} is not a configured host."
             raise ForbiddenHostError(message)
-        _progress.phase = Phase.NONE
-        _progress.is_public_only = (
-            self._is_public_only and request.host not in LOOPBACK_HOSTS
-        )
+        self._begin(request.host)
         start = time.perf_counter()
         with _Watchdog(self._deadline) as _progress.watchdog:
             try:
-                response = self._adapter.send(
-                    _prepared(request),
-                    stream=True,
-                    timeout=self._timeout,
-                    verify=self._verify,
-                    proxies=self._proxies,
-                )
+                response = self._exchange(_prepared(request))
                 body, error = read_body(response, request.reply_limit)
             except (requests.RequestException, HTTPError) as broken:
                 return _reply(start, _progress.phase, error=_name(broken))
@@ -272,6 +274,39 @@ class HttpTransport:
             error = "no_length"
         phase = Phase.DONE if error is None else Phase.READING
         return _reply(start, phase, response=response, body=body, error=error)
+
+    def connect(self, url: str) -> str | None:
+        """Do what `send` does until the first byte of a request would leave.
+
+        Returns:
+            What was wrong, by its kind; None: nothing. Of a destination without TLS
+            behind a proxy, only that the proxy answers.
+        """
+        self._begin(urlsplit(url).hostname)
+        _progress.hangs_up = True
+        with _Watchdog(CONNECT_SECONDS) as _progress.watchdog:
+            try:
+                self._exchange(requests.Request("GET", url).prepare())
+            except _HungUpError:
+                return None
+            except (OSError, HTTPError) as broken:
+                return _kind(broken)
+            finally:
+                _progress.hangs_up = False
+        return None
+
+    def _begin(self, host: str | None) -> None:
+        _progress.phase = Phase.NONE
+        _progress.is_public_only = self._is_public_only and host not in LOOPBACK_HOSTS
+
+    def _exchange(self, prepared: requests.PreparedRequest) -> requests.Response:
+        return self._adapter.send(
+            prepared,
+            stream=True,
+            timeout=self._timeout,
+            verify=self._verify,
+            proxies=self._proxies,
+        )
 
     def close(self) -> None:
         """Close every connection."""
@@ -294,14 +329,31 @@ def _has_no_end(response: requests.Response) -> bool:
 
 def _name(broken: Exception) -> str:
     # Only the kind: the text of such an exception carries the URL.
-    link: BaseException | None = broken
-    while link is not None:
+    for link in _chain(broken):
         if isinstance(link, _PrivateAddressError):
             return PRIVATE_ADDRESS
         if isinstance(link, ssl.SSLCertVerificationError) or _is_no_tls(link):
             return CERTIFICATE
-        link = link.__cause__ or link.__context__
     return type(broken).__name__
+
+
+def _kind(broken: Exception) -> str:
+    """Tell apart what `_name` need not: why there is no connection."""
+    kinds: dict[type[BaseException], str] = {
+        socket.gaierror: UNKNOWN_NAME,
+        ConnectionRefusedError: REFUSED,
+        TimeoutError: NO_ANSWER,
+    }
+    found = (kinds[type(link)] for link in _chain(broken) if type(link) in kinds)
+    bitten = _progress.watchdog is not None and _progress.watchdog.has_bitten
+    return NO_ANSWER if bitten else next(found, _name(broken))
+
+
+def _chain(broken: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = broken
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
 
 
 def _is_no_tls(broken: BaseException) -> bool:
