@@ -17,7 +17,8 @@ from assets.delivery.transport import (
 from assets.providers.base import LOOPBACK_HOSTS
 from assets.providers.replies import CERTIFICATE, PRIVATE_ADDRESS
 from pipelines.build import open_destination, open_destinations
-from pipelines.config import Config, ConfigError, addresses
+from pipelines.config import Config, ConfigError
+from pipelines.settings import addresses
 
 _TOLD = {
     UNKNOWN_NAME: (
