@@ -7,13 +7,8 @@ import threading
 from typing import cast
 from urllib.parse import urlsplit
 
-from assets.delivery.transport import (
-    CONNECT_SECONDS,
-    NO_ANSWER,
-    REFUSED,
-    UNKNOWN_NAME,
-    HttpTransport,
-)
+from assets.delivery.broken import NO_ANSWER, REFUSED, UNKNOWN_NAME
+from assets.delivery.transport import CONNECT_SECONDS, HttpTransport
 from assets.providers.base import LOOPBACK_HOSTS
 from assets.providers.replies import CERTIFICATE, PRIVATE_ADDRESS
 from pipelines.build import open_destination, open_destinations

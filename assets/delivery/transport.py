@@ -7,10 +7,9 @@ for sure is how far each request came, because that decides whether a repeat is 
 import logging
 import os
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -25,13 +24,18 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from assets.delivery.body import read_body
+from assets.delivery.broken import (
+    NO_ANSWER,
+    PrivateAddressError,
+    cause_of,
+    name_of,
+)
 from assets.providers.base import LOOPBACK_HOSTS, Request
-from assets.providers.replies import CERTIFICATE, PRIVATE_ADDRESS, Phase, Reply
+from assets.providers.replies import Phase, Reply
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 DEADLINE_SECONDS = 45.0
-UNKNOWN_NAME, REFUSED, NO_ANSWER = "unknown_name", "refused", "no_answer"
 
 
 class Transport(Protocol):
@@ -167,14 +171,10 @@ class _HungUpError(Exception):
     """
 
 
-class _PrivateAddressError(OSError):
-    """The name of a provider leads into a private network; nothing was sent."""
-
-
 def _refuse_private(connection: socket.socket) -> None:
     address = connection.getpeername()[0]
     if _progress.is_public_only and not ip_address(address).is_global:
-        raise _PrivateAddressError
+        raise PrivateAddressError
 
 
 class _WatchedHTTP(_Watched, HTTPConnection):
@@ -267,7 +267,7 @@ class HttpTransport:
                 response = self._exchange(_prepared(request))
                 body, error = read_body(response, request.reply_limit)
             except (requests.RequestException, HTTPError) as broken:
-                return _reply(start, _progress.phase, error=_name(broken))
+                return _reply(start, _progress.phase, error=name_of(broken))
         if _progress.watchdog.has_bitten:
             error = "deadline"
         elif error is None and not body and _has_no_end(response):
@@ -290,7 +290,8 @@ class HttpTransport:
             except _HungUpError:
                 return None
             except (OSError, HTTPError) as broken:
-                return _kind(broken)
+                is_late = _progress.watchdog.has_bitten
+                return NO_ANSWER if is_late else cause_of(broken)
             finally:
                 _progress.hangs_up = False
         return None
@@ -325,43 +326,6 @@ def _has_no_end(response: requests.Response) -> bool:
     named = response.headers
     told = "content-length" in named or "transfer-encoding" in named
     return not told and response.status_code not in {204, 304}
-
-
-def _name(broken: Exception) -> str:
-    # Only the kind: the text of such an exception carries the URL.
-    for link in _chain(broken):
-        if isinstance(link, _PrivateAddressError):
-            return PRIVATE_ADDRESS
-        if isinstance(link, ssl.SSLCertVerificationError) or _is_no_tls(link):
-            return CERTIFICATE
-    return type(broken).__name__
-
-
-def _kind(broken: Exception) -> str:
-    """Tell apart what `_name` need not: why there is no connection."""
-    kinds: dict[type[BaseException], str] = {
-        socket.gaierror: UNKNOWN_NAME,
-        ConnectionRefusedError: REFUSED,
-        TimeoutError: NO_ANSWER,
-    }
-    found = (kinds[type(link)] for link in _chain(broken) if type(link) in kinds)
-    bitten = _progress.watchdog is not None and _progress.watchdog.has_bitten
-    return NO_ANSWER if bitten else next(found, _name(broken))
-
-
-def _chain(broken: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = broken
-    while link is not None:
-        yield link
-        link = link.__cause__ or link.__context__
-
-
-def _is_no_tls(broken: BaseException) -> bool:
-    """Tell whether something answered that speaks no TLS, so cannot prove itself."""
-    return isinstance(broken, ssl.SSLError) and broken.reason in {
-        "WRONG_VERSION_NUMBER",
-        "HTTP_REQUEST",
-    }
 
 
 def _reply(
