@@ -79,8 +79,8 @@ class Warehouse:
             gave them. Nothing for an empty window.
 
         Raises:
-            WarehouseError: The warehouse does not answer, a table or column is
-                missing, or the statement is refused.
+            WarehouseError: There is no such statement, the warehouse does not answer,
+                a table or column is missing, or the statement is refused.
         """
         with self._result(statement, window_start, window_end) as result:
             names = list(result.keys())
@@ -114,7 +114,7 @@ class Warehouse:
     def _result(
         self, statement: str, start: datetime, end: datetime
     ) -> Iterator[sa.CursorResult[Any]]:
-        text = sql.load(f"extract/{statement}", self._extract_dir)
+        text = self._text(statement)
         engine = self._engine(f"Extract failed for {statement}", read_only=True)
         try:
             with (
@@ -136,6 +136,19 @@ class Warehouse:
             raise WarehouseError(message) from None
         finally:
             engine.dispose()
+
+    def _text(self, statement: str) -> str:
+        try:
+            return sql.load(f"extract/{statement}", self._extract_dir)
+        except (OSError, UnicodeDecodeError) as error:
+            is_missing = isinstance(error, FileNotFoundError)
+            got = "no such file" if is_missing else type(error).__name__
+            message = (
+                f"Extract failed for {statement}: expected {statement}.sql as UTF-8 "
+                f"text in {self._extract_dir}, got {got}. Put all five statements "
+                "there (docs/statements.md), or correct `extract_dir`."
+            )
+            raise WarehouseError(message) from None
 
     def _engine(self, failed: str, *, read_only: bool) -> sa.Engine:
         try:

@@ -23,12 +23,13 @@ from assets.settlements import settlement_asset
 from assets.staging import Staging
 from assets.warehouse import Warehouse
 from pipelines.alerting import sensors
-from pipelines.config import Config, addresses
+from pipelines.config import Config
 from pipelines.jobs import export_day, follow_submissions, nightly_export
 from pipelines.json_logs import json_logger
 from pipelines.red_days import publish_red_days
 from pipelines.retention import retention_job, retention_schedule
 from pipelines.schedules import hourly_settlement, nightly_schedule
+from pipelines.settings import addresses
 
 _FOLLOWED = {"deliveries", "settlements"}
 _NO_MAPPING = {
@@ -86,7 +87,7 @@ def open_source(config: Config) -> Source:
     Raises:
         ConfigError: A variable that it needs is not set.
     """
-    for key in ("warehouse_url", "ledger_url", "staging"):
+    for key in ("warehouse_url", "ledger_url", "staging", "extract_dir"):
         config.require(key)
     return Source(
         warehouse=Warehouse(

@@ -1,6 +1,6 @@
 """`attribution check`: is everything there that a run will need?
 
-Nothing is sent, and what is written to try a right is taken back.
+No request is made, and what is written to try a right is taken back.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
 from assets.delivery.database import LedgerError
@@ -20,7 +20,15 @@ from assets.staging import StagingError
 from assets.warehouse import WarehouseError
 from pipelines.build import extra_columns, lent_source, open_destination
 from pipelines.channels import is_understood
-from pipelines.config import Config, ConfigError
+from pipelines.config import (
+    CONFIG_VARIABLE,
+    DEMO_CONFIG,
+    Config,
+    ConfigError,
+    dagster_home,
+)
+from pipelines.connections import connect, is_connected_to
+from pipelines.launch import instance_folder
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TAKES_BACK = frozenset({"duckdb", "postgresql"})
@@ -36,16 +44,25 @@ class Finding:
     text: str
 
 
-def check_up(config: Config) -> Iterator[Finding]:
-    """Look at configuration, delivery tables, warehouse and destinations."""
-    yield Finding("configuration", is_good=True, text=f"zone {config.timezone}")
+def check_up(config: Config, *, offline: bool = False) -> Iterator[Finding]:
+    """Look at configuration, delivery tables, warehouse and destinations.
+
+    Args:
+        config: The deployment.
+        offline: Connect to no provider.
+    """
+    yield Finding("configuration", is_good=True, text=_configuration(config))
+    yield _look("Dagster's history", _history)
     yield _look("delivery tables", partial(_ledger, config))
     for statement in EXTRACTS:
         yield _look(f"statement {statement}", partial(_statement, config, statement))
     if config.publish:
         yield _look("publishing", partial(_publishing, config))
     for name in config.destinations:
-        yield _look(f"destination {name}", partial(_destination, config, name))
+        found = _look(f"destination {name}", partial(_destination, config, name))
+        yield found
+        if found.is_good and not offline and is_connected_to(config, name):
+            yield _look(f"connection {name}", partial(connect, config, name))
     for name in config.alerts.channels:
         yield _look(f"alert channel {name}", partial(_channel, config, name))
 
@@ -72,6 +89,33 @@ def _look(subject: str, look: Callable[[], str]) -> Finding:
         return Finding(
             subject, is_good=False, text=f"unreachable: {type(wrong).__name__}"
         )
+
+
+def _configuration(config: Config) -> str:
+    hint = f" (the demo's: {CONFIG_VARIABLE} is not set)"
+    file = f"{config.path}{hint if config.path == DEMO_CONFIG else ''}"
+    ledger = _without_secrets(config.ledger_url.get_secret_value())
+    return f"{file}, zone {config.timezone}, ledger {ledger}"
+
+
+def _without_secrets(address: str) -> str:
+    """Return an address without user, password and options, which may be one."""
+    try:
+        url = sa.make_url(address)
+    except (ArgumentError, ValueError):
+        return "not shown: no address of a database"
+    if address.count("@") > 1:
+        # Who reads it differently takes the end of a password for the host.
+        return "not shown: write @ in a password as %40"
+    shown = sa.URL.create(
+        url.drivername, host=url.host, port=url.port, database=url.database
+    )
+    return shown.render_as_string()
+
+
+def _history() -> str:
+    is_named = "as DAGSTER_HOME says" if dagster_home() else "DAGSTER_HOME is not set"
+    return f"{instance_folder()}, {is_named}"
 
 
 def _ledger(config: Config) -> str:

@@ -233,6 +233,15 @@ def open_instance() -> dg.DagsterInstance:
     Raises:
         ConfigError: There is neither.
     """
+    return dg.DagsterInstance.from_config(str(instance_folder()))
+
+
+def instance_folder() -> Path:
+    """Return where the `dagster.yaml` of the command line is.
+
+    Raises:
+        ConfigError: It is not there.
+    """
     folder = dagster_home() or Path.cwd()
     if not (folder / "dagster.yaml").exists():
         message = (
@@ -240,7 +249,7 @@ def open_instance() -> dg.DagsterInstance:
             "Run from the project's folder, or set DAGSTER_HOME."
         )
         raise ConfigError(message)
-    return dg.DagsterInstance.from_config(str(folder))
+    return folder
 
 
 def _today(config: Config) -> date:

@@ -17,7 +17,7 @@ def load(name: str, folder: Path | None = None) -> str:
             counts. None: the shipped statements.
 
     Raises:
-        FileNotFoundError: There is no such statement; the message names the file.
+        OSError: The file cannot be read; the message names it.
     """
     if folder is not None:
         return (folder / f"{name.rsplit('/', 1)[-1]}.sql").read_text(encoding="utf-8")

@@ -7,7 +7,6 @@ for sure is how far each request came, because that decides whether a repeat is 
 import logging
 import os
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterable
@@ -25,8 +24,14 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from assets.delivery.body import read_body
+from assets.delivery.broken import (
+    NO_ANSWER,
+    PrivateAddressError,
+    cause_of,
+    name_of,
+)
 from assets.providers.base import LOOPBACK_HOSTS, Request
-from assets.providers.replies import CERTIFICATE, PRIVATE_ADDRESS, Phase, Reply
+from assets.providers.replies import Phase, Reply
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -95,6 +100,7 @@ class _Progress(threading.local):
     phase = Phase.NONE
     watchdog: _Watchdog | None = None
     is_public_only = False
+    hangs_up = False
 
 
 _progress = _Progress()
@@ -139,6 +145,8 @@ class _Watched:
         if self._is_connecting:  # what a proxy is told holds nothing of the request
             super().send(data)  # type: ignore[misc]
             return
+        if _progress.hangs_up:
+            raise _HungUpError
         if _progress.phase is not Phase.SENDING:
             _watch(self.sock)  # type: ignore[attr-defined]
         _progress.phase = Phase.SENDING
@@ -156,14 +164,17 @@ def _watch(connection: socket.socket) -> None:
         _progress.watchdog.watch(connection)
 
 
-class _PrivateAddressError(OSError):
-    """The name of a provider leads into a private network; nothing was sent."""
+class _HungUpError(Exception):
+    """A trial came to where the first byte of a request would leave.
+
+    No OSError: urllib3 takes some of these for its own.
+    """
 
 
 def _refuse_private(connection: socket.socket) -> None:
     address = connection.getpeername()[0]
     if _progress.is_public_only and not ip_address(address).is_global:
-        raise _PrivateAddressError
+        raise PrivateAddressError
 
 
 class _WatchedHTTP(_Watched, HTTPConnection):
@@ -249,29 +260,54 @@ class HttpTransport:
         if urlsplit(request.url).netloc not in self._hosts:
             message = f"Sending was refused: {request.host} is not a configured host."
             raise ForbiddenHostError(message)
-        _progress.phase = Phase.NONE
-        _progress.is_public_only = (
-            self._is_public_only and request.host not in LOOPBACK_HOSTS
-        )
+        self._begin(request.host)
         start = time.perf_counter()
         with _Watchdog(self._deadline) as _progress.watchdog:
             try:
-                response = self._adapter.send(
-                    _prepared(request),
-                    stream=True,
-                    timeout=self._timeout,
-                    verify=self._verify,
-                    proxies=self._proxies,
-                )
+                response = self._exchange(_prepared(request))
                 body, error = read_body(response, request.reply_limit)
             except (requests.RequestException, HTTPError) as broken:
-                return _reply(start, _progress.phase, error=_name(broken))
+                return _reply(start, _progress.phase, error=name_of(broken))
         if _progress.watchdog.has_bitten:
             error = "deadline"
         elif error is None and not body and _has_no_end(response):
             error = "no_length"
         phase = Phase.DONE if error is None else Phase.READING
         return _reply(start, phase, response=response, body=body, error=error)
+
+    def connect(self, url: str) -> str | None:
+        """Do what `send` does until the first byte of a request would leave.
+
+        Returns:
+            What was wrong, by its kind; None: nothing. Of a destination without TLS
+            behind a proxy, only that the proxy answers.
+        """
+        self._begin(urlsplit(url).hostname)
+        _progress.hangs_up = True
+        with _Watchdog(CONNECT_SECONDS) as _progress.watchdog:
+            try:
+                self._exchange(requests.Request("GET", url).prepare())
+            except _HungUpError:
+                return None
+            except (OSError, HTTPError) as broken:
+                is_late = _progress.watchdog.has_bitten
+                return NO_ANSWER if is_late else cause_of(broken)
+            finally:
+                _progress.hangs_up = False
+        return None
+
+    def _begin(self, host: str | None) -> None:
+        _progress.phase = Phase.NONE
+        _progress.is_public_only = self._is_public_only and host not in LOOPBACK_HOSTS
+
+    def _exchange(self, prepared: requests.PreparedRequest) -> requests.Response:
+        return self._adapter.send(
+            prepared,
+            stream=True,
+            timeout=self._timeout,
+            verify=self._verify,
+            proxies=self._proxies,
+        )
 
     def close(self) -> None:
         """Close every connection."""
@@ -290,26 +326,6 @@ def _has_no_end(response: requests.Response) -> bool:
     named = response.headers
     told = "content-length" in named or "transfer-encoding" in named
     return not told and response.status_code not in {204, 304}
-
-
-def _name(broken: Exception) -> str:
-    # Only the kind: the text of such an exception carries the URL.
-    link: BaseException | None = broken
-    while link is not None:
-        if isinstance(link, _PrivateAddressError):
-            return PRIVATE_ADDRESS
-        if isinstance(link, ssl.SSLCertVerificationError) or _is_no_tls(link):
-            return CERTIFICATE
-        link = link.__cause__ or link.__context__
-    return type(broken).__name__
-
-
-def _is_no_tls(broken: BaseException) -> bool:
-    """Tell whether something answered that speaks no TLS, so cannot prove itself."""
-    return isinstance(broken, ssl.SSLError) and broken.reason in {
-        "WRONG_VERSION_NUMBER",
-        "HTTP_REQUEST",
-    }
 
 
 def _reply(

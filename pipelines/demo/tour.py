@@ -7,8 +7,9 @@ import subprocess
 import sys
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from shutil import rmtree
+from shutil import copy, rmtree
 
+import dagster as dg
 from rich.console import Console
 
 from assets.delivery.totals import totals
@@ -20,6 +21,7 @@ from pipelines.sandbox.server import SandboxServer
 from pipelines.shown import print_states
 
 FOLDER = Path("var/demo")
+HOME = FOLDER / "dagster"
 PORT = 8787
 REFUSALS = ("trackdesk/bumpy:status=403 conversion limit reached@0.05~.",)
 OUTAGE = (
@@ -38,10 +40,12 @@ def tour(console: Console, *, ui: bool) -> int:
         console: Where to print.
         ui: Keep the sandbox and open the Dagster UI afterwards.
     """
-    config = load_config(DEMO_CONFIG, demo_environ())
+    config = load_config(DEMO_CONFIG, demo_environ(HOME))
     last_day = datetime.now(config.zone).date() - timedelta(days=1)
     if not ui or not (FOLDER / "warehouse.duckdb").exists():
         _fresh(console, config, last_day)
+    HOME.mkdir(exist_ok=True)
+    copy(Path(__file__).parent / "dagster.yaml", HOME)
     faults = REFUSALS if ui else OUTAGE + REFUSALS
     with SandboxServer(PORT, FOLDER / "sandbox.jsonl", faults) as server:
         if not ui:
@@ -66,7 +70,8 @@ def _fresh(console: Console, config: Config, last_day: date) -> None:
 
 def _export(console: Console, config: Config, day: date) -> None:
     console.print(f"Exporting {day} to {len(config.destinations)} destinations ...")
-    result = Launcher(config).export(day)
+    with dg.DagsterInstance.from_config(str(HOME.absolute())) as instance:
+        result = Launcher(config, instance).export(day)
     key = day.isoformat()
     with lent_source(config) as source:
         print_states(console, totals(source.database, first=key, last=key))
@@ -84,6 +89,7 @@ Files    var/demo/warehouse.duckdb      the orders, clicks and experiments
          var/demo/staging/outbox/       ID.me events: prepared, handed to nobody
          var/demo/ledger.db             the delivery tables (SQLite)
          var/demo/sandbox.jsonl         every request that the sandbox received
+         var/demo/dagster/              the history of its runs
 
 Try next
   make ui                               then Assets > deliveries/trackdesk_bumpy >
@@ -95,5 +101,6 @@ Try next
 
 
 def _open_ui() -> int:
-    dg = Path(sys.executable).parent / "dg"
-    return subprocess.run([dg, "dev"], env=demo_environ(), check=False).returncode  # noqa: S603
+    command = [str(Path(sys.executable).parent / "dg"), "dev"]
+    environ = demo_environ(HOME)
+    return subprocess.run(command, env=environ, check=False).returncode  # noqa: S603

@@ -5,13 +5,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copytree
 
 import psycopg
 import pytest
-from deployment import Deployment, deployed
+from deployment import ROOT, Deployment, deployed
 
 from assets import duckdb_lock
 from pipelines.checkup import Finding, check_up
+from pipelines.config import load_config
 
 SCHEMAS = "select schema_name from information_schema.schemata"
 TABLES = (
@@ -154,3 +156,66 @@ def test_a_column_that_never_becomes_extra_is_named(shop: Deployment) -> None:
     text = shop.config_path.read_text().replace("extra.store_code", "extra.promo_code")
     shop.config_path.write_text(text)
     assert "none named promo_code" in findings(shop)["destination impact_us"].text
+
+
+def test_a_statement_that_is_missing_is_a_finding_of_its_own(shop: Deployment) -> None:
+    copytree(ROOT / "sql/extract", shop.folder / "mine")
+    (shop.folder / "mine/order_items.sql").unlink()
+    text = shop.config_path.read_text()
+    shop.config_path.write_text(f'extract_dir = "mine"\n{text}')
+    found = findings(shop)
+    assert found["statement completed_orders"].is_good
+    missing = found["statement order_items"]
+    assert not missing.is_good
+    assert f"in {shop.folder}/mine, got no such file" in missing.text
+
+
+def test_a_run_tells_of_a_missing_statement_in_the_same_words(
+    shop: Deployment,
+) -> None:
+    text = shop.config_path.read_text()
+    shop.config_path.write_text(f'extract_dir = "nowhere"\n{text}')
+    result = shop.run()
+    assert not result.finished
+    assert "correct `extract_dir`" in result.failures["completed_orders"]
+
+
+def test_the_first_lines_say_which_deployment_is_looked_at(
+    shop: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(shop.folder))
+    found = findings(shop)
+    assert list(found)[:2] == ["configuration", "Dagster's history"]
+    assert found["configuration"].text == (
+        f"{shop.config_path}, zone America/New_York, "
+        f"ledger sqlite:///{shop.folder}/ledger.db"
+    )
+    assert found["Dagster's history"].text == f"{shop.folder}, as DAGSTER_HOME says"
+    (shop.folder / "dagster.yaml").unlink()
+    missing = findings(shop)["Dagster's history"]
+    assert not missing.is_good
+    assert f"for {shop.folder}: expected a dagster.yaml, got none" in missing.text
+
+
+def test_the_configuration_of_the_demo_is_called_so() -> None:
+    first = next(iter(check_up(load_config(None, {}))))
+    assert "destinations.toml (the demo's: ATTRIBUTION_CONFIG is not set)" in first.text
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql+psycopg://me:canary@db:5433/x", "postgresql+psycopg://db:5433/x"),
+        ("postgresql://db/x?user=me&password=canary", "ledger postgresql://db/x"),
+        ("postgresql://me:can@ary@db/x", "not shown: write @ in a password as %40"),
+        ("canary", "not shown: no address of a database"),
+    ],
+)
+def test_the_delivery_tables_are_named_without_a_secret(
+    shop: Deployment, address: str, shown: str
+) -> None:
+    shop.environ["LEDGER"] = address
+    first = next(iter(check_up(shop.config)))
+    assert first.text.endswith(shown)
+    assert "canary" not in first.text
+    assert "ary@" not in first.text

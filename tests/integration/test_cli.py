@@ -216,7 +216,12 @@ def checked(shop: Deployment) -> dict[str, str]:
 def test_checking_a_good_deployment_finds_all_of_it_good(shop: Deployment) -> None:
     found = checked(shop)
     assert set(found.values()) == {"ok"}
-    assert len(found) == 1 + 1 + 5 + 1 + len(NAMES)
+    assert len(found) == 2 + 1 + 5 + 1 + len(NAMES) + len(NAMES[:-1])
+    host = shop.server.url.partition("//")[2]
+    for name in NAMES[:-1]:  # the last one's events go to a file
+        assert f"connection {name} {host} answers; no request was made" in found
+    offline = attribution(shop, "check", "--offline").stdout
+    assert (offline.count("destination "), offline.count("connection ")) == (5, 0)
     assert "publishing the warehouse takes schema attribution" in found
     assert "statement completed_orders as the contract says; extra: store_code" in found
     assert "destination impact_us impact, secrets set" in found

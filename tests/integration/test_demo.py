@@ -17,7 +17,6 @@ from deployment import ROOT, without_patience
 from rich.console import Console
 from sqlalchemy import create_engine, text
 
-from pipelines import launch
 from pipelines.config import DEMO_CONFIG, load_config
 from pipelines.demo import tour
 from pipelines.demo.warehouse import seed
@@ -37,9 +36,7 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     config = DEMO_CONFIG.read_text().replace("8787", str(port))
     (folder / "demo.toml").write_text(config)
-    copy(ROOT / "dagster.yaml", folder)
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("DAGSTER_HOME", "")
     monkeypatch.setattr(tour, "DEMO_CONFIG", folder / "demo.toml")
     monkeypatch.setattr(tour, "PORT", port)
     monkeypatch.setattr(tour, "seed", partial(seed, orders_per_day=ORDERS))
@@ -50,8 +47,6 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a test runs the demo for itself."""
     prepare(tmp_path, monkeypatch)
-    instance = dg.DagsterInstance.ephemeral(str(tmp_path))
-    monkeypatch.setattr(launch, "open_instance", lambda: instance)
     return tmp_path
 
 
@@ -115,14 +110,57 @@ def test_the_difficult_destination_alone_meets_faults(toured: Toured) -> None:
     assert set(states(toured.folder, "trackdesk_main")) == untroubled
 
 
-def test_the_run_of_the_demo_is_kept_for_the_ui(
-    toured: Toured, monkeypatch: pytest.MonkeyPatch
+def runs(home: Path) -> list[str]:
+    """The jobs whose runs the instance of a folder keeps."""
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        return [run.job_name for run in instance.get_runs()]
+
+
+def test_the_run_of_the_demo_is_kept_for_the_ui(toured: Toured) -> None:
+    assert runs(toured.folder / "var/demo/dagster") == ["export_day"]
+
+
+@pytest.mark.parametrize("ui", [False, True])
+def test_the_demo_writes_nothing_into_the_history_of_real_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, ui: bool
 ) -> None:
-    monkeypatch.chdir(toured.folder)
-    monkeypatch.setenv("DAGSTER_HOME", "")
-    with launch.open_instance() as instance:
-        (run,) = instance.get_runs()
-    assert run.job_name == "export_day"
+    """Here it is files, so that a write would show; in production, a database."""
+    home = folder / "production"
+    home.mkdir()
+    copy(ROOT / "deploy/dagster.yaml", home)
+    storage = f"storage: {{sqlite: {{base_dir: {home}}}}}\n"
+    text = re.sub(r"storage:\n(  .*\n)+", storage, (home / "dagster.yaml").read_text())
+    (home / "dagster.yaml").write_text(text)
+    assert runs(home) == []
+    before = contents(home)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql+psycopg2://127.0.0.1:1/x")
+    started = note_what_is_started(monkeypatch)
+    assert demo(ui=ui)[0] == 0
+    assert contents(home) == before
+    assert [one["DAGSTER_HOME"] for one in started] == (
+        [str(folder / "var/demo/dagster")] if ui else []
+    )
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def note_what_is_started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """Start no UI; keep the environments it would have been started with."""
+    started: list[dict[str, str]] = []
+
+    def run(_command: object, **options: Any) -> Any:
+        started.append(options["env"])
+        return type("Done", (), {"returncode": 0})
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return started
 
 
 def test_the_demo_touches_no_configured_warehouse_or_ledger(
@@ -142,15 +180,9 @@ def test_the_demo_touches_no_configured_warehouse_or_ledger(
 def test_the_ui_opens_on_the_demo(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[dict[str, str]] = []
-
-    def run(_command: object, **options: Any) -> Any:
-        started.append(options["env"])
-        return type("Done", (), {"returncode": 0})
-
+    started = note_what_is_started(monkeypatch)
     monkeypatch.setenv("ATTRIBUTION_CONFIG", "mine.toml")
     monkeypatch.setenv("ATTRIBUTION_LEDGER_URL", "sqlite:///real.db")
-    monkeypatch.setattr(subprocess, "run", run)
     assert demo(ui=True)[0] == 0
     config = load_config(None, started[0])
     assert config.ledger_url.get_secret_value() == "sqlite:///var/demo/ledger.db"

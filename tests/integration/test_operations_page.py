@@ -2,6 +2,7 @@
 
 import ast
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import text
 
 from assets.delivery.database import Database
 from assets.delivery.states import State
+from assets.delivery.tables import export_run, source_total
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operations.md").read_text()
@@ -79,6 +81,57 @@ def test_its_queries_run(query: str, database: Database) -> None:
         connection.execute(text(query))
 
 
+def planted(database: Database, *runs: tuple[str, str, str | None]) -> None:
+    """Runs of destinations for days, oldest first, and how each one ended."""
+    rows = [
+        {
+            "run_id": f"run-{number}",
+            "destination": destination,
+            "partition_key": day,
+            "provider": "impact",
+            "started_at": datetime(2026, 7, 1, number, tzinfo=UTC),
+            "outcome": outcome,
+        }
+        for number, (destination, day, outcome) in enumerate(runs)
+    ]
+    with database.write() as connection:
+        connection.execute(export_run.insert(), rows)
+
+
+def test_in_the_morning_days_without_a_run_are_seen(database: Database) -> None:
+    first, second, third = "2026-06-01", "2026-06-02", "2026-06-03"
+    planted(
+        database,
+        ("mended", first, "stopped_unreachable"),
+        ("mended", first, "complete"),
+        ("mended", second, "complete"),
+        ("idle", first, "complete"),
+        ("broken", first, "complete"),
+        ("broken", second, "complete"),
+        ("broken", second, "crashed"),
+    )
+    total = {"currency": "EUR", "currency_digits": 2, "orders": 1, "amount_minor": 1}
+    counted = datetime(2026, 7, 1, tzinfo=UTC)
+    with database.write() as connection:
+        connection.execute(
+            source_total.insert(),
+            [{"partition_key": third, "counted_at": counted, **total}],
+        )
+    newest, unfinished = (one for one in QUERIES if "export_run" in one)
+    with database.read() as connection:
+        assert connection.execute(text(newest)).scalar() == second
+        found = connection.execute(text(unfinished)).mappings().all()
+    assert {
+        (one["destination"], one["outcome"], one["first_day"], one["last_day"])
+        for one in found
+    } == {
+        ("mended", None, third, third),
+        ("idle", None, second, third),
+        ("broken", "crashed", second, second),
+        ("broken", None, third, third),
+    }
+
+
 def test_every_state_that_needs_a_person_is_in_it() -> None:
     for state in (State.REJECTED, State.QUARANTINED, State.UNCERTAIN, State.QUEUED):
         assert f"`{state}`" in PAGE
@@ -91,6 +144,6 @@ def test_a_restart_is_not_said_to_leave_runs_alone() -> None:
     assert "finish with the old value" not in steps
 
 
-def test_what_connects_to_no_provider_is_not_said_to_find_one_unreachable() -> None:
+def test_who_finds_a_provider_unreachable_is_sent_to_what_connects_to_it() -> None:
     (row,) = [one for one in ROWS if one.startswith("| `unreachable: ")]
-    assert "`attribution export --date D --to DEST --limit 1`" in row
+    assert "`attribution check`: its line `connection DEST`" in row

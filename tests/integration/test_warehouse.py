@@ -287,6 +287,19 @@ def test_a_missing_table_is_named(warehouse_url: str) -> None:
     assert "extract_dir" in text
 
 
+@pytest.mark.parametrize(
+    ("content", "got"), [(None, "no such file"), (b"\xff", "UnicodeDecodeError")]
+)
+def test_a_statement_that_cannot_be_read_is_named_with_its_folder(
+    tmp_path: Path, content: bytes | None, got: str
+) -> None:
+    if content is not None:
+        (tmp_path / "completed_orders.sql").write_bytes(content)
+    text = failure("duckdb://", tmp_path)
+    assert f"expected completed_orders.sql as UTF-8 text in {tmp_path}, " in text
+    assert f"got {got}. Put all five statements there" in text
+
+
 def test_a_missing_contract_column_is_named(warehouse_url: str, tmp_path: Path) -> None:
     create(warehouse_url, {})
     columns = set(contract_columns("completed_orders")) - {"promo_code"}

@@ -279,6 +279,35 @@ def test_a_value_is_taken_from_its_variable_before_its_default(tmp_path: Path) -
     assert read(tmp_path, text, STAGING="/data").staging == Path("/data")
 
 
+def test_files_beside_the_configuration_are_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "trusted.pem").touch()
+    monkeypatch.chdir(elsewhere)
+    beside = 'extract_dir = {env = "SQL", default = "sql"}\nca_bundle = "trusted.pem"\n'
+    config = read(tmp_path, beside + PLAIN)
+    assert config.extract_dir == tmp_path / "sql"
+    assert config.ca_bundle == tmp_path / "trusted.pem"
+    assert read(tmp_path, beside + PLAIN, SQL="/srv/sql").extract_dir == Path(
+        "/srv/sql"
+    )
+    (elsewhere / "mine.toml").write_text('extract_dir = "../sql"' + PLAIN)
+    found = load_config(Path("mine.toml"), {}).extract_dir
+    assert found is not None
+    assert found.resolve() == tmp_path / "sql"
+
+
+def test_a_folder_of_statements_is_asked_for_by_the_name_of_its_variable(
+    tmp_path: Path,
+) -> None:
+    text = 'extract_dir = { env = "SQL" }' + PLAIN
+    given = {"WAREHOUSE": "duckdb://", "LEDGER": "sqlite://", "STAGING": "x"}
+    with pytest.raises(ConfigError, match=r"extract_dir.*variable SQL, got none"):
+        open_source(read(tmp_path, text, **given))
+
+
 def test_definitions_load_without_any_variable(tmp_path: Path) -> None:
     build(read(tmp_path, PLAIN))
     everything = HEAD.format(folder=tmp_path, start="2026-01-01")

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from configparser import ConfigParser
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,6 @@ EXAMPLE = dict(
     for line in (DEPLOY / "attribution.env.example").read_text().splitlines()
     if "=" in line and not line.startswith("#")
 )
-GIVEN = set(EXAMPLE) | {"DAGSTER_HOME"}
 
 
 def unit(path: Path) -> ConfigParser:
@@ -34,10 +34,6 @@ def unit(path: Path) -> ConfigParser:
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(path)
     return parser
-
-
-def variables(path: Path) -> set[str]:
-    return set(re.findall(r"^Environment=(\w+)=", path.read_text(), re.M))
 
 
 def named(text: str) -> set[str]:
@@ -86,9 +82,8 @@ def test_every_variable_that_the_files_of_dagster_name_is_given() -> None:
     for file in ("dagster.yaml", "workspace.yaml"):
         needed = named((DEPLOY / file).read_text())
         for name in OURS:
-            assert needed <= GIVEN | set(SERVICES[name]["environment"]), name
-        for path in UNITS:
-            assert needed <= GIVEN | variables(path), path
+            assert needed <= set(EXAMPLE) | set(SERVICES[name]["environment"]), name
+        assert needed <= set(EXAMPLE)
 
 
 def test_the_workspace_names_the_service_and_its_port() -> None:
@@ -140,14 +135,21 @@ def test_no_secret_stands_in_a_file() -> None:
     secret = environment["POSTGRES_PASSWORD_FILE"].rpartition("/")[2]
     assert secret in COMPOSE["secrets"]
     ignored = (ROOT / ".gitignore").read_text().splitlines()
-    for file in ("attribution.env", "destinations.toml", "postgres_password"):
+    private = ("attribution.env", "destinations.toml", "statements/")
+    for file in (*private, "postgres_password"):
         assert f"deploy/{file}" in ignored
+    known = {"", "127.0.0.1", "1"}
     for key, value in EXAMPLE.items():
-        assert value == "" or ":PASSWORD@" in value, key
+        assert value in known or value[0] == "/" or ":PASSWORD@" in value, key
 
 
 def test_every_mounted_file_is_there_or_is_the_operator_s() -> None:
-    brought = {"destinations.toml", "attribution.env", "postgres_password"}
+    brought = {
+        "destinations.toml",
+        "attribution.env",
+        "postgres_password",
+        "statements",
+    }
     for service in SERVICES.values():
         for mount in service.get("volumes", []):
             source = mount.split(":")[0]
@@ -164,7 +166,8 @@ def test_staging_and_history_lie_on_volumes() -> None:
     assert staging.startswith(mounts["attribution"])
     home = re.search(r"DAGSTER_HOME=(\S+)", DOCKERFILE)
     assert home is not None
-    assert mounts["dagster"] == home.group(1)
+    named = SERVICES["code"]["environment"]["DAGSTER_HOME"]
+    assert mounts["dagster"] == home.group(1) == named
 
 
 def test_a_stop_leaves_time_for_what_is_on_the_wire() -> None:
@@ -219,3 +222,93 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     )
     about_ours = [line for line in told.stderr.splitlines() if "attribution-" in line]
     assert about_ours == []
+
+
+def test_statements_lie_beside_the_destinations_file() -> None:
+    mounts = dict(one.split(":")[:2] for one in SERVICES["code"]["volumes"])
+    config = Path(SERVICES["code"]["environment"]["ATTRIBUTION_CONFIG"])
+    assert Path(mounts["./statements"]) == config.parent / "statements"
+    page = (ROOT / "docs/deployment.md").read_text()
+    assert 'extract_dir = "statements"' in page
+    assert f"{config.parent}/statements statements/*.sql" in page
+
+
+def test_units_and_shell_have_their_variables_from_one_file() -> None:
+    for path in UNITS:
+        service = unit(path)["Service"]
+        assert service["EnvironmentFile"] == "/etc/attribution/attribution.env"
+        assert "Environment" not in service
+        assert EXAMPLE["DAGSTER_HOME"].startswith(service["WorkingDirectory"])
+    assert f"<{service['EnvironmentFile']}\n" in WRAPPER.read_text()
+    assert (
+        f"exec {Path(service['ExecStart'].split()[0]).parent}/" in WRAPPER.read_text()
+    )
+
+
+WRAPPER = DEPLOY / "systemd/attribution"
+
+
+@dataclass
+class Machine:
+    """A machine with the wrapper, on which `attribution` prints what it was given."""
+
+    folder: Path
+
+    def install(self, variables: str) -> None:
+        (self.folder / "attribution.env").write_text(variables)
+        for name, script in {
+            "id": "echo $USER_ID",
+            "runuser": 'echo runuser "$@"',
+            "attribution": 'echo "$@"; env',
+        }.items():
+            self.program(name, script)
+        text = WRAPPER.read_text().replace("/etc/attribution", str(self.folder))
+        self.wrapper.write_text(text.replace("/opt/attribution/.venv/bin", self.bin))
+        self.wrapper.chmod(0o755)
+
+    @property
+    def wrapper(self) -> Path:
+        return self.folder / "wrapper"
+
+    @property
+    def bin(self) -> str:
+        return str(self.folder)
+
+    def program(self, name: str, script: str) -> None:
+        path = self.folder / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def type(self, *words: str, user: int = 10001) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.wrapper, *words],
+            env={"PATH": f"{self.bin}:/usr/bin:/bin", "USER_ID": str(user)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    made = Machine(tmp_path)
+    made.install("# said\n\nA=p$HOME;`id` & #x\nDAGSTER_HOME=/var/lib/x")
+    return made
+
+
+def test_a_typed_command_has_the_variables_of_the_services(machine: Machine) -> None:
+    lines = machine.type("status", "--from", "a b").stdout.splitlines()
+    assert lines[0] == "status --from a b"
+    assert {"A=p$HOME;`id` & #x", "DAGSTER_HOME=/var/lib/x"} <= set(lines)
+
+
+def test_root_becomes_the_user_of_the_services(machine: Machine) -> None:
+    typed = machine.type("check", user=0).stdout
+    assert typed == f"runuser -u attribution -- {machine.wrapper} check\n"
+
+
+def test_without_its_variables_no_command_runs(machine: Machine) -> None:
+    (machine.folder / "attribution.env").unlink()
+    refused = machine.type("status")
+    assert (refused.returncode != 0, refused.stdout) == (True, "")
+    assert "attribution.env" in refused.stderr

@@ -1,0 +1,1 @@
+"""What each command of `attribution` does: read options, call, print, exit."""

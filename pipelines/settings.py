@@ -1,0 +1,184 @@
+"""The settings of a deployment: what may be configured, and what fits together.
+
+How they are read from a file belongs in `config.py`.
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from assets.guards import Guards
+from assets.providers.base import DestinationSettings
+from assets.providers.registry import AnySettings, make_provider
+from assets.thresholds import CheckSettings
+from pipelines.alerts import Alerts
+from pipelines.named_values import NamedValues
+
+
+class ConfigError(Exception):
+    """The configuration is wrong; the message says where and what to do."""
+
+
+class Config(BaseModel):
+    """Everything that is configured.
+
+    Attributes:
+        timezone: Zone of the daily partitions.
+        start_date: First partition.
+        lookback_days: The nightly run looks again at so many days, for late orders.
+        backfill_days_per_run: A backfill from the UI puts so many days into one run.
+        warehouse_url: SQLAlchemy URL of the warehouse.
+        ledger_url: SQLAlchemy URL of the delivery tables: SQLite or PostgreSQL.
+        staging: Folder of the staged Parquet files.
+        extract_dir: Folder with a deployment's own five statements. Relative to the
+            destinations file, as is `ca_bundle`.
+        source_timezone: Zone of naive times in the warehouse; None: naive is refused.
+        chunk_rows: Rows that are held in memory at once.
+        publish: Whether the delivery tables are copied to the warehouse.
+        allow_orders_without_items: Send orders of which no line is known.
+        ca_bundle: File of certificates to trust instead of the usual ones.
+        proxy: Address of a proxy to the providers; none is taken from elsewhere.
+        allow_private_hosts: A provider's name may lead into a private network.
+        guards: What a day may look like; one that does not is not sent.
+        checks: What the asset checks tolerate.
+        alerts: Who is told of what goes wrong.
+        log_format: How commands log: text, or one JSON object per line.
+        keep_bodies_days: After so long requests and replies are kept as hashes only.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    timezone: str
+    start_date: date
+    lookback_days: int = Field(default=7, ge=1, le=90)
+    nightly_hour: int = Field(default=3, ge=0, le=23)
+    backfill_days_per_run: int = Field(default=1, ge=1, le=366)
+    warehouse_url: SecretStr
+    ledger_url: SecretStr
+    staging: Path
+    extract_dir: Path | None = None
+    source_timezone: str | None = None
+    chunk_rows: int = Field(default=50_000, ge=100, le=1_000_000)
+    publish: bool = True
+    allow_orders_without_items: bool = False
+    ca_bundle: FilePath | None = None
+    proxy: SecretStr | None = None
+    allow_private_hosts: bool = False
+    guards: Guards = Guards()
+    checks: CheckSettings = CheckSettings()
+    alerts: Alerts = Alerts()
+    log_format: Literal["text", "json"] = "text"
+    keep_bodies_days: int = Field(default=90, ge=1)
+    destinations: dict[str, AnySettings] = Field(min_length=1)
+
+    _unset: dict[str, str] = PrivateAttr(default_factory=dict)
+    _named: dict[str, str] = PrivateAttr(default_factory=dict)
+    _path: Path = PrivateAttr(default=Path())
+
+    @field_validator("timezone", "source_timezone")
+    @classmethod
+    def _must_be_a_zone(cls, name: str | None) -> str | None:
+        if name is not None and name not in available_timezones():
+            message = "expected an IANA time zone such as America/New_York"
+            raise ValueError(message)
+        return name
+
+    @field_validator("destinations")
+    @classmethod
+    def _must_be_names(
+        cls, destinations: dict[str, DestinationSettings]
+    ) -> dict[str, DestinationSettings]:
+        for name in destinations:
+            if not name.isidentifier() or len(name) > 64:  # noqa: PLR2004
+                message = f"expected letters, digits and _ in a name, got {name!r}"
+                raise ValueError(message)
+        return destinations
+
+    @field_validator("destinations")
+    @classmethod
+    def _must_be_accounts_of_their_own(
+        cls, destinations: dict[str, DestinationSettings]
+    ) -> dict[str, DestinationSettings]:
+        first: dict[tuple[str, ...], str] = {}
+        for name, one in destinations.items():
+            if not one.enabled:
+                continue
+            reported = (one.provider, make_provider(one).event, *one.account)
+            other = first.setdefault(reported, name)
+            if other != name:
+                message = (
+                    "expected an account or event of its own for each destination, got "
+                    f"the same for {other} and {name}: each order would be reported "
+                    "twice; remove one of them or set its enabled = false"
+                )
+                raise ValueError(message)
+        return destinations
+
+    @model_validator(mode="after")
+    def _must_be_checked(self) -> Self:
+        unknown = set(self.checks.destinations) - set(self.destinations)
+        if unknown:
+            message = (
+                f"expected checks.destinations to name configured destinations, got "
+                f"{', '.join(sorted(unknown))}"
+            )
+            raise ValueError(message)
+        return self
+
+    def remember(self, path: Path, values: NamedValues) -> None:
+        """Keep where this was read from, and what is named there."""
+        self._path = path.absolute()
+        self._unset.update(values.unset)
+        self._named.update(values.named)
+
+    @property
+    def path(self) -> Path:
+        """The file that this was read from."""
+        return self._path
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Zone of the daily partitions."""
+        return ZoneInfo(self.timezone)
+
+    def require(self, path: str) -> None:
+        """Raise unless every variable named at or below `path` is set.
+
+        Raises:
+            ConfigError: Names the key and the variable.
+        """
+        for key, variable in self._unset.items():
+            if key == path or key.startswith(f"{path}."):
+                message = (
+                    f"Reading configuration failed for {key}: expected a value in the "
+                    f"environment variable {variable}, got none. Set {variable}."
+                )
+                raise ConfigError(message)
+
+    def credentials(self, name: str) -> list[str]:
+        """Return the environment variables that hold the secrets of a destination."""
+        settings = self.destinations[name]
+        return [
+            variable
+            for key in type(settings).model_fields
+            if isinstance(getattr(settings, key), SecretStr)
+            and (variable := self._named.get(f"destinations.{name}.{key}"))
+        ]
+
+
+def addresses(settings: DestinationSettings) -> list[str]:
+    """Return the addresses to which a destination's requests may go."""
+    named = (getattr(settings, key, None) for key in ("base_url", "endpoint_url"))
+    return [url for url in named if url]

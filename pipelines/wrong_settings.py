@@ -1,0 +1,49 @@
+"""What is wrong with a setting, in a line: its path, and the valid choices."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from assets.providers.registry import REGISTRY
+from pipelines.settings import Config
+
+
+def problem(error: Any, unset: Mapping[str, str]) -> str:
+    """Return where a setting is wrong, and what was expected there.
+
+    Args:
+        error: As pydantic tells it.
+        unset: Key -> the variable that is not set.
+    """
+    path = [str(part) for part in error["loc"]]
+    if len(path) > 2 and path[0] == "destinations":  # noqa: PLR2004
+        provider = path.pop(2)
+        known = set(REGISTRY[provider].settings.model_fields)
+    else:
+        known = _known_at(path[:-1])
+    text = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        text = f"no such key; expected one of {', '.join(sorted(known))}"
+    if error["type"].startswith("union_tag"):
+        text = f"expected provider to be one of {', '.join(sorted(REGISTRY))}"
+    where = ".".join(path)
+    if where in unset:
+        text = f"expected a value in the environment variable {unset[where]}, got none"
+    return f"  {where or 'file'}: {text}."
+
+
+def _known_at(path: Sequence[str]) -> set[str]:
+    """Return the keys that a table may have, the tables of destinations excepted."""
+    model: type[BaseModel] = Config
+    for part in path:
+        if part in model.model_fields:
+            annotation = model.model_fields[part].annotation
+            found = [annotation, *get_args(annotation)]
+            models = (
+                one
+                for one in found
+                if isinstance(one, type) and issubclass(one, BaseModel)
+            )
+            model = next(models, model)
+    return set(model.model_fields)
