@@ -15,8 +15,8 @@ from assets.deliveries import delivery_asset
 from assets.delivery.database import Database
 from assets.delivery.planning import Destination
 from assets.partitions import daily, partitioned
-from assets.providers.base import DestinationSettings
 from assets.providers.registry import REGISTRY, make_provider
+from assets.providers.settings import DestinationSettings
 from assets.publish import published_asset
 from assets.resources import Destinations, Source
 from assets.settlements import settlement_asset

@@ -20,8 +20,8 @@ from pydantic import (
 )
 
 from assets.guards import Guards
-from assets.providers.base import DestinationSettings
 from assets.providers.registry import AnySettings, make_provider
+from assets.providers.settings import DestinationSettings
 from assets.thresholds import CheckSettings
 from pipelines.alerts import Alerts
 from pipelines.named_values import NamedValues

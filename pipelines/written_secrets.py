@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from assets.providers.base import LOOPBACK_HOSTS, DestinationSettings
+from assets.providers.settings import LOOPBACK_HOSTS, DestinationSettings
 from pipelines.named_values import NamedValues
 from pipelines.settings import Config, ConfigError, addresses
 

@@ -21,9 +21,10 @@ from assets.delivery.ledger import Ledger
 from assets.delivery.planning import Destination
 from assets.delivery.tables import delivery, delivery_attempt
 from assets.delivery.transport import Transport
-from assets.providers.base import Exchange, Limits, Request, ResendPolicy, Withheld
+from assets.providers.base import Exchange, Limits, Request, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Phase, Reply, Verdict, classify
+from assets.providers.withholding import Withheld
 
 SECRET = "s3cret-token"
 DAY = "2026-11-20"

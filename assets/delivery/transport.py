@@ -30,8 +30,9 @@ from assets.delivery.broken import (
     cause_of,
     name_of,
 )
-from assets.providers.base import LOOPBACK_HOSTS, Request
+from assets.providers.base import Request
 from assets.providers.replies import Phase, Reply
+from assets.providers.settings import LOOPBACK_HOSTS
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0

@@ -1,124 +1,24 @@
-"""What a provider module is made of: settings in, requests out, outcomes out.
+"""What a provider module is: conversions in, requests out, replies in, outcomes out.
 
 A provider decides eligibility, builds requests and reads replies. It never opens a
-socket, sleeps, or touches a table. Rules shared by all providers belong here; a rule
-of one provider belongs in its own module.
+socket, sleeps, or touches a table. What the engine may expect of it belongs here.
 """
 
 import hashlib
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import cached_property
-from itertools import chain
-from typing import Literal, Protocol, Self, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-
-from assets.money import fits, to_text
-from assets.personal_columns import refuse_personal_columns
-from assets.providers.conversion import NOT_COLUMNS, Conversion
+from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply
+from assets.providers.settings import DestinationSettings
+from assets.providers.withholding import Withheld
 
-MAPPABLE = frozenset(
-    name
-    for name in Conversion.__dataclass_fields__
-    if name not in NOT_COLUMNS | {"source_hash"}
-)
-"""Columns of an order that configuration may send in a provider field."""
 REPLY_LIMIT = 64 * 1024
 """Bytes of an answer; a list of what a provider holds may be longer."""
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-class DestinationSettings(BaseModel):
-    """Settings of every destination; each provider adds its own.
-
-    Attributes:
-        fields: Provider field <- column of the order, or `extra.<column>`.
-        in_flight: Requests on the wire at once; None takes the provider's default.
-        max_age_days: Older orders are suppressed `too_old`; None: no limit.
-        time_budget_minutes: A run ends after so long; None: never.
-    """
-
-    # A message about a whole table would otherwise quote it, secrets included.
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    provider: str
-    base_url: str
-    enabled: bool = True
-    require_consent: bool = False
-    fields: dict[str, str] = {}
-    in_flight: int | None = Field(default=None, ge=1, le=256)
-    requests_per_second: float | None = Field(default=None, gt=0)
-    requests_per_hour: int | None = Field(default=None, gt=0)
-    max_age_days: int | None = Field(default=None, ge=1)
-    time_budget_minutes: int | None = Field(default=None, ge=1)
-
-    @property
-    def mapped_columns(self) -> Mapping[str, Collection[str]]:
-        """The columns that are mapped, by the statement that gives them."""
-        return {"completed_orders": self.fields.values()}
-
-    @property
-    def account(self) -> tuple[str, ...]:
-        """What tells this account from others at the provider; may be secret.
-
-        Two destinations of one account would report each order twice.
-        """
-        raise NotImplementedError
-
-    @field_validator("fields")
-    @classmethod
-    def _must_name_columns(cls, fields: dict[str, str]) -> dict[str, str]:
-        for column in fields.values():
-            if column not in MAPPABLE and not column.startswith("extra."):
-                known = ", ".join(sorted(MAPPABLE))
-                message = f"expected extra.<column> or one of {known}, got {column!r}"
-                raise ValueError(message)
-        return fields
-
-    @model_validator(mode="after")
-    def _must_map_nothing_personal(self) -> Self:
-        refuse_personal_columns(chain.from_iterable(self.mapped_columns.values()))
-        return self
-
-    @field_validator("base_url")
-    @classmethod
-    def _must_be_private(cls, url: str) -> str:
-        return checked_url(url)
-
-
-def checked_url(url: str) -> str:
-    """Return `url` without a trailing slash.
-
-    Raises:
-        ValueError: It is neither https nor http on this machine.
-    """
-    parts = urlsplit(url)
-    loopback = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
-    if not parts.hostname or not (parts.scheme == "https" or loopback):
-        message = "expected an https URL, or http on 127.0.0.1 for the sandbox"
-        raise ValueError(message)
-    return url.rstrip("/")
-
-
-@dataclass(frozen=True, slots=True)
-class Withheld:
-    """A conversion that is not to be sent to this destination, and why.
-
-    Attributes:
-        state: `suppressed` where the data are sound, `quarantined` where they are not.
-        reason: A code of the closed list in `docs/delivery-tables.md`: the rule.
-        detail: The evidence: what the rule looked at. The same facts give the same
-            text; no secret, no identifier, no personal data.
-    """
-
-    state: Literal["suppressed", "quarantined"]
-    reason: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,18 +111,6 @@ def limits_of(
         requests_per_hour=settings.requests_per_hour,
         time_budget_s=budget and budget * 60.0,
     )
-
-
-def refuse_mapping(fields: dict[str, str]) -> dict[str, str]:
-    """Refuse `fields` of a provider for which nothing can be mapped yet.
-
-    Raises:
-        ValueError: Something is mapped.
-    """
-    if fields:
-        message = "no field of this provider can be mapped yet"
-        raise ValueError(message)
-    return fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,90 +249,6 @@ class Settling(Provider, Protocol):
         """
 
 
-def withhold(
-    settings: DestinationSettings, conversion: Conversion, now: datetime
-) -> Withheld | None:
-    """Return why no provider would be sent `conversion` under `settings`."""
-    if not settings.enabled:
-        return Withheld("suppressed", "destination_disabled", "enabled is false")
-    if conversion.is_test:
-        return Withheld("suppressed", "test_order", "is_test is true")
-    if conversion.tracking_consent is False:
-        return Withheld("suppressed", "consent_refused", "tracking_consent is false")
-    if settings.require_consent and conversion.tracking_consent is None:
-        return Withheld("suppressed", "no_consent", "tracking_consent is null")
-    limit = settings.max_age_days
-    if limit is not None and now - conversion.completed_at > timedelta(days=limit):
-        # Not how old it is now: every night would change what is kept of it.
-        said = f"completed {_at(conversion)}, taken for {limit} days"
-        return Withheld("suppressed", "too_old", said)
-    return None
-
-
-def none_stored(conversion: Conversion, *wanted: str) -> str:
-    """Return the evidence that nothing `wanted` was known when the order was made."""
-    return f"none stored up to {_at(conversion)} of: {', '.join(wanted)}"
-
-
-def unfit(conversion: Conversion, *kinds: str) -> Withheld | None:
-    """Return that the identifier of one of `kinds` is in doubt, or None."""
-    found = [
-        f"{kind} ({conversion.unfit_identifiers[kind]})"
-        for kind in kinds
-        if kind in conversion.unfit_identifiers
-    ]
-    if not found:
-        return None
-    said = f"a refused row up to {_at(conversion)} may count: {', '.join(found)}"
-    return Withheld("suppressed", "unfit_identifier", said)
-
-
-def not_taken(conversion: Conversion, *taken: str) -> Withheld:
-    """Return that a destination counts in other currencies."""
-    said = f"currency {conversion.currency}, taken {', '.join(sorted(taken))}"
-    return Withheld("suppressed", "currency_not_taken", said)
-
-
-def too_precise(conversion: Conversion, *amounts: str) -> Withheld:
-    """Return that some amounts are finer than the currency's smallest coin."""
-    digits, currency = conversion.currency_digits, conversion.currency
-    said = f"{', '.join(amounts)}: more than the {digits} decimals of {currency}"
-    return Withheld("quarantined", "amount_precision", said)
-
-
-def _at(conversion: Conversion) -> str:
-    return conversion.completed_at.isoformat().replace("+00:00", "Z")
-
-
 def one_by_one(conversions: Sequence[Conversion]) -> Iterable[Sequence[Conversion]]:
     """Cut into batches of one, for providers that take one conversion a request."""
     return ((conversion,) for conversion in conversions)
-
-
-def mapped_fields(
-    settings: DestinationSettings, conversion: Conversion
-) -> dict[str, str]:
-    """Return the provider fields that configuration takes from columns.
-
-    A column that is null for this order gives no field.
-    """
-    found = {
-        name: _column(conversion, column) for name, column in settings.fields.items()
-    }
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _column(conversion: Conversion, column: str) -> str | None:
-    if column.startswith("extra."):
-        return conversion.extra.get(column.removeprefix("extra."))
-    value = getattr(conversion, column)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Decimal):
-        digits = conversion.currency_digits
-        return (
-            to_text(value, digits) if fits(value, digits) else f"{value.normalize():f}"
-        )
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return None if value is None else str(value)

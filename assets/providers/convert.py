@@ -14,19 +14,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from assets.money import fits
-from assets.providers.base import (
-    Doubt,
-    Exchange,
-    Request,
-    ResendPolicy,
-    Withheld,
-    limits_of,
-    none_stored,
-    not_taken,
-    too_precise,
-    unfit,
-    withhold,
-)
+from assets.providers.base import Doubt, Exchange, Request, ResendPolicy, limits_of
 from assets.providers.conversion import Conversion
 from assets.providers.convert_batches import Orders, Room, by_visitor, pack
 from assets.providers.convert_halving import halving
@@ -40,6 +28,14 @@ from assets.providers.convert_visitors import (
 )
 from assets.providers.encode import json_bytes
 from assets.providers.memory import Key, memory_key
+from assets.providers.withholding import (
+    Withheld,
+    none_stored,
+    not_taken,
+    too_precise,
+    unfit,
+    withhold,
+)
 
 __all__ = ["Convert", "ConvertSettings"]
 

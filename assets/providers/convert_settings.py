@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from assets.money import minor_digits
-from assets.providers.base import DestinationSettings
+from assets.providers.settings import DestinationSettings
 
 CUSTOM_DIMENSIONS = tuple(f"customDimension{number}" for number in range(1, 6))
 """Keys of goalData that are free for the project's own use (guide, section 4)."""

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from assets.money import from_minor, to_minor, to_text
-from assets.providers.base import Doubt, mapped_fields
+from assets.providers.base import Doubt
 from assets.providers.conversion import Conversion
 from assets.providers.convert_segments import doubts_about, known_segments
 from assets.providers.convert_settings import CUSTOM_DIMENSIONS, ConvertSettings
 from assets.providers.encode import fingerprint
+from assets.providers.mapped_fields import mapped_fields
 
 DIMENSION_CHARACTERS = 32
 """What is longer "may be truncated" (guide, section 4), so we cut it ourselves."""

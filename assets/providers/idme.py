@@ -14,18 +14,7 @@ from datetime import datetime
 from typing import Literal
 
 from assets.money import fits
-from assets.providers.base import (
-    Exchange,
-    Request,
-    ResendPolicy,
-    Withheld,
-    limits_of,
-    none_stored,
-    one_by_one,
-    too_precise,
-    unfit,
-    withhold,
-)
+from assets.providers.base import Exchange, Request, ResendPolicy, limits_of, one_by_one
 from assets.providers.conversion import Conversion
 from assets.providers.encode import json_bytes
 from assets.providers.error_in_reply import sounds_like_error
@@ -45,6 +34,13 @@ from assets.providers.replies import (
     classify,
     is_complete_2xx,
     is_html,
+)
+from assets.providers.withholding import (
+    Withheld,
+    none_stored,
+    too_precise,
+    unfit,
+    withhold,
 )
 
 __all__ = ["IdMe", "IdMeSettings"]

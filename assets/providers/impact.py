@@ -19,10 +19,8 @@ from assets.providers.base import (
     Request,
     ResendPolicy,
     Settlement,
-    Withheld,
     limits_of,
     one_by_one,
-    withhold,
 )
 from assets.providers.conversion import Conversion
 from assets.providers.impact_actions import (
@@ -42,6 +40,7 @@ from assets.providers.impact_submissions import (
     without_payload,
 )
 from assets.providers.replies import Reply
+from assets.providers.withholding import Withheld, withhold
 
 __all__ = ["Impact", "ImpactSettings"]
 

@@ -13,18 +13,13 @@ from decimal import Decimal
 from itertools import chain
 from urllib.parse import urlencode
 
-from assets.providers.base import (
-    Withheld,
-    mapped_fields,
-    none_stored,
-    not_taken,
-    unfit,
-)
 from assets.providers.conversion import Conversion
 from assets.providers.impact_fields import ATTRIBUTION, written
 from assets.providers.impact_items import exact_rate, item_parameters
 from assets.providers.impact_settings import ImpactSettings
 from assets.providers.impact_values import MAX_DECIMALS, UnfitError, instant_text
+from assets.providers.mapped_fields import mapped_fields
+from assets.providers.withholding import Withheld, none_stored, not_taken, unfit
 
 Parameters = Iterator[tuple[str, str]]
 

@@ -9,9 +9,9 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from assets.providers.base import DestinationSettings
 from assets.providers.impact_fields import ATTRIBUTION, TEXT
 from assets.providers.impact_mapping import check_fields, check_item_fields
+from assets.providers.settings import DestinationSettings
 
 AttributionKey = Literal[
     "click_id", "customer_id", "custom_profile_id", "promo_code", "mapped"

@@ -12,11 +12,12 @@ from assets.providers import (
     impact_shapes,
     trackdesk_shapes,
 )
-from assets.providers.base import DestinationSettings, Provider
+from assets.providers.base import Provider
 from assets.providers.convert import Convert, ConvertSettings
 from assets.providers.idme import IdMe, IdMeSettings
 from assets.providers.impact import Impact
 from assets.providers.impact_settings import ImpactSettings
+from assets.providers.settings import DestinationSettings
 from assets.providers.shapes import Replies
 from assets.providers.trackdesk import Trackdesk
 from assets.providers.trackdesk_settings import TrackdeskSettings

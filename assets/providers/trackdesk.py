@@ -11,16 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from assets.money import fits
-from assets.providers.base import (
-    Exchange,
-    Request,
-    ResendPolicy,
-    Withheld,
-    limits_of,
-    one_by_one,
-    too_precise,
-    withhold,
-)
+from assets.providers.base import Exchange, Request, ResendPolicy, limits_of, one_by_one
 from assets.providers.conversion import Conversion
 from assets.providers.encode import is_formula, json_bytes
 from assets.providers.memory import Key
@@ -38,6 +29,7 @@ from assets.providers.trackdesk_settings import (
     LINK_PATH,
     TrackdeskSettings,
 )
+from assets.providers.withholding import Withheld, too_precise, withhold
 
 DEFAULT_IN_FLIGHT = 32
 

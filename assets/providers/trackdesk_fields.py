@@ -5,9 +5,9 @@ from datetime import UTC
 from decimal import Decimal
 
 from assets.money import to_text
-from assets.providers.base import mapped_fields
 from assets.providers.conversion import Conversion
 from assets.providers.encode import fingerprint
+from assets.providers.mapped_fields import mapped_fields
 from assets.providers.trackdesk_settings import (
     ADV_FIELDS,
     CSV_COLUMNS,

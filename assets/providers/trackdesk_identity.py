@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from assets.providers.base import Withheld, none_stored, unfit
 from assets.providers.conversion import Conversion
 from assets.providers.memory import Key, memory_key
 from assets.providers.trackdesk_cid import read_click
 from assets.providers.trackdesk_settings import TrackdeskSettings
+from assets.providers.withholding import Withheld, none_stored, unfit
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from assets.providers.base import DestinationSettings
+from assets.providers.settings import DestinationSettings
 
 CONVERSION_PATH = "/tracking/conversion/v1"
 LINK_PATH = "/tracking/external-cid/v1"

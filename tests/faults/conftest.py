@@ -27,7 +27,7 @@ from assets.delivery.dispatch import Summary
 from assets.delivery.planning import Destination
 from assets.delivery.tables import delivery, delivery_attempt
 from assets.delivery.transport import HttpTransport
-from assets.providers.base import Exchange, Limits, Request, ResendPolicy, Withheld
+from assets.providers.base import Exchange, Limits, Request, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.impact import Impact, ImpactSettings
 from assets.providers.replies import (
@@ -38,6 +38,7 @@ from assets.providers.replies import (
     is_complete_2xx,
     read_json,
 )
+from assets.providers.withholding import Withheld
 
 TOKEN = "s3cret-token"
 

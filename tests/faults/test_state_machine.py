@@ -31,8 +31,9 @@ from assets.delivery.database import Database
 from assets.delivery.dispatch import Summary
 from assets.delivery.resolving import resolve
 from assets.delivery.sending import LEASE, LeaseLostError
-from assets.providers.base import Limits, Withheld
+from assets.providers.base import Limits
 from assets.providers.conversion import Conversion
+from assets.providers.withholding import Withheld
 
 NO_CLICK = Withheld("suppressed", "no_click_id", "none stored")
 KINDS = st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=4)

@@ -15,9 +15,9 @@ from sqlalchemy.pool import NullPool
 
 from assets.deliveries import staged_chunks
 from assets.delivery.database import Database
-from assets.providers.base import Withheld
 from assets.providers.conversion import Conversion
 from assets.providers.convert import Convert, ConvertSettings
+from assets.providers.withholding import Withheld
 from assets.resources import Source
 from assets.schemas import EXTRACTS, contract_columns
 from assets.staging import Staging

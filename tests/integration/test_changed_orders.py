@@ -22,7 +22,8 @@ from sqlalchemy import select
 from assets.delivery.database import Database
 from assets.delivery.sending import LeaseLostError
 from assets.delivery.tables import data_issue
-from assets.providers.base import Request, Withheld
+from assets.providers.base import Request
+from assets.providers.withholding import Withheld
 
 NEXT_DAY = "2026-11-21"
 

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from assets.providers.base import DestinationSettings
 from assets.providers.convert import ConvertSettings
+from assets.providers.settings import DestinationSettings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/providers/convert.md").read_text()

@@ -24,7 +24,8 @@ from engine import (
 )
 
 from assets.delivery.database import Database
-from assets.providers.base import Limits, Request, Withheld
+from assets.providers.base import Limits, Request
+from assets.providers.withholding import Withheld
 
 BATCHED = Limits(conversions_per_request=5, in_flight=2)
 

@@ -31,10 +31,11 @@ from assets.delivery.planning import Destination, Planner
 from assets.delivery.preview import preview
 from assets.delivery.spool import Spool
 from assets.delivery.tables import remembered
-from assets.providers.base import Exchange, Limits, Request, Withheld
+from assets.providers.base import Exchange, Limits, Request
 from assets.providers.conversion import Conversion
 from assets.providers.memory import Key, memory_key
 from assets.providers.replies import Outcome
+from assets.providers.withholding import Withheld
 
 
 @dataclass

@@ -28,8 +28,8 @@ from assets.delivery.database import Database
 from assets.delivery.reconciling import Balance, Kind, SourceOrder, reconcile
 from assets.delivery.states import State
 from assets.delivery.tables import delivery
-from assets.providers.base import Withheld
 from assets.providers.conversion import Conversion
+from assets.providers.withholding import Withheld
 from pipelines.launch import DayResult
 
 NEXT_DAY = "2026-11-21"

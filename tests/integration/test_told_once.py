@@ -25,7 +25,8 @@ from sqlalchemy import select
 
 from assets.delivery.database import Database
 from assets.delivery.tables import delivery
-from assets.providers.base import Request, ResendPolicy, Withheld
+from assets.providers.base import Request, ResendPolicy
+from assets.providers.withholding import Withheld
 
 NEXT_DAY = "2026-11-21"
 ASKING = replace(DEDUPE, looks_up=True)

@@ -10,7 +10,7 @@ import pytest
 from impact_account import NOW, impact
 
 from assets.money import minor_digits
-from assets.providers.base import Withheld
+from assets.providers.withholding import Withheld
 
 Make = Callable[..., Any]
 

@@ -22,10 +22,11 @@ from assets.personal import (
 )
 from assets.personal_columns import names_a_person
 from assets.phone_numbers import PHONE, PHONE_AS_ORDER_ID
-from assets.providers.base import MAPPABLE, Provider
+from assets.providers.base import Provider
 from assets.providers.conversion import Conversion, Item, Segments
 from assets.providers.impact_mapping import ITEM_COLUMNS
 from assets.providers.registry import REGISTRY, make_provider
+from assets.providers.settings import MAPPABLE
 
 FUZZED = 10_000
 

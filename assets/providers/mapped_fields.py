@@ -1,0 +1,37 @@
+"""Provider fields that configuration takes from columns of an order."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from assets.money import fits, to_text
+from assets.providers.conversion import Conversion
+from assets.providers.settings import DestinationSettings
+
+
+def mapped_fields(
+    settings: DestinationSettings, conversion: Conversion
+) -> dict[str, str]:
+    """Return the provider fields that configuration takes from columns.
+
+    A column that is null for this order gives no field.
+    """
+    found = {
+        name: _column(conversion, column) for name, column in settings.fields.items()
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _column(conversion: Conversion, column: str) -> str | None:
+    if column.startswith("extra."):
+        return conversion.extra.get(column.removeprefix("extra."))
+    value = getattr(conversion, column)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        digits = conversion.currency_digits
+        return (
+            to_text(value, digits) if fits(value, digits) else f"{value.normalize():f}"
+        )
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None if value is None else str(value)

@@ -1,0 +1,94 @@
+"""Settings that every destination has, and what configuration may map.
+
+What a provider wants besides belongs in its own `<provider>_settings.py`.
+"""
+
+from collections.abc import Collection, Mapping
+from itertools import chain
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from assets.personal_columns import refuse_personal_columns
+from assets.providers.conversion import NOT_COLUMNS, Conversion
+
+MAPPABLE = frozenset(
+    name
+    for name in Conversion.__dataclass_fields__
+    if name not in NOT_COLUMNS | {"source_hash"}
+)
+"""Columns of an order that configuration may send in a provider field."""
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class DestinationSettings(BaseModel):
+    """Settings of every destination; each provider adds its own.
+
+    Attributes:
+        fields: Provider field <- column of the order, or `extra.<column>`.
+        in_flight: Requests on the wire at once; None takes the provider's default.
+        max_age_days: Older orders are suppressed `too_old`; None: no limit.
+        time_budget_minutes: A run ends after so long; None: never.
+    """
+
+    # A message about a whole table would otherwise quote it, secrets included.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    provider: str
+    base_url: str
+    enabled: bool = True
+    require_consent: bool = False
+    fields: dict[str, str] = {}
+    in_flight: int | None = Field(default=None, ge=1, le=256)
+    requests_per_second: float | None = Field(default=None, gt=0)
+    requests_per_hour: int | None = Field(default=None, gt=0)
+    max_age_days: int | None = Field(default=None, ge=1)
+    time_budget_minutes: int | None = Field(default=None, ge=1)
+
+    @property
+    def mapped_columns(self) -> Mapping[str, Collection[str]]:
+        """The columns that are mapped, by the statement that gives them."""
+        return {"completed_orders": self.fields.values()}
+
+    @property
+    def account(self) -> tuple[str, ...]:
+        """What tells this account from others at the provider; may be secret.
+
+        Two destinations of one account would report each order twice.
+        """
+        raise NotImplementedError
+
+    @field_validator("fields")
+    @classmethod
+    def _must_name_columns(cls, fields: dict[str, str]) -> dict[str, str]:
+        for column in fields.values():
+            if column not in MAPPABLE and not column.startswith("extra."):
+                known = ", ".join(sorted(MAPPABLE))
+                message = f"expected extra.<column> or one of {known}, got {column!r}"
+                raise ValueError(message)
+        return fields
+
+    @model_validator(mode="after")
+    def _must_map_nothing_personal(self) -> Self:
+        refuse_personal_columns(chain.from_iterable(self.mapped_columns.values()))
+        return self
+
+    @field_validator("base_url")
+    @classmethod
+    def _must_be_private(cls, url: str) -> str:
+        return checked_url(url)
+
+
+def checked_url(url: str) -> str:
+    """Return `url` without a trailing slash.
+
+    Raises:
+        ValueError: It is neither https nor http on this machine.
+    """
+    parts = urlsplit(url)
+    loopback = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
+    if not parts.hostname or not (parts.scheme == "https" or loopback):
+        message = "expected an https URL, or http on 127.0.0.1 for the sandbox"
+        raise ValueError(message)
+    return url.rstrip("/")
