@@ -4,7 +4,7 @@ Types only. Which warehouse, which delivery tables and which destinations a depl
 has is configured in `pipelines`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -17,10 +17,11 @@ import pyarrow as pa
 from assets import money
 from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.database import Database
-from assets.delivery.other_days import known_on_other_days
+from assets.delivery.order_days import OrderDays
 from assets.delivery.outbox import Outbox
 from assets.delivery.planning import Destination
 from assets.delivery.quarantine import (
+    ITEMS,
     ORDERS,
     REPEATED,
     Quarantine,
@@ -179,7 +180,9 @@ class Source:
         result = join(
             self.staging,
             partition_key,
-            refused_order_ids=refused_order_ids(self.database, partition_key),
+            refused_order_ids=refused_order_ids(
+                self.database, partition_key, [ORDERS, ITEMS, REPEATED]
+            ),
             allow_orders_without_items=self.allow_orders_without_items,
             on_rejects=lambda rejects: quarantine.keep(_rows(rejects)),
             on_issues=quarantine.doubt,
@@ -190,10 +193,15 @@ class Source:
         return result
 
     def _repeated(self, partition_key: str) -> list[Reject]:
-        batches = self.staging.read(ORDERS, partition_key, ["order_id"])
-        order_ids = (batch.to_pydict()["order_id"] for batch in batches)
-        known = known_on_other_days(self.database, partition_key, order_ids)
-        return refuse_repeated(self.warehouse, partition_key, known, self.zone)
+        refused = refused_order_ids(self.database, partition_key, [ORDERS])
+
+        def order_ids() -> Iterator[Sequence[str]]:
+            yield sorted(refused)
+            for batch in self.staging.read(ORDERS, partition_key, ["order_id"]):
+                yield batch.to_pydict()["order_id"]
+
+        days = OrderDays(self.database, partition_key)
+        return refuse_repeated(days, order_ids, self.warehouse, self.zone)
 
     def quarantined(self, partition_key: str) -> Sequence[Mapping[str, Any]]:
         """Return one row per order of a partition that is held back.

@@ -1,19 +1,22 @@
 """Orders of which the source has rows on several days: nobody knows which one counts.
 
-A day sees its own rows alone. Where the delivery tables know an order of it on another
-day, the source is asked whether it still has it there; if not, the order has moved.
+Where an order of a day is counted on another one, or was refused there, the source is
+asked whether it still has it there; if not, the order has moved.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from assets.coercion import read_column, read_text
-from assets.delivery.quarantine import ORDERS, REPEATED
+from assets.delivery.order_days import OrderDays
+from assets.delivery.quarantine import ORDERS, REPEATED, refused_elsewhere
 from assets.failures import Failure
 from assets.rejects import Reject, hash_row
 from assets.schemas import TEXT
 from assets.warehouse import Warehouse
+
+OrderIds = Iterable[Sequence[str]]
 
 SEVERAL_DAYS = Failure(
     "on_several_days", ("completed_at",), "rows of the order on one day only"
@@ -21,42 +24,48 @@ SEVERAL_DAYS = Failure(
 
 
 def refuse_repeated(
+    days: OrderDays,
+    order_ids: Callable[[], OrderIds],
     warehouse: Warehouse,
-    partition: str,
-    known: Mapping[str, set[str]],
     zone: tzinfo,
 ) -> list[Reject]:
-    """Return one reject per order that the source still has on another day.
+    """Return one reject per order of a day that the source has on another one, too.
+
+    Orders that moved are counted on this day from now on.
 
     Args:
+        days: The days on which orders are counted.
+        order_ids: Reads all that the source has of the day, some at a time.
         warehouse: The source.
-        partition: Key of the day in which the source has the orders, too.
-        known: Other day -> orders that were found in it before.
         zone: Zone of the days.
 
     Raises:
         WarehouseError: As `Warehouse.frames`.
     """
-    days: dict[str, list[str]] = defaultdict(list)
-    for day in sorted(known):
-        for order_id in known[day] & _orders_of(warehouse, day, zone):
-            days[order_id].append(day)
+    counted = days.claim(order_ids())
+    refused = refused_elsewhere(days.database, days.partition_key, order_ids())
+    others: dict[str, list[str]] = defaultdict(list)
+    for day in sorted(counted.keys() | refused.keys()):
+        there = _orders_of(warehouse, day, zone)
+        days.move_here(counted.get(day, set()) - there)
+        for order_id in there & (counted.get(day, set()) | refused.get(day, set())):
+            others[order_id].append(day)
     return [
         Reject(
-            partition_key=partition,
+            partition_key=days.partition_key,
             dataset=REPEATED,
             row_no=row_no,
-            source_row_hash=hash_row({"order_id": order_id, "day": partition}),
+            source_row_hash=hash_row({"order_id": order_id, "day": days.partition_key}),
             order_id=order_id,
             reasons=(SEVERAL_DAYS.reason,),
             row_redacted={
                 "completed_at": {
                     "expected": SEVERAL_DAYS.expected,
-                    "actual": f"also on {', '.join(days[order_id])}",
+                    "actual": f"also on {', '.join(others[order_id])}",
                 }
             },
         )
-        for row_no, order_id in enumerate(sorted(days), start=1)
+        for row_no, order_id in enumerate(sorted(others), start=1)
     ]
 
 

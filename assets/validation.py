@@ -21,6 +21,7 @@ from assets.coercion import (
     READABLE,
     UNREADABLE,
     expected_by,
+    is_null,
     is_storable,
     read_column,
     reader_of,
@@ -38,7 +39,7 @@ from assets.row_checks import is_currency
 from assets.schemas import EXTRACTS, TEXT, arrow_schema, contract_columns
 from assets.unfit import facts_of
 
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+")
+_ADDRESS = re.compile(r"[^@\s:;,<>()]+@[^@\s:;,<>().]+(?:\.[^@\s:;,<>().]+)+")
 PII_IN_EXTRA = "pii_in_extra"
 EXTRA_REFUSALS = {
     PII_IN_EXTRA: "no `@`",
@@ -115,15 +116,19 @@ def hash_emails(frame: pd.DataFrame) -> pd.DataFrame:
     hashes = frame[raw[0]].map(_hash_email).astype(object)
     if "customer_email_sha1" in frame.columns:
         known = frame["customer_email_sha1"]
-        hashes = known.where(known.notna(), hashes)
+        hashes = known.where(~known.map(_is_blank), hashes)
     return frame.drop(columns=raw).assign(customer_email_sha1=hashes)
+
+
+def _is_blank(value: Any) -> bool:
+    return is_null(value) or (isinstance(value, str) and not value.strip())
 
 
 def _hash_email(email: Any) -> Any:
     if not isinstance(email, str):
         return email
     plain = email.strip().lower()
-    if not is_storable(plain):
+    if not (is_storable(plain) and plain.isprintable()):
         return "?"
     if not _ADDRESS.fullmatch(plain):
         return plain or None

@@ -43,8 +43,13 @@ def copy_days(source: Source, days: Sequence[str]) -> int:
 
 
 def changed_tables(failed_steps: Collection[str]) -> bool:
-    """Tell whether a run that failed in these steps wrote what is not published."""
-    return any(step.startswith(_CHANGE_TABLES) for step in failed_steps)
+    """Tell whether a run that failed in these steps wrote what is not published.
+
+    Of a run whose worker died, no step is known: it may have.
+    """
+    return not failed_steps or any(
+        step.startswith(_CHANGE_TABLES) for step in failed_steps
+    )
 
 
 def publish_red_days() -> tuple[dg.JobDefinition, dg.SensorDefinition]:

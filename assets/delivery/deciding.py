@@ -76,12 +76,14 @@ class Decider:
     def quarantined(self, row: Mapping[str, Any]) -> Decision:
         """Return the decision of a row of `quarantine_row` whose order is known."""
         order_at = row["order_at"]
+        reasons = " ".join(row["reasons"])
+        other = row.get("stands_for")
         return Decision(
             conversion_key=self.key(row["order_id"]),
             order_id=row["order_id"],
             state=State.QUARANTINED,
             reason=row["reasons"][0],
-            detail=" ".join(row["reasons"]),
+            detail=f"{reasons} (a row of {other})" if other else reasons,
             order_at=order_at,
             order_date=order_at and order_at.astimezone(self._zone).date(),
             amount_minor=row["amount_minor"],

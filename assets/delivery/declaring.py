@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from assets.delivery.database import Database
-from assets.delivery.register import SLICE
 from assets.delivery.resolving import Resolved, ResolveError, settle
 from assets.delivery.rows import Clock, delivery_id, utc_now
+from assets.delivery.slices import slices
 from assets.delivery.states import DELIVERED, State
 from assets.delivery.tables import delivery
 
@@ -74,8 +74,7 @@ def declare_delivered(
     wanted = sorted(order_ids)
     done: list[Resolved] = []
     with database.write() as connection:
-        for start in range(0, len(wanted), SLICE):
-            part = wanted[start : start + SLICE]
+        for part in slices(wanted):
             known = _known(connection, told.destination, part)
             for order_id in part:
                 rows = known.get(order_id, [])

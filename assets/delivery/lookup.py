@@ -20,6 +20,7 @@ from assets.delivery.allowance import Allowance
 from assets.delivery.ledger import Ledger
 from assets.delivery.settled import settle_attempt
 from assets.delivery.settling import AGAIN
+from assets.delivery.slices import slices
 from assets.delivery.sought import NOT_FOUND, Row, sought, together
 from assets.delivery.states import State, check
 from assets.delivery.tables import delivery, delivery_attempt
@@ -28,7 +29,6 @@ from assets.providers.base import Findings, Request, Settling
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 
 _MARGIN = timedelta(hours=1)
-_SLICE = 500
 _UNSENT = Reply(phase=Phase.NONE, error="budget")
 
 
@@ -80,8 +80,8 @@ class Lookup:
                 break
             findings, said = self._look(group)
             self.problem = self.problem or findings.problem
-            for start in range(0, len(group), _SLICE):
-                self._record(group[start : start + _SLICE], findings, said)
+            for some in slices(group):
+                self._record(some, findings, said)
             if findings.refused:
                 return f"configuration: {findings.problem}"
         return None

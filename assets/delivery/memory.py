@@ -9,10 +9,10 @@ from datetime import datetime
 from sqlalchemy import Connection, exists, select
 
 from assets.delivery.database import insert_if_new, insert_or_update
+from assets.delivery.slices import slices
 from assets.delivery.states import State
 from assets.delivery.tables import delivery, remembered
 
-SLICE = 500
 _LETS_GO = (State.SUPPRESSED, State.QUARANTINED, State.REJECTED)
 """An order in such a state is not reported: it holds nothing."""
 
@@ -30,12 +30,12 @@ def recall(
         delivery.c.state.not_in(_LETS_GO),
     )
     asked, found = sorted(digests), {}
-    for start in range(0, len(asked), SLICE):
+    for some in slices(asked):
         statement = select(
             remembered.c.key_hash, remembered.c.order_id, is_reported
         ).where(
             remembered.c.destination == destination,
-            remembered.c.key_hash.in_(asked[start : start + SLICE]),
+            remembered.c.key_hash.in_(some),
         )
         for digest, order_id, reported in connection.execute(statement):
             found[digest] = (order_id, bool(reported))

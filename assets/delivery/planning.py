@@ -4,6 +4,7 @@ Every order of the partition gets a delivery in exactly one state; what is due i
 on. Nothing here sends.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -95,7 +96,24 @@ class Planner:
             for order_id, row in by_order.items()
         ]
         self.ledger.plan(self.partition_key, decisions)
+        why = {decision.order_id: decision for _, decision in decisions}
+        self._bring_here(
+            [
+                (row, why[row.order_id])
+                for row in known.values()
+                if row.partition_key != self.partition_key
+            ]
+        )
         self._end([(row, why) for row, why in decisions if row is not None])
+
+    def _bring_here(self, moved: Sequence[tuple[Row, Decision]]) -> None:
+        """Move deliveries to the partition in which the source has their order now."""
+        self.ledger.relocate(self.partition_key, moved)
+        left: dict[str, list[str]] = defaultdict(list)
+        for row, _ in moved:
+            left[row.partition_key].append(row.order_id)
+        for day, order_ids in left.items():
+            vanished.forget(self.ledger, day, order_ids)
 
     def retire_gone(self, chunks: Iterable[Chunk]) -> None:
         """End the unfinished deliveries of orders that the source no longer has.
@@ -145,7 +163,7 @@ class Planner:
         found = self.assess(chunk, now)
         self.ledger.plan(self.partition_key, found.planned)
         self.ledger.refresh(found.refreshed)
-        self.ledger.relocate(self.partition_key, found.moved)
+        self._bring_here(found.moved)
         self.ledger.acknowledge(found.unchanged)
         self._close(found)
         self._keep_drifts(found.drifted, now)

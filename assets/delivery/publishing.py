@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
 from assets.delivery.database import Database, LedgerError
+from assets.delivery.slices import slices
 from assets.delivery.tables import (
     data_issue,
     delivery,
@@ -99,9 +100,21 @@ def _replace(
     target.execute(delete(copy).where(copy.c.partition_key == partition_key))
     count = 0
     for chunk in _chunks(source, rows):
+        if "delivery_id" in copy.c:
+            _take_out(target, copy, chunk)
         _insert(target, copy, chunk)
         count += len(chunk)
     return count
+
+
+def _take_out(target: Connection, copy: Table, chunk: list[dict[str, Any]]) -> None:
+    """Take out deliveries that moved here from a day that was not copied since."""
+    for some in slices(sorted({row["delivery_id"] for row in chunk})):
+        moved = (
+            copy.c.delivery_id.in_(some),
+            copy.c.partition_key != chunk[0]["partition_key"],
+        )
+        target.execute(delete(copy).where(*moved))
 
 
 def _copy_of(rows: Select[Any], name: str) -> Table:

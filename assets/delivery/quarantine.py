@@ -8,14 +8,17 @@ be kept: it stands under a stand-in id, so that no order vanishes from the count
 does an order that has its delivery on another day, where the source has it too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 
 from assets.delivery.database import Database, insert_or_update
+from assets.delivery.order_days import OfDays, days_of
+from assets.delivery.slices import slices
 from assets.delivery.states import State
 from assets.delivery.tables import data_issue, delivery, quarantine_row
 
@@ -25,7 +28,6 @@ REPEATED = "repeated_orders"
 """Orders that the source has on another day as well."""
 BLOCKING = (ORDERS, ITEMS, REPEATED, "conversions")
 """A bad row of these takes its whole order; others only lack an attribution."""
-SLICE = 500
 
 
 def stand_in(source_row_hash: str) -> str:
@@ -87,7 +89,7 @@ class Quarantine:
                 )
                 .values(resolved_at=self.at)
             )
-            if dataset in {ORDERS, REPEATED}:
+            if dataset in BLOCKING:
                 self._drop_stand_ins(connection)
 
     def _drop_stand_ins(self, connection: Connection) -> None:
@@ -98,20 +100,13 @@ class Quarantine:
         """
         resolved = select(quarantine_row.c.source_row_hash).where(
             quarantine_row.c.partition_key == self.partition_key,
-            or_(
-                and_(
-                    quarantine_row.c.dataset == ORDERS,
-                    quarantine_row.c.order_id.is_(None),
-                ),
-                quarantine_row.c.dataset == REPEATED,
-            ),
             quarantine_row.c.resolved_at.is_not(None),
         )
         ids = [stand_in(one) for one in connection.execute(resolved).scalars()]
-        for start in range(0, len(ids), SLICE):
+        for some in slices(ids):
             connection.execute(
                 delete(delivery).where(
-                    delivery.c.order_id.in_(ids[start : start + SLICE]),
+                    delivery.c.order_id.in_(some),
                     delivery.c.partition_key == self.partition_key,
                     delivery.c.state == State.QUARANTINED,
                     delivery.c.attempts == 0,
@@ -167,8 +162,8 @@ def quarantined_orders(
 
     Several rows of one order come as one: the money of the row that knows it, and all
     reasons. A row of `completed_orders` without a readable order id is an order of its
-    own, under its `stand_in`; so is one that has its deliveries on another day. A line
-    whose order is not of the day is none.
+    own, under its `stand_in`; so is a row of an order that is counted on another day,
+    which it names as `stands_for`. A line whose order is not of the day is none.
     """
     statement = (
         select(quarantine_row)
@@ -186,20 +181,35 @@ def quarantined_orders(
     with database.read() as connection:
         found = connection.execute(statement).mappings()
         rows = sorted((_named(dict(row)) for row in found), key=_order_id)
-        elsewhere = _elsewhere(connection, partition_key, rows)
-    orders = [list(own) for _, own in groupby(rows, _order_id)]
-    held = [_merged(own) for own in orders if any(map(_is_an_order, own))]
+        orders = [list(own) for _, own in groupby(rows, _order_id)]
+        held = [_merged(own) for own in orders if any(map(_is_an_order, own))]
+        days = days_of(connection, [row["order_id"] for row in held])
     return [
-        {**row, "order_id": elsewhere.get(row["order_id"], row["order_id"])}
+        row
+        if days.get(row["order_id"], partition_key) == partition_key
+        # It has its delivery there, and this row is another one.
+        else row
+        | {
+            "order_id": stand_in(row["source_row_hash"]),
+            "stands_for": row["order_id"],
+        }
         for row in held
     ]
 
 
-def refused_order_ids(database: Database, partition_key: str) -> set[str]:
-    """Return the orders of which the extracts refused a row, without stand-ins."""
+def refused_order_ids(
+    database: Database, partition_key: str, datasets: Sequence[str]
+) -> set[str]:
+    """Return the orders of which a row was refused, without stand-ins.
+
+    Args:
+        database: Where the delivery tables are.
+        partition_key: The partition.
+        datasets: Whose rows.
+    """
     statement = select(quarantine_row.c.order_id).where(
         quarantine_row.c.partition_key == partition_key,
-        quarantine_row.c.dataset.in_([ORDERS, ITEMS, REPEATED]),
+        quarantine_row.c.dataset.in_(datasets),
         quarantine_row.c.order_id.is_not(None),
         quarantine_row.c.resolved_at.is_(None),
     )
@@ -207,24 +217,30 @@ def refused_order_ids(database: Database, partition_key: str) -> set[str]:
         return set(connection.execute(statement).scalars())
 
 
-def _elsewhere(
-    connection: Connection, partition_key: str, rows: Sequence[Mapping[str, Any]]
-) -> dict[str, str]:
-    """Order that has all its deliveries on other days -> its stand-in on this one."""
-    repeated = {
-        row["order_id"]: stand_in(row["source_row_hash"])
-        for row in rows
-        if row["dataset"] == REPEATED
-    }
-    order_ids = list(repeated)
-    here, elsewhere = set[str](), set[str]()
-    for start in range(0, len(order_ids), SLICE):
-        statement = select(delivery.c.order_id, delivery.c.partition_key).where(
-            delivery.c.order_id.in_(order_ids[start : start + SLICE])
-        )
-        for order_id, day in connection.execute(statement):
-            (here if day == partition_key else elsewhere).add(order_id)
-    return {one: repeated[one] for one in elsewhere - here}
+def refused_elsewhere(
+    database: Database, partition_key: str, order_ids: Iterable[Sequence[str]]
+) -> OfDays:
+    """Return those of some orders of which another day refused a row.
+
+    Args:
+        database: Where the delivery tables are.
+        partition_key: The day of the orders.
+        order_ids: The orders, some at a time.
+    """
+    found: OfDays = defaultdict(set)
+    with database.read() as connection:
+        for some in chain.from_iterable(map(slices, order_ids)):
+            statement = select(
+                quarantine_row.c.partition_key, quarantine_row.c.order_id
+            ).where(
+                quarantine_row.c.order_id.in_(some),
+                quarantine_row.c.partition_key != partition_key,
+                quarantine_row.c.dataset.in_([ORDERS, REPEATED]),
+                quarantine_row.c.resolved_at.is_(None),
+            )
+            for day, order_id in connection.execute(statement):
+                found[day].add(order_id)
+    return dict(found)
 
 
 def _named(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,7 +259,7 @@ def _order_id(row: Mapping[str, Any]) -> str:
     return str(row["order_id"])
 
 
-def _merged(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _merged(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     reasons = dict.fromkeys(code for row in rows for code in row["reasons"])
     if len(reasons) > 1:
         # It says only that another row of the order was refused, which is here.

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, func, or_, select
 
 from assets.delivery.assessing import REPORTED, SUPERSEDED
 from assets.delivery.database import Database
+from assets.delivery.slices import slices
 from assets.delivery.states import SOFT, State
 from assets.delivery.tables import data_issue, delivery
 from assets.delivery.vanished import source_orders
 
-SLICE = 500
 SHOWN = 20
 """Orders that are named of each kind; all are counted."""
 
@@ -169,8 +169,7 @@ class _Books:
 
     def compare(self, orders: Sequence[SourceOrder]) -> None:
         """Hold some orders of the source against their deliveries."""
-        for start in range(0, len(orders), SLICE):
-            some = orders[start : start + SLICE]
+        for some in slices(orders):
             made = self._made([one.order_id for one in some])
             changed = []
             for order in some:

@@ -28,10 +28,10 @@ from assets.delivery.database import Database, LedgerError, insert_if_new
 from assets.delivery.publishing import SCHEMA
 from assets.delivery.resolving import manual_attempt
 from assets.delivery.rows import Clock, utc_now
+from assets.delivery.slices import slices
 from assets.delivery.states import DELIVERED, SOFT, State
 from assets.delivery.tables import Instant, delivery, delivery_attempt
 
-SLICE = 500
 REASON = "recovered"
 
 
@@ -76,8 +76,7 @@ def recover(
     for partition_key in _partitions(warehouse, first, last):
         rows = _known_as_told(warehouse, partition_key)
         with database.write() as connection:
-            for start in range(0, len(rows), SLICE):
-                part = rows[start : start + SLICE]
+            for part in slices(rows):
                 done += _take_over(
                     connection, warehouse, part, now=clock(), by=by, why=why
                 )

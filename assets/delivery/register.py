@@ -21,10 +21,10 @@ from assets.delivery.rows import (
     delivery_id,
     utc_now,
 )
+from assets.delivery.slices import slices
 from assets.delivery.states import SOFT, State, check
 from assets.delivery.tables import delivery, delivery_attempt
 
-SLICE = 500
 """Order ids asked for at once: an index look-up each, whatever else is stored."""
 
 DETAIL_LENGTH = 512
@@ -62,10 +62,10 @@ class Register:
         """Return the deliveries of these orders, by conversion key."""
         found: dict[str, Row] = {}
         with self.database.read() as connection:
-            for start in range(0, len(order_ids), SLICE):
+            for some in slices(order_ids):
                 statement = select(*_ROW_COLUMNS).where(
                     delivery.c.destination == self.destination,
-                    delivery.c.order_id.in_(order_ids[start : start + SLICE]),
+                    delivery.c.order_id.in_(some),
                 )
                 for one in connection.execute(statement).mappings():
                     found[one["conversion_key"]] = _row(dict(one))

@@ -174,6 +174,13 @@ quarantine_row = Table(
     Index("ix_quarantine_row_order", "order_id"),
 )
 
+order_day = Table(
+    "order_day",
+    metadata,
+    Column("order_id", key(128), primary_key=True),
+    Column("partition_key", String(32), nullable=False),
+)
+
 data_issue = Table(
     "data_issue",
     metadata,

@@ -6,7 +6,7 @@ order is there again, and in `v_needs_reversal` for whoever takes it back at the
 provider. Those that were never sent are suppressed, so that they count for nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import (
@@ -23,7 +23,8 @@ from sqlalchemy import (
 
 from assets.delivery.database import insert_if_new
 from assets.delivery.ledger import Ledger
-from assets.delivery.quarantine import SLICE, Quarantine
+from assets.delivery.quarantine import Quarantine
+from assets.delivery.slices import slices
 from assets.delivery.states import DELIVERED, SOFT, State
 from assets.delivery.tables import data_issue, delivery
 
@@ -72,7 +73,7 @@ def keep_account(
             if order_id not in known and state not in SOFT
         ]
     )
-    _forget(ledger, partition_key, sorted(known - gone.keys()))
+    forget(ledger, partition_key, sorted(known - gone.keys()))
     return unsent
 
 
@@ -138,15 +139,16 @@ def source_orders(
     _source_order.drop(connection)
 
 
-def _forget(ledger: Ledger, partition_key: str, order_ids: list[str]) -> None:
+def forget(ledger: Ledger, partition_key: str, order_ids: Sequence[str]) -> None:
+    """Drop the note of orders that are there after all, or on another day."""
     if not order_ids:
         return
     with ledger.database.write() as connection:
-        for start in range(0, len(order_ids), SLICE):
+        for some in slices(order_ids):
             connection.execute(
                 delete(data_issue).where(
                     data_issue.c.partition_key == partition_key,
-                    data_issue.c.order_id.in_(order_ids[start : start + SLICE]),
+                    data_issue.c.order_id.in_(some),
                     data_issue.c.code == GONE,
                     data_issue.c.subject == ledger.destination,
                 )

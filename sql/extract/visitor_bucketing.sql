@@ -32,7 +32,12 @@ visitors as (
     inner join visitor_identifiers as v on o.visitor_id = v.visitor_id
     where
         v.kind = 'convert_visitor_id'
-        and nullif(trim(cast(v.order_id as varchar)), '') is null
+        and nullif(
+            regexp_replace(
+                cast(v.order_id as varchar), '[\s' || chr(160) || ']', '', 'g'
+            ),
+            ''
+        ) is null
 )
 
 select

@@ -36,7 +36,10 @@ select
     v.captured_at
 from visitor_identifiers as v
 where
-    nullif(trim(cast(v.order_id as varchar)), '') is null
+    nullif(
+        regexp_replace(cast(v.order_id as varchar), '[\s' || chr(160) || ']', '', 'g'),
+        ''
+    ) is null
     and exists (
         select 1
         from window_orders as o

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 import pytest
 from test_matrix_source import DAY, KEY, NOON, START
 
-from assets.deliveries import delivery_key
+from assets.deliveries import delivery_key, staged_chunks
 from assets.delivery.quarantine import REPEATED
 from assets.delivery.runs import source_totals_before
-from assets.delivery.tables import quarantine_row
+from assets.delivery.tables import data_issue, quarantine_row
+from assets.delivery.vanished import GONE
 from assets.money_check import money_conserved
 from assets.providers.base import ResendPolicy
 from assets.schemas import contract_columns
 
 if TYPE_CHECKING:
-    from conftest import Line
+    from conftest import Line, MakeLine
     from test_matrix_source import Shop
 
 NEXT_KEY = "2026-01-03"
@@ -156,3 +157,151 @@ def test_an_order_told_on_neither_day_is_told_of_one_row_at_most(shop: Shop) -> 
     assert sent(shop) == ["O1"]
     assert sorted(map(len, found(shop.line).values())) == [1, 1]
     assert [(*REFUSED, 1000)] in found(shop.line).values()
+
+
+BAD = [
+    "update completed_orders set currency = 'ZZZ' where order_id = 'O1'",
+    "delete from order_items where order_id = 'O1'",
+    "update completed_orders set revenue = 11, total = 11 where order_id = 'O1'",
+]
+
+
+def redate(shop: Shop, order_id: str) -> None:
+    """The order's only row stands on the next day from now on."""
+    shop.execute(
+        "update completed_orders set completed_at = :at where order_id = :order_id",
+        at=NOON + DAY,
+        order_id=order_id,
+    )
+
+
+def needs_reversal(shop: Shop) -> list[str]:
+    with shop.line.database.read() as connection:
+        view = "select order_id from v_needs_reversal"
+        return [str(row[0]) for row in connection.exec_driver_sql(view)]
+
+
+def never_seen(shop: Shop) -> int:
+    with shop.line.database.read() as connection:
+        view = "select coalesce(sum(never_seen), 0) from v_reconcile"
+        return int(connection.exec_driver_sql(view).scalar_one())
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_refused_order_goes_with_its_row_to_another_day(shop: Shop, bad: str) -> None:
+    shop.order("O1", 10)
+    shop.order("O2", 5)
+    shop.execute(bad)
+    run(shop, KEY)
+    redate(shop, "O1")
+    for key in (NEXT_KEY, KEY, NEXT_KEY, KEY):
+        run(shop, key)
+        assert adds_up(shop, key)
+    assert [state for state, *_ in found(shop.line)[NEXT_KEY]] == ["quarantined"]
+    assert len(found(shop.line)[KEY]) == 1
+    assert never_seen(shop) == 0
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("first", [KEY, NEXT_KEY])
+def test_a_told_order_that_is_refused_on_its_new_day_is_not_gone(
+    shop: Shop, bad: str, first: str
+) -> None:
+    shop.order("O1", 10)
+    shop.order("O2", 5)
+    run(shop, KEY)
+    redate(shop, "O1")
+    shop.execute(bad)
+    for key in (first, NEXT_KEY, KEY, NEXT_KEY):
+        run(shop, key)
+    assert found(shop.line)[NEXT_KEY] == [("accepted", None, 1000)]
+    assert needs_reversal(shop) == []
+    if "currency" not in bad:  # what cannot be read agrees with no money
+        assert never_seen(shop) == 0
+    assert [row for row in shop.line.rows(data_issue) if row["code"] == GONE] == []
+    assert sorted(sent(shop)) == ["O1", "O2"]
+
+
+@pytest.mark.parametrize("bad", [one for one in BAD if "completed_orders" in one])
+def test_a_refused_row_leaves_the_delivery_of_another_day_alone(
+    shop: Shop, bad: str
+) -> None:
+    shop.order("O1", 10)
+    shop.order("O2", 5)
+    shop.key, shop.window = KEY, (START, START + DAY)
+    shop.stage()
+    shop.line.run_chunks(
+        lambda: staged_chunks(shop.source, KEY), partition_key=KEY, limit=1
+    )
+    before = found(shop.line)[KEY]
+    assert [state for state, *_ in before] == ["accepted", "pending"]
+    for order_id in ("O1", "O2"):
+        add_row(shop, order_id)
+    shop.execute(f"{bad} and completed_at > :noon", noon=NOON)
+    run(shop, NEXT_KEY)
+    assert found(shop.line)[KEY] == before
+    assert {state for state, *_ in found(shop.line)[NEXT_KEY]} == {"quarantined"}
+    assert adds_up(shop, NEXT_KEY)
+    shop.execute("delete from completed_orders where completed_at > :noon", noon=NOON)
+    run(shop, NEXT_KEY)
+    run(shop, KEY)
+    assert found(shop.line) == {
+        KEY: [("accepted", None, 1000), ("accepted", None, 500)]
+    }
+    shop.line.worth = dict.fromkeys(("O1", "O2"))
+
+
+def test_of_three_rows_those_that_are_left_are_held(shop: Shop) -> None:
+    KEYS["2026-01-04"] = START + 2 * DAY
+    shop.order("O1", 10)
+    run(shop, KEY)
+    add_row(shop, "O1")
+    run(shop, NEXT_KEY)
+    shop.execute(
+        "update completed_orders set completed_at = :at where completed_at = :noon",
+        at=NOON + 2 * DAY,
+        noon=NOON,
+    )
+    for key in ("2026-01-04", NEXT_KEY, KEY, "2026-01-04", NEXT_KEY):
+        run(shop, key)
+    days = found(shop.line)
+    assert KEY not in days
+    assert sorted([*days[NEXT_KEY], *days["2026-01-04"]], key=str) == [
+        ("accepted", None, 1000),
+        (*REFUSED, 1000),
+    ]
+    assert needs_reversal(shop) == []
+
+
+def test_every_destination_is_told_of_the_same_row(
+    shop: Shop, make_line: MakeLine, policy: ResendPolicy
+) -> None:
+    """Both days were staged before either was delivered, to one destination each."""
+    other = make_line(shop.line.database, policy)
+    other.name = "second"
+    shop.order("O1", 10)
+    add_row(shop, "O1")
+    for key, start in KEYS.items():
+        shop.key, shop.window = key, (start, start + DAY)
+        shop.stage()
+    for key in (*KEYS, *reversed(KEYS)):
+        for line in (shop.line, other):
+            line.clock.now = shop.line.clock.now
+            line.run_chunks(
+                lambda key=key: staged_chunks(shop.source, key),  # type: ignore[misc]
+                partition_key=key,
+                quarantined=shop.source.quarantined(key),
+            )
+    told = [seen.body for line in (shop.line, other) for seen in line.journal]
+    assert len(set(told)) == 1
+    for key in (*KEYS, *KEYS):
+        run(shop, key)
+    assert adds_up(shop, KEY)
+    assert adds_up(shop, NEXT_KEY)
+    assert never_seen(shop) == 0
+
+
+def test_what_stands_for_a_row_says_whose_it_is(told: Shop) -> None:
+    run(told, NEXT_KEY)
+    (row,) = (row for row in told.line.rows() if row["partition_key"] == NEXT_KEY)
+    assert row["state_detail"] == "on_several_days (a row of O1)"

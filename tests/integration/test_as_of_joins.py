@@ -241,6 +241,24 @@ CASES = {
         ],
         by="cv-12",
     ),
+    "an order id that is a hard space": Case(
+        '{"100":"theirs"}',
+        [
+            known("cv-12", order_id="\xa0", visitor_id="own"),
+            seen("100", "ours"),
+            seen("100", "theirs", visitor="cv-12"),
+        ],
+        by="cv-12",
+    ),
+    "an order id that is a tab": Case(
+        '{"100":"theirs"}',
+        [
+            known("cv-12", order_id="\t", visitor_id="own"),
+            seen("100", "ours"),
+            seen("100", "theirs", visitor="cv-12"),
+        ],
+        by="cv-12",
+    ),
     "bound to the order, of another visitor": Case(
         "unfit_identifier",
         [

@@ -23,7 +23,7 @@ from engine import (
 from sqlalchemy import delete, update
 
 from assets import money
-from assets.delivery import reconciling
+from assets.delivery import slices
 from assets.delivery.database import Database
 from assets.delivery.reconciling import Balance, Kind, SourceOrder, reconcile
 from assets.delivery.states import State
@@ -299,7 +299,7 @@ def test_other_destinations_are_not_looked_at(bench: Bench) -> None:
 def test_of_many_orders_the_first_are_named_and_all_are_counted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconciling, "SLICE", 1)
+    monkeypatch.setattr(slices, "SLICE", 1)
     found = balance(bench, [order(f"O{number:02}") for number in range(33)])
     assert found.counts == {Kind.MISSING: 33}
     assert found.shown[Kind.MISSING] == [f"O{number:02}" for number in range(20)]

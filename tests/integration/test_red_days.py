@@ -1,19 +1,21 @@
 """What a red day delivered all the same is published: analysts wait for nobody."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
-from deployment import DAY, Deployment, deployed
+from deployment import DAY, ZONE, Deployment, deployed
 
 from pipelines.build import build
 from pipelines.day_results import DayResult
 from pipelines.launch import Launcher
-from pipelines.red_days import publish_red_days
+from pipelines.red_days import changed_tables, publish_red_days
 
 COPIED = "select destination, state, count(*) from attribution.delivery group by all"
+START_OF_DAY = datetime.combine(DAY, time(), ZoneInfo(ZONE))
 TO = ["trackdesk_bumpy", "trackdesk_main"]
 
 
@@ -103,6 +105,27 @@ def test_a_run_that_delivered_nothing_is_not_copied(shop: Deployment) -> None:
     shop.warehouse("drop table visitor_bucketing")
     run = shop.run(to=TO)
     assert isinstance(sensed(shop, run), dg.SkipReason)
+
+
+def test_of_a_run_whose_worker_died_nobody_knows_so_it_is_copied() -> None:
+    assert changed_tables([])
+
+
+def test_a_day_that_moved_is_copied_once(shop: Deployment) -> None:
+    shop.server.sandbox.misbehave()
+    assert shop.run(to=TO).finished
+    shop.warehouse("delete from completed_orders where completed_at < ?", START_OF_DAY)
+    shop.warehouse(
+        "update completed_orders set completed_at = completed_at - interval 1 day"
+    )
+    assert shop.run(DAY - timedelta(days=1), to=TO).finished
+    assert copied(shop) == held(shop)
+    for table, key in (
+        ("delivery", "delivery_id"),
+        ("delivery_attempt", "(attempt_id, event)"),
+    ):
+        count = f"select count(*) - count(distinct {key}) from attribution.{table}"
+        assert shop.warehouse(count) == [(0,)]
 
 
 def test_without_publishing_there_is_no_such_sensor(shop: Deployment) -> None:

@@ -482,6 +482,12 @@ def test_an_email_that_is_hashed_already_is_not_hashed_again(email: str) -> None
     assert row["customer_email_sha1"] == DIGEST
 
 
+@pytest.mark.parametrize("blank", ["", " ", None])
+def test_a_blank_hash_is_none(blank: str | None) -> None:
+    both = {"customer_email": "me@example.org", "customer_email_sha1": blank}
+    assert stored("completed_orders", **both)["customer_email_sha1"] == DIGEST
+
+
 @pytest.mark.parametrize("email", ["", "  ", None])
 def test_no_email_has_no_hash(email: str | None) -> None:
     assert (
@@ -492,6 +498,7 @@ def test_no_email_has_no_hash(email: str | None) -> None:
 @pytest.mark.parametrize(
     "email",
     [
+        *("mailto:me@example.org", "me@example.org\u200b", "a@b.c,d@e.f"),
         *("n/a", "guest", "none@", "@", "none@none", "a@b@c.org", "me@example.org."),
         *(DIGEST[1:], hashlib.sha256(b"me@example.org").hexdigest()),
     ],

@@ -1,0 +1,88 @@
+"""The day on which each order is counted: the one on which the source had it first.
+
+A day sees its own rows alone. What it finds of an order that is counted on another day
+either has moved or stands in the source twice; only the source can tell.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from assets.delivery.database import Database, insert_if_new
+from assets.delivery.slices import slices
+from assets.delivery.tables import order_day
+
+OfDays = dict[str, set[str]]
+"""Other day -> orders."""
+
+
+class OrderDays:
+    """The orders of one day.
+
+    Args:
+        database: Where the delivery tables are.
+        partition_key: The day, `YYYY-MM-DD`.
+    """
+
+    def __init__(self, database: Database, partition_key: str) -> None:
+        self.database = database
+        self.partition_key = partition_key
+
+    def claim(self, order_ids: Iterable[Sequence[str]]) -> OfDays:
+        """Count on this day the orders that are counted on none.
+
+        Args:
+            order_ids: All that the source has of this day, some at a time.
+
+        Returns:
+            The others.
+        """
+        found: OfDays = defaultdict(set)
+        for some in chain.from_iterable(map(slices, order_ids)):
+            known = self._days(some)
+            new = [one for one in some if one not in known]
+            if new:
+                self._add(new)
+                # Another run may have been faster.
+                known |= self._days(new)
+            for order_id, day in known.items():
+                if day != self.partition_key:
+                    found[day].add(order_id)
+        return dict(found)
+
+    def move_here(self, order_ids: Collection[str]) -> None:
+        """Count on this day orders that the source has no longer on their own."""
+        moved = [{"moved": order_id} for order_id in order_ids]
+        if moved:
+            statement = (
+                update(order_day)
+                .where(order_day.c.order_id == bindparam("moved"))
+                .values(partition_key=self.partition_key)
+            )
+            with self.database.write() as connection:
+                connection.execute(statement, moved)
+
+    def _days(self, order_ids: Sequence[str]) -> dict[str, str]:
+        with self.database.read() as connection:
+            return days_of(connection, order_ids)
+
+    def _add(self, order_ids: Sequence[str]) -> None:
+        rows = [
+            {"order_id": one, "partition_key": self.partition_key} for one in order_ids
+        ]
+        with self.database.write() as connection:
+            connection.execute(insert_if_new(connection, order_day), rows)
+
+
+def days_of(connection: Connection, order_ids: Sequence[str]) -> dict[str, str]:
+    """Return order -> day on which it is counted."""
+    found: dict[str, str] = {}
+    for some in slices(order_ids):
+        statement = select(order_day.c.order_id, order_day.c.partition_key).where(
+            order_day.c.order_id.in_(some)
+        )
+        rows = connection.execute(statement).all()
+        found |= {row.order_id: row.partition_key for row in rows}
+    return found
