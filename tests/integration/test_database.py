@@ -8,11 +8,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from engine import Bench, order
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from assets.delivery.database import VIEWS, Database, _config
-from assets.delivery.tables import metadata
+from assets.delivery.tables import metadata, order_day
 
 
 def test_migrations_arrive_at_the_declared_tables(database: Database) -> None:
@@ -65,6 +65,10 @@ def test_tables_of_the_first_version_are_brought_up_with_what_is_in_them(
     database.migrate()
     assert bench.rows() == before
     with database.read() as connection:
+        days = connection.execute(select(order_day)).all()
+        assert days == [
+            (row["order_id"], row["partition_key"]) for row in before.values()
+        ]
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, metadata) == []
 
