@@ -168,12 +168,14 @@ def _checked(
     name: str,
 ) -> list[dg.AssetCheckResult]:
     about = About(name, context.partition_key, source.database.clock()())
+    destination = destinations.open(name)
     found = standing(
         source.database,
         destination=name,
         partition_key=about.partition_key,
-        policy=destinations.open(name).provider.resend,
+        policy=destination.provider.resend,
         now=about.now,
+        is_enabled=destination.is_enabled,
     )
     limits = destinations.checks.of(name)
     return check_results(delivery_key(name), AFTER_A_RUN, found, limits, about)

@@ -94,6 +94,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
                 partition_key=key,
                 policy=provider.resend,
                 now=about.now,
+                is_enabled=destination.is_enabled,
             ),
             destinations.checks.of(name),
             about,

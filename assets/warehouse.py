@@ -125,6 +125,9 @@ class Warehouse:
             ):
                 yield result
         except SQLAlchemyError as error:
+            if type(getattr(error, "orig", None)).__name__ == "InterruptException":
+                # DuckDB's word for a signal that came while it worked.
+                raise KeyboardInterrupt from None
             # The driver's own text may hold the address, so it is not chained.
             raise WarehouseError(_refusal(statement, text, error)) from None
         except OverflowError:  # DuckDB, which has no other way to hand a time out

@@ -60,7 +60,11 @@ def _open_days(config: Config) -> dict[dg.AssetKey, Collection[str]]:
         now = source.database.clock()()
         return {
             delivery_key(name): partitions_left(
-                source.database, name, make_provider(settings).resend, now
+                source.database,
+                name,
+                make_provider(settings).resend,
+                now,
+                is_enabled=settings.enabled,
             )
             for name, settings in config.destinations.items()
         }

@@ -166,6 +166,7 @@ def open_destination(config: Config, name: str) -> Destination:
         provider=make_provider(settings),
         mapping_version=_digest(shape),
         replies=REGISTRY[settings.provider].replies,
+        is_enabled=settings.enabled,
         account=_digest("\x1f".join(settings.account)),
     )
 

@@ -12,7 +12,11 @@ from dagster_shared.error import SerializableErrorInfo
 from assets.day_by_day import ERROR, FAILED
 from assets.guards import GuardError
 
-_INTERRUPTS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
+_INTERRUPTS = {
+    "DagsterExecutionInterruptedError",
+    "KeyboardInterrupt",
+    "InterruptException",  # DuckDB's word for a signal that came while it worked
+}
 _REFUSALS = {GuardError.__name__}
 _TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_OBSERVATION}
 
@@ -156,6 +160,8 @@ def _error_of_run(events: Iterable[dg.DagsterEvent]) -> SerializableErrorInfo | 
 def _reason(error: SerializableErrorInfo | None) -> str:
     if error is None:
         return "no reason given"
+    if error.cls_name in _INTERRUPTS:
+        return "told to stop; run it again"
     said = _first_line((error.cause or error).message)
     return re.sub(r"^[\w.]+: ", "", said)  # without the name of the class
 

@@ -2,5 +2,7 @@
 
 from pipelines.build import build
 from pipelines.config import load_config
+from pipelines.lost_interrupts import send_again
 
+send_again()
 defs = build(load_config())

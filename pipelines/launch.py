@@ -36,6 +36,7 @@ from pipelines.build import build, lent_source
 from pipelines.config import Config, ConfigError, dagster_home
 from pipelines.day_results import DayResult, of_one_day, of_several_days
 from pipelines.jobs import export_day
+from pipelines.lost_interrupts import send_again
 from pipelines.red_days import changed_tables, copy_days
 
 LOCATION = "attribution"
@@ -57,6 +58,7 @@ class Launcher:
     def __init__(
         self, config: Config, instance: dg.DagsterInstance | None = None
     ) -> None:
+        send_again()
         self.config = config
         self.instance = instance or open_instance()
         self._job = build(config).resolve_job_def(export_day.name)

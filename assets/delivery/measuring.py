@@ -6,7 +6,7 @@ are of any partition, so that no outage is long enough to drop out of sight.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, or_, select
 
 from assets.delivery.database import Database
 from assets.delivery.rows import Total
+from assets.delivery.standing import withheld_while_disabled
 from assets.delivery.states import State
 from assets.delivery.tables import delivery, delivery_attempt, export_run
 from assets.delivery.totals import left_over, totals
@@ -46,7 +47,11 @@ class Measured:
 
 
 def measure(
-    database: Database, destinations: Sequence[str], *, first: str
+    database: Database,
+    destinations: Sequence[str],
+    *,
+    first: str,
+    disabled: Collection[str] = (),
 ) -> Mapping[str, Measured]:
     """Return the figures of each destination.
 
@@ -54,6 +59,8 @@ def measure(
         database: Where the delivery tables are.
         destinations: Configured names; each has an entry, and nobody else.
         first: Only partitions from this key on.
+        disabled: Those that are switched off; of the others, what was withheld while
+            they were is left.
     """
     found = {name: Measured() for name in destinations}
     for total in totals(database, first=first):
@@ -68,6 +75,8 @@ def measure(
             last = _last_outcomes(connection, name)
             stopped = {day for day, outcome in last.items() if outcome != "complete"}
             left = stopped | _unfinished(connection, name, now)
+            if name not in disabled:
+                left |= withheld_while_disabled(connection, name)
             one.left = len(left)
             one.newest_complete = max(
                 map(date.fromisoformat, {*last} - left), default=None

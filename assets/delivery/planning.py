@@ -33,6 +33,7 @@ class Destination:
     Attributes:
         mapping_version: Changes when the settings that make payloads change.
         replies: How the provider's replies look, as far as its documents say.
+        is_enabled: Switched on; else every order is withheld.
         account: Tells the account from others of the provider; a digest, since it may
             be secret. None: not known.
     """
@@ -43,6 +44,7 @@ class Destination:
     mapping_version: str
     replies: Replies = field(default_factory=dict)
     account: str | None = None
+    is_enabled: bool = True
 
 
 class Chunk(Protocol):

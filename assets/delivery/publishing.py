@@ -6,6 +6,8 @@ right to send stays with the ledger; only `recovering.py` reads the copy back.
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +22,7 @@ from sqlalchemy import (
     Text,
     delete,
     select,
+    text,
 )
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
@@ -37,6 +40,7 @@ from assets.delivery.tables import (
 
 SCHEMA = "attribution"
 CHUNK_ROWS = 5_000
+_LOCK = int.from_bytes(sha256(b"attribution:publish").digest()[:8], "big", signed=True)
 _BY_PARTITION = (delivery, quarantine_row, data_issue, source_total, export_run)
 
 
@@ -57,7 +61,7 @@ def publish(
         LedgerError: The warehouse refused; it holds what it held before.
     """
     try:
-        with warehouse.begin() as target, database.read() as source:
+        with warehouse.begin() as target, _alone(target), database.read() as source:
             target.execute(CreateSchema(SCHEMA, if_not_exists=True))
             return {
                 name: _replace(source, target, name, rows, partition_key)
@@ -71,6 +75,18 @@ def publish(
             "set publish = false."
         )
         raise LedgerError(message) from None
+
+
+@contextmanager
+def _alone(target: Connection) -> Iterator[None]:
+    """Wait for whoever publishes at the same time, before anything is read.
+
+    Both would delete what was there before, and both add. DuckDB lets one process in.
+    """
+    if target.dialect.name == "postgresql":
+        lock = text("select pg_advisory_xact_lock(:key)")
+        target.execute(lock, {"key": _LOCK})
+    yield
 
 
 def _selects(partition_key: str) -> dict[str, Select[Any]]:

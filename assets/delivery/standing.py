@@ -15,6 +15,7 @@ from assets.delivery.states import State
 from assets.delivery.tables import data_issue, delivery, export_run, source_total
 from assets.delivery.totals import left_over
 from assets.providers.base import ResendPolicy
+from assets.providers.withholding import DISABLED
 
 COMPARED = 7
 """Partitions before, with which one is compared."""
@@ -53,6 +54,7 @@ def standing(
     partition_key: str,
     policy: ResendPolicy,
     now: datetime,
+    is_enabled: bool = True,
 ) -> Standing:
     """Look at a destination once a run of a partition is over.
 
@@ -62,6 +64,7 @@ def standing(
         partition_key: The partition that was run.
         policy: Whether a run sends unanswered deliveries again.
         now: The time.
+        is_enabled: It is switched on; what was withheld while it was not is left.
     """
     with database.read() as connection:
         unsettled, since = _unsettled(connection, destination)
@@ -69,7 +72,7 @@ def standing(
             orders=_orders(connection, destination, partition_key),
             lost=_lost(connection, destination, partition_key),
             uncertain=_uncertain(connection, destination),
-            left=_left(connection, destination, policy, now),
+            left=_left(connection, destination, policy, now, is_enabled=is_enabled),
             usually_suppressed=_usually_suppressed(
                 connection, destination, partition_key
             ),
@@ -79,7 +82,12 @@ def standing(
 
 
 def partitions_left(
-    database: Database, destination: str, policy: ResendPolicy, now: datetime
+    database: Database,
+    destination: str,
+    policy: ResendPolicy,
+    now: datetime,
+    *,
+    is_enabled: bool = True,
 ) -> list[str]:
     """Return the partitions whose last run left something that running again helps.
 
@@ -88,9 +96,24 @@ def partitions_left(
         destination: Configured name.
         policy: Whether a run sends unanswered deliveries again.
         now: The time.
+        is_enabled: It is switched on; what was withheld while it was not is left.
     """
     with database.read() as connection:
-        return _left(connection, destination, policy, now)
+        return _left(connection, destination, policy, now, is_enabled=is_enabled)
+
+
+def withheld_while_disabled(connection: Connection, destination: str) -> set[str]:
+    """Return the partitions with orders that only the switch kept back."""
+    found = connection.execute(
+        select(delivery.c.partition_key)
+        .where(
+            delivery.c.destination == destination,
+            delivery.c.state == State.SUPPRESSED,
+            delivery.c.state_reason == DISABLED,
+        )
+        .distinct()
+    )
+    return set(found.scalars())
 
 
 def _orders(
@@ -180,7 +203,12 @@ def _uncertain(connection: Connection, destination: str) -> dict[str, int]:
 
 
 def _left(
-    connection: Connection, destination: str, policy: ResendPolicy, now: datetime
+    connection: Connection,
+    destination: str,
+    policy: ResendPolicy,
+    now: datetime,
+    *,
+    is_enabled: bool,
 ) -> list[str]:
     unfinished = connection.execute(
         select(delivery.c.partition_key)
@@ -208,7 +236,10 @@ def _left(
             export_run.c.outcome.is_distinct_from("complete"),
         )
     )
-    return sorted({*unfinished.scalars(), *stopped.scalars()})
+    left = {*unfinished.scalars(), *stopped.scalars()}
+    if is_enabled:
+        left |= withheld_while_disabled(connection, destination)
+    return sorted(left)
 
 
 def _unsettled(connection: Connection, destination: str) -> tuple[int, datetime | None]:

@@ -10,6 +10,8 @@ from typing import Literal
 from assets.providers.conversion import Conversion
 from assets.providers.settings import DestinationSettings
 
+DISABLED = "destination_disabled"
+
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
@@ -32,7 +34,7 @@ def withhold(
 ) -> Withheld | None:
     """Return why no provider would be sent `conversion` under `settings`."""
     if not settings.enabled:
-        return Withheld("suppressed", "destination_disabled", "enabled is false")
+        return Withheld("suppressed", DISABLED, "enabled is false")
     if conversion.is_test:
         return Withheld("suppressed", "test_order", "is_test is true")
     if conversion.tracking_consent is False:

@@ -40,7 +40,14 @@ def metrics(
     config = load_config()
     first = datetime.now(config.zone).date() - timedelta(days=days)
     with opened(config) as database:
-        measured = measure(database, list(config.destinations), first=first.isoformat())
+        measured = measure(
+            database,
+            list(config.destinations),
+            first=first.isoformat(),
+            disabled={
+                name for name, one in config.destinations.items() if not one.enabled
+            },
+        )
         found = DeliveryMetrics(measured, database.clock()())
     if file is None:
         typer.echo(exposition(found), nl=False)

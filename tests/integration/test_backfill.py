@@ -276,3 +276,20 @@ def test_what_a_killed_run_left_is_done_by_the_next_backfill(shop: Deployment) -
     )
     assert run.is_finished is False
     assert set(left_to_do(launcher, DAYS, TO)) == {BAD}
+
+
+def test_a_destination_that_is_switched_on_again_has_its_days_left(
+    shop: Deployment,
+) -> None:
+    name = "trackdesk_main"
+    switch = f"[destinations.{name}]\n"
+    text = shop.config_path.read_text()
+    shop.config_path.write_text(text.replace(switch, f"{switch}enabled = false\n"))
+    assert backfill(shop).exit_code == 0
+    assert "3 of 3 days are finished" in backfill(shop).stderr
+    assert set(shop.states(name)) <= {"suppressed", "quarantined"}
+
+    shop.config_path.write_text(text)
+    assert backfill(shop).exit_code == 0
+    assert "accepted" in shop.states(name)
+    assert "3 of 3 days are finished" in backfill(shop).stderr

@@ -100,6 +100,16 @@ def test_what_the_copy_knows_is_taken_back_and_not_sent_again(
     assert worth(shop.rows()) == worth(known)
 
 
+def test_a_copy_that_holds_rows_twice_is_taken_back_once(shop: Deployment) -> None:
+    for table in ("delivery", "delivery_attempt"):
+        copy = f"attribution.{table}"
+        shop.warehouse(f"insert into {copy} select * from {copy}")
+    known, told = restored(shop)
+    attribution(shop, "recover", *DAYS, *WHO)
+    attribution(shop, "backfill", *DAYS, "--all", "--destination", NAME)
+    assert (effects(shop), worth(shop.rows())) == (told, worth(known))
+
+
 def test_each_delivery_taken_back_is_kept_as_a_decision(shop: Deployment) -> None:
     restored(shop)
     before = shop.rows()
