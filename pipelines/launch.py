@@ -197,6 +197,8 @@ class Launcher:
 
     def _publish_red(self, result: dg.JobExecutionResult, days: Sequence[date]) -> None:
         """As the sensor does where a daemon watches."""
+        if result.success:
+            return
         failed = [event.step_key or "" for event in result.get_step_failure_events()]
         if self.config.publish and changed_tables(failed):
             # The run has failed already, and says why.
