@@ -13,7 +13,7 @@ class OrdersConfig(dg.Config):
     """What a person may say of one run.
 
     Attributes:
-        override: Why a day is right that a guard refuses; empty: the guards stand.
+        override: Why a day is right that a guard refuses; blank: the guards stand.
     """
 
     override: str = ""
@@ -34,7 +34,7 @@ def completed_orders(
         context.partition_key,
         window_of(context),
         run_id=context.run.run_id,
-        override=config.override,
+        override=config.override.strip(),
         on_rows=Progress(context.log.info, "rows staged").add,
     )
     return staged(context, source, result)

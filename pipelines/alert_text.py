@@ -85,7 +85,8 @@ def _told(one: News, figures: Figures) -> list[str]:
     found = [said for name in names if name and (said := figures(name, one.partitions))]
     return [
         *found,
-        "Look at the first error of the run, mend it, then run again what failed: "
+        "Look at the first error of the run: where the provider did not answer, or "
+        "with 5xx, wait for the provider; else mend it. Then run again what failed: "
         f"attribution backfill --from {first} --to {last}{to}, or in the UI "
         "Materialize, Failed. What is delivered is not sent again.",
     ]

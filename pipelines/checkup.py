@@ -1,6 +1,7 @@
 """`attribution check`: is everything there that a run will need?
 
-No request is made, and what is written to try a right is taken back.
+No request is made, and what is written to try a right is taken back. Of a history that
+is not there yet, Dagster makes the tables.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from pipelines.config import (
     dagster_home,
 )
 from pipelines.connections import connect, is_connected_to
-from pipelines.launch import instance_folder
+from pipelines.history import instance_folder, of_history, open_instance
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TAKES_BACK = frozenset({"duckdb", "postgresql"})
@@ -115,7 +116,9 @@ def _without_secrets(address: str) -> str:
 
 def _history() -> str:
     is_named = "as DAGSTER_HOME says" if dagster_home() else "DAGSTER_HOME is not set"
-    return f"{instance_folder()}, {is_named}"
+    with open_instance() as instance, of_history():
+        instance.get_runs_count()
+    return f"{instance_folder()}, {is_named}; it answers"
 
 
 def _ledger(config: Config) -> str:

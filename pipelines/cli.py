@@ -4,12 +4,16 @@ Commands import what they need when they are called, so that `--help` and `statu
 quick.
 """
 
-import typer
+try:
+    import typer
 
-from pipelines.commands.looking import check, metrics, status
-from pipelines.commands.runs import backfill, export
-from pipelines.commands.tables import migrate, recover, resolve
-from pipelines.commands.trying import demo, sandbox
+    from pipelines.commands.looking import check, metrics, status
+    from pipelines.commands.runs import backfill, export
+    from pipelines.commands.tables import migrate, recover, resolve
+    from pipelines.commands.trying import demo, sandbox
+except KeyboardInterrupt:
+    # Ctrl-C while the program loads; later, typer ends it like this.
+    raise SystemExit(130) from None
 
 app = typer.Typer(
     name="attribution",

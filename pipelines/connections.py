@@ -3,6 +3,7 @@
 Connecting is the transport's; how long is waited, and what is told, belongs here.
 """
 
+import ssl
 import threading
 from typing import cast
 from urllib.parse import urlsplit
@@ -57,6 +58,7 @@ def connect(config: Config, name: str) -> str:
     Raises:
         ConfigError: Nothing did, or nothing that may be spoken to.
     """
+    _check_ca_bundle(config, name)
     destination = open_destination(config, name)
     made = open_destinations(config).transport(destination, "")
     transport = cast("HttpTransport", made)  # as `is_connected_to` says
@@ -72,6 +74,20 @@ def connect(config: Config, name: str) -> str:
         f"{got.format(seconds=CONNECT_SECONDS)}. {action}."
     )
     raise ConfigError(message)
+
+
+def _check_ca_bundle(config: Config, name: str) -> None:
+    if config.ca_bundle is None:
+        return
+    try:
+        ssl.create_default_context(cafile=config.ca_bundle)
+    except OSError as wrong:
+        got = "no certificate in it" if isinstance(wrong, ssl.SSLError) else "none"
+        message = (
+            f"Connecting failed for {name}: expected ca_bundle {config.ca_bundle} to "
+            f"be a file of certificates (PEM), got {got}. Correct ca_bundle."
+        )
+        raise ConfigError(message) from None
 
 
 def _tried(transport: HttpTransport, url: str) -> str | None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import dagster as dg
@@ -33,8 +32,9 @@ from assets.delivery.database import LedgerError
 from assets.orders import completed_orders
 from assets.warehouse import WarehouseError
 from pipelines.build import build, lent_source
-from pipelines.config import Config, ConfigError, dagster_home
+from pipelines.config import Config, ConfigError
 from pipelines.day_results import DayResult, of_one_day, of_several_days
+from pipelines.history import of_history, open_instance
 from pipelines.jobs import export_day
 from pipelines.lost_interrupts import send_again
 from pipelines.red_days import changed_tables, copy_days
@@ -187,17 +187,20 @@ class Launcher:
         job = (
             self._job.get_subset(asset_selection=selection) if selection else self._job
         )
-        run = self.instance.create_run_for_job(
-            job,
-            run_config=config,
-            tags=tags,
-            asset_selection=selection,
-            remote_job_origin=_ORIGIN,
-        )
-        return execute_run(InMemoryJob(job), run, self.instance)
+        with of_history():
+            run = self.instance.create_run_for_job(
+                job,
+                run_config=config,
+                tags=tags,
+                asset_selection=selection,
+                remote_job_origin=_ORIGIN,
+            )
+            return execute_run(InMemoryJob(job), run, self.instance)
 
     def _publish_red(self, result: dg.JobExecutionResult, days: Sequence[date]) -> None:
         """As the sensor does where a daemon watches."""
+        if result.success:
+            return
         failed = [event.step_key or "" for event in result.get_step_failure_events()]
         if self.config.publish and changed_tables(failed):
             # The run has failed already, and says why.
@@ -227,31 +230,6 @@ class Launcher:
     def _log_level(self) -> str:
         # A person reads the table at the end; a collector of logs wants every line.
         return "DEBUG" if self.config.log_format == "json" else "CRITICAL"
-
-
-def open_instance() -> dg.DagsterInstance:
-    """Return the instance of DAGSTER_HOME, else of the `dagster.yaml` of this folder.
-
-    Raises:
-        ConfigError: There is neither.
-    """
-    return dg.DagsterInstance.from_config(str(instance_folder()))
-
-
-def instance_folder() -> Path:
-    """Return where the `dagster.yaml` of the command line is.
-
-    Raises:
-        ConfigError: It is not there.
-    """
-    folder = dagster_home() or Path.cwd()
-    if not (folder / "dagster.yaml").exists():
-        message = (
-            f"Opening Dagster failed for {folder}: expected a dagster.yaml, got none. "
-            "Run from the project's folder, or set DAGSTER_HOME."
-        )
-        raise ConfigError(message)
-    return folder
 
 
 def _today(config: Config) -> date:

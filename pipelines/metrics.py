@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from assets.delivery.measuring import Measured
 from assets.delivery.states import State
 from assets.money import from_minor
+from pipelines.config import ConfigError
 
 _ReadOne = Callable[[Measured], float]
 _ReadMany = Callable[[Measured], Mapping[str, float]]
@@ -154,8 +155,19 @@ def exposition(metrics: DeliveryMetrics) -> str:
 
 
 def write(metrics: DeliveryMetrics, file: Path) -> None:
-    """Replace a file at once, for the textfile collector of the node exporter."""
-    write_to_textfile(str(file), _registry(metrics))
+    """Replace a file at once, for the textfile collector of the node exporter.
+
+    Raises:
+        ConfigError: It cannot be written there.
+    """
+    try:
+        write_to_textfile(str(file), _registry(metrics))
+    except OSError as wrong:
+        message = (
+            f"Writing metrics failed for {file}: expected a folder to write in, got "
+            f"{wrong.strerror}. Correct --file, or give its user the right."
+        )
+        raise ConfigError(message) from None
 
 
 def _registry(metrics: DeliveryMetrics) -> CollectorRegistry:

@@ -29,7 +29,8 @@ def status(first: From = None, last: Until = None, as_json: AsJson = False) -> N
 @explained
 def metrics(
     file: Annotated[
-        Path | None, typer.Option(help="Replace this file instead of printing.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Replace this file instead of printing."),
     ] = None,
     days: Annotated[int, typer.Option(min=1, help="Of the last so many days.")] = 7,
 ) -> None:

@@ -1,18 +1,51 @@
 """Options that several commands take."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 
 import typer
+from click.core import ParameterSource
 
 DAY = ["%Y-%m-%d"]
+
+
+def said(what: str) -> Callable[[typer.Context, typer.CallbackParam, str], str]:
+    """Return a callback that takes no blanks for what is to be said.
+
+    Args:
+        what: How it is called.
+    """
+
+    def read(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not ParameterSource.DEFAULT and not value.strip():
+            message = f"expected {what}, got nothing but blanks."
+            raise typer.BadParameter(message)
+        return value.strip()
+
+    return read
+
+
 To = Annotated[
     list[str] | None,
     typer.Option("--to", help="Only this destination; may be given several times."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Override = Annotated[
-    str, typer.Option(help="Why a day is right that a guard refuses; it is kept.")
+    str,
+    typer.Option(
+        help="Why a day is right that a guard refuses; it is kept.",
+        callback=said("a reason"),
+    ),
+]
+By = Annotated[
+    str,
+    typer.Option(help="Your name, kept with the decision.", callback=said("a name")),
+]
+Why = Annotated[
+    str,
+    typer.Option(help="What it rests on, kept as well.", callback=said("a reason")),
 ]
 From = Annotated[
     datetime | None, typer.Option("--from", formats=DAY, help="First day.")

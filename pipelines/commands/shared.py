@@ -39,7 +39,7 @@ class Errors(Console):
 def _logs_json() -> bool:
     try:
         return load_config().log_format == "json"
-    except ConfigError:
+    except (ConfigError, OSError):
         return False
 
 
@@ -63,9 +63,9 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
             errors.print(str(wrong), style="red", markup=False)
             raise typer.Exit(WRONG) from None
         except OSError as wrong:
-            if wrong.errno != errno.EADDRINUSE:
+            if wrong.errno == errno.EPIPE:  # whoever read the output has gone
                 raise
-            errors.print(_PORT_TAKEN, style="red")
+            errors.print(_of_machine(wrong), style="red", markup=False)
             raise typer.Exit(WRONG) from None
         except SQLAlchemyError as wrong:
             # Its own text may hold the address.
@@ -74,6 +74,16 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(WRONG) from None
 
     return wrapped
+
+
+def _of_machine(wrong: OSError) -> str:
+    if wrong.errno == errno.EADDRINUSE:
+        return _PORT_TAKEN
+    what = "" if wrong.filename is None else f" for {wrong.filename}"
+    return (
+        f"Running failed{what}: expected the machine to do what it was asked, got "
+        f"{wrong.strerror or type(wrong).__name__}. Check path, rights and disk."
+    )
 
 
 _UNREACHABLE = (

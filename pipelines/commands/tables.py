@@ -1,5 +1,6 @@
 """Commands for the delivery tables: `migrate`, `resolve` and `recover`."""
 
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -7,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import DAY
+from pipelines.commands.options import DAY, By, Why
 from pipelines.commands.shared import console, explained, opened
-from pipelines.config import load_config
+from pipelines.config import ConfigError, load_config
 
 
 class Verdict(StrEnum):
@@ -39,8 +40,8 @@ def resolve(
     ],
     verdict: Annotated[Verdict, typer.Argument(help="What you found out.")],
     *,
-    by: Annotated[str, typer.Option(help="Your name, kept with the decision.")],
-    why: Annotated[str, typer.Option(help="What it rests on, kept as well.")],
+    by: By,
+    why: Why,
     day: Annotated[
         datetime | None,
         typer.Option("--date", formats=DAY, help="With a state: the day."),
@@ -58,7 +59,9 @@ def resolve(
     orders: Annotated[
         Path | None,
         typer.Option(
-            exists=True, help="With a state: only the order ids in it, one a line."
+            exists=True,
+            dir_okay=False,
+            help="With a state: only the order ids in it, one a line.",
         ),
     ] = None,
     may_repeat: Annotated[
@@ -103,8 +106,8 @@ def recover(
     first: Annotated[datetime, typer.Option("--from", formats=DAY, help="First day.")],
     last: Annotated[datetime, typer.Option("--to", formats=DAY, help="Last day.")],
     *,
-    by: Annotated[str, typer.Option(help="Your name, kept with the decision.")],
-    why: Annotated[str, typer.Option(help="What it rests on, kept as well.")],
+    by: By,
+    why: Why,
 ) -> None:
     """After a restore: take back what the copy in the warehouse knows as told."""
     from collections import Counter
@@ -126,7 +129,19 @@ def recover(
     console.print(f"{len(done)} deliveries were taken back.", highlight=False)
 
 
+def _text(file: Path) -> str:
+    with suppress(UnicodeDecodeError):
+        text = file.read_text(encoding="utf-8-sig")
+        if "\0" not in text:  # as UTF-16 without a mark has
+            return text
+    message = (
+        f"Reading order ids failed for {file}: expected UTF-8, one id a line, got "
+        "another encoding. Save it as UTF-8 (Excel: CSV UTF-8)."
+    )
+    raise ConfigError(message)
+
+
 def _lines(file: Path) -> set[str]:
     # Not `splitlines`: an order id may hold what Unicode calls the end of a line.
-    lines = file.read_text(encoding="utf-8-sig").split("\n")
+    lines = _text(file).split("\n")
     return {line.strip() for line in lines if line.strip()}

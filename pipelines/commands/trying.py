@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from pipelines.commands.shared import console, explained
 from pipelines.config import ConfigError
@@ -11,16 +12,21 @@ from pipelines.config import ConfigError
 
 @explained
 def sandbox(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8787,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: a free one.")
+    ] = 8787,
     fault: Annotated[
         list[str] | None,
         typer.Option(
-            help="Misbehave: provider[/account]:kind[=value][@rate][~order][#first-n], "
-            "for example trackdesk/bumpy:status=503@0.2."
+            help=escape(
+                "Misbehave: provider[/account]:kind[=value][@rate][~order][#first-n], "
+                "for example trackdesk/bumpy:status=503@0.2."
+            )
         ),
     ] = None,
     journal: Annotated[
-        Path | None, typer.Option(help="JSON Lines file of every request.")
+        Path | None,
+        typer.Option(dir_okay=False, help="JSON Lines file of every request."),
     ] = None,
 ) -> None:
     """Stand in for the four providers; print what is received."""

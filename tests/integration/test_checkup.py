@@ -190,7 +190,8 @@ def test_the_first_lines_say_which_deployment_is_looked_at(
         f"{shop.config_path}, zone America/New_York, "
         f"ledger sqlite:///{shop.folder}/ledger.db"
     )
-    assert found["Dagster's history"].text == f"{shop.folder}, as DAGSTER_HOME says"
+    told = found["Dagster's history"].text
+    assert told == f"{shop.folder}, as DAGSTER_HOME says; it answers"
     (shop.folder / "dagster.yaml").unlink()
     missing = findings(shop)["Dagster's history"]
     assert not missing.is_good

@@ -227,3 +227,23 @@ def test_a_proxy_is_asked_for_the_way_and_for_nothing_else(
     assert "Check its address and `proxy`." in refusal(settings)
     proxy.close()
     assert proxy.seen == [b"CONNECT"]
+
+
+@pytest.mark.parametrize("junk", ["", "no certificate"])
+def test_a_ca_bundle_without_certificates_is_named(
+    tmp_path: Path, start: Start, junk: str
+) -> None:
+    bundle = tmp_path / "junk.pem"
+    bundle.write_text(junk)
+    config = configured(tmp_path, start().url, f'ca_bundle = "{bundle}"')
+    told = refusal(config)
+    assert f"expected ca_bundle {bundle} to be a file of certificates" in told
+    assert "got no certificate in it. Correct ca_bundle." in told
+
+
+def test_a_ca_bundle_that_is_gone_is_named(tmp_path: Path, start: Start) -> None:
+    bundle = tmp_path / "gone.pem"
+    bundle.touch()
+    config = configured(tmp_path, start().url, f'ca_bundle = "{bundle}"')
+    bundle.unlink()
+    assert "got none. Correct ca_bundle." in refusal(config)

@@ -60,6 +60,11 @@ def test_a_person_s_word_lets_the_day_pass_and_is_kept(shop: Deployment) -> None
     assert "got none" in kept.objections[0]
 
 
+def test_a_word_of_blanks_is_none(shop: Deployment) -> None:
+    empty_the_warehouse(shop)
+    assert shop.run(to=["trackdesk_main"], override=" \t").refused
+
+
 def quarantined(shop: Deployment) -> list[dict[str, Any]]:
     statement = select(quarantine_row).order_by(quarantine_row.c.source_row_hash)
     with shop.ledger() as database, database.read() as connection:

@@ -243,6 +243,7 @@ def test_a_failed_month_is_one_message_with_figures_and_the_next_action() -> Non
     assert "shop: 3 retryable, 12.34 USD." in sent.body
     span = "attribution backfill --from 2026-10-01 --to 2026-10-31 --destination shop"
     assert span in sent.body
+    assert "with 5xx, wait for the provider; else mend it" in sent.body
     assert "https://dagster.example/assets/deliveries/shop?view=partitions" in sent.body
     assert not sent.is_good
 

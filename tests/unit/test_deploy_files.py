@@ -239,7 +239,7 @@ def test_units_and_shell_have_their_variables_from_one_file() -> None:
         assert service["EnvironmentFile"] == "/etc/attribution/attribution.env"
         assert "Environment" not in service
         assert EXAMPLE["DAGSTER_HOME"].startswith(service["WorkingDirectory"])
-    assert f"<{service['EnvironmentFile']}\n" in WRAPPER.read_text()
+    assert f"file={service['EnvironmentFile']}\n" in WRAPPER.read_text()
     assert (
         f"exec {Path(service['ExecStart'].split()[0]).parent}/" in WRAPPER.read_text()
     )
@@ -255,7 +255,7 @@ class Machine:
     folder: Path
 
     def install(self, variables: str) -> None:
-        (self.folder / "attribution.env").write_text(variables)
+        (self.folder / "attribution.env").write_text(variables, newline="")
         for name, script in {
             "id": "echo $USER_ID",
             "runuser": 'echo runuser "$@"',
@@ -310,5 +310,41 @@ def test_root_becomes_the_user_of_the_services(machine: Machine) -> None:
 def test_without_its_variables_no_command_runs(machine: Machine) -> None:
     (machine.folder / "attribution.env").unlink()
     refused = machine.type("status")
-    assert (refused.returncode != 0, refused.stdout) == (True, "")
-    assert "attribution.env" in refused.stderr
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"Reading {machine.folder}/attribution.env failed: " in refused.stderr
+    assert "Type: sudo attribution" in refused.stderr
+
+
+def test_comments_and_blank_lines_are_those_of_systemd(machine: Machine) -> None:
+    machine.install("A=1\n \t \n  # said\n; said\n\t;said\nB=a\"b'c #d ;e\nC=")
+    typed = machine.type("status")
+    assert (typed.returncode, typed.stderr) == (0, "")
+    assert {"A=1", "B=a\"b'c #d ;e", "C="} <= set(typed.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("line", "got"),
+    [
+        ("X=can\\ary", "a backslash"),
+        ("# canary \\", "a backslash"),
+        ('X="canary"', "a quote before the value"),
+        ("X='canary'", "a quote before the value"),
+        ("X=canary\r", "the line end of Windows"),
+        ("X=canary ", "a blank before or after the value"),
+        ("X=\tcanary", "a blank before or after the value"),
+        ("X =canary", "another name"),
+        (" X=canary", "another name"),
+        ("export X=canary", "another name"),
+        ("1X=canary", "another name"),
+        ("canary", "no ="),
+    ],
+)
+def test_a_line_that_systemd_reads_otherwise_is_refused_and_not_shown(
+    machine: Machine, line: str, got: str
+) -> None:
+    machine.install(f"# said\n\nA=1\n{line}\nB=2\n")
+    refused = machine.type("status")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "failed for line 4: expected NAME=value" in refused.stderr
+    assert f"got {got}. Correct that line." in refused.stderr
+    assert "canary" not in refused.stderr

@@ -1,0 +1,66 @@
+"""Dagster's own history: where it is, and what is told when it does not answer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from dagster._config.errors import PostProcessingError
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipelines.config import ConfigError, dagster_home
+
+_AWAY: tuple[type[Exception], ...] = (DagsterPostgresException, SQLAlchemyError)
+_UNREADABLE: tuple[type[Exception], ...] = (dg.DagsterError, PostProcessingError)
+"""Of the `dagster.yaml`: a wrong key, or a variable that is not set."""
+
+
+def open_instance() -> dg.DagsterInstance:
+    """Return the instance of DAGSTER_HOME, else of the `dagster.yaml` of this folder.
+
+    Raises:
+        ConfigError: There is neither, or its history cannot be used.
+    """
+    with of_history(*_UNREADABLE):
+        return dg.DagsterInstance.from_config(str(instance_folder()))
+
+
+def instance_folder() -> Path:
+    """Return where the `dagster.yaml` of the command line is.
+
+    Raises:
+        ConfigError: It is not there.
+    """
+    folder = dagster_home() or Path.cwd()
+    if not (folder / "dagster.yaml").exists():
+        message = (
+            f"Opening Dagster failed for {folder}: expected a dagster.yaml, got none. "
+            "Run from the project's folder, or set DAGSTER_HOME."
+        )
+        raise ConfigError(message)
+    return folder
+
+
+@contextmanager
+def of_history(*more: type[Exception]) -> Iterator[None]:
+    """Raise what only Dagster's own storage can raise here as one message.
+
+    Args:
+        more: Errors that are of the history here, beside those of databases.
+
+    Raises:
+        ConfigError: The history cannot be used.
+    """
+    try:
+        yield
+    except (*_AWAY, *more) as wrong:
+        cause = type(getattr(wrong, "orig", None) or wrong).__name__
+        message = (
+            f"Asking Dagster's history failed for {instance_folder()}: expected the "
+            f"database of its dagster.yaml to answer, got {cause}. Check DAGSTER_HOME, "
+            "DAGSTER_POSTGRES_URL and that database; a new history on SQLite takes one "
+            "command at a time."
+        )
+        # Dagster's own text may hold the address.
+        raise ConfigError(message) from None

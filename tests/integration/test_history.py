@@ -1,0 +1,86 @@
+"""Dagster's own history does not answer: it is named, not the delivery tables."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copy
+
+import pytest
+from click.testing import Result
+from deployment import DAY, ROOT, Deployment, deployed
+from sqlalchemy.exc import OperationalError
+from typer.testing import CliRunner
+
+from pipelines import launch
+from pipelines.cli import app
+
+CLOSED = "postgresql+psycopg2://me:canary@127.0.0.1:1/x"
+EXPORT = ("export", "--date", DAY.isoformat())
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    monkeypatch.setattr("dagster_postgres.utils.time.sleep", lambda _seconds: None)
+    monkeypatch.delenv("DAGSTER_POSTGRES_URL", raising=False)
+    with deployed(tmp_path, orders_per_day=7) as deployment:
+        monkeypatch.chdir(tmp_path)
+        yield deployment
+
+
+def attribution(shop: Deployment, home: Path, *words: str) -> Result:
+    environ = shop.command_environ() | {"DAGSTER_HOME": str(home)}
+    return CliRunner().invoke(app, words, env=environ)
+
+
+def put(home: Path, text: str | None = None) -> Path:
+    """A home of Dagster; without a text, the one of the deployment's files."""
+    home.mkdir()
+    if text is None:
+        copy(ROOT / "deploy/dagster.yaml", home)
+    else:
+        (home / "dagster.yaml").write_text(text)
+    return home
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "cause"),
+    [
+        (None, CLOSED, "DagsterPostgresException"),
+        (None, "", "DagsterInvalidConfigError"),
+        (f"storage: {{postgres: {CLOSED}}}", CLOSED, "DagsterInvalidConfigError"),
+    ],
+    ids=["closed port", "variable not set", "wrong key"],
+)
+def test_a_history_that_cannot_be_used_is_named_by_every_command(
+    shop: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str | None,
+    url: str,
+    cause: str,
+) -> None:
+    home = put(shop.folder / "home", text)
+    if url:
+        monkeypatch.setenv("DAGSTER_POSTGRES_URL", url)
+    looked = attribution(shop, home, "check", "--offline")
+    exported = attribution(shop, home, *EXPORT)
+    for done, told in [(looked, looked.stdout), (exported, exported.stderr)]:
+        assert isinstance(done.exception, SystemExit), done.exception
+        assert done.exit_code == 2
+        said = f"Asking Dagster's history failed for {home}: expected the database"
+        assert f"{said} of its dagster.yaml to answer, got {cause}." in told
+        assert "DAGSTER_POSTGRES_URL" in told
+        assert "canary" not in done.stdout + done.stderr
+    assert shop.rows() == {}
+
+
+def test_a_history_that_breaks_when_a_run_is_kept_is_named(
+    shop: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        statement = "insert into runs"
+        raise OperationalError(statement, {}, Exception("database is locked"))
+
+    monkeypatch.setattr(launch.dg.DagsterInstance, "create_run_for_job", broken)
+    done = attribution(shop, shop.folder, *EXPORT)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Asking Dagster's history failed for ")
+    assert "delivery tables" not in done.stderr
