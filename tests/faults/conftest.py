@@ -281,6 +281,16 @@ def make_line(request: pytest.FixtureRequest) -> Iterator[MakeLine]:
         line.server.close()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to `make test-long` what takes long on a second database, too."""
+    for item in items:
+        is_long = getattr(getattr(item, "module", None), "POSTGRESQL_IS_LONG", False)
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if is_long and "postgresql" in params.values():
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """After every row the invariants hold, whatever its test looked at."""
@@ -330,9 +340,9 @@ def line(make_line: MakeLine, tables: Database, policy: ResendPolicy) -> Line:
     return make_line(tables, policy)
 
 
-@pytest.fixture(params=["duckdb", "postgresql"])
+@pytest.fixture(params=["duckdb", pytest.param("postgresql", marks=pytest.mark.long)])
 def warehouse_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty warehouse, on each kind in turn."""
+    """An empty warehouse, on each kind in turn: on PostgreSQL in `make test-long`."""
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgres_url"))
     return f"duckdb:///{tmp_path}/warehouse.db"

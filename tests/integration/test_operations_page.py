@@ -49,9 +49,15 @@ def texts(tree: ast.AST) -> list[str]:
 
 @pytest.fixture(scope="module")
 def said() -> list[str]:
-    """Every text of the program."""
+    """Every text of the program, and of the command that systemd's machines have."""
     files = [*ROOT.glob("assets/**/*.py"), *ROOT.glob("pipelines/**/*.py")]
-    return [one for file in files for one in texts(ast.parse(file.read_text()))]
+    script = (ROOT / "deploy/systemd/attribution").read_text()
+    found = re.search(r"^file=(.*)$", script, re.M)
+    assert found
+    return [
+        *(one for file in files for one in texts(ast.parse(file.read_text()))),
+        script.replace("$file", found[1]),
+    ]
 
 
 def is_said(quote: str, said: list[str]) -> bool:
