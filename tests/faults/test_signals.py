@@ -17,6 +17,7 @@ from sqlalchemy import select
 from assets.delivery.database import Database
 from assets.delivery.tables import delivery_attempt
 
+POSTGRESQL_IS_LONG = True
 ORDERS = 60
 LEASE = 0.4
 
