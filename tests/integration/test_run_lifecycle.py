@@ -80,7 +80,7 @@ def runs_of(dev: DagsterDev, day: date) -> list[str]:
     return [
         run["status"]
         for run in dev.runs()
-        if run["tags"]["dagster/partition"] == day.isoformat()
+        if run["tags"].get("dagster/partition") == day.isoformat()
     ]
 
 
