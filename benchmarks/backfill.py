@@ -42,7 +42,9 @@ Mode = Callable[[Path, list[date]], None]
 @contextmanager
 def deployment(days: list[date], days_per_run: int) -> Iterator[Path]:
     """Seed a fresh warehouse; yield a folder with configuration and instance."""
-    with tempfile.TemporaryDirectory() as name, SandboxServer(0) as server:
+    # The last of Dagster's processes may write while it is told to end.
+    kept = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with kept as name, SandboxServer(0) as server:
         folder = Path(name)
         text = DEMO_CONFIG.read_text()
         text = text.replace("http://127.0.0.1:8787", server.url)
