@@ -1,7 +1,7 @@
 """The daily partitions that all assets share, and what window a partition is."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
@@ -44,3 +44,9 @@ def window_of(context: dg.AssetExecutionContext) -> Window:
     """Return the window of the partition that is being made."""
     window = context.partition_time_window
     return Window(window.start.astimezone(UTC), window.end.astimezone(UTC))
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Return every day from `first` to `last`, both included."""
+    count = (last - first).days + 1
+    return [first + timedelta(days=offset) for offset in range(count)]

@@ -23,8 +23,9 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from assets.partitions import days_between
 from benchmarks.processes import Ui, free_port, running
-from pipelines.backfill import days_between, left_to_do, run_each, run_together
+from pipelines.backfill import left_to_do, run_each, run_together
 from pipelines.config import DEMO_CONFIG, load_config
 from pipelines.demo.warehouse import seed
 from pipelines.launch import Launcher

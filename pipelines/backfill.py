@@ -1,7 +1,7 @@
 """Many days: which of them have something left to do, and in which runs it is done."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from itertools import groupby
 from typing import cast
 
@@ -15,12 +15,6 @@ from pipelines.build import lent_source
 from pipelines.config import Config
 from pipelines.day_results import DayResult
 from pipelines.launch import Assets, Launcher
-
-
-def days_between(first: date, last: date) -> list[date]:
-    """Return every day from `first` to `last`, both included."""
-    count = (last - first).days + 1
-    return [first + timedelta(days=offset) for offset in range(count)]
 
 
 def left_to_do(

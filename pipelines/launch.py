@@ -24,6 +24,7 @@ from dagster._core.remote_origin import (
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
 )
 
 from assets.conversions import conversions
@@ -105,7 +106,7 @@ class Launcher:
             only = dg.AssetSelection.assets(conversions).upstream().resolve(self.graph)
         selected = self._selected(to, only)
         config = self._run_config(selected, to, limit, override)
-        tags = {"dagster/partition": day.isoformat()}
+        tags = {PARTITION_NAME_TAG: day.isoformat()}
         result = self._execute(tags, selected, config)
         self._publish_red(result, [day])
         return of_one_day(day, result)

@@ -9,12 +9,16 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from sys import UnraisableHookArgs
+
+    Hook = Callable[[UnraisableHookArgs], object]
 
 PAUSE_SECONDS = 0.1
 """By then the finaliser is over."""
@@ -22,17 +26,15 @@ _INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
 
 def send_again() -> None:
-    """Watch this process for lost interrupts, from now on."""
-    before = sys.unraisablehook
+    """Watch this process for lost interrupts, from now on; once is enough."""
+    if getattr(sys.unraisablehook, "func", None) is not _look:
+        sys.unraisablehook = partial(_look, sys.unraisablehook)
 
-    def hook(lost: "UnraisableHookArgs") -> None:
-        if issubclass(lost.exc_type, _INTERRUPTS):
-            again = threading.Timer(
-                PAUSE_SECONDS, os.kill, (os.getpid(), signal.SIGINT)
-            )
-            again.daemon = True
-            again.start()
-        else:
-            before(lost)
 
-    sys.unraisablehook = hook
+def _look(before: "Hook", lost: "UnraisableHookArgs") -> None:
+    if issubclass(lost.exc_type, _INTERRUPTS):
+        again = threading.Timer(PAUSE_SECONDS, os.kill, (os.getpid(), signal.SIGINT))
+        again.daemon = True
+        again.start()
+    else:
+        before(lost)

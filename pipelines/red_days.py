@@ -5,8 +5,8 @@ Copied by a job, not by the asset: that stays missing for the day, and whoever r
 rest of the day again makes it, too.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from typing import TypeAlias
 
 import dagster as dg
@@ -17,6 +17,7 @@ from dagster._core.storage.tags import (
 )
 
 from assets.delivery.publishing import publish
+from assets.partitions import days_between
 from assets.resources import Source
 
 JOB = "publish_red_days"
@@ -77,7 +78,7 @@ def publish_red_days() -> tuple[dg.JobDefinition, dg.SensorDefinition]:
     )
     def sensor(context: dg.RunFailureSensorContext) -> Answer:
         run = context.dagster_run
-        days = list(_days_of(run.tags))
+        days = _days_of(run.tags)
         failed = [event.step_key or "" for event in context.get_step_failure_events()]
         if not days or not changed_tables(failed):
             return dg.SkipReason("Nothing was delivered by the run that failed.")
@@ -89,12 +90,10 @@ def publish_red_days() -> tuple[dg.JobDefinition, dg.SensorDefinition]:
     return job, sensor
 
 
-def _days_of(tags: Mapping[str, str]) -> Iterator[str]:
+def _days_of(tags: Mapping[str, str]) -> list[str]:
     first = tags.get(ASSET_PARTITION_RANGE_START_TAG, tags.get(PARTITION_NAME_TAG))
     if first is None:
-        return
-    last = date.fromisoformat(tags.get(ASSET_PARTITION_RANGE_END_TAG, first))
-    day = date.fromisoformat(first)
-    while day <= last:
-        yield day.isoformat()
-        day += timedelta(days=1)
+        return []
+    last = tags.get(ASSET_PARTITION_RANGE_END_TAG, first)
+    days = days_between(date.fromisoformat(first), date.fromisoformat(last))
+    return [day.isoformat() for day in days]

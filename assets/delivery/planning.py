@@ -98,10 +98,10 @@ class Planner:
             for order_id, row in by_order.items()
         ]
         self.ledger.plan(self.partition_key, decisions)
-        why = {decision.order_id: decision for _, decision in decisions}
+        decided = {decision.order_id: decision for _, decision in decisions}
         self._bring_here(
             [
-                (row, why[row.order_id])
+                (row, decided[row.order_id])
                 for row in known.values()
                 if row.partition_key != self.partition_key
             ]

@@ -5,8 +5,7 @@ right to send stays with the ledger; only `recovering.py` reads the copy back.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -61,12 +60,14 @@ def publish(
         LedgerError: The warehouse refused; it holds what it held before.
     """
     try:
-        with warehouse.begin() as target, _alone(target), database.read() as source:
+        with warehouse.begin() as target:
+            _wait_for_others(target)
             target.execute(CreateSchema(SCHEMA, if_not_exists=True))
-            return {
-                name: _replace(source, target, name, rows, partition_key)
-                for name, rows in _selects(partition_key).items()
-            }
+            with database.read() as source:
+                return {
+                    name: _replace(source, target, name, rows, partition_key)
+                    for name, rows in _selects(partition_key).items()
+                }
     except SQLAlchemyError as wrong:
         message = (
             f"Publishing failed for {partition_key}: expected to write schema "
@@ -77,16 +78,14 @@ def publish(
         raise LedgerError(message) from None
 
 
-@contextmanager
-def _alone(target: Connection) -> Iterator[None]:
-    """Wait for whoever publishes at the same time, before anything is read.
+def _wait_for_others(target: Connection) -> None:
+    """Take turns with whoever publishes at the same time, before anything is read.
 
     Both would delete what was there before, and both add. DuckDB lets one process in.
     """
     if target.dialect.name == "postgresql":
         lock = text("select pg_advisory_xact_lock(:key)")
         target.execute(lock, {"key": _LOCK})
-    yield
 
 
 def _selects(partition_key: str) -> dict[str, Select[Any]]:
@@ -111,7 +110,7 @@ def _replace(
     rows: Select[Any],
     partition_key: str,
 ) -> int:
-    copy = _copy_of(rows, name)
+    copy = copy_of(name, rows.selected_columns)
     copy.create(target, checkfirst=True)
     target.execute(delete(copy).where(copy.c.partition_key == partition_key))
     count = 0
@@ -133,13 +132,13 @@ def _take_out(target: Connection, copy: Table, chunk: list[dict[str, Any]]) -> N
         target.execute(delete(copy).where(*moved))
 
 
-def _copy_of(rows: Select[Any], name: str) -> Table:
-    """The table as the copy has it: no keys, and JSON as text."""
-    columns = [
+def copy_of(name: str, columns: Iterable[Any]) -> Table:
+    """Return a table as the copy has it: no keys, and JSON as text."""
+    copied = [
         Column(one.name, Text() if isinstance(one.type, JSON) else one.type)
-        for one in rows.selected_columns
+        for one in columns
     ]
-    return Table(name, MetaData(schema=SCHEMA), *columns)
+    return Table(name, MetaData(schema=SCHEMA), *copied)
 
 
 def _chunks(source: Connection, rows: Select[Any]) -> Iterator[list[dict[str, Any]]]:

@@ -11,13 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
-    Column,
     Connection,
     Engine,
-    MetaData,
-    Table,
-    Text,
     insert,
     select,
     update,
@@ -25,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from assets.delivery.database import Database, LedgerError, insert_if_new
-from assets.delivery.publishing import SCHEMA
+from assets.delivery.publishing import SCHEMA, copy_of
 from assets.delivery.resolving import manual_attempt
 from assets.delivery.rows import Clock, utc_now
 from assets.delivery.slices import slices
@@ -84,13 +79,13 @@ def recover(
 
 
 def _partitions(warehouse: Engine, first: str, last: str) -> list[str]:
-    key = _copy_of(delivery).c.partition_key
+    key = copy_of(delivery.name, delivery.columns).c.partition_key
     statement = select(key).where(key.between(first, last)).distinct().order_by(key)
     return [row["partition_key"] for row in _read(warehouse, statement)]
 
 
 def _known_as_told(warehouse: Engine, partition_key: str) -> list[dict[str, Any]]:
-    copy = _copy_of(delivery)
+    copy = copy_of(delivery.name, delivery.columns)
     statement = (
         select(copy)
         .where(copy.c.partition_key == partition_key, copy.c.state.not_in([*SOFT]))
@@ -183,7 +178,7 @@ def _keep_attempts(
     connection: Connection, warehouse: Engine, delivery_ids: Sequence[str]
 ) -> None:
     """The next publishing replaces the copy: what it holds is taken back as well."""
-    copy = _copy_of(delivery_attempt)
+    copy = copy_of(delivery_attempt.name, delivery_attempt.columns)
     statement = select(copy).where(copy.c.delivery_id.in_(delivery_ids))
     kept = [
         {**row, "request_json": _parsed(row["request_json"])}
@@ -191,14 +186,6 @@ def _keep_attempts(
     ]
     if kept:
         connection.execute(insert_if_new(connection, delivery_attempt), kept)
-
-
-def _copy_of(table: Table) -> Table:
-    columns = [
-        Column(one.name, Text() if isinstance(one.type, JSON) else one.type)
-        for one in table.columns
-    ]
-    return Table(table.name, MetaData(schema=SCHEMA), *columns)
 
 
 def _read(warehouse: Engine, statement: Any) -> list[dict[str, Any]]:

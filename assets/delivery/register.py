@@ -25,8 +25,6 @@ from assets.delivery.slices import slices
 from assets.delivery.states import SOFT, State, check
 from assets.delivery.tables import delivery, delivery_attempt
 
-"""Order ids asked for at once: an index look-up each, whatever else is stored."""
-
 DETAIL_LENGTH = 512
 """Characters of `state_detail`."""
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 SLICE = 500
+"""An index look-up each, whatever else is stored."""
 
 Value = TypeVar("Value")
 

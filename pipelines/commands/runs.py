@@ -66,7 +66,8 @@ def backfill(
     """Export what is not finished of many days; each succeeds or fails on its own."""
     from rich.progress import track
 
-    from pipelines.backfill import days_between, left_to_do, run_each, run_together
+    from assets.partitions import days_between
+    from pipelines.backfill import left_to_do, run_each, run_together
     from pipelines.launch import Launcher
 
     config, names = load_config(), destination or []

@@ -17,8 +17,9 @@ from deployment import DAY, Deployment, deployed, without_patience
 from typer.testing import CliRunner
 
 from assets.deliveries import delivery_key
+from assets.partitions import days_between
 from pipelines import launch
-from pipelines.backfill import days_between, left_to_do
+from pipelines.backfill import left_to_do
 from pipelines.build import build
 from pipelines.cli import app
 from pipelines.launch import Launcher

@@ -19,8 +19,9 @@ import yaml
 from deployment import DAY, NAMES, ROOT, START, Deployment, deployed
 from postgres import copy_warehouse
 
+from assets.partitions import days_between
 from benchmarks.processes import Ui, free_port, running
-from pipelines.backfill import days_between, left_to_do
+from pipelines.backfill import left_to_do
 from pipelines.launch import Launcher
 
 BIN = Path(sys.executable).parent

@@ -48,3 +48,9 @@ def test_other_errors_are_told_as_before(monkeypatch: pytest.MonkeyPatch) -> Non
     watch = weakref.ref(thing, fail)
     del thing
     assert (told, watch()) == ([ValueError], None)
+
+
+def test_a_process_is_watched_once() -> None:
+    watching = sys.unraisablehook
+    send_again()
+    assert sys.unraisablehook is watching
