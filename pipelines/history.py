@@ -6,12 +6,17 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._config.errors import PostProcessingError
-from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.config import ConfigError, dagster_home
 
-_AWAY: tuple[type[Exception], ...] = (DagsterPostgresException, SQLAlchemyError)
+_AWAY: tuple[type[Exception], ...] = (SQLAlchemyError,)
+try:
+    from dagster_postgres.utils import DagsterPostgresException
+except ImportError:
+    pass  # an extra: who keeps the history on SQLite need not have it
+else:
+    _AWAY += (DagsterPostgresException,)
 _UNREADABLE: tuple[type[Exception], ...] = (dg.DagsterError, PostProcessingError)
 """Of the `dagster.yaml`: a wrong key, or a variable that is not set."""
 

@@ -1,5 +1,7 @@
 """Dagster's own history does not answer: it is named, not the delivery tables."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copy
@@ -84,3 +86,11 @@ def test_a_history_that_breaks_when_a_run_is_kept_is_named(
     assert done.exit_code == 2
     assert done.stderr.startswith("Asking Dagster's history failed for ")
     assert "delivery tables" not in done.stderr
+
+
+def test_a_history_on_sqlite_needs_no_package_for_postgresql() -> None:
+    """The package is an extra, which only the tests and a deployment must have."""
+    without = "import sys; sys.modules['dagster_postgres'] = None; "
+    words = [sys.executable, "-c", without + "import pipelines.launch"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
