@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +19,7 @@ from typing import Any
 
 import requests
 from deployment import ROOT, Deployment
+from waiting import wait_until
 
 JOBS = ("export_day", "nightly_export")
 """One of each executor: in-process and multiprocess."""
@@ -138,16 +138,6 @@ class DagsterDev:
         log = "\n".join(self.messages(run_id))
         (found,) = re.findall(r"Started process for run \(pid: (\d+)\)", log)
         return int(found)
-
-
-def wait_until(
-    is_so: Callable[[], bool], what: str, seconds: float, pause: float = 0.1
-) -> None:
-    """Wait for something that another process brings about."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(pause)
 
 
 @contextmanager

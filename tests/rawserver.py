@@ -5,13 +5,16 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import pytest
 from invariants import Seen
+from waiting import wait_until
 
 Behaviour = Callable[[socket.socket], None]
 
@@ -46,6 +49,10 @@ class Server:
         self.seen.append(head + b"\r\n\r\n" + body)
         return self.seen[-1]
 
+    def wait_for(self, requests: int) -> None:
+        """Return when so many requests were read; a client may be gone by then."""
+        wait_until(lambda: len(self.seen) >= requests, "a request", pause=0.002)
+
     def stop_listening(self) -> None:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -78,6 +85,28 @@ class Server:
                 return
             finally:
                 connection.close()
+
+
+ends_by_itself = pytest.mark.timeout(25)
+"""Of a server that never lets go; what waits for it longest unless told waits 30 s."""
+
+
+def stays_silent(connection: socket.socket) -> None:
+    """Say nothing until the client has hung up."""
+    connection.settimeout(None)
+    connection.recv(1)
+
+
+def drips(head: bytes) -> Behaviour:
+    """Say `head`, then one byte after the other until the client has hung up."""
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(head)
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.05)
+
+    return drip
 
 
 def reset(connection: socket.socket) -> None:

@@ -7,16 +7,25 @@ read is sent again only where a repeat is harmless.
 from __future__ import annotations
 
 import socket
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine import many
-from rawserver import TAKEN, Act, Server, always, http, in_turn, reset
+from rawserver import (
+    TAKEN,
+    Act,
+    Server,
+    always,
+    drips,
+    ends_by_itself,
+    http,
+    in_turn,
+    reset,
+    stays_silent,
+)
 from tls import Authority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from conftest import Line, MakeLine
@@ -25,32 +34,18 @@ if TYPE_CHECKING:
     from assets.providers.base import ResendPolicy
 
 
-def silent(connection: socket.socket) -> None:
-    connection.recv(1)
-
-
-def drips(head: bytes) -> Callable[[socket.socket], None]:
-    """Say `head`, then one byte after the other for longer than anybody waits."""
-
-    def drip(connection: socket.socket) -> None:
-        connection.sendall(head)
-        for _ in range(60):
-            connection.sendall(b"x")
-            time.sleep(0.05)
-
-    return drip
-
-
 def check_lost(line: Line, *, counted: bool = False) -> None:
     """One order met a fault after its bytes had left; then the provider recovers."""
     orders = many(1)
     safe = line.provider.resend.is_safe
     line.run(orders, limit=1)
+    line.server.wait_for(1)
     assert line.state() == ("retryable" if safe else "uncertain")
     assert line.row("O00000")["first_sent_at"] is not None
     line.check()
     requests = len(line.server.seen)
     line.server.script = always(TAKEN)
+    line.transport = {}
     line.later()
     line.run(orders)
     if safe:
@@ -187,6 +182,7 @@ def test_04_a_good_certificate_is_taken(
     line.check_finished(many(5))
 
 
+@ends_by_itself
 @pytest.mark.parametrize("drip", [False, True], ids=["silent", "dripping"])
 def test_05_a_tls_handshake_that_never_ends(
     line: Line, monkeypatch: pytest.MonkeyPatch, drip: bool
@@ -197,14 +193,12 @@ def test_05_a_tls_handshake_that_never_ends(
         connection.recv(65536)
         if drip:  # a record of 16,000 bytes, each of them in time
             drips(b"\x16\x03\x03\x3e\x80")(connection)
-        connection.recv(1)
+        stays_silent(connection)
 
     line.server.behaviour = stall
     line.provider.url = line.server.url.replace("http:", "https:")
     line.transport = {"deadline_seconds": 0.6}
-    begun = time.monotonic()
     line.run(many(1), limit=1)
-    assert time.monotonic() - begun < 1.5
     assert (line.state(), line.row("O00000")["state_reason"]) == (
         "retryable",
         "not_sent",
@@ -259,15 +253,15 @@ def test_09_a_lost_answer_is_asked_for_again_within_the_run(line: Line) -> None:
     line.check_finished(many(1))
 
 
+@ends_by_itself
 def test_10_no_answer_at_all(line: Line) -> None:
     line.transport = {"read_seconds": 0.3}
-    line.server.script = always(Act(silent))
-    begun = time.monotonic()
+    line.server.script = always(Act(stays_silent))
     check_lost(line)
-    assert time.monotonic() - begun < 1.5
     assert line.attempts()[0]["phase"] == "waiting"
 
 
+@ends_by_itself
 @pytest.mark.parametrize(
     "head",
     [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"],
@@ -276,10 +270,7 @@ def test_10_no_answer_at_all(line: Line) -> None:
 def test_11_an_answer_that_drips(line: Line, head: bytes) -> None:
     line.transport = {"read_seconds": 0.3, "deadline_seconds": 0.6}
     line.server.script = always(Act(drips(head)))
-    begun = time.monotonic()
     check_lost(line)
-    assert time.monotonic() - begun < 1.5
-    assert line.attempts()[0]["duration_ms"] < 1100
 
 
 def test_39_a_kept_connection_is_closed_between_requests(line: Line) -> None:

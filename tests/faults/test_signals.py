@@ -19,7 +19,7 @@ from assets.delivery.tables import delivery_attempt
 
 POSTGRESQL_IS_LONG = True
 ORDERS = 60
-LEASE = 0.4
+LEASE = 1.5
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import time
 
 import pytest
 import requests
+from waiting import wait_until
 
 from pipelines.sandbox.faults import parse
 from pipelines.sandbox.server import SandboxServer
@@ -72,8 +73,8 @@ def test_a_client_that_gives_up_on_a_delay_was_applied() -> None:
     with SandboxServer(faults=["idme:delay=0.5"]) as server:
         with pytest.raises(requests.ReadTimeout):
             send(server, timeout=0.1)
+        wait_until(lambda: bool(server.sandbox.journal.entries), "the request")
         assert applied(server)
-        time.sleep(0.5)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from faults.kill.job import Job
+from waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 
@@ -99,9 +99,11 @@ class Exporter:
         self.close()
 
 
-def wait_until_frozen(pid: int, seconds: float = 10) -> None:
+def wait_until_frozen(pid: int) -> None:
     """Return when a process was stopped by SIGSTOP."""
-    deadline = time.monotonic() + seconds
-    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
-        assert time.monotonic() < deadline, "the process never stopped"
-        time.sleep(0.005)
+    status = Path(f"/proc/{pid}/stat")
+    wait_until(
+        lambda: status.read_text().rpartition(")")[2].split()[0] == "T",
+        "the process to stop",
+        pause=0.002,
+    )

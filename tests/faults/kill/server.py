@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from invariants import Seen
+from waiting import wait_until
 
 
 class CountingServer:
@@ -50,9 +51,9 @@ class CountingServer:
         self._thread.join()
         self._http.server_close()
 
-    def wait_for(self, requests: int, seconds: float = 10) -> None:
+    def wait_for(self, requests: int) -> None:
         """Return when so many requests were seen."""
-        _wait(lambda: len(self.journal) >= requests, seconds)
+        wait_until(lambda: len(self.journal) >= requests, "a request", pause=0.002)
 
     def wait_until_quiet(self) -> None:
         """Return when everything that was ever sent has been read."""
@@ -60,7 +61,7 @@ class CountingServer:
         with socket.create_connection(self._http.server_address[:2]) as last:  # type: ignore[arg-type]
             last.sendall(b"GET / HTTP/1.0\r\n\r\n")
             last.recv(1)
-        _wait(lambda: self._http.talks == 0, 10)
+        wait_until(lambda: self._http.talks == 0, "the last request", pause=0.002)
 
     def take(self, body: bytes) -> Seen:
         """Count a request."""
@@ -95,13 +96,6 @@ def orders_in(body: bytes) -> list[str]:
         for fact in one["data"]["goalData"]
         if fact["key"] == "transactionId"
     ]
-
-
-def _wait(is_so: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "the server waited in vain"
-        time.sleep(0.002)
 
 
 class _Listener(ThreadingHTTPServer):
