@@ -35,7 +35,10 @@ from pipelines.sandbox.server import SandboxServer
 with warnings.catch_warnings():
     # typer imports what click calls deprecated; once imported, it says no more.
     warnings.simplefilter("ignore", DeprecationWarning)
-    import typer  # noqa: F401
+    from click.testing import Result
+    from typer.testing import CliRunner
+
+    from pipelines.cli import app
 
 ROOT = Path(__file__).parents[1]
 ZONE = "America/New_York"
@@ -138,6 +141,18 @@ class Deployment:
         """The environment for the `attribution` command."""
         path = {"ATTRIBUTION_CONFIG": str(self.config_path)}
         return os.environ | self.environ | path | {"DAGSTER_HOME": ""}
+
+    def attribution(self, *words: str, **environ: str) -> Result:
+        """Run a command in this process; only that it ended is no error.
+
+        Args:
+            words: What is typed after `attribution`.
+            environ: Variables that are otherwise here.
+        """
+        done = CliRunner().invoke(app, words, env=self.command_environ() | environ)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done
 
     @contextmanager
     def ledger(self) -> Iterator[Database]:

@@ -14,14 +14,12 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from deployment import DAY, Deployment, deployed, without_patience
-from typer.testing import CliRunner
 
 from assets.deliveries import delivery_key
 from assets.partitions import days_between
 from pipelines import launch
 from pipelines.backfill import left_to_do
 from pipelines.build import build
-from pipelines.cli import app
 from pipelines.launch import Launcher
 
 DAYS = days_between(DAY - timedelta(days=2), DAY)
@@ -45,11 +43,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
 
 
 def backfill(shop: Deployment, *words: str) -> Result:
-    command = ["backfill", "--from", str(FIRST), "--to", str(LAST), *EACH, *words]
-    result = CliRunner().invoke(app, command, env=shop.command_environ())
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+    days = ("--from", str(FIRST), "--to", str(LAST))
+    return shop.attribution("backfill", *days, *EACH, *words)
 
 
 def colours(shop: Deployment, key: dg.AssetKey) -> dict[Any, Any]:
@@ -233,9 +228,7 @@ def test_an_order_that_a_person_released_is_left_to_do_on_a_green_day(
         one for one in shop.rows("trackdesk_main").values() if one["order_id"] == like
     )
     said = ["not-delivered", "--by", "Ann", "--why", "outage"]
-    CliRunner().invoke(
-        app, ["resolve", row["delivery_id"], *said], env=shop.command_environ()
-    )
+    assert shop.attribution("resolve", row["delivery_id"], *said).exit_code == 0
     done = backfill(shop)
     assert done.exit_code == 0, done.stderr
     assert "2 of 3 days are finished" in done.stderr

@@ -10,12 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from deployment import DAY, NAMES, Deployment, deployed, without_patience
-from typer.testing import CliRunner
 
 from pipelines import launch
-from pipelines.cli import app
 
 COMMAND = Path(sys.executable).parent / "attribution"
 BEFORE = DAY - timedelta(days=1)
@@ -30,14 +27,6 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
         monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)
         monkeypatch.setenv("COLUMNS", "200")
         yield deployment
-
-
-def attribution(shop: Deployment, *words: str) -> Result:
-    """Run a command in this process."""
-    result = CliRunner().invoke(app, words, env=shop.command_environ())
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 def process(shop: Deployment, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -67,7 +56,7 @@ def test_a_good_export_shows_every_state_and_ends_well(shop: Deployment) -> None
 
 def test_an_export_that_left_something_ends_with_one(shop: Deployment) -> None:
     shop.server.sandbox.misbehave("trackdesk/bumpy:status=503~.")
-    done = attribution(shop, "export", "--date", str(DAY))
+    done = shop.attribution("export", "--date", str(DAY))
     assert done.exit_code == 1
     assert "sends only what is missing" in said(done.stderr)
     assert "trackdesk_main" not in done.stderr
@@ -76,7 +65,7 @@ def test_an_export_that_left_something_ends_with_one(shop: Deployment) -> None:
 
 def test_only_the_named_destinations_are_exported(shop: Deployment) -> None:
     words = ["--to", "impact_us", "--to", "idme_wallet"]
-    done = attribution(shop, "export", "--date", str(DAY), *words)
+    done = shop.attribution("export", "--date", str(DAY), *words)
     assert done.exit_code == 0
     held = {one.destination for one in shop.totals()}
     assert held == {"impact_us", "idme_wallet"}
@@ -86,11 +75,11 @@ def test_only_the_named_destinations_are_exported(shop: Deployment) -> None:
 def test_a_limit_is_kept_and_the_rest_is_sent_by_the_next_run(
     shop: Deployment,
 ) -> None:
-    done = attribution(shop, "export", "--date", str(DAY), "--limit", "2")
+    done = shop.attribution("export", "--date", str(DAY), "--limit", "2")
     assert done.exit_code == 1
     assert shop.states("impact_us")["pending"] > 0
     assert len(shop.server.sandbox.effects("trackdesk", "demo")) == 2
-    done = attribution(shop, "export", "--date", str(DAY))
+    done = shop.attribution("export", "--date", str(DAY))
     assert done.exit_code == 0
     assert shop.states("impact_us")["pending"] == 0
 
@@ -101,7 +90,7 @@ def test_a_backfill_exports_every_day_and_goes_on_after_a_bad_one(
     pattern = BEFORE.strftime("%Y%m%d")
     shop.server.sandbox.misbehave(f"trackdesk/bumpy:status=503~^D{pattern}")
     words = ["backfill", "--from", str(BEFORE), "--to", str(DAY)]
-    done = attribution(shop, *words)
+    done = shop.attribution(*words)
     assert done.exit_code == 1
     assert f"{BEFORE} deliveries__trackdesk_bumpy" in said(done.stderr)
     assert f"{DAY} deliveries" not in said(done.stderr)
@@ -111,9 +100,9 @@ def test_a_backfill_exports_every_day_and_goes_on_after_a_bad_one(
 
 def test_status_is_json_with_exact_money(shop: Deployment) -> None:
     words = ["backfill", "--from", str(BEFORE), "--to", str(DAY)]
-    assert attribution(shop, *words, "--destination", "impact_us").exit_code == 0
+    assert shop.attribution(*words, "--destination", "impact_us").exit_code == 0
     words = ["status", "--from", str(DAY), "--to", str(DAY), "--json"]
-    rows = json.loads(attribution(shop, *words).stdout)
+    rows = json.loads(shop.attribution(*words).stdout)
     assert sum(row["orders"] for row in rows) == 20
     assert {row["destination"] for row in rows} == {"impact_us"}
     held = shop.totals(first=str(DAY), last=str(DAY))
@@ -126,18 +115,18 @@ def test_status_is_json_with_exact_money(shop: Deployment) -> None:
             )
             assert isinstance(text, str)
             assert Decimal(text) == Decimal(minor).scaleb(-2)
-    everything = json.loads(attribution(shop, "status", "--json").stdout)
+    everything = json.loads(shop.attribution("status", "--json").stdout)
     assert sum(row["orders"] for row in everything) == 40
 
 
 def test_status_of_empty_tables_is_empty(shop: Deployment) -> None:
-    done = attribution(shop, "status", "--json")
+    done = shop.attribution("status", "--json")
     assert (done.exit_code, json.loads(done.stdout)) == (0, [])
 
 
 def test_migrating_twice_is_the_same_as_once(shop: Deployment) -> None:
     for _ in range(2):
-        done = attribution(shop, "migrate")
+        done = shop.attribution("migrate")
         assert done.exit_code == 0
         assert "at this program's version" in done.stdout
 
@@ -165,7 +154,7 @@ WRONG: list[tuple[Sequence[str], str]] = [
 def test_wrong_usage_is_told_in_a_sentence(
     shop: Deployment, words: Sequence[str], why: str
 ) -> None:
-    done = attribution(shop, *words)
+    done = shop.attribution(*words)
     assert done.exit_code == 2
     assert why in said(done.stderr)
     assert "Traceback" not in done.stderr
@@ -186,7 +175,7 @@ def test_a_ledger_that_cannot_be_used_is_told_in_a_sentence(
     shop: Deployment, words: Sequence[str], variable: str, value: str, why: str
 ) -> None:
     shop.environ[variable] = value
-    done = attribution(shop, *words)
+    done = shop.attribution(*words)
     assert done.exit_code == 2
     assert why in said(done.stderr)
     assert "canary" not in done.stdout + done.stderr
@@ -197,14 +186,14 @@ def test_staging_that_cannot_be_used_fails_the_export(shop: Deployment) -> None:
     path = shop.config_path
     text = path.read_text().replace(f'"{shop.folder}/staging"', '"s3://shop/staging"')
     path.write_text(text)
-    done = attribution(shop, "export", "--date", str(DAY))
+    done = shop.attribution("export", "--date", str(DAY))
     assert done.exit_code == 2
     assert "expected a local folder" in said(done.stderr)
 
 
 def checked(shop: Deployment) -> dict[str, str]:
     """What `attribution check` says of each subject."""
-    done = attribution(shop, "check")
+    done = shop.attribution("check")
     found = {}
     for line in done.stdout.splitlines():
         mark, _, told = line.partition(" ")
@@ -220,7 +209,7 @@ def test_checking_a_good_deployment_finds_all_of_it_good(shop: Deployment) -> No
     host = shop.server.url.partition("//")[2]
     for name in NAMES[:-1]:  # the last one's events go to a file
         assert f"connection {name} {host} answers; no request was made" in found
-    offline = attribution(shop, "check", "--offline").stdout
+    offline = shop.attribution("check", "--offline").stdout
     assert (offline.count("destination "), offline.count("connection ")) == (5, 0)
     assert "publishing the warehouse takes schema attribution" in found
     assert "statement completed_orders as the contract says; extra: store_code" in found
@@ -262,13 +251,13 @@ def test_checking_tells_of_a_warehouse_that_does_not_answer(shop: Deployment) ->
 def test_checking_tells_of_delivery_tables_of_another_version(
     shop: Deployment,
 ) -> None:
-    attribution(shop, "migrate")
+    shop.attribution("migrate")
     with shop.ledger() as database, database.write() as connection:
         connection.exec_driver_sql("update alembic_version set version_num = '9999'")
     (told,) = checked(shop)
     assert told.startswith("delivery tables ")
     assert "got 9999" in told
-    exported = attribution(shop, "export", "--date", str(DAY))
+    exported = shop.attribution("export", "--date", str(DAY))
     assert (exported.exit_code, shop.server.sandbox.journal.entries) == (2, [])
 
 

@@ -5,12 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from deployment import DAY, Deployment, deployed
-from typer.testing import CliRunner
 
 from pipelines import launch
-from pipelines.cli import app
 
 OLD = """
 [destinations.trackdesk_old]
@@ -28,15 +25,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
     with deployed(tmp_path, orders_per_day=20, more=OLD) as deployment:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)
-        assert attribution(deployment, "export", *day(), *to()).exit_code == 0
+        assert deployment.attribution("export", *day(), *to()).exit_code == 0
         yield deployment
-
-
-def attribution(shop: Deployment, *words: str) -> Result:
-    result = CliRunner().invoke(app, words, env=shop.command_environ())
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 def day() -> tuple[str, str]:
@@ -64,11 +54,11 @@ def test_a_day_is_a_file_and_nothing_is_sent(shop: Deployment) -> None:
 
 def test_all_of_a_file_is_closed_at_once(shop: Deployment) -> None:
     staged = states(shop)["staged"]
-    done = attribution(shop, "resolve", "staged", "delivered", *day(), *to(), *WHO)
+    done = shop.attribution("resolve", "staged", "delivered", *day(), *to(), *WHO)
     assert done.exit_code == 0
     assert done.output.count("staged -> accepted") == staged
     assert states(shop)["accepted"] == staged
-    again = attribution(shop, "resolve", "staged", "delivered", *day(), *to(), *WHO)
+    again = shop.attribution("resolve", "staged", "delivered", *day(), *to(), *WHO)
     assert (again.exit_code, "got none" in again.output) == (2, True)
 
 
@@ -77,7 +67,7 @@ def test_only_the_orders_of_a_list_are_closed(shop: Deployment) -> None:
     orders = shop.folder / "orders.txt"
     orders.write_text(f"\ufeff{first}\n\n {second} \r\n", encoding="utf-8")
     words = ("resolve", "staged", "delivered", *day(), *to(), *WHO)
-    assert attribution(shop, *words, "--orders", str(orders)).exit_code == 0
+    assert shop.attribution(*words, "--orders", str(orders)).exit_code == 0
     assert states(shop)["accepted"] == 2
 
 
@@ -86,7 +76,7 @@ def test_an_empty_list_closes_nothing(shop: Deployment) -> None:
     orders = shop.folder / "orders.txt"
     orders.write_text("\n")
     words = ("resolve", "staged", "delivered", *day(), *to(), *WHO)
-    assert attribution(shop, *words, "--orders", str(orders)).exit_code == 2
+    assert shop.attribution(*words, "--orders", str(orders)).exit_code == 2
     assert states(shop) == before
 
 
@@ -101,13 +91,13 @@ def test_an_empty_list_closes_nothing(shop: Deployment) -> None:
 def test_an_id_or_a_day_of_a_destination(
     shop: Deployment, words: tuple[str, ...]
 ) -> None:
-    result = attribution(shop, "resolve", *words, *WHO)
+    result = shop.attribution("resolve", *words, *WHO)
     assert (result.exit_code, "Give one of the two" in result.output) == (2, True)
 
 
 def test_nothing_staged_is_told_by_name(shop: Deployment) -> None:
     words = ("resolve", "staged", "delivered", *day(), *to("idme_wallet"), *WHO)
-    result = attribution(shop, *words)
+    result = shop.attribution(*words)
     assert result.exit_code == 2
     told = " ".join(result.output.split())
     assert f"idme_wallet {DAY}: expected staged deliveries, got none. Look" in told

@@ -12,7 +12,6 @@ from deployment import DAY, NAMES, Deployment, deployed, without_patience
 from engine import DAY as BENCH_DAY
 from engine import Bench, Chunk, FakeProvider, many, order
 from pytest_socket import disable_socket, enable_socket
-from typer.testing import CliRunner
 
 from assets import money
 from assets.delivery.database import Database
@@ -20,7 +19,6 @@ from assets.delivery.planning import Planner
 from assets.delivery.preview import Preview, preview
 from assets.providers.base import Limits
 from pipelines import launch
-from pipelines.cli import app
 
 SENT = {"settled", "accepted", "staged", "rejected", "duplicate", "queued"}
 LINE = re.compile(
@@ -48,9 +46,8 @@ def no_socket(shop: Deployment) -> Iterator[None]:
 
 def dry_run(shop: Deployment, *words: str) -> dict[str, re.Match[str]]:
     """What is told, by destination."""
-    words = ("export", "--date", str(DAY), "--dry-run", *words)
-    done = CliRunner().invoke(app, words, env=shop.command_environ())
-    assert done.exception is None, done.stderr
+    done = shop.attribution("export", "--date", str(DAY), "--dry-run", *words)
+    assert done.exit_code == 0, done.stderr
     return {found["name"]: found for found in LINE.finditer(done.stdout)}
 
 
@@ -107,7 +104,7 @@ def test_quarantined_orders_are_told_before_and_after_they_have_a_delivery(
     shop.warehouse("update completed_orders set order_id = null where is_test")
     for _ in range(2):
         words = ("export", "--date", str(DAY), "--dry-run", "--to", "impact_us")
-        done = CliRunner().invoke(app, words, env=shop.command_environ())
+        done = shop.attribution(*words)
         assert "quarantined money_mismatch: 1\n" in done.stdout
         assert f"quarantined missing_order_id: {tests}\n" in done.stdout
         shop.run(to=["impact_us"])

@@ -10,9 +10,6 @@ import pytest
 import time_machine
 from deployment import DAY, NAMES, Deployment, deployed, without_patience
 from postgres import copy_warehouse
-from typer.testing import CliRunner
-
-from pipelines.cli import app
 
 FAULTS = (
     "trackdesk/bumpy:status=503~[0-4]$",
@@ -127,7 +124,7 @@ def test_what_was_told_is_taken_back_after_a_restore_and_not_told_again(
         connection.execute("create schema public")
     recover = ["recover", "--from", KEY, "--to", KEY, "--by", "ada", "--why", "restore"]
     for words in (["migrate"], recover):
-        done = CliRunner().invoke(app, words, env=served.command_environ())
+        done = served.attribution(*words)
         assert done.exit_code == 0, done.output
     assert served.run().finished
     assert {name: served.states(name) for name in NAMES} == told
@@ -136,11 +133,9 @@ def test_what_was_told_is_taken_back_after_a_restore_and_not_told_again(
 
 
 def test_the_command_checks_and_counts(served: Deployment) -> None:
-    environ = served.command_environ()
-    checked = CliRunner().invoke(app, ["check"], env=environ)
+    checked = served.attribution("check")
     assert checked.exit_code == 0, checked.stdout
     served.run()
-    words = ["status", "--from", KEY, "--to", KEY]
-    counted = CliRunner().invoke(app, words, env=environ)
+    counted = served.attribution("status", "--from", KEY, "--to", KEY)
     assert counted.exit_code == 0
     assert all(name in counted.stdout for name in NAMES)

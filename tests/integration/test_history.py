@@ -10,10 +10,8 @@ import pytest
 from click.testing import Result
 from deployment import DAY, ROOT, Deployment, deployed
 from sqlalchemy.exc import OperationalError
-from typer.testing import CliRunner
 
 from pipelines import launch
-from pipelines.cli import app
 
 CLOSED = "postgresql+psycopg2://me:canary@127.0.0.1:1/x"
 EXPORT = ("export", "--date", DAY.isoformat())
@@ -29,8 +27,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
 
 
 def attribution(shop: Deployment, home: Path, *words: str) -> Result:
-    environ = shop.command_environ() | {"DAGSTER_HOME": str(home)}
-    return CliRunner().invoke(app, words, env=environ)
+    return shop.attribution(*words, DAGSTER_HOME=str(home))
 
 
 def put(home: Path, text: str | None = None) -> Path:

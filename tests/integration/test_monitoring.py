@@ -14,12 +14,10 @@ import pytest
 from deployment import DAY, NAMES, ROOT, SECRETS, Deployment, deployed, without_patience
 from prometheus_client.parser import text_string_to_metric_families
 from test_cli import process
-from typer.testing import CliRunner
 
 from assets.delivery.measuring import Measured, measure
 from assets.delivery.rows import Total
 from assets.delivery.states import State
-from pipelines.cli import app
 from pipelines.metrics import DeliveryMetrics, exposition, write
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
@@ -49,7 +47,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
 def test_metrics_say_what_the_delivery_tables_hold(shop: Deployment) -> None:
     shop.server.sandbox.misbehave("trackdesk/bumpy:status=503~[0-4]$")
     shop.run()
-    done = CliRunner().invoke(app, ["metrics"], env=shop.command_environ())
+    done = shop.attribution("metrics")
     assert done.exit_code == 0
     found = read(done.stdout)
     for name in NAMES:
@@ -79,7 +77,7 @@ def test_metrics_say_what_the_delivery_tables_hold(shop: Deployment) -> None:
 def test_a_run_that_the_brake_ended_is_counted(shop: Deployment) -> None:
     shop.server.sandbox.misbehave("trackdesk/bumpy:status=401 no~.")
     shop.run(to=["trackdesk_bumpy"])
-    done = CliRunner().invoke(app, ["metrics"], env=shop.command_environ())
+    done = shop.attribution("metrics")
     assert read(done.stdout)["runs_stopped", "trackdesk_bumpy", "configuration"] == 1
 
 

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 from deployment import DAY, Deployment, deployed
 from sqlalchemy import select
-from typer.testing import CliRunner
 
 from assets.delivery.tables import guard_override, quarantine_row
-from pipelines.cli import app
 
 TABLES = ("completed_orders", "order_items")
 
@@ -48,11 +46,9 @@ def test_55_an_empty_day_marks_nothing_and_says_what_to_do(shop: Deployment) -> 
 def test_a_person_s_word_lets_the_day_pass_and_is_kept(shop: Deployment) -> None:
     empty_the_warehouse(shop)
     words = ["export", "--date", DAY.isoformat(), "--to", "trackdesk_main"]
-    environ = shop.command_environ()
-    refused = CliRunner().invoke(app, words, env=environ)
-    assert refused.exit_code == 3
+    assert shop.attribution(*words).exit_code == 3
     said = [*words, "--override", "the shop was closed"]
-    assert CliRunner().invoke(app, said, env=environ).exit_code == 0
+    assert shop.attribution(*said).exit_code == 0
     with shop.ledger() as database, database.read() as connection:
         (kept,) = connection.execute(select(guard_override)).all()
     assert kept.reason == "the shop was closed"

@@ -14,11 +14,9 @@ import pytest
 from click.testing import Result
 from deployment import DAY, Deployment, deployed, without_patience
 from sqlalchemy import select
-from typer.testing import CliRunner
 
 from assets.delivery.tables import delivery_attempt
 from pipelines import launch
-from pipelines.cli import app
 
 BEFORE = DAY - timedelta(days=1)
 NAME = "convert_web"
@@ -28,9 +26,7 @@ Rows = dict[str, dict[str, Any]]
 
 
 def attribution(shop: Deployment, *words: str, status: int = 0) -> Result:
-    result = CliRunner().invoke(app, words, env=shop.command_environ())
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
+    result = shop.attribution(*words)
     assert result.exit_code == status, result.output
     return result
 
