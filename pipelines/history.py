@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
-from dagster._config.errors import PostProcessingError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.config import ConfigError, dagster_home
@@ -17,8 +16,6 @@ except ImportError:
     pass  # an extra: who keeps the history on SQLite need not have it
 else:
     _AWAY += (DagsterPostgresException,)
-_UNREADABLE: tuple[type[Exception], ...] = (dg.DagsterError, PostProcessingError)
-"""Of the `dagster.yaml`: a wrong key, or a variable that is not set."""
 
 
 def open_instance() -> dg.DagsterInstance:
@@ -27,8 +24,10 @@ def open_instance() -> dg.DagsterInstance:
     Raises:
         ConfigError: There is neither, or its history cannot be used.
     """
-    with of_history(*_UNREADABLE):
-        return dg.DagsterInstance.from_config(str(instance_folder()))
+    folder = instance_folder()
+    # Its YAML, its keys and its variables: each breaks in another library's way.
+    with of_history(Exception):
+        return dg.DagsterInstance.from_config(str(folder))
 
 
 def instance_folder() -> Path:
@@ -62,10 +61,10 @@ def of_history(*more: type[Exception]) -> Iterator[None]:
     except (*_AWAY, *more) as wrong:
         cause = type(getattr(wrong, "orig", None) or wrong).__name__
         message = (
-            f"Asking Dagster's history failed for {instance_folder()}: expected the "
-            f"database of its dagster.yaml to answer, got {cause}. Check DAGSTER_HOME, "
-            "DAGSTER_POSTGRES_URL and that database; a new history on SQLite takes one "
-            "command at a time."
+            f"Asking Dagster's history failed for {instance_folder()}: expected a "
+            f"valid dagster.yaml and its database to answer, got {cause}. "
+            "Check DAGSTER_HOME, DAGSTER_POSTGRES_URL and that database; a new history "
+            "on SQLite takes one command at a time."
         )
         # Dagster's own text may hold the address.
         raise ConfigError(message) from None

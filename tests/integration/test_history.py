@@ -46,8 +46,10 @@ def put(home: Path, text: str | None = None) -> Path:
         (None, CLOSED, "DagsterPostgresException"),
         (None, "", "DagsterInvalidConfigError"),
         (f"storage: {{postgres: {CLOSED}}}", CLOSED, "DagsterInvalidConfigError"),
+        ("storage: [", "", "ParserError"),
+        ("canary", "", "CheckError"),
     ],
-    ids=["closed port", "variable not set", "wrong key"],
+    ids=["closed port", "variable not set", "wrong key", "no YAML", "no table"],
 )
 def test_a_history_that_cannot_be_used_is_named_by_every_command(
     shop: Deployment,
@@ -64,8 +66,8 @@ def test_a_history_that_cannot_be_used_is_named_by_every_command(
     for done, told in [(looked, looked.stdout), (exported, exported.stderr)]:
         assert isinstance(done.exception, SystemExit), done.exception
         assert done.exit_code == 2
-        said = f"Asking Dagster's history failed for {home}: expected the database"
-        assert f"{said} of its dagster.yaml to answer, got {cause}." in told
+        assert f"Asking Dagster's history failed for {home}: expected a" in told
+        assert f"and its database to answer, got {cause}." in told
         assert "DAGSTER_POSTGRES_URL" in told
         assert "canary" not in done.stdout + done.stderr
     assert shop.rows() == {}
