@@ -36,6 +36,12 @@ class Doubt:
     detail: str
 
 
+def value_cut(subject: str, limit: int, length: int) -> Doubt:
+    """Return the doubt about a text of which only the beginning is sent."""
+    detail = f"cut to {limit} characters, got {length}"
+    return Doubt(code="value_cut", subject=subject, detail=detail)
+
+
 @dataclass(frozen=True)
 class Request:
     """One HTTP request, ready to be sent byte for byte.

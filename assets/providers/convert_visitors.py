@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from assets.money import from_minor, to_minor, to_text
-from assets.providers.base import Doubt
+from assets.providers.base import Doubt, value_cut
 from assets.providers.conversion import Conversion
 from assets.providers.convert_segments import doubts_about, known_segments
 from assets.providers.convert_settings import CUSTOM_DIMENSIONS, ConvertSettings
@@ -65,11 +65,7 @@ def stored_copy(conversion: Conversion, settings: ConvertSettings) -> dict[str, 
 def doubts(conversion: Conversion, settings: ConvertSettings) -> Sequence[Doubt]:
     """Return what is sent otherwise than it is stored, and why."""
     cut = [
-        Doubt(
-            code="value_cut",
-            subject=name,
-            detail=f"cut to {DIMENSION_CHARACTERS} characters, got {len(value)}",
-        )
+        value_cut(name, DIMENSION_CHARACTERS, len(value))
         for name, value in sorted(mapped_fields(settings, conversion).items())
         if _cut(value) != value
     ]

@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from assets.providers.base import (
+    Doubt,
     Exchange,
     Findings,
     Lookup,
@@ -31,7 +32,12 @@ from assets.providers.impact_actions import (
     query_of,
 )
 from assets.providers.impact_fields import stored_copy
-from assets.providers.impact_form import conversion_form, encoded, withhold_form
+from assets.providers.impact_form import (
+    conversion_form,
+    doubts,
+    encoded,
+    withhold_form,
+)
 from assets.providers.impact_replies import read_conversion_reply
 from assets.providers.impact_settings import ImpactSettings
 from assets.providers.impact_submissions import (
@@ -143,6 +149,10 @@ class Impact:
         except StopIteration as done:
             findings: Findings = done.value
         return findings
+
+    def doubts(self, conversion: Conversion) -> Sequence[Doubt]:
+        """Return what of a conversion is cut: names, categories, notes."""
+        return doubts(self._settings, conversion)
 
     def _post(self, conversion: Conversion) -> Request:
         """The request of the reference, "Example request"."""

@@ -9,12 +9,13 @@ sections 3.2, 3.3, 3.8 (names) and 3.9 (sizes; what has none takes the default).
 
 from collections.abc import Mapping
 
+from assets.providers.base import Doubt, value_cut
 from assets.providers.encode import fingerprint
 from assets.providers.impact_values import (
+    Descriptive,
     Kind,
     UnfitError,
     decimal,
-    descriptive,
     email_hash,
     flag,
     identifier,
@@ -40,7 +41,7 @@ _CUSTOM_KINDS: dict[str, Kind] = {
     "Date": moment,
     "Money": money(_CUSTOM, signed=True),
     "Numeric": decimal(_CUSTOM),
-    "Text": descriptive(_SHORT),
+    "Text": Descriptive(_SHORT),
 }
 
 
@@ -73,13 +74,13 @@ ORDER: Mapping[str, Kind] = {
     "CustomerEmail": email_hash,
     "CustomerStatus": identifier(40),
     **dict.fromkeys(("CustomerPostCode", "CustomerCountry"), identifier(TEXT)),
-    **dict.fromkeys(("CustomerCity", "CustomerRegion"), descriptive(TEXT)),
+    **dict.fromkeys(("CustomerCity", "CustomerRegion"), Descriptive(TEXT)),
     "IpAddress": identifier(TEXT),
-    "UserAgent": descriptive(TEXT),
+    "UserAgent": Descriptive(TEXT),
     **dict.fromkeys(("TrackingConsent", "GiftPurchase"), flag),
     "LocationId": identifier(TEXT),
-    **dict.fromkeys(("LocationName", "LocationType"), descriptive(TEXT)),
-    **dict.fromkeys(("DeviceMfr", "DeviceModel", "Note"), descriptive(TEXT)),
+    **dict.fromkeys(("LocationName", "LocationType"), Descriptive(TEXT)),
+    **dict.fromkeys(("DeviceMfr", "DeviceModel", "Note"), Descriptive(TEXT)),
     **dict.fromkeys(("PropertyId", "DispositionCode", "SharedId"), identifier(TEXT)),
     **dict.fromkeys(("AppPackage", "AppInstallRef", "AppVer"), identifier(TEXT)),
     **{f"SubId{number}": identifier(TEXT) for number in range(1, SUB_IDS + 1)},
@@ -89,8 +90,8 @@ ORDER: Mapping[str, Kind] = {
 
 ITEM: Mapping[str, Kind] = {
     **dict.fromkeys(("ItemSku", "ItemPromoCode"), identifier(TEXT)),
-    **dict.fromkeys(("ItemName", "ItemCategory"), descriptive(TEXT)),
-    **dict.fromkeys(("ItemSubCategory", "ItemBrand"), descriptive(TEXT)),
+    **dict.fromkeys(("ItemName", "ItemCategory"), Descriptive(TEXT)),
+    **dict.fromkeys(("ItemSubCategory", "ItemBrand"), Descriptive(TEXT)),
     "ItemMpn": identifier(_SHORT),
     "ItemDeliveryType": identifier(TEXT),
     "ItemQuantity": whole(_CUSTOM),
@@ -126,17 +127,31 @@ def written(name: str, value: str | None, digits: int, number: int = 0) -> str:
     """
     if value is None or not value.strip():
         return ""
-    kind = ITEM[name] if number else ORDER[name]
     try:
-        return kind(value, digits)
+        return _kind(name, number)(value, digits)
     except UnfitError as unfit:
-        shown = numbered(name, number) if number else name
-        message = f"{shown} {unfit}"
+        message = f"{numbered(name, number)} {unfit}"
         raise UnfitError(message, reason=unfit.reason) from None
 
 
+def cut_of(name: str, value: str, number: int) -> Doubt | None:
+    """Return what is said of a value that `written` cuts; None: it cuts nothing."""
+    kind = _kind(name, number)
+    if not isinstance(kind, Descriptive) or not value.strip():
+        return None
+    if len(value) <= kind.limit:
+        return None
+    return value_cut(numbered(name, number), kind.limit, len(value))
+
+
+def _kind(name: str, number: int) -> Kind:
+    return ITEM[name] if number else ORDER[name]
+
+
 def numbered(name: str, number: int) -> str:
-    """Return an item parameter's name on a line: the number goes before any `_`."""
+    """Return a parameter's name on a line: the number goes before any `_`."""
+    if not number:
+        return name
     base, underscore, custom = name.partition("_")
     return f"{base}{number}{underscore}{custom}"
 

@@ -8,14 +8,15 @@ Sources: `impact-conversions-reference.txt`, `impact-integration-guide.txt`, and
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain
 from urllib.parse import urlencode
 
+from assets.providers.base import Doubt
 from assets.providers.conversion import Conversion
-from assets.providers.impact_fields import ATTRIBUTION, written
-from assets.providers.impact_items import exact_rate, item_parameters
+from assets.providers.impact_fields import ATTRIBUTION, cut_of, written
+from assets.providers.impact_items import exact_rate, item_parameters, item_values
 from assets.providers.impact_settings import ImpactSettings
 from assets.providers.impact_values import MAX_DECIMALS, UnfitError, instant_text
 from assets.providers.mapped_fields import mapped_fields
@@ -124,6 +125,17 @@ def conversion_form(settings: ImpactSettings, conversion: Conversion) -> dict[st
     if settings.report == "items":
         form.update(item_parameters(settings, conversion.items, digits))
     return {name: value for name, value in form.items() if value}
+
+
+def doubts(settings: ImpactSettings, conversion: Conversion) -> Sequence[Doubt]:
+    """Return the texts of which only the beginning is sent (impact.md 3.9)."""
+    mapped = sorted(mapped_fields(settings, conversion).items())
+    values: Iterable[tuple[int, str, str | None]] = ((0, *pair) for pair in mapped)
+    if settings.report == "items":
+        digits = min(conversion.currency_digits, MAX_DECIMALS)
+        values = chain(values, item_values(settings, conversion.items, digits))
+    cuts = (cut_of(name, value or "", number) for number, name, value in values)
+    return [cut for cut in cuts if cut]
 
 
 def _event(

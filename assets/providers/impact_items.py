@@ -28,15 +28,24 @@ def item_parameters(
     Raises:
         UnfitError: A value is not what its parameter takes.
     """
-    lines = sorted(items, key=lambda item: item.line_no)
     form: dict[str, str] = {}
-    for number, item in enumerate(lines, start=1):
-        for name, value in _item(settings, item, digits):
-            form[numbered(name, number)] = written(name, value, digits, number)
-        if not form[numbered("ItemSku", number)]:
+    for number, name, value in item_values(settings, items, digits):
+        sent = written(name, value, digits, number)
+        if name == "ItemSku" and not sent:
             message = f"ItemSku{number} is blank"
             raise UnfitError(message, reason="missing_sku")
+        form[numbered(name, number)] = sent
     return form
+
+
+def item_values(
+    settings: ImpactSettings, items: Sequence[Item], digits: int
+) -> Iterator[tuple[int, str, str | None]]:
+    """Yield each line's number, parameters and values, not yet as they are sent."""
+    lines = sorted(items, key=lambda item: item.line_no)
+    for number, item in enumerate(lines, start=1):
+        for name, value in _item(settings, item, digits):
+            yield number, name, value
 
 
 def exact_rate(discount: Decimal, whole: Decimal) -> Decimal | None:

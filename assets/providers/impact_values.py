@@ -8,6 +8,7 @@ Source: `shared/providers/impact.md`, sections 3.5 to 3.7 and 3.9 (sizes and for
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -61,9 +62,15 @@ def opaque(limit: int) -> Kind:
     return write
 
 
-def descriptive(limit: int) -> Kind:
-    """Text that only describes: cut to size, between characters."""
-    return lambda text, _digits: text[:limit] if text[:limit].strip() else ""
+@dataclass(frozen=True)
+class Descriptive:
+    """Text that only describes: cut to so many characters."""
+
+    limit: int
+
+    def __call__(self, text: str, _digits: int) -> str:
+        """Return what is sent; nothing where only white space would be left."""
+        return text[: self.limit] if text[: self.limit].strip() else ""
 
 
 def whole(size: int) -> Kind:

@@ -182,8 +182,11 @@ DOUBTS = (
     ),
     Rule(
         "value_cut",
-        ("mapped columns",),
-        "at most 32 characters; the rest is cut off",
-        ("convert",),
+        (
+            "mapped columns",
+            *("items.name", "items.category", "items.sub_category", "items.brand"),
+        ),
+        "short enough for its field at the provider; the rest is cut off",
+        ("convert", "impact"),
     ),
 )

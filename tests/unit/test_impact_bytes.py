@@ -31,6 +31,38 @@ def test_line_ends_in_a_name_cannot_make_a_second_parameter(
     assert parse_qs(body.decode())["OrderId"] == ["O1234567"]
 
 
+FIELDS = {"Note": "extra.note", "Text2": "extra.text", "SubId1": "extra.sub"}
+OF_ITEMS = {"ItemText_2": "extra.text"}
+
+
+def test_what_is_cut_is_told_and_nothing_else(conversion: Make, item: Make) -> None:
+    lines = (
+        item(line_no=1, name="n" * 256, brand="b" * 255, extra={"text": "t" * 65}),
+        item(line_no=2, name=" " * 300, category="é" * 300, extra={"text": "t" * 64}),
+    )
+    extra = {"note": "n" * 255, "text": "t" * 70, "sub": "s" * 255}
+    order = conversion(items=lines, extra=extra)
+    doubts = impact(fields=FIELDS, item_fields=OF_ITEMS).doubts(order)
+    assert {one.code for one in doubts} == {"value_cut"}
+    assert [(one.subject, one.detail) for one in doubts] == [
+        ("Text2", "cut to 64 characters, got 70"),
+        ("ItemName1", "cut to 255 characters, got 256"),
+        ("ItemText1_2", "cut to 64 characters, got 65"),
+        ("ItemCategory2", "cut to 255 characters, got 300"),
+    ]
+    request = request_of(order, fields=FIELDS, item_fields=OF_ITEMS)
+    sent = parse_qs(request.body.decode())
+    assert [len(sent[one.subject][0]) for one in doubts] == [64, 255, 64, 255]
+
+
+def test_of_lines_that_are_not_sent_nothing_is_cut(
+    conversion: Make, item: Make
+) -> None:
+    order = conversion(items=(item(name="n" * 256),))
+    assert impact(report="order").doubts(order) == []
+    assert len(impact().doubts(order)) == 1
+
+
 def test_addresses_are_shown_without_the_account(conversion: Make) -> None:
     request = request_of(conversion())
     assert request.path_template == "/Advertisers/{account_sid}/Conversions"
