@@ -1,14 +1,13 @@
 """Fixtures that every kind of test may use."""
 
 import signal
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import copy
 
-import psycopg
 import pytest
 from guide_order import make_conversion, make_item
-from postgres import running_server
+from postgres import new_database, running_server
 
 from assets.delivery.database import Database
 from assets.providers.conversion import Conversion, Item
@@ -47,25 +46,50 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres_server: str) -> str:
     """SQLAlchemy URL of a new, empty PostgreSQL database."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-    base = postgres_server.rsplit("/", 1)[0]
-    return f"{base}/{name}".replace("postgresql://", "postgresql+psycopg://")
+    return new_database(postgres_server)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of an empty database for the delivery tables, on each kind in turn."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_url"))
-    return f"sqlite:///{tmp_path}/ledger.db"
+@pytest.fixture(scope="session")
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with empty delivery tables, to be copied."""
+    path = tmp_path_factory.mktemp("tables") / "ledger.db"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+    database.dispose()
+    return path
 
 
 @pytest.fixture
-def database(ledger_url: str) -> Iterator[Database]:
-    """The delivery tables, made but empty."""
-    database = Database(ledger_url)
-    database.migrate()
+def tables(empty_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
+    """Empty delivery tables on SQLite, ready at once."""
+    copy(empty_sqlite, tmp_path / "ledger.db")
+    database = Database(f"sqlite:///{tmp_path}/ledger.db")
     yield database
     database.dispose()
+
+
+@pytest.fixture(scope="session")
+def empty_postgres(postgres_server: str) -> str:
+    """Name of a PostgreSQL database with empty delivery tables, to be copied."""
+    database = Database(new_database(postgres_server))
+    database.migrate()
+    database.dispose()
+    return str(database.engine.url.database)
+
+
+@pytest.fixture
+def postgres_tables(postgres_server: str, empty_postgres: str) -> Iterator[Database]:
+    """Empty delivery tables on PostgreSQL, ready at once."""
+    database = Database(new_database(postgres_server, like=empty_postgres))
+    yield database
+    database.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """The delivery tables, made but empty, on each kind of database in turn."""
+    kind = "tables" if request.param == "sqlite" else "postgres_tables"
+    found: Database = request.getfixturevalue(kind)
+    return found

@@ -10,14 +10,15 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
 import psycopg
+from waiting import wait_until
 
 from assets.schemas import EXTRACTS
 
@@ -51,15 +52,14 @@ def _free_port() -> int:
 
 
 def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
-        try:
+    def answers() -> bool:
+        assert server.poll() is None, log.read_text(errors="replace")
+        with suppress(psycopg.OperationalError):
             psycopg.connect(url).close()
-        except psycopg.OperationalError:
-            assert server.poll() is None, log.read_text(errors="replace")
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(log.read_text(errors="replace"))
+            return True
+        return False
+
+    wait_until(answers, "PostgreSQL to answer")
 
 
 @contextmanager
@@ -102,6 +102,15 @@ def running_server() -> Iterator[str]:
         server.send_signal(signal.SIGINT)  # ends without waiting for clients
         server.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_database(server: str, like: str = "template1") -> str:
+    """Make a database as a copy of another one; return its SQLAlchemy URL."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create database {name} template {like}")
+    base = server.rsplit("/", 1)[0]
+    return f"{base}/{name}".replace("postgresql://", "postgresql+psycopg://")
 
 
 def copy_warehouse(path: Path, url: str) -> None:

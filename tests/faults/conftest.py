@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
-from shutil import copy
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
@@ -228,36 +227,6 @@ def policy(request: pytest.FixtureRequest) -> ResendPolicy:
     """Whether a repeat is harmless, one after the other."""
     found: ResendPolicy = request.param
     return found
-
-
-@pytest.fixture(scope="session")
-def empty_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with empty delivery tables, to be copied."""
-    path = tmp_path_factory.mktemp("tables") / "ledger.db"
-    database = Database(f"sqlite:///{path}")
-    database.migrate()
-    with database.engine.connect() as connection:
-        connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
-    database.dispose()
-    return path
-
-
-@pytest.fixture
-def tables(empty_tables: Path, tmp_path: Path) -> Iterator[Database]:
-    """Empty delivery tables on SQLite, ready at once."""
-    copy(empty_tables, tmp_path / "ledger.db")
-    database = Database(f"sqlite:///{tmp_path}/ledger.db")
-    yield database
-    database.dispose()
-
-
-@pytest.fixture
-def postgres_tables(postgres_url: str) -> Iterator[Database]:
-    """Empty delivery tables on PostgreSQL."""
-    database = Database(postgres_url)
-    database.migrate()
-    yield database
-    database.dispose()
 
 
 LINES = pytest.StashKey[list[Line]]()

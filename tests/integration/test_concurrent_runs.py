@@ -77,13 +77,14 @@ def run_alongside(url: str, journal: Path, size: int, start: Barrier) -> None:
 
 
 def test_runs_at_the_same_moment_send_each_order_once(
-    bench: Bench, ledger_url: str, tmp_path: Path
+    bench: Bench, tmp_path: Path
 ) -> None:
     journal = tmp_path / "journal.jsonl"
+    url = bench.database.engine.url.render_as_string(hide_password=False)
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(len(SIZES))
     runs = [
-        context.Process(target=run_alongside, args=(ledger_url, journal, size, start))
+        context.Process(target=run_alongside, args=(url, journal, size, start))
         for size in SIZES
     ]
     for run in runs:
