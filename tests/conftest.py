@@ -44,9 +44,10 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str) -> str:
+def postgres_url(postgres_server: str) -> Iterator[str]:
     """SQLAlchemy URL of a new, empty PostgreSQL database."""
-    return new_database(postgres_server)
+    with new_database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -71,20 +72,22 @@ def tables(empty_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def empty_postgres(postgres_server: str) -> str:
+def empty_postgres(postgres_server: str) -> Iterator[str]:
     """Name of a PostgreSQL database with empty delivery tables, to be copied."""
-    database = Database(new_database(postgres_server))
-    database.migrate()
-    database.dispose()
-    return str(database.engine.url.database)
+    with new_database(postgres_server) as url:
+        database = Database(url)
+        database.migrate()
+        database.dispose()
+        yield str(database.engine.url.database)
 
 
 @pytest.fixture
 def postgres_tables(postgres_server: str, empty_postgres: str) -> Iterator[Database]:
     """Empty delivery tables on PostgreSQL, ready at once."""
-    database = Database(new_database(postgres_server, like=empty_postgres))
-    yield database
-    database.dispose()
+    with new_database(postgres_server, like=empty_postgres) as url:
+        database = Database(url)
+        yield database
+        database.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

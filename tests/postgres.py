@@ -104,13 +104,18 @@ def running_server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def new_database(server: str, like: str = "template1") -> str:
-    """Make a database as a copy of another one; return its SQLAlchemy URL."""
+@contextmanager
+def new_database(server: str, like: str = "template1") -> Iterator[str]:
+    """Lend a copy of another database; yield its SQLAlchemy URL.
+
+    Hundreds of tests would fill gigabytes, so that it goes when its test ends.
+    """
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"create database {name} template {like}")
-    base = server.rsplit("/", 1)[0]
-    return f"{base}/{name}".replace("postgresql://", "postgresql+psycopg://")
+        connection.execute(f"create database {name} template {like} strategy file_copy")
+        base = server.rsplit("/", 1)[0].replace("postgresql:", "postgresql+psycopg:")
+        yield f"{base}/{name}"
+        connection.execute(f"drop database {name} with (force)")
 
 
 def copy_warehouse(path: Path, url: str) -> None:

@@ -369,11 +369,11 @@ def named(said: dict[str, Any], **columns: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def market(warehouse_url: str, tmp_path: Path, empty_tables: Path) -> Market:
+def market(warehouse_url: str, tmp_path: Path, empty_sqlite: Path) -> Market:
     line: Any = SimpleNamespace(database=None, clock=Clock(START + DAY), runs=0)
     shop = Shop(tmp_path, warehouse_url, line)
     shop.create()
-    return Market(shop, empty_tables)
+    return Market(shop, empty_sqlite)
 
 
 CUT = {("impact", "affiliation"): 64, ("impact", "name"): 255}
