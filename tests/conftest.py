@@ -17,6 +17,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", default=False)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to `make test-long` the parameters that a module calls `LONG`, by id."""
+    for item in items:
+        long = getattr(getattr(item, "module", None), "LONG", frozenset())
+        named = item.callspec.id.split("-") if hasattr(item, "callspec") else []
+        if not long.isdisjoint(named):
+            item.add_marker(pytest.mark.long)
+
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell: the programs under test would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,7 +6,6 @@ Starting, asking by GraphQL and stopping it belong here; what is asked for, in t
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ from typing import Any
 import requests
 from deployment import ROOT, Deployment
 from waiting import wait_until
+
+from benchmarks.processes import free_port
 
 JOBS = ("export_day", "nightly_export")
 """One of each executor: in-process and multiprocess."""
@@ -173,12 +174,6 @@ def dagster_dev(deployment: Deployment) -> Iterator[DagsterDev]:
         yield running
     finally:
         _stop(process)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _await_start(running: DagsterDev, log: Path) -> None:

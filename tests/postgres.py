@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -21,6 +20,7 @@ import psycopg
 from waiting import wait_until
 
 from assets.schemas import EXTRACTS
+from benchmarks.processes import free_port
 
 
 def _programs() -> Path:
@@ -45,12 +45,6 @@ def _unprivileged() -> str | None:
     return "postgres" if "postgres" in known else "nobody"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     def answers() -> bool:
         assert server.poll() is None, log.read_text(errors="replace")
@@ -65,7 +59,7 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 @contextmanager
 def running_server() -> Iterator[str]:
     """Start a server on a free loopback port; yield the URL of its first database."""
-    programs, user, port = _programs(), _unprivileged(), _free_port()
+    programs, user, port = _programs(), _unprivileged(), free_port()
     folder = Path(tempfile.mkdtemp(prefix="attribution-postgres-"))
     log = folder / "log"
     if user is not None:

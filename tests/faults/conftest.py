@@ -250,16 +250,6 @@ def make_line(request: pytest.FixtureRequest) -> Iterator[MakeLine]:
         line.server.close()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave to `make test-long` what takes long on a second database, too."""
-    for item in items:
-        is_long = getattr(getattr(item, "module", None), "POSTGRESQL_IS_LONG", False)
-        params = getattr(getattr(item, "callspec", None), "params", {})
-        if is_long and "postgresql" in params.values():
-            item.add_marker(pytest.mark.long)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """After every row the invariants hold, whatever its test looked at."""

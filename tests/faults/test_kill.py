@@ -14,7 +14,7 @@ from faults.kill.server import CountingServer
 
 from assets.delivery.database import Database
 
-POSTGRESQL_IS_LONG = True
+LONG = {"postgresql"}
 WINDOW = 4
 
 

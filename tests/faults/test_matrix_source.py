@@ -29,6 +29,7 @@ from assets.warehouse import Warehouse, WarehouseError
 if TYPE_CHECKING:
     from conftest import Line, MakeLine
 
+    from assets.delivery.database import Database
     from assets.delivery.dispatch import Summary
     from assets.providers.base import ResendPolicy
 
@@ -290,18 +291,14 @@ def test_56_what_was_staged_is_sent_and_a_later_change_is_drift(shop: Shop) -> N
 
 
 def test_56_the_same_on_postgresql(
-    make_line: MakeLine, policy: ResendPolicy, tmp_path: Path, postgres_url: str
+    make_line: MakeLine,
+    policy: ResendPolicy,
+    tmp_path: Path,
+    postgres_url: str,
+    postgres_tables: Database,
 ) -> None:
     """One database is warehouse, another the ledger; a bad order among good ones."""
-    from assets.delivery.database import Database
-
-    plain = postgres_url.replace("+psycopg", "")
-    with psycopg.connect(plain, autocommit=True) as connection:
-        name = plain.rpartition("/")[2]
-        connection.execute(f"create database {name}_shop")
-    database = Database(postgres_url)
-    database.migrate()
-    shop = Shop(tmp_path, f"{postgres_url}_shop", make_line(database, policy))
+    shop = Shop(tmp_path, postgres_url, make_line(postgres_tables, policy))
     shop.line.clock.now = START + DAY
     shop.create()
     shop.order("O1")
@@ -313,4 +310,3 @@ def test_56_the_same_on_postgresql(
         "O1",
         "ø 2 '; drop table delivery; --",
     ]
-    database.dispose()

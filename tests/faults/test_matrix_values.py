@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from assets.delivery.database import Database
 
+LONG = {"never"}
 MONEY = ("total", "revenue", "subtotal", "unit_price")
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from assets.providers.base import ResendPolicy
     from assets.resources import Source
 
-POSTGRESQL_IS_LONG = True
+LONG = {"postgresql"}
 CHUNK_ROWS = 2
 
 

@@ -203,7 +203,7 @@ def test_a_refused_order_goes_with_its_row_to_another_day(shop: Shop, bad: str) 
 
 
 @pytest.mark.parametrize("bad", BAD)
-@pytest.mark.parametrize("first", [KEY, NEXT_KEY])
+@pytest.mark.parametrize("first", [KEY, pytest.param(NEXT_KEY, marks=pytest.mark.long)])
 def test_a_told_order_that_is_refused_on_its_new_day_is_not_gone(
     shop: Shop, bad: str, first: str
 ) -> None:

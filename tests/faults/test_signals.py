@@ -17,7 +17,7 @@ from sqlalchemy import select
 from assets.delivery.database import Database
 from assets.delivery.tables import delivery_attempt
 
-POSTGRESQL_IS_LONG = True
+LONG = {"postgresql"}
 ORDERS = 60
 LEASE = 1.5
 

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from engine import DEDUPE, NEVER, FakeProvider, order
 from faults.kill.market import ANSWERS, POINTS, CrashError, CrashingBench, Market
 from hypothesis import HealthCheck, settings
@@ -225,9 +226,14 @@ def _money(one: Conversion) -> Money:
 
 TestExport = Export.TestCase
 TestExport.settings = settings(
-    max_examples=100,
+    max_examples=25,
     stateful_step_count=30,
     derandomize=True,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+@pytest.mark.long
+class TestExportForLonger(TestExport):  # type: ignore[misc, valid-type]
+    settings = settings(TestExport.settings, max_examples=200)

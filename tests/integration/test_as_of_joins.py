@@ -4,13 +4,16 @@ One day of a warehouse, an order per case, through the shipped statements, the j
 the provider, to the exact bytes. The rows are stored in both orders: none may decide.
 """
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import sqlalchemy as sa
+from postgres import new_database
 from sqlalchemy.pool import NullPool
 
 from assets.deliveries import staged_chunks
@@ -436,19 +439,21 @@ def fill(url: str, rows: list[tuple[str, Row]]) -> None:
 )
 def conversions(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Conversion]:
+) -> Iterator[dict[str, Conversion]]:
     """Every order of the day, joined."""
     kind, backwards = request.param
     folder = tmp_path_factory.mktemp("day")
-    url = f"duckdb:///{folder}/warehouse.db"
-    if kind == "postgresql":
-        server = request.getfixturevalue("postgres_server")
-        name = f"joins_{backwards}".lower()
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"create database {name}")
-        base = server.rsplit("/", 1)[0].replace("postgresql", "postgresql+psycopg")
-        url = f"{base}/{name}"
-    fill(url, stored()[:: -1 if backwards else 1])
+    with ExitStack() as lent:
+        url = f"duckdb:///{folder}/warehouse.db"
+        if kind == "postgresql":
+            server = request.getfixturevalue("postgres_server")
+            url = lent.enter_context(new_database(server))
+        fill(url, stored()[:: -1 if backwards else 1])
+        yield joined(url, folder)
+
+
+def joined(url: str, folder: Path) -> dict[str, Conversion]:
+    """Extract and join the day."""
     database = Database(f"sqlite:///{folder}/ledger.db")
     database.migrate()
     staging = Staging(folder / "staging")

@@ -2,7 +2,6 @@
 
 import io
 import re
-import socket
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
@@ -17,18 +16,13 @@ from deployment import ROOT, without_patience
 from rich.console import Console
 from sqlalchemy import create_engine, text
 
+from benchmarks.processes import free_port
 from pipelines.config import DEMO_CONFIG, load_config
 from pipelines.demo import tour
 from pipelines.demo.warehouse import seed
 from pipelines.sandbox import journal
 
 ORDERS = 150
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ Code server, daemon and webserver run by themselves; a month is backfilled from 
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,11 +14,10 @@ from shutil import copy
 from typing import Any
 
 import dagster as dg
-import psycopg
 import pytest
 import yaml
 from deployment import DAY, NAMES, ROOT, START, Deployment, deployed
-from postgres import copy_warehouse
+from postgres import copy_warehouse, new_database
 
 from assets.partitions import days_between
 from benchmarks.processes import Ui, free_port, running
@@ -69,19 +69,17 @@ def commands(folder: Path, ports: dict[str, int]) -> dict[str, list[str]]:
 
 
 @pytest.fixture
-def databases(postgres_url: str) -> dict[str, str]:
-    """The delivery tables; beside them a warehouse and Dagster's history."""
-    plain = postgres_url.replace("+psycopg", "")
-    with psycopg.connect(plain, autocommit=True) as connection:
-        for other in ("shop", "dagster"):
-            name = f"{plain.rpartition('/')[2]}_{other}"
-            connection.execute(f"create database {name}")
-    return {
-        "LEDGER": postgres_url,
-        "WAREHOUSE": f"{postgres_url}_shop",
-        "DAGSTER_POSTGRES_URL": postgres_url.replace("+psycopg", "+psycopg2")
-        + "_dagster",
-    }
+def databases(postgres_server: str) -> Iterator[dict[str, str]]:
+    """The delivery tables, a warehouse and Dagster's history."""
+    with ExitStack() as lent:
+        ledger, warehouse, history = (
+            lent.enter_context(new_database(postgres_server)) for _ in range(3)
+        )
+        yield {
+            "LEDGER": ledger,
+            "WAREHOUSE": warehouse,
+            "DAGSTER_POSTGRES_URL": history.replace("+psycopg", "+psycopg2"),
+        }
 
 
 EVERY_WAY = pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import time_machine
 from deployment import DAY, NAMES, Deployment, deployed, without_patience
-from postgres import copy_warehouse
+from postgres import copy_warehouse, new_database
 
 FAULTS = (
     "trackdesk/bumpy:status=503~[0-4]$",
@@ -20,13 +20,10 @@ KEY = DAY.isoformat()
 
 
 @pytest.fixture
-def warehouse_url(postgres_url: str) -> str:
+def warehouse_url(postgres_server: str) -> Iterator[str]:
     """A second database, beside that of the delivery tables."""
-    plain = postgres_url.replace("+psycopg", "")
-    name = plain.rpartition("/")[2] + "_shop"
-    with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-    return f"{postgres_url}_shop"
+    with new_database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from assets.schemas import EXTRACTS, contract_columns
 from assets.staging import Staging
 from assets.warehouse import Warehouse
 
+LONG = {"postgresql"}
 STEP = timedelta(minutes=30)
 DAY = timedelta(days=1)
 INSTANT = timedelta(microseconds=1)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
-from deployment import DAY, ZONE, Deployment, deployed
+from deployment import DAY, ZONE, Deployment, deployed, without_patience
 
 from pipelines.build import build
 from pipelines.day_results import DayResult
@@ -23,6 +23,7 @@ TO = ["trackdesk_bumpy", "trackdesk_main"]
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     """A shop in which one of two destinations is down."""
     monkeypatch.chdir(tmp_path)
+    without_patience(monkeypatch)
     faults = ["trackdesk/bumpy:status=503"]
     with deployed(tmp_path, faults=faults, days=2, orders_per_day=12) as deployment:
         yield deployment
