@@ -30,7 +30,9 @@ from assets.delivery.planning import Destination
 from assets.delivery.states import DELIVERED
 from assets.delivery.transport import HttpTransport
 from assets.providers.conversion import Conversion
-from assets.providers.trackdesk import Trackdesk, TrackdeskSettings
+from assets.providers.trackdesk import Trackdesk
+from assets.providers.trackdesk_settings import TrackdeskSettings
+from benchmarks.processes import free_port
 
 LATENCY = 0.05
 IN_FLIGHT = 32
@@ -56,7 +58,8 @@ class Orders:
     """Some staged orders, made when they are asked for."""
 
     def __init__(self, first: int, count: int) -> None:
-        self.order_ids = [f"O{first + number:08}" for number in range(count)]
+        ids = [f"O{first + number:08}" for number in range(count)]
+        self.order_ids: Sequence[str] = ids
         self.source_hashes: Sequence[str] = ["-"] * count
 
     def conversion(self, index: int) -> Conversion:
@@ -67,9 +70,7 @@ class Orders:
 @contextmanager
 def stub(failing: float = 0.0, latency: float = LATENCY) -> Iterator[str]:
     """Run the provider stub; yield its URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "benchmarks.stub"]
     server = subprocess.Popen([*command, str(port), str(latency), str(failing)])
     try:
