@@ -205,20 +205,23 @@ def deployed(
     """Seed a warehouse, start a sandbox, write a configuration for both.
 
     Args:
-        folder: Where everything is kept.
+        folder: Where everything is kept; in a copy of an earlier deployment's folder
+            its warehouse, ledger and sandbox go on.
         faults: Misbehaviour of the sandbox, in text form.
         environ: Variables beside the secrets.
         orders_per_day: At least 7: a day has test orders and bad orders.
         days: Days with orders; the last one is `DAY`.
         more: Further TOML, keys before destinations.
     """
-    seed(
-        folder / "warehouse.db",
-        last_day=DAY,
-        days=days,
-        orders_per_day=orders_per_day,
-        timezone=ZONE,
-    )
+    warehouse = folder / "warehouse.db"
+    if not warehouse.exists():
+        seed(
+            warehouse,
+            last_day=DAY,
+            days=days,
+            orders_per_day=orders_per_day,
+            timezone=ZONE,
+        )
     copy(ROOT / "dagster.yaml", folder)
     with SandboxServer(0, folder / "journal.jsonl", faults) as server:
         text = HEAD.format(folder=folder, start=START) + more

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from shutil import copy
+from shutil import copy, copytree
 from typing import Any
 
 import pytest
@@ -38,16 +38,27 @@ def keep(folder: Path, now: str, then: str) -> None:
         copy(file, str(file).replace(now, then))
 
 
+@pytest.fixture(scope="module")
+def delivered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two days were delivered; the backup was made after the first one."""
+    folder = tmp_path_factory.mktemp("delivered")
+    with deployed(folder, orders_per_day=14, days=2) as deployment:
+        deployment.run(BEFORE, to=[NAME])
+        keep(folder, "ledger.db", "backup.db")
+        deployment.run(DAY, to=[NAME])
+    return folder
+
+
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    """Two days were delivered; the delivery tables know the first one only."""
+def shop(
+    delivered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Deployment]:
+    """What was delivered, in a copy that goes on as the first one."""
+    copytree(delivered, tmp_path, dirs_exist_ok=True)
     without_patience(monkeypatch)
-    with deployed(tmp_path, orders_per_day=14, days=2) as deployment:
+    with deployed(tmp_path) as deployment:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)
-        deployment.run(BEFORE, to=[NAME])
-        keep(tmp_path, "ledger.db", "backup.db")
-        deployment.run(DAY, to=[NAME])
         yield deployment
 
 

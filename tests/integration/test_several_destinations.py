@@ -68,6 +68,7 @@ endpoint_url = "{url}/idme/{name}/events"
 endpoint_headers = {{ Authorization = {{ env = "{upper}_TOKEN" }} }}
 {more}
 """
+LONG = {"convert", "idme"}
 NUMBER = {"good": "1001", "bad": "1002"}
 
 
