@@ -235,5 +235,6 @@ TestExport.settings = settings(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 class TestExportForLonger(TestExport):  # type: ignore[misc, valid-type]
     settings = settings(TestExport.settings, max_examples=200)
