@@ -137,11 +137,9 @@ def written(name: str, value: str | None, digits: int, number: int = 0) -> str:
 def cut_of(name: str, value: str, number: int) -> Doubt | None:
     """Return what is said of a value that `written` cuts; None: it cuts nothing."""
     kind = _kind(name, number)
-    if not isinstance(kind, Descriptive) or not value.strip():
-        return None
-    if len(value) <= kind.limit:
-        return None
-    return value_cut(numbered(name, number), kind.limit, len(value))
+    if isinstance(kind, Descriptive) and value.strip() and len(value) > kind.limit:
+        return value_cut(numbered(name, number), kind.limit, len(value))
+    return None
 
 
 def _kind(name: str, number: int) -> Kind:

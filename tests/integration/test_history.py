@@ -66,8 +66,8 @@ def test_a_history_that_cannot_be_used_is_named_by_every_command(
     for done, told in [(looked, looked.stdout), (exported, exported.stderr)]:
         assert isinstance(done.exception, SystemExit), done.exception
         assert done.exit_code == 2
-        assert f"Asking Dagster's history failed for {home}: expected a" in told
-        assert f"and its database to answer, got {cause}." in told
+        said = f"Asking Dagster's history failed for {home}: expected a valid"
+        assert f"{said} dagster.yaml and its database to answer, got {cause}." in told
         assert "DAGSTER_POSTGRES_URL" in told
         assert "canary" not in done.stdout + done.stderr
     assert shop.rows() == {}

@@ -215,12 +215,11 @@ def test_a_chunk_is_asked_for_at_once(
         return recall(connection, destination, digests)
 
     monkeypatch.setattr(memory, "recall", count)
-    orders = [order(f"O{n:04}", visitor_id=f"v{n}") for n in range(120)]
-    linking.run(orders, chunk_rows=100)
-    assert asked == [100, 20, 100, 20]
+    linking.run([order(f"O{n:04}", visitor_id=f"v{n}") for n in range(1200)])
+    assert asked == [1000, 200, 1000, 200]
     with linking.database.read() as connection:
         count_of = select(func.count()).select_from(remembered)
-        assert connection.execute(count_of).scalar() == 120
+        assert connection.execute(count_of).scalar() == 1200
 
 
 # What one order holds
