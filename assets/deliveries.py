@@ -17,8 +17,8 @@ from assets.delivery.delivering import deliver
 from assets.delivery.dispatch import Summary
 from assets.delivery.standing import standing
 from assets.join import ASSET
+from assets.metadata import explained, metadata_of
 from assets.money_check import money_conserved, money_conserved_spec
-from assets.outlook import explained, metadata_of
 from assets.progress import Progress
 from assets.providers.conversion import Conversion
 from assets.reply_shape import reply_shape, reply_shape_spec

@@ -3,8 +3,8 @@
 import dagster as dg
 
 from assets.day_by_day import day_by_day
+from assets.extract_asset import stage
 from assets.resources import Source
-from assets.staged import stage
 
 
 @dg.asset(group_name="extract", kinds={"sql", "parquet"})

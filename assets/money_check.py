@@ -19,7 +19,7 @@ from assets.delivery.reconciling import (
 )
 from assets.delivery.states import DELIVERED
 from assets.join import ASSET
-from assets.outlook import named
+from assets.metadata import named
 from assets.resources import Source
 
 CHECK = "money_conserved"

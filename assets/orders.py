@@ -3,10 +3,10 @@
 import dagster as dg
 
 from assets.day_by_day import day_by_day
+from assets.extract_asset import stage, staged
 from assets.partitions import window_of
 from assets.progress import Progress
 from assets.resources import Source
-from assets.staged import stage, staged
 
 
 class OrdersConfig(dg.Config):

@@ -19,7 +19,7 @@ from assets.delivery.settling import Settle
 from assets.delivery.standing import standing
 from assets.delivery.totals import totals
 from assets.delivery.watching import Watch
-from assets.outlook import explained, metadata_of, named
+from assets.metadata import explained, metadata_of, named
 from assets.progress import Progress
 from assets.providers.base import Settling
 from assets.reply_shape import reply_shape, reply_shape_spec

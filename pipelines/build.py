@@ -17,7 +17,7 @@ from assets.delivery.planning import Destination
 from assets.partitions import daily, partitioned
 from assets.providers.registry import REGISTRY, make_provider
 from assets.providers.settings import DestinationSettings
-from assets.publish import published_asset
+from assets.published_deliveries import published_asset
 from assets.resources import Destinations, Source
 from assets.settlements import settlement_asset
 from assets.staging import Staging

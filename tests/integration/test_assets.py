@@ -20,7 +20,7 @@ from deployment import (
 )
 
 from assets.checks import AFTER_A_RUN
-from assets.outlook import metadata_of
+from assets.metadata import metadata_of
 from pipelines.build import build
 from pipelines.day_results import DayResult
 
