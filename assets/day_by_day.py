@@ -19,7 +19,7 @@ from dagster._core.definitions.source_asset import (
 )
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from assets.day_checks import DayChecks
+from assets.checks.days import DayChecks
 
 _MADE = {AssetPartitionStatus.MATERIALIZED, AssetPartitionStatus.IN_PROGRESS}
 """Colours of a day to follow; another run may be making it anew."""

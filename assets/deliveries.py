@@ -10,7 +10,9 @@ from typing import Any, cast
 import dagster as dg
 import pyarrow as pa
 
-from assets.checks import AFTER_A_RUN, About, check_results, check_specs
+from assets.checks.money_conserved import money_conserved, money_conserved_spec
+from assets.checks.reply_shape import reply_shape, reply_shape_spec
+from assets.checks.standing import AFTER_A_RUN, About, check_results, check_specs
 from assets.conversions import conversions
 from assets.day_by_day import day_by_day
 from assets.delivery.delivering import deliver
@@ -18,10 +20,8 @@ from assets.delivery.dispatch import Summary
 from assets.delivery.standing import standing
 from assets.join import ASSET
 from assets.metadata import explained, metadata_of
-from assets.money_check import money_conserved, money_conserved_spec
 from assets.progress import Progress
 from assets.providers.conversion import Conversion
-from assets.reply_shape import reply_shape, reply_shape_spec
 from assets.resources import Destinations, Source
 
 CHUNK_ROWS = 5_000

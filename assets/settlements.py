@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import dagster as dg
 
-from assets.checks import EVERY_HOUR, About, check_results, check_specs
+from assets.checks.reply_shape import reply_shape, reply_shape_spec
+from assets.checks.standing import EVERY_HOUR, About, check_results, check_specs
 from assets.day_by_day import day_by_day
 from assets.deliveries import delivery_key, pool_of
 from assets.delivery.alarms import alarming
@@ -22,7 +23,6 @@ from assets.delivery.watching import Watch
 from assets.metadata import explained, metadata_of, named
 from assets.progress import Progress
 from assets.providers.base import Settling
-from assets.reply_shape import reply_shape, reply_shape_spec
 from assets.resources import Destinations, Source
 
 CHECK = "no_alarm"

@@ -11,7 +11,7 @@ import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from assets.day_checks import each_day
+from assets.checks.days import each_day
 from pipelines.alerts import Evaluation, Seen
 
 LONGEST_RUN_SECONDS = 86_400

@@ -1,7 +1,8 @@
 """Is all money of a partition there? Compares source and deliveries order by order.
 
 What the source holds must be what was delivered and what was not, to the last minor
-unit. Reads only; how a difference is shown stands in `assets/money_check.py`.
+unit. Reads only; how a difference is shown stands in
+`assets/checks/money_conserved.py`.
 """
 
 from collections import Counter, defaultdict

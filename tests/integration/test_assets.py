@@ -19,7 +19,7 @@ from deployment import (
     without_patience,
 )
 
-from assets.checks import AFTER_A_RUN
+from assets.checks.standing import AFTER_A_RUN
 from assets.metadata import metadata_of
 from pipelines.build import build
 from pipelines.day_results import DayResult

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from engine import DAY, NOW
 
-from assets.checks import OF_A_DAY, RULES, WORDS, About, Finding, check_results
+from assets.checks.standing import OF_A_DAY, RULES, WORDS, About, Finding, check_results
 from assets.delivery.standing import Standing
 from assets.delivery.states import State
 from assets.thresholds import Checks, CheckSettings

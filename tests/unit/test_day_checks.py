@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from assets.day_checks import DAYS, DayChecks
+from assets.checks.days import DAYS, DayChecks
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 MONDAY, TUESDAY = "2026-11-16", "2026-11-17"
