@@ -15,8 +15,8 @@ from assets.checks.reply_shape import reply_shape, reply_shape_spec
 from assets.checks.standing import AFTER_A_RUN, About, check_results, check_specs
 from assets.conversions import conversions
 from assets.day_by_day import day_by_day
-from assets.delivery.delivering import deliver
 from assets.delivery.dispatch import Summary
+from assets.delivery.run import deliver
 from assets.delivery.standing import standing
 from assets.join import ASSET
 from assets.metadata import explained, metadata_of

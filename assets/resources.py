@@ -19,7 +19,7 @@ from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.database import Database
 from assets.delivery.order_days import OrderDays
 from assets.delivery.outbox import Outbox
-from assets.delivery.planning import Destination
+from assets.delivery.planner import Destination
 from assets.delivery.quarantine import (
     ITEMS,
     ORDERS,

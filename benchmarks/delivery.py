@@ -24,9 +24,9 @@ from statistics import median
 from urllib.parse import urlsplit
 
 from assets.delivery.database import Database
-from assets.delivery.delivering import deliver
 from assets.delivery.dispatch import Summary
-from assets.delivery.planning import Destination
+from assets.delivery.planner import Destination
+from assets.delivery.run import deliver
 from assets.delivery.states import DELIVERED
 from assets.delivery.transport import HttpTransport
 from assets.providers.conversion import Conversion

@@ -13,7 +13,7 @@ from assets import bucketing, identifiers, orders
 from assets.conversions import conversions
 from assets.deliveries import delivery_asset
 from assets.delivery.database import Database
-from assets.delivery.planning import Destination
+from assets.delivery.planner import Destination
 from assets.partitions import daily, partitioned
 from assets.providers.registry import REGISTRY, make_provider
 from assets.providers.settings import DestinationSettings

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from assets.deliveries import staged_chunks
 from assets.delivery.ledger import Ledger
-from assets.delivery.planning import Planner
+from assets.delivery.planner import Planner
 from assets.delivery.preview import Preview, preview
 from pipelines.build import lent_source, open_destination
 from pipelines.config import Config

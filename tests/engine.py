@@ -18,7 +18,7 @@ from sqlalchemy import select
 from assets.delivery.database import Database
 from assets.delivery.dispatch import Dispatch, Summary
 from assets.delivery.ledger import Ledger
-from assets.delivery.planning import Destination
+from assets.delivery.planner import Destination
 from assets.delivery.tables import delivery, delivery_attempt
 from assets.delivery.transport import Transport
 from assets.providers.base import Exchange, Limits, Request, ResendPolicy

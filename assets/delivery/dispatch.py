@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from assets.delivery import elsewhere, retry
-from assets.delivery.brake import Brake
+from assets.delivery import account_change, retry
+from assets.delivery.circuit_breaker import Brake
 from assets.delivery.ledger import Ledger
-from assets.delivery.pace import Pace, RepeatBudget, Window
-from assets.delivery.planning import Chunk, Destination, Planner
-from assets.delivery.recalling import Queue
+from assets.delivery.planner import Chunk, Destination, Planner
+from assets.delivery.rate_limit import Pace, RepeatBudget, Window
+from assets.delivery.recall import Queue
 from assets.delivery.rows import Total
-from assets.delivery.sending import Round, Sender
+from assets.delivery.sender import Round, Sender
 from assets.delivery.spool import Spool
 from assets.delivery.states import State
 from assets.delivery.totals import totals, unfinished
@@ -196,7 +196,7 @@ class Dispatch:
         self.ledger.release_abandoned(
             to, "owner_died", policy.settle_delay, at_once=self._is_alone
         )
-        elsewhere.leave_to_a_person(
+        account_change.leave_to_a_person(
             self.ledger, self._account, writes_a_file=self.provider.channel != "http"
         )
 

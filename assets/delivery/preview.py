@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from assets.delivery.conversation import Conversation
-from assets.delivery.deciding import fault_of
-from assets.delivery.planning import Chunk, Planner
+from assets.delivery.decision import fault_of
+from assets.delivery.exchange import Conversation
+from assets.delivery.planner import Chunk, Planner
 from assets.delivery.states import SOFT, State
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion

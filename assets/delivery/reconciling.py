@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, or_, select
 
-from assets.delivery.assessing import REPORTED, SUPERSEDED
+from assets.delivery.assessment import REPORTED, SUPERSEDED
 from assets.delivery.database import Database
+from assets.delivery.missing_orders import source_orders
 from assets.delivery.slices import slices
 from assets.delivery.states import SOFT, State
 from assets.delivery.tables import data_issue, delivery
-from assets.delivery.vanished import source_orders
 
 SHOWN = 20
 """Orders that are named of each kind; all are counted."""

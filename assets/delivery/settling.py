@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 from assets.delivery import evidence
 from assets.delivery.allowance import Allowance
 from assets.delivery.ledger import Ledger
-from assets.delivery.pace import Pace
+from assets.delivery.rate_limit import Pace
 from assets.delivery.settled import settle_attempt, settled_changes
 from assets.delivery.states import State
 from assets.delivery.tables import delivery, delivery_attempt

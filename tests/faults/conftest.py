@@ -21,9 +21,9 @@ from sqlalchemy import Table, select
 
 from assets import money
 from assets.delivery.database import Database
-from assets.delivery.delivering import deliver
 from assets.delivery.dispatch import Summary
-from assets.delivery.planning import Destination
+from assets.delivery.planner import Destination
+from assets.delivery.run import deliver
 from assets.delivery.tables import delivery, delivery_attempt
 from assets.delivery.transport import HttpTransport
 from assets.providers.base import Exchange, Limits, Request, ResendPolicy

@@ -30,9 +30,9 @@ from test_matrix_source import BEFORE, DAY, KEY, START, Shop
 from assets.deliveries import staged_chunks
 from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.database import Database
-from assets.delivery.delivering import deliver
 from assets.delivery.outbox import Outbox
-from assets.delivery.planning import Destination
+from assets.delivery.planner import Destination
+from assets.delivery.run import deliver
 from assets.delivery.tables import delivery
 from assets.providers.idme import IdMe, IdMeSettings
 from assets.providers.impact import Impact, ImpactSettings

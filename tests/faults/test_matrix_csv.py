@@ -12,8 +12,8 @@ from sqlalchemy import select
 from trackdesk import trackdesk
 
 from assets.delivery.csv_outbox import CsvOutbox
-from assets.delivery.delivering import deliver
-from assets.delivery.planning import Destination
+from assets.delivery.planner import Destination
+from assets.delivery.run import deliver
 from assets.delivery.tables import delivery
 
 if TYPE_CHECKING:

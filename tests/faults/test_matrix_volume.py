@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from conftest import Line
 
-    from assets.delivery.planning import Chunk
+    from assets.delivery.planner import Chunk
     from assets.providers.conversion import Conversion
 
 CHUNK = 5_000
@@ -61,8 +61,8 @@ def deliver_here(ledger: str, url: str, policy: str, count: int) -> dict[str, An
     from conftest import JsonProvider
 
     from assets.delivery.database import Database
-    from assets.delivery.delivering import deliver
-    from assets.delivery.planning import Destination
+    from assets.delivery.planner import Destination
+    from assets.delivery.run import deliver
     from assets.delivery.transport import HttpTransport
 
     provider = JsonProvider(url, POLICIES[policy], TOGETHER)

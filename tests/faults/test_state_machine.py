@@ -31,7 +31,7 @@ from invariants import Money, check_invariants
 from assets.delivery.database import Database
 from assets.delivery.dispatch import Summary
 from assets.delivery.resolving import resolve
-from assets.delivery.sending import LEASE, LeaseLostError
+from assets.delivery.sender import LEASE, LeaseLostError
 from assets.providers.base import Limits
 from assets.providers.conversion import Conversion
 from assets.providers.withholding import Withheld

@@ -29,7 +29,7 @@ from engine import (
 from sqlalchemy.exc import IntegrityError
 
 from assets.delivery.database import Database
-from assets.delivery.sending import LeaseLostError
+from assets.delivery.sender import LeaseLostError
 from assets.delivery.states import State
 from assets.providers.base import Limits, Request
 from assets.providers.replies import Reply

@@ -18,11 +18,11 @@ from trackdesk import CID, trackdesk
 
 from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.database import Database
-from assets.delivery.delivering import deliver
 from assets.delivery.dispatch import Summary
 from assets.delivery.lock import DestinationBusyError, destination_lock
-from assets.delivery.planning import Destination
+from assets.delivery.planner import Destination
 from assets.delivery.resolving import Chosen, ResolveError, resolve_all
+from assets.delivery.run import deliver
 from assets.delivery.states import State
 from assets.delivery.tables import delivery, delivery_attempt
 from assets.providers.base import Request

@@ -15,7 +15,7 @@ from pytest_socket import disable_socket, enable_socket
 
 from assets import money
 from assets.delivery.database import Database
-from assets.delivery.planning import Planner
+from assets.delivery.planner import Planner
 from assets.delivery.preview import Preview, preview
 from assets.providers.base import Limits
 from pipelines import launch

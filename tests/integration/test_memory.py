@@ -27,7 +27,7 @@ from sqlalchemy.exc import OperationalError
 from assets.delivery import memory
 from assets.delivery.database import Database, LedgerError
 from assets.delivery.ledger import Ledger
-from assets.delivery.planning import Destination, Planner
+from assets.delivery.planner import Destination, Planner
 from assets.delivery.preview import preview
 from assets.delivery.spool import Spool
 from assets.delivery.tables import remembered

@@ -19,8 +19,8 @@ from sqlalchemy.pool import NullPool
 
 from assets.deliveries import staged_chunks
 from assets.delivery.database import Database
-from assets.delivery.delivering import deliver
-from assets.delivery.planning import Destination
+from assets.delivery.planner import Destination
+from assets.delivery.run import deliver
 from assets.delivery.tables import delivery, quarantine_row
 from assets.partitions import daily
 from assets.providers.base import Limits

@@ -12,10 +12,10 @@ from trackdesk import trackdesk
 
 from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.database import Database
-from assets.delivery.delivering import deliver
 from assets.delivery.outbox import Outbox
-from assets.delivery.planning import Destination
+from assets.delivery.planner import Destination
 from assets.delivery.resolving import resolve
+from assets.delivery.run import deliver
 from assets.delivery.totals import waiting_for_a_person
 from assets.providers.base import Request, ResendPolicy
 from assets.providers.conversion import Conversion

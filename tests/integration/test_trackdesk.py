@@ -13,8 +13,8 @@ from sqlalchemy import select
 from trackdesk import BY_COUPON, BY_EXTERNAL_CID, CID, trackdesk
 
 from assets.delivery.database import Database
-from assets.delivery.delivering import deliver
-from assets.delivery.planning import Destination
+from assets.delivery.planner import Destination
+from assets.delivery.run import deliver
 from assets.delivery.tables import delivery
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion

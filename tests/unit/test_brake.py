@@ -2,7 +2,7 @@
 
 import pytest
 
-from assets.delivery.brake import Brake
+from assets.delivery.circuit_breaker import Brake
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 
 DONE = Reply(phase=Phase.DONE, status=200)

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from assets.delivery.pace import Pace, RepeatBudget, Window
+from assets.delivery.rate_limit import Pace, RepeatBudget, Window
 from assets.providers.base import Limits
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 

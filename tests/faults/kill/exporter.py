@@ -19,7 +19,8 @@ from faults.kill.failpoints import FatalTransport, Fate, fatal_ledger, fatal_spo
 from faults.kill.job import Job, destination, orders
 
 from assets.delivery import database as database_module
-from assets.delivery import delivering, lock, sending
+from assets.delivery import lock, sender
+from assets.delivery import run as delivery_run
 from assets.delivery.database import Database
 
 CHUNK_ROWS = 250
@@ -30,10 +31,10 @@ def run(job: Job) -> dict[str, Any]:
     """Do a job in this process."""
     lock.POLL_SECONDS = 0.02
     if job.lease is not None:
-        sending.LEASE = timedelta(seconds=job.lease)
+        sender.LEASE = timedelta(seconds=job.lease)
     fate = Fate(job)
-    vars(delivering)["Ledger"] = fatal_ledger(fate)
-    vars(delivering)["Spool"] = fatal_spool(fate)
+    vars(delivery_run)["Ledger"] = fatal_ledger(fate)
+    vars(delivery_run)["Spool"] = fatal_spool(fate)
     if job.busy_seconds is not None:
         vars(database_module)["BUSY_SECONDS"] = job.busy_seconds
     database = Database(job.database)
@@ -41,7 +42,7 @@ def run(job: Job) -> dict[str, Any]:
     held = orders(job.orders)
     starts = range(0, len(held), CHUNK_ROWS)
     chunks: Any = [Chunk(held[start : start + CHUNK_ROWS]) for start in starts]
-    summary = delivering.deliver(
+    summary = delivery_run.deliver(
         destination(job.kind, job.host),
         database,
         FatalTransport(job.host, fate),

@@ -8,7 +8,7 @@ from typing import Literal
 
 from engine import FakeProvider, order
 
-from assets.delivery.planning import Destination
+from assets.delivery.planner import Destination
 from assets.providers.base import Limits, Provider, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.convert import Convert, ConvertSettings

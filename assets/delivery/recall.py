@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from assets.delivery import memory
-from assets.delivery.assessing import Assessment
+from assets.delivery.assessment import Assessment
 from assets.delivery.register import Register
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion

@@ -8,10 +8,10 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from assets import money
-from assets.delivery.assessing import REPORTED_BEFORE
+from assets.delivery.assessment import REPORTED_BEFORE
+from assets.delivery.missing_orders import GONE
 from assets.delivery.rows import Decision, Row
 from assets.delivery.states import State
-from assets.delivery.vanished import GONE
 from assets.personal import PersonalDataError
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion

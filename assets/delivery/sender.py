@@ -17,11 +17,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from assets.delivery import outcomes, retry
-from assets.delivery.conversation import Conversation, Step
 from assets.delivery.database import LedgerError
+from assets.delivery.exchange import Conversation, Step
 from assets.delivery.ledger import Ledger
-from assets.delivery.pace import Pace
-from assets.delivery.planning import Planner
+from assets.delivery.planner import Planner
+from assets.delivery.rate_limit import Pace
 from assets.delivery.rows import Claimed, Result
 from assets.delivery.spool import Spool
 from assets.delivery.told import told_before

@@ -13,12 +13,12 @@ from itertools import chain
 from typing import Any, Protocol
 
 from assets import money
-from assets.delivery import retry, superseding, vanished
-from assets.delivery.assessing import Assessment, Assessor, end, may_be_told
-from assets.delivery.deciding import Decider, fault_of, gone
+from assets.delivery import event_change, missing_orders, retry
+from assets.delivery.assessment import Assessment, Assessor, end, may_be_told
+from assets.delivery.decision import Decider, fault_of, gone
 from assets.delivery.ledger import Ledger
 from assets.delivery.quarantine import issue, keep_issues
-from assets.delivery.recalling import Memory
+from assets.delivery.recall import Memory
 from assets.delivery.rows import Decision, Row, delivery_id
 from assets.delivery.states import SOFT, State
 from assets.providers.base import Doubting, Provider
@@ -115,7 +115,7 @@ class Planner:
         for row, _ in moved:
             left[row.partition_key].append(row.order_id)
         for day, order_ids in left.items():
-            vanished.forget(self.ledger, day, order_ids)
+            missing_orders.forget(self.ledger, day, order_ids)
 
     def retire_gone(self, chunks: Iterable[Chunk]) -> None:
         """End the unfinished deliveries of orders that the source no longer has.
@@ -154,7 +154,9 @@ class Planner:
         """Keep account of the other orders that the source no longer has."""
         orders = chain([self._held], (chunk.order_ids for chunk in chunks))
         count = len(self._held) + self._orders
-        unsent = vanished.keep_account(self.ledger, self.partition_key, orders, count)
+        unsent = missing_orders.keep_account(
+            self.ledger, self.partition_key, orders, count
+        )
         rows = self.ledger.rows(unsent).values()
         here = [row for row in rows if row.partition_key == self.partition_key]
         self.ledger.plan(self.partition_key, [(row, gone(row)) for row in here])
@@ -196,15 +198,15 @@ class Planner:
         known = self.ledger.rows(chunk.order_ids)
         chunk = self.memory.recalled(chunk)
         found = Assessment()
-        earlier = superseding.by_order(known.values(), self.provider.event)
+        earlier = event_change.by_order(known.values(), self.provider.event)
         for index, order_id in enumerate(chunk.order_ids):
             row = known.get(self._decider.key(order_id))
             before = earlier.get(order_id, [])
-            superseding.end(found, before, self.provider)
+            event_change.end(found, before, self.provider)
             told = [one for one in before if may_be_told(one)]
             if told and (row is None or not may_be_told(row)):
                 decision = self._decider.told_before(chunk.conversion(index), told[0])
-                superseding.leave(found, row, decision)
+                event_change.leave(found, row, decision)
                 # Their money belongs to the partition in which the order lies.
                 self._move(found, [*told, *([row] if row else [])], decision)
             else:

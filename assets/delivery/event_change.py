@@ -8,13 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from assets.delivery import retry
-from assets.delivery.assessing import (
+from assets.delivery.assessment import (
     EVENT_CHANGED,
     SUPERSEDED,
     Assessment,
     may_be_told,
 )
-from assets.delivery.deciding import ended
+from assets.delivery.decision import ended
 from assets.delivery.rows import Decision, Row
 from assets.delivery.states import SOFT
 from assets.providers.base import Provider
