@@ -17,7 +17,7 @@ from assets.conversions import conversions
 from assets.day_by_day import day_by_day
 from assets.delivery.dispatch import Summary
 from assets.delivery.run import deliver
-from assets.delivery.standing import standing
+from assets.figures.status import standing
 from assets.join import ASSET
 from assets.metadata import explained, metadata_of
 from assets.progress import Progress

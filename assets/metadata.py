@@ -8,9 +8,9 @@ import dagster as dg
 
 from assets import money
 from assets.delivery.database import Database
-from assets.delivery.reasons import Reason, top_reasons
 from assets.delivery.rows import Total
 from assets.delivery.states import DELIVERED, State
+from assets.figures.reasons import Reason, top_reasons
 
 SHOWN = 20
 """Orders that are named; the delivery tables have them all."""

@@ -9,7 +9,7 @@ import dagster as dg
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from assets.deliveries import delivery_key
-from assets.delivery.standing import partitions_left
+from assets.figures.status import partitions_left
 from assets.providers.registry import make_provider
 from pipelines.build import lent_source
 from pipelines.config import Config

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from assets import money
-from assets.delivery.reconciling import (
+from assets.delivery.states import DELIVERED
+from assets.figures.reconciliation import (
     UNEXPLAINED,
     Balance,
     Kind,
@@ -17,7 +18,6 @@ from assets.delivery.reconciling import (
     Unit,
     reconcile,
 )
-from assets.delivery.states import DELIVERED
 from assets.join import ASSET
 from assets.metadata import named
 from assets.resources import Source

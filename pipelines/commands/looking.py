@@ -35,7 +35,7 @@ def metrics(
     days: Annotated[int, typer.Option(min=1, help="Of the last so many days.")] = 7,
 ) -> None:
     """Print figures per destination in the text format of Prometheus."""
-    from assets.delivery.measuring import measure
+    from assets.figures.metrics import measure
     from pipelines.metrics import DeliveryMetrics, exposition, write
 
     config = load_config()

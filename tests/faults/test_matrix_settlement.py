@@ -14,11 +14,11 @@ import pytest
 from engine import DAY, DEDUPE
 from rawserver import Act, always, http, say
 
-from assets.delivery.alarms import alarming
 from assets.delivery.allowance import Allowance
 from assets.delivery.ledger import Ledger
 from assets.delivery.settling import Settle
 from assets.delivery.transport import HttpTransport
+from assets.figures.alarms import alarming
 
 if TYPE_CHECKING:
     from collections.abc import Callable

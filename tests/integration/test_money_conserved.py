@@ -25,9 +25,9 @@ from sqlalchemy import delete, update
 from assets import money
 from assets.delivery import slices
 from assets.delivery.database import Database
-from assets.delivery.reconciling import Balance, Kind, SourceOrder, reconcile
 from assets.delivery.states import State
 from assets.delivery.tables import delivery
+from assets.figures.reconciliation import Balance, Kind, SourceOrder, reconcile
 from assets.providers.conversion import Conversion
 from assets.providers.withholding import Withheld
 from pipelines.launch import DayResult

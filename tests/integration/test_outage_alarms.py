@@ -10,8 +10,8 @@ from engine import LOST, NEVER, Bench, FakeProvider, FakeTransport, answer, orde
 from prometheus_client.parser import text_string_to_metric_families
 
 from assets.delivery.database import Database
-from assets.delivery.measuring import measure
 from assets.delivery.runs import end_run, start_run
+from assets.figures.metrics import measure
 from pipelines.metrics import DeliveryMetrics, exposition
 
 FIRST = date(2026, 11, 1)

@@ -9,8 +9,8 @@ from sqlalchemy import insert
 
 from assets.delivery.database import Database
 from assets.delivery.runs import keep_source_totals
-from assets.delivery.standing import Standing, standing
 from assets.delivery.tables import data_issue, delivery, export_run
+from assets.figures.status import Standing, standing
 
 OTHER = "2026-11-19"
 

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, func, or_, select
 
 from assets.delivery.database import Database
 from assets.delivery.rows import Total
-from assets.delivery.standing import withheld_while_disabled
 from assets.delivery.states import State
 from assets.delivery.tables import delivery, delivery_attempt, export_run
 from assets.delivery.totals import left_over, totals
+from assets.figures.status import withheld_while_disabled
 from assets.providers.base import ResendPolicy
 
 
