@@ -6,7 +6,7 @@ from assets import money
 from assets.bucketing import visitor_bucketing, visitor_segments
 from assets.day_by_day import day_by_day
 from assets.identifiers import visitor_identifiers
-from assets.join import ASSET
+from assets.joining.join import ASSET
 from assets.orders import completed_orders, order_items
 from assets.resources import Source
 

@@ -18,7 +18,7 @@ from assets.day_by_day import day_by_day
 from assets.delivery.dispatch import Summary
 from assets.delivery.run import deliver
 from assets.figures.status import standing
-from assets.join import ASSET
+from assets.joining.join import ASSET
 from assets.metadata import explained, metadata_of
 from assets.progress import Progress
 from assets.providers.conversion import Conversion

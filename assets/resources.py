@@ -37,11 +37,11 @@ from assets.delivery.runs import (
 from assets.delivery.transport import HttpTransport, Transport
 from assets.extract import ExtractResult, Window, extract
 from assets.guards import GuardError, Guards, Tally, Volume, objections
-from assets.join import ASSET, JoinResult, join
-from assets.judging import ORPHANS
+from assets.joining.conversion_checks import ORPHANS
+from assets.joining.join import ASSET, JoinResult, join
+from assets.joining.repeated_orders import refuse_repeated
 from assets.kept_aside import kept_aside
 from assets.rejects import OnRejects, Reject
-from assets.several_days import refuse_repeated
 from assets.staging import Staging
 from assets.thresholds import CheckSettings
 from assets.warehouse import Warehouse

@@ -4,7 +4,7 @@ import dagster as dg
 
 PRELOADED = [
     "assets.extract",
-    "assets.join",
+    "assets.joining.join",
     "assets.delivery.dispatch",
     "assets.providers.registry",
 ]

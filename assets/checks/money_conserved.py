@@ -18,7 +18,7 @@ from assets.figures.reconciliation import (
     Unit,
     reconcile,
 )
-from assets.join import ASSET
+from assets.joining.join import ASSET
 from assets.metadata import named
 from assets.resources import Source
 

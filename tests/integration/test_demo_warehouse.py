@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from assets.extract import extract
-from assets.join import JoinResult, join
+from assets.joining.join import JoinResult, join
 from assets.providers.conversion import Conversion
 from assets.rejects import Reject
 from assets.schemas import EXTRACTS, contract_columns

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-import assets.join
+import assets.joining.join
 import sql
-from assets.join import Issue, JoinError, JoinResult, join
+from assets.joining.join import Issue, JoinError, JoinResult, join
 from assets.providers.conversion import Conversion
 from assets.rejects import Reject
 from assets.schemas import CONVERSIONS, EXTRACTS, arrow_schema, contract_columns
@@ -182,7 +182,7 @@ def test_a_day_without_orders_has_an_empty_file(joined: Join) -> None:
 def test_orders_come_in_binary_order_whatever_the_slices(
     joined: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assets.join, "SLICE_ORDERS", 2)
+    monkeypatch.setattr(assets.joining.join, "SLICE_ORDERS", 2)
     ids = ["b", "a", "Z", "é", "10", "9"]
     outcome = joined(
         orders=[order(one) for one in ids], items=[item(order_id=one) for one in ids]
@@ -496,7 +496,7 @@ def test_contradicting_order_rows_are_refused(joined: Join) -> None:
 def test_order_rows_far_apart_are_compared(
     joined: Join, monkeypatch: pytest.MonkeyPatch, slice_orders: int
 ) -> None:
-    monkeypatch.setattr(assets.join, "SLICE_ORDERS", slice_orders)
+    monkeypatch.setattr(assets.joining.join, "SLICE_ORDERS", slice_orders)
     ids = ["a", "b", "c", "d"]
     changed = {"a": {}, "b": {"tax": "2.00", "total": "14.50"}, "c": {}, "d": {}}
     orders = [order(one) for one in ids] + [order(one, **changed[one]) for one in ids]
@@ -710,7 +710,7 @@ def test_a_line_of_a_refused_order_is_no_orphan(joined: Join) -> None:
 def test_lines_without_their_orders_come_in_batches(
     joined: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assets.join, "BATCH_ROWS", 2048)
+    monkeypatch.setattr(assets.joining.join, "BATCH_ROWS", 2048)
     lines = [item(number, "o-9") for number in range(5000)]
     outcome = joined(items=[item(), *lines])
     assert outcome.result.orphans == 5000

@@ -16,7 +16,7 @@ from olist.loader import DATA, STATEMENTS, load
 from olist.visitors import make_up
 
 from assets.extract import extract
-from assets.join import JoinResult, join
+from assets.joining.join import JoinResult, join
 from assets.rejects import Reject
 from assets.schemas import EXTRACTS
 from assets.staging import Staging

@@ -9,7 +9,7 @@ from assets.coercion import (
     NAIVE_TIME,
 )
 from assets.delivery.tables import data_issue, delivery, quarantine_row
-from assets.judging import ORPHAN
+from assets.joining.conversion_checks import ORPHAN
 from assets.row_checks import ID_LENGTH
 from assets.schemas import EXTRACTS, JOINED_ORDERS
 from assets.validation import PII_IN_EXTRA

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
 import sql
-from assets.judging import judge, refuse_orphans
+from assets.joining.conversion_checks import judge, refuse_orphans
 from assets.money import to_minor
 from assets.rejects import OnRejects
 from assets.schemas import CONVERSIONS, EXTRACTS, arrow_schema
