@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import pandera.pandas as pap
 
 from assets.coercion import READABLE, REFUSALS, UNREADABLE
-from assets.delivery.quarantine import BLOCKING, REPEATED
 from assets.failures import MISSING, Failure
 from assets.joining.conversion_checks import ORPHAN, ORPHANS
 from assets.joining.repeated_orders import SEVERAL_DAYS
+from assets.ledger.quarantine import BLOCKING, REPEATED
 from assets.providers.rules import DOUBTS, QUARANTINED, SUPPRESSED, Rule
 from assets.row_checks import columns_of
 from assets.schemas import EXTRACTS, JOINED_ORDERS, arrow_schema, contract_columns

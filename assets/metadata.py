@@ -7,10 +7,10 @@ from decimal import Decimal
 import dagster as dg
 
 from assets import money
-from assets.delivery.database import Database
-from assets.delivery.rows import Total
-from assets.delivery.states import DELIVERED, State
 from assets.figures.reasons import Reason, top_reasons
+from assets.ledger.database import Database
+from assets.ledger.rows import Total
+from assets.ledger.states import DELIVERED, State
 
 SHOWN = 20
 """Orders that are named; the delivery tables have them all."""

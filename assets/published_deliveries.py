@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from assets.day_by_day import day_by_day
-from assets.delivery.publishing import publish
+from assets.ledger.publishing import publish
 from assets.resources import Source
 
 

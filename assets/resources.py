@@ -16,24 +16,8 @@ import pyarrow as pa
 
 from assets import money
 from assets.delivery.csv_outbox import CsvOutbox
-from assets.delivery.database import Database
-from assets.delivery.order_days import OrderDays
 from assets.delivery.outbox import Outbox
 from assets.delivery.planner import Destination
-from assets.delivery.quarantine import (
-    ITEMS,
-    ORDERS,
-    REPEATED,
-    Quarantine,
-    quarantined_orders,
-    refused_order_ids,
-)
-from assets.delivery.rows import Clock, utc_now
-from assets.delivery.runs import (
-    keep_override,
-    keep_source_totals,
-    source_totals_before,
-)
 from assets.delivery.transport import HttpTransport, Transport
 from assets.extract import ExtractResult, Window, extract
 from assets.guards import GuardError, Guards, Tally, Volume, objections
@@ -41,6 +25,22 @@ from assets.joining.conversion_checks import ORPHANS
 from assets.joining.join import ASSET, JoinResult, join
 from assets.joining.repeated_orders import refuse_repeated
 from assets.kept_aside import kept_aside
+from assets.ledger.database import Database
+from assets.ledger.order_days import OrderDays
+from assets.ledger.quarantine import (
+    ITEMS,
+    ORDERS,
+    REPEATED,
+    Quarantine,
+    quarantined_orders,
+    refused_order_ids,
+)
+from assets.ledger.rows import Clock, utc_now
+from assets.ledger.runs import (
+    keep_override,
+    keep_source_totals,
+    source_totals_before,
+)
 from assets.rejects import OnRejects, Reject
 from assets.staging import Staging
 from assets.thresholds import CheckSettings

@@ -23,12 +23,12 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 
-from assets.delivery.database import Database
 from assets.delivery.dispatch import Summary
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
-from assets.delivery.states import DELIVERED
 from assets.delivery.transport import HttpTransport
+from assets.ledger.database import Database
+from assets.ledger.states import DELIVERED
 from assets.providers.conversion import Conversion
 from assets.providers.trackdesk import Trackdesk
 from assets.providers.trackdesk_settings import TrackdeskSettings

@@ -8,10 +8,10 @@ import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from sqlalchemy.exc import SQLAlchemyError
 
-from assets.delivery.database import Database, LedgerError
-from assets.delivery.runs import last_stops
-from assets.delivery.states import RERUN_HELPS, State
-from assets.delivery.totals import totals
+from assets.ledger.database import Database, LedgerError
+from assets.ledger.runs import last_stops
+from assets.ledger.states import RERUN_HELPS, State
+from assets.ledger.totals import totals
 from assets.money import from_minor
 from pipelines.alert_text import Message
 from pipelines.channels import send

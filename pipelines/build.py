@@ -12,8 +12,8 @@ import dagster as dg
 from assets import bucketing, identifiers, orders
 from assets.conversions import conversions
 from assets.deliveries import delivery_asset
-from assets.delivery.database import Database
 from assets.delivery.planner import Destination
+from assets.ledger.database import Database
 from assets.partitions import daily, partitioned
 from assets.providers.registry import REGISTRY, make_provider
 from assets.providers.settings import DestinationSettings

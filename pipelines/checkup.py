@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from assets.delivery.database import LedgerError
-from assets.delivery.publishing import SCHEMA
-from assets.delivery.tables import metadata
+from assets.ledger.database import LedgerError
+from assets.ledger.publishing import SCHEMA
+from assets.ledger.tables import metadata
 from assets.schemas import EXTRACTS, contract_columns
 from assets.staging import StagingError
 from assets.warehouse import WarehouseError

@@ -7,9 +7,9 @@ staged files and quarantined rows are written as by any run.
 from collections.abc import Iterator, Sequence
 
 from assets.deliveries import staged_chunks
-from assets.delivery.ledger import Ledger
 from assets.delivery.planner import Planner
 from assets.delivery.preview import Preview, preview
+from assets.ledger.ledger import Ledger
 from pipelines.build import lent_source, open_destination
 from pipelines.config import Config
 

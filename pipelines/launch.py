@@ -29,7 +29,7 @@ from dagster._core.storage.tags import (
 
 from assets.conversions import conversions
 from assets.deliveries import delivery_key
-from assets.delivery.database import LedgerError
+from assets.ledger.database import LedgerError
 from assets.orders import completed_orders
 from assets.warehouse import WarehouseError
 from pipelines.build import build, lent_source

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, generate_latest, write_to_textf
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from assets.delivery.states import State
 from assets.figures.metrics import Measured
+from assets.ledger.states import State
 from assets.money import from_minor
 from pipelines.config import ConfigError
 

@@ -16,7 +16,7 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 
-from assets.delivery.publishing import publish
+from assets.ledger.publishing import publish
 from assets.partitions import days_between
 from assets.resources import Source
 

@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from assets.delivery.database import Database
 from assets.delivery.declaring import Told, declare_delivered
 from assets.delivery.resolving import (
     Chosen,
@@ -13,7 +12,8 @@ from assets.delivery.resolving import (
     resolve,
     resolve_all,
 )
-from assets.delivery.states import BY_A_PERSON, State
+from assets.ledger.database import Database
+from assets.ledger.states import BY_A_PERSON, State
 from assets.providers.registry import make_provider
 from pipelines.config import Config, ConfigError
 

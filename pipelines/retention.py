@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import dagster as dg
 
-from assets.delivery.retention import forget_bodies, forget_published_bodies
-from assets.delivery.rows import utc_now
+from assets.ledger.retention import forget_bodies, forget_published_bodies
+from assets.ledger.rows import utc_now
 from assets.resources import Source
 
 

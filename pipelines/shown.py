@@ -10,8 +10,8 @@ from rich.table import Table
 
 from assets import money
 from assets.delivery.preview import Preview
-from assets.delivery.rows import Total
-from assets.delivery.states import State
+from assets.ledger.rows import Total
+from assets.ledger.states import State
 
 _ORDER = {state: position for position, state in enumerate(State)}
 

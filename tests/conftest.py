@@ -9,7 +9,7 @@ import pytest
 from guide_order import make_conversion, make_item
 from postgres import new_database, running_server
 
-from assets.delivery.database import Database
+from assets.ledger.database import Database
 from assets.providers.conversion import Conversion, Item
 
 

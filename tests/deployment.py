@@ -21,10 +21,10 @@ import pytest
 from sqlalchemy import select
 
 from assets.delivery import dispatch
-from assets.delivery.database import Database
-from assets.delivery.rows import Total
-from assets.delivery.tables import delivery
-from assets.delivery.totals import totals
+from assets.ledger.database import Database
+from assets.ledger.rows import Total
+from assets.ledger.tables import delivery
+from assets.ledger.totals import totals
 from pipelines.build import open_source
 from pipelines.config import Config, load_config
 from pipelines.day_results import DayResult

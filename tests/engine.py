@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 from sqlalchemy import select
 
-from assets.delivery.database import Database
 from assets.delivery.dispatch import Dispatch, Summary
-from assets.delivery.ledger import Ledger
 from assets.delivery.planner import Destination
-from assets.delivery.tables import delivery, delivery_attempt
 from assets.delivery.transport import Transport
+from assets.ledger.database import Database
+from assets.ledger.ledger import Ledger
+from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Exchange, Limits, Request, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Phase, Reply, Verdict, classify

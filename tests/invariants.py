@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from assets.delivery.database import Database
-from assets.delivery.states import DELIVERED, SOFT, State
-from assets.delivery.tables import delivery, delivery_attempt
-from assets.delivery.totals import totals
+from assets.ledger.database import Database
+from assets.ledger.states import DELIVERED, SOFT, State
+from assets.ledger.tables import delivery, delivery_attempt
+from assets.ledger.totals import totals
 from assets.providers.base import ResendPolicy
 from assets.providers.replies import Verdict
 

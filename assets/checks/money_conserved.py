@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from assets import money
-from assets.delivery.states import DELIVERED
 from assets.figures.reconciliation import (
     UNEXPLAINED,
     Balance,
@@ -19,6 +18,7 @@ from assets.figures.reconciliation import (
     reconcile,
 )
 from assets.joining.join import ASSET
+from assets.ledger.states import DELIVERED
 from assets.metadata import named
 from assets.resources import Source
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import dagster as dg
 
-from assets.delivery.states import WITHHELD, State
 from assets.figures.status import Standing
+from assets.ledger.states import WITHHELD, State
 from assets.thresholds import (
     Checks,
     Count,

@@ -6,10 +6,10 @@ for them, so they may count there: told here as well, they could count twice.
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 
-from assets.delivery.ledger import Ledger
-from assets.delivery.retry import TOLD_ELSEWHERE
-from assets.delivery.states import State
-from assets.delivery.tables import delivery, delivery_attempt, export_run
+from assets.ledger.ledger import Ledger
+from assets.ledger.retry import TOLD_ELSEWHERE
+from assets.ledger.states import State
+from assets.ledger.tables import delivery, delivery_attempt, export_run
 
 _AFTER = {State.UNCERTAIN: State.UNCERTAIN, State.RETRYABLE: State.EXHAUSTED}
 

@@ -9,9 +9,9 @@ from typing import Literal
 
 from sqlalchemy import Connection, delete, func, select, text
 
-from assets.delivery.ledger import Ledger
-from assets.delivery.rows import new_attempt_id
-from assets.delivery.tables import question
+from assets.ledger.ledger import Ledger
+from assets.ledger.rows import new_attempt_id
+from assets.ledger.tables import question
 
 HOUR = timedelta(hours=1)
 

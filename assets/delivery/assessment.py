@@ -10,9 +10,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from assets.delivery import retry
-from assets.delivery.rows import Decision, Row
-from assets.delivery.states import State
+from assets.ledger import retry
+from assets.ledger.rows import Decision, Row
+from assets.ledger.states import State
 from assets.providers.base import Provider, ResendPolicy
 from assets.providers.conversion import Conversion
 

@@ -10,8 +10,8 @@ from typing import Any
 from assets import money
 from assets.delivery.assessment import REPORTED_BEFORE
 from assets.delivery.missing_orders import GONE
-from assets.delivery.rows import Decision, Row
-from assets.delivery.states import State
+from assets.ledger.rows import Decision, Row
+from assets.ledger.states import State
 from assets.personal import PersonalDataError
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion

@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from assets.delivery.database import Database
 from assets.delivery.resolving import Resolved, ResolveError, settle
-from assets.delivery.rows import Clock, delivery_id, utc_now
-from assets.delivery.slices import slices
-from assets.delivery.states import DELIVERED, State
-from assets.delivery.tables import delivery
+from assets.ledger.bind_limit import slices
+from assets.ledger.database import Database
+from assets.ledger.rows import Clock, delivery_id, utc_now
+from assets.ledger.states import DELIVERED, State
+from assets.ledger.tables import delivery
 
 _KNOWN = DELIVERED | {State.QUEUED}
 

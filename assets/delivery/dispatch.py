@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from assets.delivery import account_change, retry
+from assets.delivery import account_change
 from assets.delivery.circuit_breaker import Brake
-from assets.delivery.ledger import Ledger
 from assets.delivery.planner import Chunk, Destination, Planner
 from assets.delivery.rate_limit import Pace, RepeatBudget, Window
 from assets.delivery.recall import Queue
-from assets.delivery.rows import Total
 from assets.delivery.sender import Round, Sender
-from assets.delivery.spool import Spool
-from assets.delivery.states import State
-from assets.delivery.totals import totals, unfinished
 from assets.delivery.transport import Transport
 from assets.delivery.watching import Surprise
+from assets.ledger import retry
+from assets.ledger.ledger import Ledger
+from assets.ledger.rows import Total
+from assets.ledger.spool import Spool
+from assets.ledger.states import State
+from assets.ledger.totals import totals, unfinished
 from assets.providers.conversion import Conversion
 from assets.providers.replies import seconds_until_quota
 

@@ -7,7 +7,6 @@ of each. It is reported once, and what is left of the earlier ones comes to an e
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from assets.delivery import retry
 from assets.delivery.assessment import (
     EVENT_CHANGED,
     SUPERSEDED,
@@ -15,8 +14,9 @@ from assets.delivery.assessment import (
     may_be_told,
 )
 from assets.delivery.decision import ended
-from assets.delivery.rows import Decision, Row
-from assets.delivery.states import SOFT
+from assets.ledger import retry
+from assets.ledger.rows import Decision, Row
+from assets.ledger.states import SOFT
 from assets.providers.base import Provider
 
 

@@ -13,9 +13,9 @@ from itertools import chain
 from typing import Any
 
 from assets.delivery import evidence
-from assets.delivery.rows import Claimed, new_attempt_id, utc_now
-from assets.delivery.states import State
 from assets.delivery.transport import ForbiddenHostError, Transport
+from assets.ledger.rows import Claimed, new_attempt_id, utc_now
+from assets.ledger.states import State
 from assets.personal import refuse_personal
 from assets.providers.base import Provider, Request
 from assets.providers.conversion import Conversion

@@ -17,14 +17,14 @@ from sqlalchemy import Connection, func, select, update
 
 from assets.delivery import evidence
 from assets.delivery.allowance import Allowance
-from assets.delivery.ledger import Ledger
 from assets.delivery.settled import settle_attempt
 from assets.delivery.settling import AGAIN
-from assets.delivery.slices import slices
 from assets.delivery.sought import NOT_FOUND, Row, sought, together
-from assets.delivery.states import State, check
-from assets.delivery.tables import delivery, delivery_attempt
 from assets.delivery.transport import Transport
+from assets.ledger.bind_limit import slices
+from assets.ledger.ledger import Ledger
+from assets.ledger.states import State, check
+from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Findings, Request, Settling
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 

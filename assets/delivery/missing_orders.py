@@ -21,12 +21,12 @@ from sqlalchemy import (
     select,
 )
 
-from assets.delivery.database import insert_if_new
-from assets.delivery.ledger import Ledger
-from assets.delivery.quarantine import Quarantine
-from assets.delivery.slices import slices
-from assets.delivery.states import DELIVERED, SOFT, State
-from assets.delivery.tables import data_issue, delivery
+from assets.ledger.bind_limit import slices
+from assets.ledger.database import insert_if_new
+from assets.ledger.ledger import Ledger
+from assets.ledger.quarantine import Quarantine
+from assets.ledger.states import DELIVERED, SOFT, State
+from assets.ledger.tables import data_issue, delivery
 
 GONE = "order_gone"
 REPORTED = DELIVERED | {State.QUEUED}

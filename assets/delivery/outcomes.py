@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from assets.delivery import retry
-from assets.delivery.rows import NOT_TRIED, Claimed
-from assets.delivery.states import State
+from assets.ledger import retry
+from assets.ledger.rows import NOT_TRIED, Claimed
+from assets.ledger.states import State
 from assets.providers.base import Provider
 from assets.providers.replies import Outcome, Verdict
 

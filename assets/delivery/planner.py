@@ -13,14 +13,15 @@ from itertools import chain
 from typing import Any, Protocol
 
 from assets import money
-from assets.delivery import event_change, missing_orders, retry
+from assets.delivery import event_change, missing_orders
 from assets.delivery.assessment import Assessment, Assessor, end, may_be_told
 from assets.delivery.decision import Decider, fault_of, gone
-from assets.delivery.ledger import Ledger
-from assets.delivery.quarantine import issue, keep_issues
 from assets.delivery.recall import Memory
-from assets.delivery.rows import Decision, Row, delivery_id
-from assets.delivery.states import SOFT, State
+from assets.ledger import retry
+from assets.ledger.ledger import Ledger
+from assets.ledger.quarantine import issue, keep_issues
+from assets.ledger.rows import Decision, Row, delivery_id
+from assets.ledger.states import SOFT, State
 from assets.providers.base import Doubting, Provider
 from assets.providers.conversion import Conversion
 from assets.providers.shapes import Replies

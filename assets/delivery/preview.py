@@ -13,7 +13,7 @@ from typing import Any
 from assets.delivery.decision import fault_of
 from assets.delivery.exchange import Conversation
 from assets.delivery.planner import Chunk, Planner
-from assets.delivery.states import SOFT, State
+from assets.ledger.states import SOFT, State
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
 

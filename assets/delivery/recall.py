@@ -9,9 +9,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
-from assets.delivery import memory
 from assets.delivery.assessment import Assessment
-from assets.delivery.register import Register
+from assets.ledger import remembered_keys
+from assets.ledger.register import Register
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
 from assets.providers.memory import Key
@@ -79,7 +79,9 @@ class Memory:
         if self._taken:
             ledger = self._ledger
             with ledger.database.write() as connection:
-                memory.hold(connection, ledger.destination, self._taken, ledger.clock())
+                remembered_keys.hold(
+                    connection, ledger.destination, self._taken, ledger.clock()
+                )
             self._taken = {}
 
     def learn(self, learnt: Mapping[str, str]) -> None:
@@ -100,7 +102,7 @@ class Memory:
     def _standing(self, keys: Sequence[Key]) -> dict[str, str]:
         exclusive = {key.digest for key in keys if key.is_exclusive}
         with self._ledger.database.read() as connection:
-            found = memory.recall(
+            found = remembered_keys.recall(
                 connection, self._ledger.destination, {key.digest for key in keys}
             )
         return {
@@ -113,9 +115,9 @@ class Memory:
 class Recalled:
     """A chunk whose conversions know what is remembered; built at the first one."""
 
-    def __init__(self, chunk: Conversions, memory: Memory) -> None:
+    def __init__(self, chunk: Conversions, remembered_keys: Memory) -> None:
         self._chunk = chunk
-        self._memory = memory
+        self._memory = remembered_keys
         self._built: list[Conversion] | None = None
         self.order_ids = chunk.order_ids
         self.source_hashes = chunk.source_hashes
@@ -131,9 +133,9 @@ class Recalled:
 class Queue:
     """Batches in their order; of two that would learn the same, one waits a window."""
 
-    def __init__(self, batches: Iterable[Batch], memory: Memory) -> None:
+    def __init__(self, batches: Iterable[Batch], remembered_keys: Memory) -> None:
         self._batches = iter(batches)
-        self._memory = memory
+        self._memory = remembered_keys
         self._waiting: deque[Batch] = deque()
 
     def take(self, size: int) -> list[Batch]:

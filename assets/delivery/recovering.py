@@ -19,13 +19,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from assets.delivery.database import Database, LedgerError, insert_if_new
-from assets.delivery.publishing import SCHEMA, copy_of
 from assets.delivery.resolving import manual_attempt
-from assets.delivery.rows import Clock, utc_now
-from assets.delivery.slices import slices
-from assets.delivery.states import DELIVERED, SOFT, State
-from assets.delivery.tables import Instant, delivery, delivery_attempt
+from assets.ledger.bind_limit import slices
+from assets.ledger.database import Database, LedgerError, insert_if_new
+from assets.ledger.publishing import SCHEMA, copy_of
+from assets.ledger.rows import Clock, utc_now
+from assets.ledger.states import DELIVERED, SOFT, State
+from assets.ledger.tables import Instant, delivery, delivery_attempt
 
 REASON = "recovered"
 

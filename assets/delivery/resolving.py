@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from assets.delivery.database import Database
 from assets.delivery.evidence import CODE_VERSION
-from assets.delivery.rows import Clock, new_attempt_id, utc_now
-from assets.delivery.states import BY_A_PERSON, State
-from assets.delivery.tables import delivery, delivery_attempt
-from assets.delivery.told import what_was_told
+from assets.ledger.database import Database
+from assets.ledger.earlier_reports import what_was_told
+from assets.ledger.rows import Clock, new_attempt_id, utc_now
+from assets.ledger.states import BY_A_PERSON, State
+from assets.ledger.tables import delivery, delivery_attempt
 
 
 class ResolveError(Exception):

@@ -15,18 +15,18 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from assets.delivery.database import Database, LedgerError
 from assets.delivery.dispatch import Dispatch, Summary
-from assets.delivery.ledger import Ledger
-from assets.delivery.lock import PATIENCE_SECONDS, destination_lock
 from assets.delivery.planner import Chunk, Destination
-from assets.delivery.rows import Clock
-from assets.delivery.runs import end_run, start_run
 from assets.delivery.signals import deferred_stop
-from assets.delivery.spool import Spool
-from assets.delivery.states import WITHHELD
 from assets.delivery.transport import Transport
 from assets.delivery.watching import Watch
+from assets.ledger.database import Database, LedgerError
+from assets.ledger.ledger import Ledger
+from assets.ledger.lock import PATIENCE_SECONDS, destination_lock
+from assets.ledger.rows import Clock
+from assets.ledger.runs import end_run, start_run
+from assets.ledger.spool import Spool
+from assets.ledger.states import WITHHELD
 
 
 def deliver(

@@ -16,16 +16,17 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from assets.delivery import outcomes, retry
-from assets.delivery.database import LedgerError
+from assets.delivery import outcomes
 from assets.delivery.exchange import Conversation, Step
-from assets.delivery.ledger import Ledger
 from assets.delivery.planner import Planner
 from assets.delivery.rate_limit import Pace
-from assets.delivery.rows import Claimed, Result
-from assets.delivery.spool import Spool
-from assets.delivery.told import told_before
 from assets.delivery.transport import Transport
+from assets.ledger import retry
+from assets.ledger.database import LedgerError
+from assets.ledger.earlier_reports import told_before
+from assets.ledger.ledger import Ledger
+from assets.ledger.rows import Claimed, Result
+from assets.ledger.spool import Spool
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply
 

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from assets.delivery import evidence
-from assets.delivery.ledger import Ledger
 from assets.delivery.outcomes import STATE_OF
-from assets.delivery.rows import new_attempt_id
-from assets.delivery.states import DELIVERED, State, check
+from assets.ledger.ledger import Ledger
+from assets.ledger.rows import new_attempt_id
+from assets.ledger.states import DELIVERED, State, check
 from assets.providers.replies import Outcome
 
 

@@ -18,12 +18,12 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 
 from assets.delivery import evidence
 from assets.delivery.allowance import Allowance
-from assets.delivery.ledger import Ledger
 from assets.delivery.rate_limit import Pace
 from assets.delivery.settled import settle_attempt, settled_changes
-from assets.delivery.states import State
-from assets.delivery.tables import delivery, delivery_attempt
 from assets.delivery.transport import Transport
+from assets.ledger.ledger import Ledger
+from assets.ledger.states import State
+from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Limits, Request, Settling
 from assets.providers.replies import Outcome, Reply, Verdict, seconds_until_quota
 

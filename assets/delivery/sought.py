@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
-from assets.delivery.database import Database
-from assets.delivery.retry import TOLD_ELSEWHERE
-from assets.delivery.states import State
-from assets.delivery.tables import delivery
+from assets.ledger.database import Database
+from assets.ledger.retry import TOLD_ELSEWHERE
+from assets.ledger.states import State
+from assets.ledger.tables import delivery
 from assets.providers.base import Settling
 
 NOT_FOUND = "not_found_at_provider"

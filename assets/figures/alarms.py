@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import select
 
-from assets.delivery.database import Database
-from assets.delivery.tables import delivery
+from assets.ledger.database import Database
+from assets.ledger.tables import delivery
 
 
 def alarming(

@@ -12,12 +12,12 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, func, or_, select
 
-from assets.delivery.database import Database
-from assets.delivery.rows import Total
-from assets.delivery.states import State
-from assets.delivery.tables import delivery, delivery_attempt, export_run
-from assets.delivery.totals import left_over, totals
 from assets.figures.status import withheld_while_disabled
+from assets.ledger.database import Database
+from assets.ledger.rows import Total
+from assets.ledger.states import State
+from assets.ledger.tables import delivery, delivery_attempt, export_run
+from assets.ledger.totals import left_over, totals
 from assets.providers.base import ResendPolicy
 
 

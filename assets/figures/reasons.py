@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from assets.delivery.database import Database
-from assets.delivery.states import DELIVERED
-from assets.delivery.tables import delivery
+from assets.ledger.database import Database
+from assets.ledger.states import DELIVERED
+from assets.ledger.tables import delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, or_, select
 
 from assets.delivery.assessment import REPORTED, SUPERSEDED
-from assets.delivery.database import Database
 from assets.delivery.missing_orders import source_orders
-from assets.delivery.slices import slices
-from assets.delivery.states import SOFT, State
-from assets.delivery.tables import data_issue, delivery
+from assets.ledger.bind_limit import slices
+from assets.ledger.database import Database
+from assets.ledger.states import SOFT, State
+from assets.ledger.tables import data_issue, delivery
 
 SHOWN = 20
 """Orders that are named of each kind; all are counted."""

@@ -10,10 +10,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, case, exists, func, or_, select
 
-from assets.delivery.database import Database
-from assets.delivery.states import State
-from assets.delivery.tables import data_issue, delivery, export_run, source_total
-from assets.delivery.totals import left_over
+from assets.ledger.database import Database
+from assets.ledger.states import State
+from assets.ledger.tables import data_issue, delivery, export_run, source_total
+from assets.ledger.totals import left_over
 from assets.providers.base import ResendPolicy
 from assets.providers.withholding import DISABLED
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from assets.coercion import read_column, read_text
-from assets.delivery.order_days import OrderDays
-from assets.delivery.quarantine import ORDERS, REPEATED, refused_elsewhere
 from assets.failures import Failure
+from assets.ledger.order_days import OrderDays
+from assets.ledger.quarantine import ORDERS, REPEATED, refused_elsewhere
 from assets.rejects import Reject, hash_row
 from assets.schemas import TEXT
 from assets.warehouse import Warehouse

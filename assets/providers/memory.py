@@ -1,7 +1,7 @@
 """What earlier orders taught, as far as a provider module may see it.
 
 A module names keys; the engine keeps them, and hands back who holds them in
-`Conversion.remembered`. Where they are kept is in `assets/delivery/memory.py`.
+`Conversion.remembered`. Where they are kept is in `assets/ledger/remembered_keys.py`.
 """
 
 import hashlib

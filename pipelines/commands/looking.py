@@ -15,7 +15,7 @@ from pipelines.config import load_config
 @explained
 def status(first: From = None, last: Until = None, as_json: AsJson = False) -> None:
     """Count deliveries and their money by destination and state."""
-    from assets.delivery.totals import totals
+    from assets.ledger.totals import totals
     from pipelines.shown import by_state, print_states
 
     with opened(load_config()) as database:

@@ -108,7 +108,7 @@ def _dry_run(launcher: Any, day: date, names: list[str], override: str) -> None:
 
 
 def _print_states(config: Config, first: date, last: date) -> None:
-    from assets.delivery.totals import totals, waiting_for_a_person
+    from assets.ledger.totals import totals, waiting_for_a_person
     from pipelines.shown import print_states
 
     days = {"first": first.isoformat(), "last": last.isoformat()}

@@ -53,7 +53,7 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         from sqlalchemy.exc import SQLAlchemyError
 
-        from assets.delivery.database import LedgerError
+        from assets.ledger.database import LedgerError
         from assets.staging import StagingError
         from assets.warehouse import WarehouseError
 
@@ -101,7 +101,7 @@ _PORT_TAKEN = (
 @contextmanager
 def opened(config: Config) -> Iterator[Any]:
     """Lend the delivery tables."""
-    from assets.delivery.database import Database
+    from assets.ledger.database import Database
 
     config.require("ledger_url")
     database = Database(config.ledger_url.get_secret_value())

@@ -12,7 +12,7 @@ from shutil import copy, rmtree
 import dagster as dg
 from rich.console import Console
 
-from assets.delivery.totals import totals
+from assets.ledger.totals import totals
 from pipelines.build import lent_source
 from pipelines.config import DEMO_CONFIG, Config, demo_environ, load_config
 from pipelines.demo.warehouse import seed

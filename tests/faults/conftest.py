@@ -20,12 +20,12 @@ from rawserver import Bookkeeper
 from sqlalchemy import Table, select
 
 from assets import money
-from assets.delivery.database import Database
 from assets.delivery.dispatch import Summary
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
-from assets.delivery.tables import delivery, delivery_attempt
 from assets.delivery.transport import HttpTransport
+from assets.ledger.database import Database
+from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Exchange, Limits, Request, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.impact import Impact, ImpactSettings

@@ -29,11 +29,11 @@ from test_matrix_source import BEFORE, DAY, KEY, START, Shop
 
 from assets.deliveries import staged_chunks
 from assets.delivery.csv_outbox import CsvOutbox
-from assets.delivery.database import Database
 from assets.delivery.outbox import Outbox
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
-from assets.delivery.tables import delivery
+from assets.ledger.database import Database
+from assets.ledger.tables import delivery
 from assets.providers.idme import IdMe, IdMeSettings
 from assets.providers.impact import Impact, ImpactSettings
 from assets.schemas import EXTRACTS

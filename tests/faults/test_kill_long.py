@@ -9,7 +9,7 @@ from faults.kill.harness import Exporter
 from faults.kill.job import BATCH, IN_A_WINDOW, KINDS, Kind, Point
 from faults.kill.server import CountingServer
 
-from assets.delivery.database import Database
+from assets.ledger.database import Database
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 

@@ -12,7 +12,7 @@ from faults.kill.harness import Ended, Exporter
 from faults.kill.job import BATCH, KINDS, Job, Kind, Point
 from faults.kill.server import CountingServer
 
-from assets.delivery.database import Database
+from assets.ledger.database import Database
 
 LONG = {"postgresql"}
 REQUEST = 5

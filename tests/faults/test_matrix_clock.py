@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from conftest import Line
 
-    from assets.delivery.database import Database
+    from assets.ledger.database import Database
 
 
 def test_50_a_clock_that_jumps_back_brings_no_early_repeat(line_anywhere: Line) -> None:

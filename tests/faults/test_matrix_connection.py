@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from conftest import Line, MakeLine
 
-    from assets.delivery.database import Database
+    from assets.ledger.database import Database
     from assets.providers.base import ResendPolicy
 
 

@@ -14,13 +14,13 @@ from trackdesk import trackdesk
 from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
-from assets.delivery.tables import delivery
+from assets.ledger.tables import delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from assets.delivery.database import Database
+    from assets.ledger.database import Database
     from assets.providers.conversion import Conversion
 
 TEXTS = {

@@ -17,18 +17,18 @@ from engine import DAY, NOW
 from rawserver import always, say
 from test_matrix_settlement import queued
 
-from assets.delivery.ledger import Ledger
 from assets.delivery.lookup import Lookup
 from assets.delivery.sought import together
-from assets.delivery.totals import unfinished
 from assets.delivery.transport import HttpTransport
+from assets.ledger.ledger import Ledger
+from assets.ledger.totals import unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from conftest import Line, MakeLine
 
-    from assets.delivery.database import Database
+    from assets.ledger.database import Database
     from assets.providers.base import Request
     from assets.providers.conversion import Conversion
     from assets.providers.replies import Reply

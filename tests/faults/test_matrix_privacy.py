@@ -16,8 +16,8 @@ from test_matrix_eligibility import use
 from test_matrix_source import BEFORE
 from test_matrix_values import everything
 
-from assets.delivery.database import LedgerError
-from assets.delivery.ledger import Ledger
+from assets.ledger.database import LedgerError
+from assets.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from conftest import Line, MakeLine
     from test_matrix_source import Shop
 
-    from assets.delivery.database import Database
+    from assets.ledger.database import Database
     from assets.providers.conversion import Conversion
 
 SID, TOKEN = "IRsid-canary", "canary-token"

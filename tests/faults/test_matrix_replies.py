@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from conftest import Line, MakeLine
 
-    from assets.delivery.database import Database
+    from assets.ledger.database import Database
     from assets.providers.conversion import Conversion
 
 HEAD = b"HTTP/1.1 200 OK\r\n"

@@ -15,17 +15,17 @@ from engine import DAY, DEDUPE
 from rawserver import Act, always, http, say
 
 from assets.delivery.allowance import Allowance
-from assets.delivery.ledger import Ledger
 from assets.delivery.settling import Settle
 from assets.delivery.transport import HttpTransport
 from assets.figures.alarms import alarming
+from assets.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Line, MakeLine
 
-    from assets.delivery.database import Database
+    from assets.ledger.database import Database
     from assets.providers.conversion import Conversion
 
 ORDER = "O00000"

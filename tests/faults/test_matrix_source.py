@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 
 import sql
 from assets.deliveries import staged_chunks
-from assets.delivery.tables import data_issue, quarantine_row
+from assets.ledger.tables import data_issue, quarantine_row
 from assets.resources import Source
 from assets.schemas import EXTRACTS, contract_columns
 from assets.staging import Staging
@@ -29,8 +29,8 @@ from assets.warehouse import Warehouse, WarehouseError
 if TYPE_CHECKING:
     from conftest import Line, MakeLine
 
-    from assets.delivery.database import Database
     from assets.delivery.dispatch import Summary
+    from assets.ledger.database import Database
     from assets.providers.base import ResendPolicy
 
 KEY = "2026-01-02"

@@ -8,8 +8,8 @@ import pytest
 from engine import many
 from sqlalchemy import func, select, text
 
-from assets.delivery.database import Database, LedgerError
-from assets.delivery.tables import delivery, delivery_attempt
+from assets.ledger.database import Database, LedgerError
+from assets.ledger.tables import delivery, delivery_attempt
 
 if TYPE_CHECKING:
     from conftest import Line

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from conftest import MakeLine
     from test_matrix_source import Shop
 
-    from assets.delivery.database import Database
+    from assets.ledger.database import Database
 
 LONG = {"never"}
 MONEY = ("total", "revenue", "subtotal", "unit_price")
@@ -255,7 +255,7 @@ def test_63_an_identifier_that_is_personal_data_is_left_out(shop: Shop) -> None:
 
 def everything(database: Database) -> str:
     """Every row of every table, as JSON text."""
-    from assets.delivery.tables import metadata
+    from assets.ledger.tables import metadata
 
     with database.read() as connection:
         rows = [

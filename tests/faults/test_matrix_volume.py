@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engine import DAY, DEDUPE, NEVER, order
 
-from assets.delivery.states import State
-from assets.delivery.tables import export_run
+from assets.ledger.states import State
+from assets.ledger.tables import export_run
 from assets.providers.base import Limits
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ def deliver_here(ledger: str, url: str, policy: str, count: int) -> dict[str, An
 
     from conftest import JsonProvider
 
-    from assets.delivery.database import Database
     from assets.delivery.planner import Destination
     from assets.delivery.run import deliver
     from assets.delivery.transport import HttpTransport
+    from assets.ledger.database import Database
 
     provider = JsonProvider(url, POLICIES[policy], TOGETHER)
     destination = Destination(

@@ -13,7 +13,7 @@ from rawserver import always, say
 from test_matrix_eligibility import CID, cancel, use
 from test_matrix_source import BEFORE, NOON
 
-from assets.delivery.tables import data_issue
+from assets.ledger.tables import data_issue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

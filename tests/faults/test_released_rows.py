@@ -14,7 +14,7 @@ import pytest
 from engine import NEVER
 from test_matrix_source import DAY, START, Shop
 
-from assets.delivery.tables import delivery_attempt, quarantine_row
+from assets.ledger.tables import delivery_attempt, quarantine_row
 from assets.warehouse import Warehouse
 
 if TYPE_CHECKING:

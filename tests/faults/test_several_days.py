@@ -10,9 +10,9 @@ from test_matrix_source import DAY, KEY, NOON, START
 from assets.checks.money_conserved import money_conserved
 from assets.deliveries import delivery_key, staged_chunks
 from assets.delivery.missing_orders import GONE
-from assets.delivery.quarantine import REPEATED
-from assets.delivery.runs import source_totals_before
-from assets.delivery.tables import data_issue, quarantine_row
+from assets.ledger.quarantine import REPEATED
+from assets.ledger.runs import source_totals_before
+from assets.ledger.tables import data_issue, quarantine_row
 from assets.providers.base import ResendPolicy
 from assets.schemas import contract_columns
 

@@ -14,8 +14,8 @@ from faults.kill.job import Kind, Point
 from faults.kill.server import CountingServer
 from sqlalchemy import select
 
-from assets.delivery.database import Database
-from assets.delivery.tables import delivery_attempt
+from assets.ledger.database import Database
+from assets.ledger.tables import delivery_attempt
 
 LONG = {"postgresql"}
 ORDERS = 60

@@ -28,10 +28,10 @@ from hypothesis.stateful import (
 )
 from invariants import Money, check_invariants
 
-from assets.delivery.database import Database
 from assets.delivery.dispatch import Summary
 from assets.delivery.resolving import resolve
 from assets.delivery.sender import LEASE, LeaseLostError
+from assets.ledger.database import Database
 from assets.providers.base import Limits
 from assets.providers.conversion import Conversion
 from assets.providers.withholding import Withheld

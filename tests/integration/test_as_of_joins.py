@@ -17,7 +17,7 @@ from postgres import new_database
 from sqlalchemy.pool import NullPool
 
 from assets.deliveries import staged_chunks
-from assets.delivery.database import Database
+from assets.ledger.database import Database
 from assets.providers.conversion import Conversion
 from assets.providers.convert import Convert, ConvertSettings
 from assets.providers.withholding import Withheld

@@ -19,9 +19,9 @@ from engine import (
 )
 from sqlalchemy import select
 
-from assets.delivery.database import Database
 from assets.delivery.sender import LeaseLostError
-from assets.delivery.tables import data_issue
+from assets.ledger.database import Database
+from assets.ledger.tables import data_issue
 from assets.providers.base import Request
 from assets.providers.withholding import Withheld
 

@@ -28,9 +28,9 @@ from engine import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from assets.delivery.database import Database
 from assets.delivery.sender import LeaseLostError
-from assets.delivery.states import State
+from assets.ledger.database import Database
+from assets.ledger.states import State
 from assets.providers.base import Limits, Request
 from assets.providers.replies import Reply
 

@@ -10,8 +10,8 @@ from convert_talk import convert
 from engine import NOW, Bench
 from sqlalchemy import select
 
-from assets.delivery.database import Database
-from assets.delivery.tables import data_issue
+from assets.ledger.database import Database
+from assets.ledger.tables import data_issue
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion, Segments
 from assets.providers.replies import Phase, Reply

@@ -17,14 +17,14 @@ from sqlalchemy import select
 from trackdesk import CID, trackdesk
 
 from assets.delivery.csv_outbox import CsvOutbox
-from assets.delivery.database import Database
 from assets.delivery.dispatch import Summary
-from assets.delivery.lock import DestinationBusyError, destination_lock
 from assets.delivery.planner import Destination
 from assets.delivery.resolving import Chosen, ResolveError, resolve_all
 from assets.delivery.run import deliver
-from assets.delivery.states import State
-from assets.delivery.tables import delivery, delivery_attempt
+from assets.ledger.database import Database
+from assets.ledger.lock import DestinationBusyError, destination_lock
+from assets.ledger.states import State
+from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase

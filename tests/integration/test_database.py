@@ -11,8 +11,8 @@ from engine import Bench, order
 from sqlalchemy import inspect, select
 from sqlalchemy.exc import DBAPIError
 
-from assets.delivery.database import VIEWS, Database, _config
-from assets.delivery.tables import metadata, order_day
+from assets.ledger.database import VIEWS, Database, _config
+from assets.ledger.tables import metadata, order_day
 
 
 def test_migrations_arrive_at_the_declared_tables(database: Database) -> None:

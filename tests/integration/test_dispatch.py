@@ -23,7 +23,7 @@ from engine import (
     words,
 )
 
-from assets.delivery.database import Database
+from assets.ledger.database import Database
 from assets.providers.base import Limits, Request
 from assets.providers.withholding import Withheld
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from assets.delivery.database import VIEWS
-from assets.delivery.states import State
-from assets.delivery.tables import metadata
 from assets.guards import Guards
+from assets.ledger.database import VIEWS
+from assets.ledger.states import State
+from assets.ledger.tables import metadata
 from assets.providers.registry import REGISTRY
 from assets.schemas import EXTRACTS, contract_columns
 from pipelines.cli import app

@@ -14,9 +14,9 @@ from engine import Bench, Chunk, FakeProvider, many, order
 from pytest_socket import disable_socket, enable_socket
 
 from assets import money
-from assets.delivery.database import Database
 from assets.delivery.planner import Planner
 from assets.delivery.preview import Preview, preview
+from assets.ledger.database import Database
 from assets.providers.base import Limits
 from pipelines import launch
 

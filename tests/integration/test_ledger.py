@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy.exc
 from engine import DAY, NOW, Bench, Clock
 
-from assets.delivery.database import Database
-from assets.delivery.ledger import Ledger
-from assets.delivery.rows import (
+from assets.ledger.database import Database
+from assets.ledger.ledger import Ledger
+from assets.ledger.rows import (
     Claimed,
     Decision,
     Result,
@@ -19,7 +19,7 @@ from assets.delivery.rows import (
     delivery_id,
     new_attempt_id,
 )
-from assets.delivery.states import IllegalTransitionError, State
+from assets.ledger.states import IllegalTransitionError, State
 
 SENDABLE = frozenset({State.PENDING, State.RETRYABLE})
 LEASE = timedelta(seconds=120)

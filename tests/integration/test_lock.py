@@ -6,8 +6,8 @@ import pytest
 from engine import Bench, Clock, many
 from sqlalchemy import Connection, text
 
-from assets.delivery.database import Database
-from assets.delivery.lock import (
+from assets.ledger.database import Database
+from assets.ledger.lock import (
     LAST_COMMIT_SECONDS,
     DestinationBusyError,
     destination_lock,

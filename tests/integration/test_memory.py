@@ -24,13 +24,13 @@ from engine import (
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from assets.delivery import memory
-from assets.delivery.database import Database, LedgerError
-from assets.delivery.ledger import Ledger
 from assets.delivery.planner import Destination, Planner
 from assets.delivery.preview import preview
-from assets.delivery.spool import Spool
-from assets.delivery.tables import remembered
+from assets.ledger import remembered_keys
+from assets.ledger.database import Database, LedgerError
+from assets.ledger.ledger import Ledger
+from assets.ledger.spool import Spool
+from assets.ledger.tables import remembered
 from assets.providers.base import Exchange, Limits, Request
 from assets.providers.conversion import Conversion
 from assets.providers.memory import Key, memory_key
@@ -208,13 +208,13 @@ def test_a_chunk_is_asked_for_at_once(
     linking: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    recall = memory.recall
+    recall = remembered_keys.recall
 
     def count(connection: Any, destination: str, digests: Any) -> Any:
         asked.append(len(digests))
         return recall(connection, destination, digests)
 
-    monkeypatch.setattr(memory, "recall", count)
+    monkeypatch.setattr(remembered_keys, "recall", count)
     linking.run([order(f"O{n:04}", visitor_id=f"v{n}") for n in range(1200)])
     assert asked == [1000, 200, 1000, 200]
     with linking.database.read() as connection:
@@ -337,7 +337,7 @@ def test_a_dry_run_holds_nothing(first_only: Bench) -> None:
 def test_a_provider_that_recalls_nothing_costs_nothing(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "recall", None)
+    monkeypatch.setattr(remembered_keys, "recall", None)
     bench = Bench(database)
     bench.run(many(3))
     assert set(bench.states().values()) == {"accepted"}

@@ -23,7 +23,7 @@ from trackdesk import trackdesk
 from assets import money
 from assets.coercion import read_money
 from assets.deliveries import staged_chunks
-from assets.delivery.database import Database
+from assets.ledger.database import Database
 from assets.providers.convert import Convert, ConvertSettings
 from assets.providers.encode import json_bytes
 from assets.providers.idme import IdMe, IdMeSettings

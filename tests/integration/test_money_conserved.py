@@ -23,11 +23,11 @@ from engine import (
 from sqlalchemy import delete, update
 
 from assets import money
-from assets.delivery import slices
-from assets.delivery.database import Database
-from assets.delivery.states import State
-from assets.delivery.tables import delivery
 from assets.figures.reconciliation import Balance, Kind, SourceOrder, reconcile
+from assets.ledger import bind_limit
+from assets.ledger.database import Database
+from assets.ledger.states import State
+from assets.ledger.tables import delivery
 from assets.providers.conversion import Conversion
 from assets.providers.withholding import Withheld
 from pipelines.launch import DayResult
@@ -299,7 +299,7 @@ def test_other_destinations_are_not_looked_at(bench: Bench) -> None:
 def test_of_many_orders_the_first_are_named_and_all_are_counted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slices, "SLICE", 1)
+    monkeypatch.setattr(bind_limit, "SLICE", 1)
     found = balance(bench, [order(f"O{number:02}") for number in range(33)])
     assert found.counts == {Kind.MISSING: 33}
     assert found.shown[Kind.MISSING] == [f"O{number:02}" for number in range(20)]

@@ -15,9 +15,9 @@ from deployment import DAY, NAMES, ROOT, SECRETS, Deployment, deployed, without_
 from prometheus_client.parser import text_string_to_metric_families
 from test_cli import process
 
-from assets.delivery.rows import Total
-from assets.delivery.states import State
 from assets.figures.metrics import Measured, measure
+from assets.ledger.rows import Total
+from assets.ledger.states import State
 from pipelines.metrics import DeliveryMetrics, exposition, write
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)

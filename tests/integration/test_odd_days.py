@@ -18,10 +18,10 @@ from engine import Clock, FakeProvider, FakeTransport
 from sqlalchemy.pool import NullPool
 
 from assets.deliveries import staged_chunks
-from assets.delivery.database import Database
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
-from assets.delivery.tables import delivery, quarantine_row
+from assets.ledger.database import Database
+from assets.ledger.tables import delivery, quarantine_row
 from assets.partitions import daily
 from assets.providers.base import Limits
 from assets.resources import Source

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from assets.delivery.database import Database
-from assets.delivery.states import State
-from assets.delivery.tables import export_run, source_total
+from assets.ledger.database import Database
+from assets.ledger.states import State
+from assets.ledger.tables import export_run, source_total
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operations.md").read_text()

@@ -9,9 +9,9 @@ from deployment import ROOT
 from engine import LOST, NEVER, Bench, FakeProvider, FakeTransport, answer, order
 from prometheus_client.parser import text_string_to_metric_families
 
-from assets.delivery.database import Database
-from assets.delivery.runs import end_run, start_run
 from assets.figures.metrics import measure
+from assets.ledger.database import Database
+from assets.ledger.runs import end_run, start_run
 from pipelines.metrics import DeliveryMetrics, exposition
 
 FIRST = date(2026, 11, 1)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from engine import DAY, NEVER, Bench, FakeProvider, many, order
 
-from assets.delivery.database import Database
 from assets.delivery.outbox import Outbox
 from assets.delivery.resolving import Chosen, resolve_all
-from assets.delivery.states import DELIVERED, State
+from assets.ledger.database import Database
+from assets.ledger.states import DELIVERED, State
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.idme import IdMe, IdMeSettings

@@ -8,8 +8,8 @@ import pytest
 from engine import DAY, Bench, many
 from sqlalchemy import Engine, create_engine, text
 
-from assets.delivery.database import Database
-from assets.delivery.publishing import publish
+from assets.ledger.database import Database
+from assets.ledger.publishing import publish
 
 ORDERS = 300
 

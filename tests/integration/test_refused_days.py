@@ -9,7 +9,7 @@ import pytest
 from deployment import DAY, Deployment, deployed
 from sqlalchemy import select
 
-from assets.delivery.tables import guard_override, quarantine_row
+from assets.ledger.tables import guard_override, quarantine_row
 
 TABLES = ("completed_orders", "order_items")
 

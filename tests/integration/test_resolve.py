@@ -18,8 +18,8 @@ from engine import (
 )
 from typer.testing import CliRunner
 
-from assets.delivery.database import Database
 from assets.delivery.resolving import ResolveError, resolve
+from assets.ledger.database import Database
 from assets.providers.base import Request
 from assets.providers.replies import Reply
 from pipelines.cli import app

@@ -15,7 +15,7 @@ from click.testing import Result
 from deployment import DAY, Deployment, deployed, without_patience
 from sqlalchemy import select
 
-from assets.delivery.tables import delivery_attempt
+from assets.ledger.tables import delivery_attempt
 from pipelines import launch
 
 BEFORE = DAY - timedelta(days=1)

@@ -10,8 +10,8 @@ from deployment import DAY, Deployment, deployed
 from engine import NOW, Bench, FakeTransport, answer, many
 from sqlalchemy.exc import DBAPIError
 
-from assets.delivery.database import Database
-from assets.delivery.retention import forget_bodies
+from assets.ledger.database import Database
+from assets.ledger.retention import forget_bodies
 from pipelines.build import build
 
 BODIES = ("request_json", "response_text")

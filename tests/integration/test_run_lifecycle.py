@@ -19,7 +19,7 @@ from dagster_dev import ENDED, JOBS, RUNS_WITHIN, DagsterDev, dagster_dev
 from deployment import DAY, NAMES, ROOT, deployed
 from waiting import wait_until
 
-from assets.delivery.states import DELIVERED, WITHHELD, State
+from assets.ledger.states import DELIVERED, WITHHELD, State
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 

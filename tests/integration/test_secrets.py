@@ -41,7 +41,7 @@ from typer.testing import CliRunner
 
 from assets import rejects
 from assets.delivery import evidence
-from assets.delivery.publishing import publish
+from assets.ledger.publishing import publish
 from assets.providers import impact_fields
 from pipelines.build import open_destination, open_source
 from pipelines.cli import app

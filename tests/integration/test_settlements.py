@@ -11,7 +11,7 @@ import time_machine
 from deployment import DAY, SECRETS, Deployment, deployed, without_patience
 from sqlalchemy import update
 
-from assets.delivery.tables import delivery
+from assets.ledger.tables import delivery
 from pipelines.build import build
 
 NAME = "impact_us"

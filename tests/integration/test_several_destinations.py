@@ -17,7 +17,7 @@ from deployment import Deployment, deployed, without_patience
 from sqlalchemy import select
 
 from assets.delivery.rate_limit import Pace
-from assets.delivery.tables import delivery, delivery_attempt
+from assets.ledger.tables import delivery, delivery_attempt
 from pipelines.build import open_destination
 from pipelines.day_results import DayResult
 

@@ -7,10 +7,10 @@ import pytest
 from engine import DAY, DEDUPE, NEVER, NOW
 from sqlalchemy import insert
 
-from assets.delivery.database import Database
-from assets.delivery.runs import keep_source_totals
-from assets.delivery.tables import data_issue, delivery, export_run
 from assets.figures.status import Standing, standing
+from assets.ledger.database import Database
+from assets.ledger.runs import keep_source_totals
+from assets.ledger.tables import data_issue, delivery, export_run
 
 OTHER = "2026-11-19"
 

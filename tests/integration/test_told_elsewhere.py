@@ -11,12 +11,12 @@ from engine import DAY, LOST, REFUSED, Bench, Chunk, FakeTransport, answer
 from trackdesk import trackdesk
 
 from assets.delivery.csv_outbox import CsvOutbox
-from assets.delivery.database import Database
 from assets.delivery.outbox import Outbox
 from assets.delivery.planner import Destination
 from assets.delivery.resolving import resolve
 from assets.delivery.run import deliver
-from assets.delivery.totals import waiting_for_a_person
+from assets.ledger.database import Database
+from assets.ledger.totals import waiting_for_a_person
 from assets.providers.base import Request, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.idme import IdMe, IdMeSettings

@@ -23,8 +23,8 @@ from engine import (
 )
 from sqlalchemy import select
 
-from assets.delivery.database import Database
-from assets.delivery.tables import delivery
+from assets.ledger.database import Database
+from assets.ledger.tables import delivery
 from assets.providers.base import Request, ResendPolicy
 from assets.providers.withholding import Withheld
 

@@ -12,10 +12,10 @@ from engine import Chunk, Clock
 from sqlalchemy import select
 from trackdesk import BY_COUPON, BY_EXTERNAL_CID, CID, trackdesk
 
-from assets.delivery.database import Database
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
-from assets.delivery.tables import delivery
+from assets.ledger.database import Database
+from assets.ledger.tables import delivery
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase, Reply

@@ -14,8 +14,8 @@ from engine import DEDUPE, NEVER, Bench, FakeProvider, order
 from rawserver import Server, drips, ends_by_itself, reset, stays_silent
 from urllib3.exceptions import HTTPError
 
-from assets.delivery.database import Database
 from assets.delivery.transport import ForbiddenHostError, HttpTransport
+from assets.ledger.database import Database
 from assets.providers.base import Request, ResendPolicy
 from assets.providers.replies import Phase, Reply
 

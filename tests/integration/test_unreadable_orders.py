@@ -11,8 +11,8 @@ import pytest
 from deployment import DAY, NAMES, Deployment, deployed, without_patience
 from sqlalchemy import text
 
-from assets.delivery.database import Database
-from assets.delivery.quarantine import (
+from assets.ledger.database import Database
+from assets.ledger.quarantine import (
     BLOCKING,
     Quarantine,
     quarantined_orders,

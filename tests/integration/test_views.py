@@ -8,14 +8,14 @@ import pytest
 from engine import DAY, NOW
 from sqlalchemy import delete, insert
 
-from assets.delivery.database import Database
-from assets.delivery.ledger import Ledger
-from assets.delivery.quarantine import Quarantine
-from assets.delivery.rows import Total
-from assets.delivery.runs import keep_source_totals, start_run
-from assets.delivery.states import State
-from assets.delivery.tables import delivery
-from assets.delivery.totals import totals
+from assets.ledger.database import Database
+from assets.ledger.ledger import Ledger
+from assets.ledger.quarantine import Quarantine
+from assets.ledger.rows import Total
+from assets.ledger.runs import keep_source_totals, start_run
+from assets.ledger.states import State
+from assets.ledger.tables import delivery
+from assets.ledger.totals import totals
 
 USD = {"currency": "USD", "currency_digits": 2}
 JPY = {"currency": "JPY", "currency_digits": 0}

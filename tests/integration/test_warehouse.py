@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from assets.delivery.database import Database, LedgerError
 from assets.extract import ExtractResult, extract
+from assets.ledger.database import Database, LedgerError
 from assets.schemas import EXTRACTS, contract_columns
 from assets.staging import Staging
 from assets.warehouse import Warehouse, WarehouseError

@@ -16,7 +16,7 @@ from olist.loader import PROJECT, STATEMENTS, load
 from olist.visitors import MadeUp
 from sqlalchemy import text
 
-from assets.delivery.database import Database
+from assets.ledger.database import Database
 from pipelines.sandbox.server import SandboxServer
 
 CONFIG = Path(__file__).parent / "destinations.toml"

@@ -8,8 +8,8 @@ import pytest
 from engine import DAY, NOW
 
 from assets.checks.standing import OF_A_DAY, RULES, WORDS, About, Finding, check_results
-from assets.delivery.states import State
 from assets.figures.status import Standing
+from assets.ledger.states import State
 from assets.thresholds import Checks, CheckSettings
 
 ABOUT = About("shop", DAY, NOW)

@@ -8,8 +8,8 @@ import pytest
 from engine import DEDUPE, NEVER, NOW, FakeProvider
 
 from assets.delivery import outcomes
-from assets.delivery.rows import Claimed
-from assets.delivery.states import TRANSITIONS, State
+from assets.ledger.rows import Claimed
+from assets.ledger.states import TRANSITIONS, State
 from assets.providers.base import ResendPolicy
 from assets.providers.replies import Outcome, Verdict
 

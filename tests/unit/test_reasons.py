@@ -8,8 +8,8 @@ from assets.coercion import (
     AMOUNT_TOO_LARGE,
     NAIVE_TIME,
 )
-from assets.delivery.tables import data_issue, delivery, quarantine_row
 from assets.joining.conversion_checks import ORPHAN
+from assets.ledger.tables import data_issue, delivery, quarantine_row
 from assets.row_checks import ID_LENGTH
 from assets.schemas import EXTRACTS, JOINED_ORDERS
 from assets.validation import PII_IN_EXTRA

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from engine import DEDUPE, NEVER, NOW
 
-from assets.delivery.retry import (
+from assets.ledger.retry import (
     CAP_SECONDS,
     HORIZON,
     LONGEST_SECONDS,
@@ -18,8 +18,8 @@ from assets.delivery.retry import (
     repeatable_from,
     sendable_states,
 )
-from assets.delivery.rows import MAX_ATTEMPTS, Row
-from assets.delivery.states import State
+from assets.ledger.rows import MAX_ATTEMPTS, Row
+from assets.ledger.states import State
 from assets.providers.base import ResendPolicy
 
 HOUR = timedelta(hours=1)

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from assets.delivery.states import (
+from assets.ledger.states import (
     DELIVERED,
     RERUN_HELPS,
     SOFT,

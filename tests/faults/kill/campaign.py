@@ -18,10 +18,10 @@ from faults.kill.server import CountingServer
 from invariants import check_invariants
 from sqlalchemy import func, select
 
-from assets.delivery.database import Database
-from assets.delivery.lock import destination_lock
-from assets.delivery.states import DELIVERED
-from assets.delivery.tables import delivery, delivery_attempt, export_run
+from assets.ledger.database import Database
+from assets.ledger.lock import destination_lock
+from assets.ledger.states import DELIVERED
+from assets.ledger.tables import delivery, delivery_attempt, export_run
 
 LATEST_SECONDS = 0.35
 FINISHING_RUNS = 5

@@ -18,10 +18,11 @@ from engine import DAY, Chunk
 from faults.kill.failpoints import FatalTransport, Fate, fatal_ledger, fatal_spool
 from faults.kill.job import Job, destination, orders
 
-from assets.delivery import database as database_module
-from assets.delivery import lock, sender
 from assets.delivery import run as delivery_run
-from assets.delivery.database import Database
+from assets.delivery import sender
+from assets.ledger import database as database_module
+from assets.ledger import lock
+from assets.ledger.database import Database
 
 CHUNK_ROWS = 250
 FAILED = 3

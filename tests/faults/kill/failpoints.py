@@ -15,11 +15,11 @@ from typing import Any
 from faults.kill.job import Job, Point
 from sqlalchemy import Connection, event
 
-from assets.delivery.database import Database
-from assets.delivery.ledger import Ledger
-from assets.delivery.rows import Claimed, Result
-from assets.delivery.spool import Spool
 from assets.delivery.transport import HttpTransport
+from assets.ledger.database import Database
+from assets.ledger.ledger import Ledger
+from assets.ledger.rows import Claimed, Result
+from assets.ledger.spool import Spool
 from assets.providers.base import Request
 from assets.providers.replies import Reply
 

@@ -8,8 +8,8 @@ from typing import Any
 from engine import LOST, REFUSED, Bench, answer, orders_of, words
 from invariants import Seen
 
-from assets.delivery.ledger import Ledger
-from assets.delivery.rows import Claimed, Result
+from assets.ledger.ledger import Ledger
+from assets.ledger.rows import Claimed, Result
 from assets.providers.base import Request
 from assets.providers.replies import Reply
 

@@ -10,9 +10,9 @@ from itertools import chain
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from assets.delivery.database import Database, insert_if_new
-from assets.delivery.slices import slices
-from assets.delivery.tables import order_day
+from assets.ledger.bind_limit import slices
+from assets.ledger.database import Database, insert_if_new
+from assets.ledger.tables import order_day
 
 OfDays = dict[str, set[str]]
 """Other day -> orders."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from assets.delivery.rows import Claimed
-from assets.delivery.tables import delivery_attempt
+from assets.ledger.rows import Claimed
+from assets.ledger.tables import delivery_attempt
 
 _WORTH = ("amount_minor", "currency", "currency_digits")
 

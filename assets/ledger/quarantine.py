@@ -16,11 +16,11 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, or_, select, update
 
-from assets.delivery.database import Database, insert_or_update
-from assets.delivery.order_days import OfDays, days_of
-from assets.delivery.slices import slices
-from assets.delivery.states import State
-from assets.delivery.tables import data_issue, delivery, quarantine_row
+from assets.ledger.bind_limit import slices
+from assets.ledger.database import Database, insert_or_update
+from assets.ledger.order_days import OfDays, days_of
+from assets.ledger.states import State
+from assets.ledger.tables import data_issue, delivery, quarantine_row
 
 ORDERS = "completed_orders"
 ITEMS = "order_items"

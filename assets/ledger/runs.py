@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from assets.delivery.database import Database, insert_if_new, insert_or_update
-from assets.delivery.ledger import Ledger
-from assets.delivery.tables import export_run, guard_override, source_total
+from assets.ledger.database import Database, insert_if_new, insert_or_update
+from assets.ledger.ledger import Ledger
+from assets.ledger.tables import export_run, guard_override, source_total
 
 
 def start_run(ledger: Ledger, partition_key: str, account: str | None = None) -> None:

@@ -20,13 +20,13 @@ from sqlalchemy import (
     update,
 )
 
-from assets.delivery import memory
-from assets.delivery.database import insert_if_new
-from assets.delivery.quarantine import keep_issues
-from assets.delivery.register import Register
-from assets.delivery.rows import NOT_TRIED, Claimed, Result, new_attempt_id
-from assets.delivery.states import State, check
-from assets.delivery.tables import delivery, delivery_attempt
+from assets.ledger import remembered_keys
+from assets.ledger.database import insert_if_new
+from assets.ledger.quarantine import keep_issues
+from assets.ledger.register import Register
+from assets.ledger.rows import NOT_TRIED, Claimed, Result, new_attempt_id
+from assets.ledger.states import State, check
+from assets.ledger.tables import delivery, delivery_attempt
 
 
 class Ledger(Register):
@@ -145,7 +145,7 @@ class Ledger(Register):
             keep_issues(connection, [row for one in ours for row in one.issues])
             # True whoever owns the delivery by now.
             learnt = dict(chain.from_iterable(one.learnt.items() for one in results))
-            memory.remember(connection, self.destination, learnt, self.clock())
+            remembered_keys.remember(connection, self.destination, learnt, self.clock())
         return len(fenced)
 
     def release_abandoned(

@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from assets.delivery.database import Database, insert_if_new
-from assets.delivery.rows import (
+from assets.ledger.bind_limit import slices
+from assets.ledger.database import Database, insert_if_new
+from assets.ledger.rows import (
     MAX_ATTEMPTS,
     NOT_TRIED,
     Clock,
@@ -21,9 +22,8 @@ from assets.delivery.rows import (
     delivery_id,
     utc_now,
 )
-from assets.delivery.slices import slices
-from assets.delivery.states import SOFT, State, check
-from assets.delivery.tables import delivery, delivery_attempt
+from assets.ledger.states import SOFT, State, check
+from assets.ledger.tables import delivery, delivery_attempt
 
 DETAIL_LENGTH = 512
 """Characters of `state_detail`."""

@@ -4,8 +4,8 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from assets.delivery.rows import MAX_ATTEMPTS, Row
-from assets.delivery.states import State
+from assets.ledger.rows import MAX_ATTEMPTS, Row
+from assets.ledger.states import State
 from assets.providers.base import ResendPolicy
 
 BASE_SECONDS = 1.0

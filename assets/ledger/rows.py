@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any
 
-from assets.delivery.states import State
+from assets.ledger.states import State
 
 Clock = Callable[[], datetime]
 

@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from assets.delivery.rows import Result
-from assets.delivery.states import State
+from assets.ledger.rows import Result
+from assets.ledger.states import State
 
 
 class Spool:

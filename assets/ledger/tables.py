@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from assets.delivery.states import State
+from assets.ledger.states import State
 
 
 class Instant(TypeDecorator[datetime]):

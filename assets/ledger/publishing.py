@@ -26,9 +26,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from assets.delivery.database import Database, LedgerError
-from assets.delivery.slices import slices
-from assets.delivery.tables import (
+from assets.ledger.bind_limit import slices
+from assets.ledger.database import Database, LedgerError
+from assets.ledger.tables import (
     data_issue,
     delivery,
     delivery_attempt,

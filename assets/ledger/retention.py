@@ -17,9 +17,9 @@ from sqlalchemy import (
     update,
 )
 
-from assets.delivery.database import Database
-from assets.delivery.publishing import SCHEMA
-from assets.delivery.tables import delivery_attempt
+from assets.ledger.database import Database
+from assets.ledger.publishing import SCHEMA
+from assets.ledger.tables import delivery_attempt
 
 BATCH = 5_000
 _FORGOTTEN = {"request_json": None, "response_text": None}

@@ -13,11 +13,11 @@ from sqlalchemy import (
     table,
 )
 
-from assets.delivery.database import Database
-from assets.delivery.retry import TOLD_ELSEWHERE
-from assets.delivery.rows import Total
-from assets.delivery.states import RERUN_HELPS, State
-from assets.delivery.tables import delivery
+from assets.ledger.database import Database
+from assets.ledger.retry import TOLD_ELSEWHERE
+from assets.ledger.rows import Total
+from assets.ledger.states import RERUN_HELPS, State
+from assets.ledger.tables import delivery
 from assets.providers.base import ResendPolicy
 
 

@@ -34,7 +34,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 import sql
-from assets.delivery.rows import Clock, utc_now
+from assets.ledger.rows import Clock, utc_now
 
 BUSY_SECONDS = 60
 VIEWS = (

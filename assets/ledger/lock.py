@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from assets.delivery.database import Database
+from assets.ledger.database import Database
 
 POLL_SECONDS = 0.5
 LAST_COMMIT_SECONDS = 10.0

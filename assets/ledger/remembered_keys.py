@@ -8,10 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, exists, select
 
-from assets.delivery.database import insert_if_new, insert_or_update
-from assets.delivery.slices import slices
-from assets.delivery.states import State
-from assets.delivery.tables import delivery, remembered
+from assets.ledger.bind_limit import slices
+from assets.ledger.database import insert_if_new, insert_or_update
+from assets.ledger.states import State
+from assets.ledger.tables import delivery, remembered
 
 _LETS_GO = (State.SUPPRESSED, State.QUARANTINED, State.REJECTED)
 """An order in such a state is not reported: it holds nothing."""
