@@ -13,7 +13,7 @@ import pandas as pd
 import pandera.pandas as pap
 
 from assets.money import minor_digits
-from assets.phone_numbers import PHONE, PHONE_AS_ORDER_ID
+from assets.privacy.phone_numbers import PHONE, PHONE_AS_ORDER_ID
 from assets.providers.conversion import IDENTIFIER_KINDS
 
 PLACEHOLDER = (

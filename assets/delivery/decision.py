@@ -12,7 +12,7 @@ from assets.delivery.assessment import REPORTED_BEFORE
 from assets.delivery.missing_orders import GONE
 from assets.ledger.rows import Decision, Row
 from assets.ledger.states import State
-from assets.personal import PersonalDataError
+from assets.privacy.personal import PersonalDataError
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
-from assets.personal import EMAIL
+from assets.privacy.personal import EMAIL
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply

@@ -16,7 +16,7 @@ from assets.delivery import evidence
 from assets.delivery.transport import ForbiddenHostError, Transport
 from assets.ledger.rows import Claimed, new_attempt_id, utc_now
 from assets.ledger.states import State
-from assets.personal import refuse_personal
+from assets.privacy.personal import refuse_personal
 from assets.providers.base import Provider, Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Phase, Reply, Verdict

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from assets.personal_columns import refuse_personal_columns
+from assets.privacy.personal_columns import refuse_personal_columns
 from assets.providers.conversion import NOT_COLUMNS, Conversion
 
 MAPPABLE = frozenset(

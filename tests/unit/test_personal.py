@@ -16,12 +16,12 @@ import pytest
 from planted import ADDRESSES, AROUND, CARDS, CLEAN, PHONES, planted, spell
 from pydantic import ValidationError
 
-from assets.personal import (
+from assets.privacy.personal import (
     PersonalDataError,
     refuse_personal,
 )
-from assets.personal_columns import names_a_person
-from assets.phone_numbers import PHONE, PHONE_AS_ORDER_ID
+from assets.privacy.personal_columns import names_a_person
+from assets.privacy.phone_numbers import PHONE, PHONE_AS_ORDER_ID
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion, Item, Segments
 from assets.providers.impact_mapping import ITEM_COLUMNS

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from assets.phone_numbers import PHONE_IN_TEXT
+from assets.privacy.phone_numbers import PHONE_IN_TEXT
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+")
 """An address that is to be masked, from its first character to its last."""
