@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from assets.providers.base import Exchange, Request
 from assets.providers.conversion import Conversion, Item, Segments
-from assets.providers.convert import Convert, ConvertSettings
+from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.replies import Outcome, Phase, Reply
 from pipelines.sandbox.exchange import Reply as SandboxReply
 from pipelines.sandbox.state import Sandbox

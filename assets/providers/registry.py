@@ -6,14 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from assets.providers import (
-    convert_shapes,
-    idme_shapes,
-    impact_shapes,
-    trackdesk_shapes,
-)
+from assets.providers import idme_shapes, impact_shapes, trackdesk_shapes
 from assets.providers.base import Provider
-from assets.providers.convert import Convert, ConvertSettings
+from assets.providers.convert import shapes as convert_shapes
+from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.idme import IdMe, IdMeSettings
 from assets.providers.impact import Impact
 from assets.providers.impact_settings import ImpactSettings

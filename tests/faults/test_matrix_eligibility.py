@@ -13,7 +13,7 @@ from test_matrix_source import BEFORE, DAY, NOON
 from test_matrix_words import ORDERS_OF
 
 from assets.ledger.tables import data_issue
-from assets.providers.convert import Convert, ConvertSettings
+from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.idme import IdMe, IdMeSettings
 from assets.providers.trackdesk import Trackdesk, TrackdeskSettings
 

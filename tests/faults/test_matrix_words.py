@@ -12,7 +12,7 @@ import pytest
 from engine import DEDUPE, NEVER
 from rawserver import Act, always, http, in_turn, reset, say
 
-from assets.providers.convert import Convert, ConvertSettings
+from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.trackdesk import Trackdesk, TrackdeskSettings
 
 if TYPE_CHECKING:

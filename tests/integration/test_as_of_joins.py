@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from assets.deliveries import staged_chunks
 from assets.ledger.database import Database
 from assets.providers.conversion import Conversion
-from assets.providers.convert import Convert, ConvertSettings
+from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.withholding import Withheld
 from assets.resources import Source
 from assets.schemas import EXTRACTS, contract_columns

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from assets.providers.convert import ConvertSettings
+from assets.providers.convert.provider import ConvertSettings
 from assets.providers.settings import DestinationSettings
 
 ROOT = Path(__file__).parents[2]

@@ -24,7 +24,7 @@ from assets import money
 from assets.coercion import read_money
 from assets.deliveries import staged_chunks
 from assets.ledger.database import Database
-from assets.providers.convert import Convert, ConvertSettings
+from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.encode import json_bytes
 from assets.providers.idme import IdMe, IdMeSettings
 from assets.resources import Source

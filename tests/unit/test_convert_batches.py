@@ -11,7 +11,7 @@ from convert_talk import (
 )
 
 from assets.providers.conversion import Conversion
-from assets.providers.convert import Convert
+from assets.providers.convert.provider import Convert
 
 MakeConversion = Callable[..., Conversion]
 

@@ -17,7 +17,7 @@ from convert_talk import (
 )
 
 from assets.providers.conversion import Conversion
-from assets.providers.convert_halving import halving
+from assets.providers.convert.halving import halving
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 
 MakeConversion = Callable[..., Conversion]

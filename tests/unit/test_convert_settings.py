@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
-from assets.providers.convert import ConvertSettings
+from assets.providers.convert.provider import ConvertSettings
 
 MakeConversion = Callable[..., Conversion]
 

@@ -8,10 +8,11 @@ import pytest
 from impact_account import impact
 from trackdesk import trackdesk
 
-from assets.providers import convert_visitors, idme_event, impact_form, trackdesk_fields
+from assets.providers import idme_event, impact_form, trackdesk_fields
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
-from assets.providers.convert import Convert, ConvertSettings
+from assets.providers.convert import visitors as convert_visitors
+from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.encode import allowed_copy, fingerprint
 from assets.providers.idme import IdMe, IdMeSettings
 from assets.providers.impact_fields import stored_copy
@@ -90,7 +91,7 @@ def test_an_unknown_field_of_any_provider_is_not_kept(
 ) -> None:
     for module, name in (
         ("assets.providers.trackdesk.body_of", trackdesk_fields.body_of),
-        ("assets.providers.convert.entry", convert_visitors.entry),
+        ("assets.providers.convert.provider.entry", convert_visitors.entry),
         ("assets.providers.impact.conversion_form", impact_form.conversion_form),
         ("assets.providers.idme.order_completed", idme_event.order_completed),
     ):

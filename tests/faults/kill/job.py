@@ -11,7 +11,7 @@ from engine import FakeProvider, order
 from assets.delivery.planner import Destination
 from assets.providers.base import Limits, Provider, ResendPolicy
 from assets.providers.conversion import Conversion
-from assets.providers.convert import Convert, ConvertSettings
+from assets.providers.convert.provider import Convert, ConvertSettings
 
 Kind = Literal["dedupe", "never", "convert"]
 KINDS: tuple[Kind, ...] = ("dedupe", "never", "convert")

@@ -16,11 +16,11 @@ from urllib.parse import quote
 from assets.money import fits
 from assets.providers.base import Doubt, Exchange, Request, ResendPolicy, limits_of
 from assets.providers.conversion import Conversion
-from assets.providers.convert_batches import Orders, Room, by_visitor, pack
-from assets.providers.convert_halving import halving
-from assets.providers.convert_replies import outcome_of
-from assets.providers.convert_settings import ConvertSettings
-from assets.providers.convert_visitors import (
+from assets.providers.convert.batches import Orders, Room, by_visitor, pack
+from assets.providers.convert.halving import halving
+from assets.providers.convert.replies import outcome_of
+from assets.providers.convert.settings import ConvertSettings
+from assets.providers.convert.visitors import (
     doubts,
     entry,
     stored_copy,

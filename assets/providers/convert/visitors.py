@@ -10,8 +10,8 @@ from decimal import Decimal
 from assets.money import from_minor, to_minor, to_text
 from assets.providers.base import Doubt, value_cut
 from assets.providers.conversion import Conversion
-from assets.providers.convert_segments import doubts_about, known_segments
-from assets.providers.convert_settings import CUSTOM_DIMENSIONS, ConvertSettings
+from assets.providers.convert.segments import doubts_about, known_segments
+from assets.providers.convert.settings import CUSTOM_DIMENSIONS, ConvertSettings
 from assets.providers.encode import fingerprint
 from assets.providers.mapped_fields import mapped_fields
 

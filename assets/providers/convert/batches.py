@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from assets.providers.conversion import Conversion
-from assets.providers.convert_visitors import visitor_id_of
+from assets.providers.convert.visitors import visitor_id_of
 
 Orders = Sequence[int]
 """Positions of the orders of one visitor, in order of time."""
