@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from assets.providers import idme_shapes, impact_shapes, trackdesk_shapes
+from assets.providers import impact_shapes, trackdesk_shapes
 from assets.providers.base import Provider
 from assets.providers.convert import shapes as convert_shapes
 from assets.providers.convert.provider import Convert, ConvertSettings
-from assets.providers.idme import IdMe, IdMeSettings
+from assets.providers.idme import shapes as idme_shapes
+from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.impact import Impact
 from assets.providers.impact_settings import ImpactSettings
 from assets.providers.settings import DestinationSettings

@@ -12,7 +12,7 @@ from idme_orders import ORDERS
 
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
-from assets.providers.idme import IdMe, IdMeSettings
+from assets.providers.idme.provider import IdMe, IdMeSettings
 from pipelines.sandbox.state import Sandbox
 
 Make = Callable[..., Conversion]

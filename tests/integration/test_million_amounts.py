@@ -26,7 +26,7 @@ from assets.deliveries import staged_chunks
 from assets.ledger.database import Database
 from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.encode import json_bytes
-from assets.providers.idme import IdMe, IdMeSettings
+from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.resources import Source
 from assets.schemas import EXTRACTS, arrow_schema, contract_columns
 from assets.staging import Staging

@@ -16,7 +16,7 @@ from assets.ledger.database import Database
 from assets.ledger.states import DELIVERED, State
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
-from assets.providers.idme import IdMe, IdMeSettings
+from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.replies import Outcome, Phase, Reply, Verdict, classify
 
 

@@ -19,7 +19,7 @@ from assets.ledger.database import Database
 from assets.ledger.totals import waiting_for_a_person
 from assets.providers.base import Request, ResendPolicy
 from assets.providers.conversion import Conversion
-from assets.providers.idme import IdMe, IdMeSettings
+from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.replies import Reply
 
 URL = "https://events.id.example/orders"

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
 from assets.providers.encode import json_bytes
-from assets.providers.idme import IdMe, IdMeSettings
-from assets.providers.idme_event import event_id
+from assets.providers.idme.event import event_id
+from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 
 Make = Callable[..., Any]

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.providers.conversion import Conversion, Item
-from assets.providers.idme import IdMe, IdMeSettings
+from assets.providers.idme.provider import IdMe, IdMeSettings
 from pipelines.sandbox.state import Sandbox
 
 Make = Callable[..., Any]

@@ -17,7 +17,7 @@ from uuid import UUID
 from assets.money import fits, from_minor, to_minor
 from assets.providers.conversion import Conversion, Item
 from assets.providers.encode import allowed_copy, json_bytes
-from assets.providers.idme_settings import IdMeSettings
+from assets.providers.idme.settings import IdMeSettings
 
 EVENT = "Order Completed"
 """The only event name (page, "Event shape": Must be "Order Completed")."""

@@ -18,14 +18,14 @@ from assets.providers.base import Exchange, Request, ResendPolicy, limits_of, on
 from assets.providers.conversion import Conversion
 from assets.providers.encode import json_bytes
 from assets.providers.error_in_reply import sounds_like_error
-from assets.providers.idme_event import (
+from assets.providers.idme.event import (
     EVENT,
     amounts,
     order_completed,
     stored_copy,
     tracking_id,
 )
-from assets.providers.idme_settings import IdMeSettings
+from assets.providers.idme.settings import IdMeSettings
 from assets.providers.replies import (
     Outcome,
     Phase,
