@@ -8,7 +8,7 @@ from typing import Any
 
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion, Item
-from assets.providers.impact import Impact, ImpactSettings
+from assets.providers.impact.provider import Impact, ImpactSettings
 from assets.providers.replies import Phase, Reply
 from pipelines.sandbox.state import Sandbox
 

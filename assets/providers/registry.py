@@ -6,14 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from assets.providers import impact_shapes, trackdesk_shapes
+from assets.providers import trackdesk_shapes
 from assets.providers.base import Provider
 from assets.providers.convert import shapes as convert_shapes
 from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.idme import shapes as idme_shapes
 from assets.providers.idme.provider import IdMe, IdMeSettings
-from assets.providers.impact import Impact
-from assets.providers.impact_settings import ImpactSettings
+from assets.providers.impact import shapes as impact_shapes
+from assets.providers.impact.provider import Impact
+from assets.providers.impact.settings import ImpactSettings
 from assets.providers.settings import DestinationSettings
 from assets.providers.shapes import Replies
 from assets.providers.trackdesk import Trackdesk

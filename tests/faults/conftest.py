@@ -28,7 +28,7 @@ from assets.ledger.database import Database
 from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Exchange, Limits, Request, ResendPolicy
 from assets.providers.conversion import Conversion
-from assets.providers.impact import Impact, ImpactSettings
+from assets.providers.impact.provider import Impact, ImpactSettings
 from assets.providers.replies import (
     Outcome,
     Reply,

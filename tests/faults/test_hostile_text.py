@@ -35,7 +35,7 @@ from assets.delivery.run import deliver
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery
 from assets.providers.idme.provider import IdMe, IdMeSettings
-from assets.providers.impact import Impact, ImpactSettings
+from assets.providers.impact.provider import Impact, ImpactSettings
 from assets.schemas import EXTRACTS
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ from typer.testing import CliRunner
 from assets import rejects
 from assets.delivery import evidence
 from assets.ledger.publishing import publish
-from assets.providers import impact_fields
+from assets.providers.impact import fields as impact_fields
 from pipelines.build import open_destination, open_source
 from pipelines.cli import app
 from pipelines.sandbox.printed import printed

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from assets.providers.impact_fields import ITEM, ORDER, RANGES, SUB_IDS
-from assets.providers.impact_settings import ImpactSettings
-from assets.providers.impact_submissions import (
+from assets.providers.impact.fields import ITEM, ORDER, RANGES, SUB_IDS
+from assets.providers.impact.settings import ImpactSettings
+from assets.providers.impact.submissions import (
     BAD_DATA,
     CONFIGURATION,
     DUPLICATE,

@@ -18,8 +18,8 @@ from impact_account import NOW, impact, refusals
 
 from assets.money import minor_digits
 from assets.providers.conversion import Conversion, Item
-from assets.providers.impact_fields import ITEM, ORDER, may_be_quoted
-from assets.providers.impact_mapping import check_fields, check_item_fields
+from assets.providers.impact.fields import ITEM, ORDER, may_be_quoted
+from assets.providers.impact.mapping import check_fields, check_item_fields
 
 
 def make_order(**changes: Any) -> Conversion:

@@ -14,7 +14,7 @@ from impact_account import NOW, impact
 
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
-from assets.providers.impact_submissions import (
+from assets.providers.impact.submissions import (
     BAD_DATA,
     CONFIGURATION,
     DUPLICATE,

@@ -11,7 +11,7 @@ from impact_account import impact, settings
 from pydantic import ValidationError
 
 from assets.providers.base import Settling
-from assets.providers.impact_fields import ITEM, ORDER
+from assets.providers.impact.fields import ITEM, ORDER
 
 Make = Callable[..., Any]
 

@@ -24,7 +24,7 @@ from assets.privacy.personal_columns import names_a_person
 from assets.privacy.phone_numbers import PHONE, PHONE_AS_ORDER_ID
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion, Item, Segments
-from assets.providers.impact_mapping import ITEM_COLUMNS
+from assets.providers.impact.mapping import ITEM_COLUMNS
 from assets.providers.registry import REGISTRY, make_provider
 from assets.providers.settings import MAPPABLE
 

@@ -8,7 +8,7 @@ import pytest
 from impact_account import impact
 from trackdesk import trackdesk
 
-from assets.providers import impact_form, trackdesk_fields
+from assets.providers import trackdesk_fields
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.convert import visitors as convert_visitors
@@ -16,7 +16,8 @@ from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.encode import allowed_copy, fingerprint
 from assets.providers.idme import event as idme_event
 from assets.providers.idme.provider import IdMe, IdMeSettings
-from assets.providers.impact_fields import stored_copy
+from assets.providers.impact import form as impact_form
+from assets.providers.impact.fields import stored_copy
 
 NEW = "something-nobody-thought-of"
 Make = Callable[..., Conversion]
@@ -93,7 +94,10 @@ def test_an_unknown_field_of_any_provider_is_not_kept(
     for module, name in (
         ("assets.providers.trackdesk.body_of", trackdesk_fields.body_of),
         ("assets.providers.convert.provider.entry", convert_visitors.entry),
-        ("assets.providers.impact.conversion_form", impact_form.conversion_form),
+        (
+            "assets.providers.impact.provider.conversion_form",
+            impact_form.conversion_form,
+        ),
         ("assets.providers.idme.provider.order_completed", idme_event.order_completed),
     ):
         monkeypatch.setattr(module, grown(name))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from assets.providers.conversion import Item
-from assets.providers.impact_fields import ITEM, ORDER, RANGES, SUB_IDS
+from assets.providers.impact.fields import ITEM, ORDER, RANGES, SUB_IDS
 
 ITEM_COLUMNS = tuple(name for name in Item.__dataclass_fields__ if name != "extra")
 """Columns of a line that `item_fields` may name, beside `extra.<column>`."""

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 from assets.money import fits
 from assets.providers.conversion import Item
-from assets.providers.impact_fields import numbered, written
-from assets.providers.impact_settings import ImpactSettings
-from assets.providers.impact_values import UnfitError
+from assets.providers.impact.fields import numbered, written
+from assets.providers.impact.settings import ImpactSettings
+from assets.providers.impact.values import UnfitError
 
 _CENT = Decimal("0.01")
 _WHOLE = 100

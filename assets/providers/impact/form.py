@@ -15,10 +15,10 @@ from urllib.parse import urlencode
 
 from assets.providers.base import Doubt
 from assets.providers.conversion import Conversion
-from assets.providers.impact_fields import ATTRIBUTION, cut_of, written
-from assets.providers.impact_items import exact_rate, item_parameters, item_values
-from assets.providers.impact_settings import ImpactSettings
-from assets.providers.impact_values import MAX_DECIMALS, UnfitError, instant_text
+from assets.providers.impact.fields import ATTRIBUTION, cut_of, written
+from assets.providers.impact.items import exact_rate, item_parameters, item_values
+from assets.providers.impact.settings import ImpactSettings
+from assets.providers.impact.values import MAX_DECIMALS, UnfitError, instant_text
 from assets.providers.mapped_fields import mapped_fields
 from assets.providers.withholding import Withheld, none_stored, not_taken, unfit
 

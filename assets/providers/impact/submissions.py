@@ -9,8 +9,8 @@ import json
 import re
 from typing import Any
 
-from assets.providers.impact_actions import SEVERAL
-from assets.providers.impact_replies import object_of, word
+from assets.providers.impact.actions import SEVERAL
+from assets.providers.impact.replies import object_of, word
 from assets.providers.replies import (
     Outcome,
     Phase,

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from assets.providers.impact_fields import may_be_quoted
+from assets.providers.impact.fields import may_be_quoted
 from assets.providers.replies import (
     Outcome,
     Phase,

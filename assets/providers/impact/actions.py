@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from assets.providers.base import Findings
-from assets.providers.impact_values import instant_text
+from assets.providers.impact.values import instant_text
 from assets.providers.replies import (
     Outcome,
     Phase,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from assets.providers.base import Doubt, value_cut
 from assets.providers.encode import fingerprint
-from assets.providers.impact_values import (
+from assets.providers.impact.values import (
     Descriptive,
     Kind,
     UnfitError,

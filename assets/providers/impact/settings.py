@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from assets.providers.impact_fields import ATTRIBUTION, TEXT
-from assets.providers.impact_mapping import check_fields, check_item_fields
+from assets.providers.impact.fields import ATTRIBUTION, TEXT
+from assets.providers.impact.mapping import check_fields, check_item_fields
 from assets.providers.settings import DestinationSettings
 
 AttributionKey = Literal[

@@ -24,23 +24,23 @@ from assets.providers.base import (
     one_by_one,
 )
 from assets.providers.conversion import Conversion
-from assets.providers.impact_actions import (
+from assets.providers.impact.actions import (
     REACH,
     SPAN,
     Sought,
     look_through,
     query_of,
 )
-from assets.providers.impact_fields import stored_copy
-from assets.providers.impact_form import (
+from assets.providers.impact.fields import stored_copy
+from assets.providers.impact.form import (
     conversion_form,
     doubts,
     encoded,
     withhold_form,
 )
-from assets.providers.impact_replies import read_conversion_reply
-from assets.providers.impact_settings import ImpactSettings
-from assets.providers.impact_submissions import (
+from assets.providers.impact.replies import read_conversion_reply
+from assets.providers.impact.settings import ImpactSettings
+from assets.providers.impact.submissions import (
     ALARMS,
     read_submission,
     without_payload,
