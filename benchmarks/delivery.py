@@ -30,8 +30,8 @@ from assets.delivery.transport import HttpTransport
 from assets.ledger.database import Database
 from assets.ledger.states import DELIVERED
 from assets.providers.conversion import Conversion
-from assets.providers.trackdesk import Trackdesk
-from assets.providers.trackdesk_settings import TrackdeskSettings
+from assets.providers.trackdesk.provider import Trackdesk
+from assets.providers.trackdesk.settings import TrackdeskSettings
 from benchmarks.processes import free_port
 
 LATENCY = 0.05

@@ -5,8 +5,8 @@ from typing import Any
 
 from assets.providers.base import Exchange, Request
 from assets.providers.replies import Outcome, Phase, Reply
-from assets.providers.trackdesk import Trackdesk
-from assets.providers.trackdesk_settings import TrackdeskSettings
+from assets.providers.trackdesk.provider import Trackdesk
+from assets.providers.trackdesk.settings import TrackdeskSettings
 
 CID = "2d2ce3d8-7c58-4f7f-9e07-0e1b2c3d4e5f"
 COOKIE = json.dumps({"tenantId": "example-shop", "cid": CID})

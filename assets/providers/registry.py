@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from assets.providers import trackdesk_shapes
 from assets.providers.base import Provider
 from assets.providers.convert import shapes as convert_shapes
 from assets.providers.convert.provider import Convert, ConvertSettings
@@ -17,8 +16,9 @@ from assets.providers.impact.provider import Impact
 from assets.providers.impact.settings import ImpactSettings
 from assets.providers.settings import DestinationSettings
 from assets.providers.shapes import Replies
-from assets.providers.trackdesk import Trackdesk
-from assets.providers.trackdesk_settings import TrackdeskSettings
+from assets.providers.trackdesk import shapes as trackdesk_shapes
+from assets.providers.trackdesk.provider import Trackdesk
+from assets.providers.trackdesk.settings import TrackdeskSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from test_matrix_words import ORDERS_OF
 from assets.ledger.tables import data_issue
 from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.idme.provider import IdMe, IdMeSettings
-from assets.providers.trackdesk import Trackdesk, TrackdeskSettings
+from assets.providers.trackdesk.provider import Trackdesk, TrackdeskSettings
 
 if TYPE_CHECKING:
     from conftest import MakeLine

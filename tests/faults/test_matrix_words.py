@@ -13,7 +13,7 @@ from engine import DEDUPE, NEVER
 from rawserver import Act, always, http, in_turn, reset, say
 
 from assets.providers.convert.provider import Convert, ConvertSettings
-from assets.providers.trackdesk import Trackdesk, TrackdeskSettings
+from assets.providers.trackdesk.provider import Trackdesk, TrackdeskSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

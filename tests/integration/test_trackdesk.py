@@ -19,7 +19,7 @@ from assets.ledger.tables import delivery
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase, Reply
-from assets.providers.trackdesk import Trackdesk
+from assets.providers.trackdesk.provider import Trackdesk
 from pipelines.sandbox.state import Sandbox
 
 MakeConversion = Callable[..., Conversion]

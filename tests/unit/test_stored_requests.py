@@ -8,7 +8,6 @@ import pytest
 from impact_account import impact
 from trackdesk import trackdesk
 
-from assets.providers import trackdesk_fields
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.convert import visitors as convert_visitors
@@ -18,6 +17,7 @@ from assets.providers.idme import event as idme_event
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.impact import form as impact_form
 from assets.providers.impact.fields import stored_copy
+from assets.providers.trackdesk import fields as trackdesk_fields
 
 NEW = "something-nobody-thought-of"
 Make = Callable[..., Conversion]
@@ -92,7 +92,7 @@ def test_an_unknown_field_of_any_provider_is_not_kept(
     conversion: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name in (
-        ("assets.providers.trackdesk.body_of", trackdesk_fields.body_of),
+        ("assets.providers.trackdesk.provider.body_of", trackdesk_fields.body_of),
         ("assets.providers.convert.provider.entry", convert_visitors.entry),
         (
             "assets.providers.impact.provider.conversion_form",

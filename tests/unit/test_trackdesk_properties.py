@@ -18,8 +18,8 @@ from trackdesk import ORIGIN, REQUIRED, answer, trackdesk
 from assets import money
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
-from assets.providers.trackdesk import Trackdesk
-from assets.providers.trackdesk_settings import CSV_COLUMNS
+from assets.providers.trackdesk.provider import Trackdesk
+from assets.providers.trackdesk.settings import CSV_COLUMNS
 from pipelines.sandbox.state import Sandbox
 
 LOOPBACK = "http://127.0.0.1:1"

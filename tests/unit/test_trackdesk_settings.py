@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from trackdesk import BY_COUPON, BY_EXTERNAL_CID, REQUIRED, trackdesk
 
 from assets.providers.base import Provider
-from assets.providers.trackdesk_settings import TrackdeskSettings
+from assets.providers.trackdesk.settings import TrackdeskSettings
 
 
 def test_the_shipped_defaults() -> None:

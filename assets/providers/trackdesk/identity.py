@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from assets.providers.conversion import Conversion
 from assets.providers.memory import Key, memory_key
-from assets.providers.trackdesk_cid import read_click
-from assets.providers.trackdesk_settings import TrackdeskSettings
+from assets.providers.trackdesk.cid import read_click
+from assets.providers.trackdesk.settings import TrackdeskSettings
 from assets.providers.withholding import Withheld, none_stored, unfit
 
 

@@ -16,15 +16,15 @@ from assets.providers.conversion import Conversion
 from assets.providers.encode import is_formula, json_bytes
 from assets.providers.memory import Key
 from assets.providers.replies import Outcome, Reply
-from assets.providers.trackdesk_fields import amount_of, body_of, row_of, stored_copy
-from assets.providers.trackdesk_identity import Identity, Link, identify
-from assets.providers.trackdesk_replies import (
+from assets.providers.trackdesk.fields import amount_of, body_of, row_of, stored_copy
+from assets.providers.trackdesk.identity import Identity, Link, identify
+from assets.providers.trackdesk.replies import (
     SOURCE_NOT_FOUND,
     conversion_outcome,
     link_outcome,
     row_outcome,
 )
-from assets.providers.trackdesk_settings import (
+from assets.providers.trackdesk.settings import (
     CONVERSION_PATH,
     LINK_PATH,
     TrackdeskSettings,

@@ -8,7 +8,7 @@ from assets.money import to_text
 from assets.providers.conversion import Conversion
 from assets.providers.encode import fingerprint
 from assets.providers.mapped_fields import mapped_fields
-from assets.providers.trackdesk_settings import (
+from assets.providers.trackdesk.settings import (
     ADV_FIELDS,
     CSV_COLUMNS,
     TrackdeskSettings,
