@@ -4,17 +4,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from assets.delivery.declaring import Told, declare_delivered
-from assets.delivery.resolving import (
+from assets.ledger.database import Database
+from assets.ledger.states import BY_A_PERSON, State
+from assets.providers.registry import make_provider
+from assets.resolution.declare import Told, declare_delivered
+from assets.resolution.resolve import (
     Chosen,
     Resolved,
     ResolveError,
     resolve,
     resolve_all,
 )
-from assets.ledger.database import Database
-from assets.ledger.states import BY_A_PERSON, State
-from assets.providers.registry import make_provider
 from pipelines.config import Config, ConfigError
 
 ORDERS = "orders"

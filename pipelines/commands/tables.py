@@ -112,7 +112,7 @@ def recover(
     """After a restore: take back what the copy in the warehouse knows as told."""
     from collections import Counter
 
-    from assets.delivery.recovering import recover as take_back
+    from assets.resolution.recover import recover as take_back
     from pipelines.build import lent_source
 
     since, until = first.date().isoformat(), last.date().isoformat()

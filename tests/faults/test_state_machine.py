@@ -29,12 +29,12 @@ from hypothesis.stateful import (
 from invariants import Money, check_invariants
 
 from assets.delivery.dispatch import Summary
-from assets.delivery.resolving import resolve
 from assets.delivery.sender import LEASE, LeaseLostError
 from assets.ledger.database import Database
 from assets.providers.base import Limits
 from assets.providers.conversion import Conversion
 from assets.providers.withholding import Withheld
+from assets.resolution.resolve import resolve
 
 NO_CLICK = Withheld("suppressed", "no_click_id", "none stored")
 KINDS = st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=4)

@@ -19,7 +19,6 @@ from trackdesk import CID, trackdesk
 from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.dispatch import Summary
 from assets.delivery.planner import Destination
-from assets.delivery.resolving import Chosen, ResolveError, resolve_all
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
 from assets.ledger.lock import DestinationBusyError, destination_lock
@@ -28,6 +27,7 @@ from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase
+from assets.resolution.resolve import Chosen, ResolveError, resolve_all
 
 MakeConversion = Callable[..., Conversion]
 

@@ -11,13 +11,13 @@ import pytest
 from engine import DAY, NEVER, Bench, FakeProvider, many, order
 
 from assets.delivery.outbox import Outbox
-from assets.delivery.resolving import Chosen, resolve_all
 from assets.ledger.database import Database
 from assets.ledger.states import DELIVERED, State
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.replies import Outcome, Phase, Reply, Verdict, classify
+from assets.resolution.resolve import Chosen, resolve_all
 
 
 class StagingProvider(FakeProvider):

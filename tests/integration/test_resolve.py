@@ -18,10 +18,10 @@ from engine import (
 )
 from typer.testing import CliRunner
 
-from assets.delivery.resolving import ResolveError, resolve
 from assets.ledger.database import Database
 from assets.providers.base import Request
 from assets.providers.replies import Reply
+from assets.resolution.resolve import ResolveError, resolve
 from pipelines.cli import app
 
 

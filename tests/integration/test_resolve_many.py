@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from engine import DAY, LOST, NEVER, NOW, REFUSED, Bench, FakeTransport, answer, order
 
-from assets.delivery.resolving import Chosen, ResolveError, resolve_all
 from assets.ledger.database import Database
 from assets.ledger.states import State
+from assets.resolution.resolve import Chosen, ResolveError, resolve_all
 
 ORDERS = [order(f"O{number}") for number in range(4)]
 

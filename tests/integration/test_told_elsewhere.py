@@ -13,7 +13,6 @@ from trackdesk import trackdesk
 from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.outbox import Outbox
 from assets.delivery.planner import Destination
-from assets.delivery.resolving import resolve
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
 from assets.ledger.totals import waiting_for_a_person
@@ -21,6 +20,7 @@ from assets.providers.base import Request, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.replies import Reply
+from assets.resolution.resolve import resolve
 
 URL = "https://events.id.example/orders"
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from assets.delivery.resolving import Resolved, ResolveError, settle
 from assets.ledger.bind_limit import slices
 from assets.ledger.database import Database
 from assets.ledger.rows import Clock, delivery_id, utc_now
 from assets.ledger.states import DELIVERED, State
 from assets.ledger.tables import delivery
+from assets.resolution.resolve import Resolved, ResolveError, settle
 
 _KNOWN = DELIVERED | {State.QUEUED}
 

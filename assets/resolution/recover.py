@@ -19,13 +19,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from assets.delivery.resolving import manual_attempt
 from assets.ledger.bind_limit import slices
 from assets.ledger.database import Database, LedgerError, insert_if_new
 from assets.ledger.publishing import SCHEMA, copy_of
 from assets.ledger.rows import Clock, utc_now
 from assets.ledger.states import DELIVERED, SOFT, State
 from assets.ledger.tables import Instant, delivery, delivery_attempt
+from assets.resolution.resolve import manual_attempt
 
 REASON = "recovered"
 
