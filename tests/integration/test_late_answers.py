@@ -16,13 +16,13 @@ from engine import DAY, LOST, Bench, answer, order
 from impact_account import impact
 from sqlalchemy import update
 
-from assets.delivery.lookup import Lookup
-from assets.delivery.settling import Settle
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion, Item
 from assets.providers.replies import Reply
+from assets.settlement.follow import Settle
+from assets.settlement.lookup import Lookup
 
 
 @dataclass

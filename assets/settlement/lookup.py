@@ -16,10 +16,6 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from assets.delivery import evidence
-from assets.delivery.allowance import Allowance
-from assets.delivery.settled import settle_attempt
-from assets.delivery.settling import AGAIN
-from assets.delivery.sought import NOT_FOUND, Row, sought, together
 from assets.delivery.transport import Transport
 from assets.ledger.bind_limit import slices
 from assets.ledger.ledger import Ledger
@@ -27,6 +23,10 @@ from assets.ledger.states import State, check
 from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Findings, Request, Settling
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
+from assets.settlement.call_budget import Allowance
+from assets.settlement.candidates import NOT_FOUND, Row, sought, together
+from assets.settlement.follow import AGAIN
+from assets.settlement.outcome import settle_attempt
 
 _MARGIN = timedelta(hours=1)
 _UNSENT = Reply(phase=Phase.NONE, error="budget")

@@ -17,15 +17,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, select, update
 
 from assets.delivery import evidence
-from assets.delivery.allowance import Allowance
 from assets.delivery.rate_limit import Pace
-from assets.delivery.settled import settle_attempt, settled_changes
 from assets.delivery.transport import Transport
 from assets.ledger.ledger import Ledger
 from assets.ledger.states import State
 from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Limits, Request, Settling
 from assets.providers.replies import Outcome, Reply, Verdict, seconds_until_quota
+from assets.settlement.call_budget import Allowance
+from assets.settlement.outcome import settle_attempt, settled_changes
 
 AGAIN = timedelta(hours=1)
 _TOO_MANY = 429
