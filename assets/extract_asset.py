@@ -2,10 +2,10 @@
 
 import dagster as dg
 
-from assets.extract import ExtractResult
 from assets.partitions import window_of
 from assets.progress import Progress
 from assets.resources import Source
+from assets.source.extract import ExtractResult
 
 
 def stage(

@@ -19,8 +19,6 @@ from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.outbox import Outbox
 from assets.delivery.planner import Destination
 from assets.delivery.transport import HttpTransport, Transport
-from assets.extract import ExtractResult, Window, extract
-from assets.guards import GuardError, Guards, Tally, Volume, objections
 from assets.joining.conversion_checks import ORPHANS
 from assets.joining.join import ASSET, JoinResult, join
 from assets.joining.repeated_orders import refuse_repeated
@@ -42,9 +40,11 @@ from assets.ledger.runs import (
     source_totals_before,
 )
 from assets.rejects import OnRejects, Reject
+from assets.source.extract import ExtractResult, Window, extract
+from assets.source.guards import GuardError, Guards, Tally, Volume, objections
+from assets.source.warehouse import Warehouse
 from assets.staging import Staging
 from assets.thresholds import CheckSettings
-from assets.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)

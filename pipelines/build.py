@@ -20,8 +20,8 @@ from assets.providers.settings import DestinationSettings
 from assets.published_deliveries import published_asset
 from assets.resources import Destinations, Source
 from assets.settlements import settlement_asset
+from assets.source.warehouse import Warehouse
 from assets.staging import Staging
-from assets.warehouse import Warehouse
 from pipelines.alerting import sensors
 from pipelines.config import Config
 from pipelines.jobs import export_day, follow_submissions, nightly_export

@@ -10,7 +10,7 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from assets.day_by_day import ERROR, FAILED
-from assets.guards import GuardError
+from assets.source.guards import GuardError
 
 _INTERRUPTS = {
     "DagsterExecutionInterruptedError",

@@ -3,7 +3,7 @@
 import dagster as dg
 
 PRELOADED = [
-    "assets.extract",
+    "assets.source.extract",
     "assets.joining.join",
     "assets.delivery.dispatch",
     "assets.providers.registry",

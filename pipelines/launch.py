@@ -31,7 +31,7 @@ from assets.conversions import conversions
 from assets.deliveries import delivery_key
 from assets.ledger.database import LedgerError
 from assets.orders import completed_orders
-from assets.warehouse import WarehouseError
+from assets.source.warehouse import WarehouseError
 from pipelines.build import build, lent_source
 from pipelines.config import Config, ConfigError
 from pipelines.day_results import DayResult, of_one_day, of_several_days

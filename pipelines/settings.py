@@ -19,9 +19,9 @@ from pydantic import (
     model_validator,
 )
 
-from assets.guards import Guards
 from assets.providers.registry import AnySettings, make_provider
 from assets.providers.settings import DestinationSettings
+from assets.source.guards import Guards
 from assets.thresholds import CheckSettings
 from pipelines.alerts import Alerts
 from pipelines.named_values import NamedValues

@@ -14,7 +14,7 @@ from assets.ledger.order_days import OrderDays
 from assets.ledger.quarantine import ORDERS, REPEATED, refused_elsewhere
 from assets.rejects import Reject, hash_row
 from assets.schemas import TEXT
-from assets.warehouse import Warehouse
+from assets.source.warehouse import Warehouse
 
 OrderIds = Iterable[Sequence[str]]
 

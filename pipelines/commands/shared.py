@@ -54,8 +54,8 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
         from sqlalchemy.exc import SQLAlchemyError
 
         from assets.ledger.database import LedgerError
+        from assets.source.warehouse import WarehouseError
         from assets.staging import StagingError
-        from assets.warehouse import WarehouseError
 
         try:
             command(*args, **kwargs)

@@ -18,7 +18,7 @@ from rawserver import always, say
 from sqlalchemy import text
 from test_matrix_source import BEFORE
 
-from assets.warehouse import WarehouseError
+from assets.source.warehouse import WarehouseError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

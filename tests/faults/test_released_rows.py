@@ -15,7 +15,7 @@ from engine import NEVER
 from test_matrix_source import DAY, START, Shop
 
 from assets.ledger.tables import delivery_attempt, quarantine_row
-from assets.warehouse import Warehouse
+from assets.source.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from deployment import ROOT, Deployment, deployed
 
-from assets import duckdb_lock
+from assets.source import duckdb_lock
 from pipelines.checkup import Finding, check_up
 from pipelines.config import load_config
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from assets.guards import Guards
 from assets.ledger.database import VIEWS
 from assets.ledger.states import State
 from assets.ledger.tables import metadata
 from assets.providers.registry import REGISTRY
 from assets.schemas import EXTRACTS, contract_columns
+from assets.source.guards import Guards
 from pipelines.cli import app
 from pipelines.config import Config
 

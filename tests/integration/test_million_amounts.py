@@ -29,8 +29,8 @@ from assets.providers.encode import json_bytes
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.resources import Source
 from assets.schemas import EXTRACTS, arrow_schema, contract_columns
+from assets.source.warehouse import Warehouse
 from assets.staging import Staging
-from assets.warehouse import Warehouse
 
 KEY = "2026-01-02"
 START = datetime(2026, 1, 2, tzinfo=UTC)

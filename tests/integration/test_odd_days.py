@@ -26,8 +26,8 @@ from assets.partitions import daily
 from assets.providers.base import Limits
 from assets.resources import Source
 from assets.schemas import EXTRACTS, contract_columns
+from assets.source.warehouse import Warehouse
 from assets.staging import Staging
-from assets.warehouse import Warehouse
 
 LONG = {"postgresql"}
 STEP = timedelta(minutes=30)

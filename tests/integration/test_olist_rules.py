@@ -15,12 +15,12 @@ from olist.figures import ZONE, completed_orders
 from olist.loader import DATA, STATEMENTS, load
 from olist.visitors import make_up
 
-from assets.extract import extract
 from assets.joining.join import JoinResult, join
 from assets.rejects import Reject
 from assets.schemas import EXTRACTS
+from assets.source.extract import extract
+from assets.source.warehouse import Warehouse
 from assets.staging import Staging
-from assets.warehouse import Warehouse
 
 # The only skip: the orders lie beside the checkout, and not everywhere.
 pytestmark = pytest.mark.skipif(
