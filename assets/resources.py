@@ -15,10 +15,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from assets import money
-from assets.delivery.csv_outbox import CsvOutbox
-from assets.delivery.outbox import Outbox
 from assets.delivery.planner import Destination
-from assets.delivery.transport import HttpTransport, Transport
 from assets.joining.conversion_checks import ORPHANS
 from assets.joining.join import ASSET, JoinResult, join
 from assets.joining.repeated_orders import refuse_repeated
@@ -45,6 +42,9 @@ from assets.source.guards import GuardError, Guards, Tally, Volume, objections
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
 from assets.thresholds import CheckSettings
+from assets.transport.csv_outbox import CsvOutbox
+from assets.transport.http import HttpTransport, Transport
+from assets.transport.outbox import Outbox
 
 
 @dataclass(frozen=True, slots=True)

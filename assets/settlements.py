@@ -13,7 +13,6 @@ from assets.checks.reply_shape import reply_shape, reply_shape_spec
 from assets.checks.standing import EVERY_HOUR, About, check_results, check_specs
 from assets.day_by_day import day_by_day
 from assets.deliveries import delivery_key, pool_of
-from assets.delivery.watching import Watch
 from assets.figures.alarms import alarming
 from assets.figures.status import standing
 from assets.ledger.ledger import Ledger
@@ -24,6 +23,7 @@ from assets.providers.base import Settling
 from assets.resources import Destinations, Source
 from assets.settlement.follow import Settle
 from assets.settlement.lookup import Lookup
+from assets.transport.reply_shapes import Watch
 
 CHECK = "no_alarm"
 Results = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]

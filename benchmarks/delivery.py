@@ -26,12 +26,12 @@ from urllib.parse import urlsplit
 from assets.delivery.dispatch import Summary
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
-from assets.delivery.transport import HttpTransport
 from assets.ledger.database import Database
 from assets.ledger.states import DELIVERED
 from assets.providers.conversion import Conversion
 from assets.providers.trackdesk.provider import Trackdesk
 from assets.providers.trackdesk.settings import TrackdeskSettings
+from assets.transport.http import HttpTransport
 from benchmarks.processes import free_port
 
 LATENCY = 0.05

@@ -8,10 +8,10 @@ import threading
 from typing import cast
 from urllib.parse import urlsplit
 
-from assets.delivery.broken import NO_ANSWER, REFUSED, UNKNOWN_NAME
-from assets.delivery.transport import CONNECT_SECONDS, HttpTransport
 from assets.providers.replies import CERTIFICATE, PRIVATE_ADDRESS
 from assets.providers.settings import LOOPBACK_HOSTS
+from assets.transport.errors import NO_ANSWER, REFUSED, UNKNOWN_NAME
+from assets.transport.http import CONNECT_SECONDS, HttpTransport
 from pipelines.build import open_destination, open_destinations
 from pipelines.config import Config, ConfigError
 from pipelines.settings import addresses

@@ -17,7 +17,6 @@ from sqlalchemy import select
 
 from assets.delivery.dispatch import Dispatch, Summary
 from assets.delivery.planner import Destination
-from assets.delivery.transport import Transport
 from assets.ledger.database import Database
 from assets.ledger.ledger import Ledger
 from assets.ledger.tables import delivery, delivery_attempt
@@ -25,6 +24,7 @@ from assets.providers.base import Exchange, Limits, Request, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Phase, Reply, Verdict, classify
 from assets.providers.withholding import Withheld
+from assets.transport.http import Transport
 
 SECRET = "s3cret-token"
 DAY = "2026-11-20"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from assets.delivery.watching import Surprise
+from assets.transport.reply_shapes import Surprise
 
 CHECK = "reply_shape"
 

@@ -17,8 +17,6 @@ from assets.delivery.planner import Chunk, Destination, Planner
 from assets.delivery.rate_limit import Pace, RepeatBudget, Window
 from assets.delivery.recall import Queue
 from assets.delivery.sender import Round, Sender
-from assets.delivery.transport import Transport
-from assets.delivery.watching import Surprise
 from assets.ledger import retry
 from assets.ledger.ledger import Ledger
 from assets.ledger.rows import Total
@@ -27,6 +25,8 @@ from assets.ledger.states import State
 from assets.ledger.totals import totals, unfinished
 from assets.providers.conversion import Conversion
 from assets.providers.replies import seconds_until_quota
+from assets.transport.http import Transport
+from assets.transport.reply_shapes import Surprise
 
 PASSES = 4
 PATIENCE = timedelta(seconds=30)

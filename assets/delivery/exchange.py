@@ -13,13 +13,13 @@ from itertools import chain
 from typing import Any
 
 from assets.delivery import evidence
-from assets.delivery.transport import ForbiddenHostError, Transport
 from assets.ledger.rows import Claimed, new_attempt_id, utc_now
 from assets.ledger.states import State
 from assets.privacy.personal import refuse_personal
 from assets.providers.base import Provider, Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
+from assets.transport.http import ForbiddenHostError, Transport
 
 Intend = Callable[["Conversation", "Step"], None]
 

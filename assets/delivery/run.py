@@ -18,8 +18,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from assets.delivery.dispatch import Dispatch, Summary
 from assets.delivery.planner import Chunk, Destination
 from assets.delivery.signals import deferred_stop
-from assets.delivery.transport import Transport
-from assets.delivery.watching import Watch
 from assets.ledger.database import Database, LedgerError
 from assets.ledger.ledger import Ledger
 from assets.ledger.lock import PATIENCE_SECONDS, destination_lock
@@ -27,6 +25,8 @@ from assets.ledger.rows import Clock
 from assets.ledger.runs import end_run, start_run
 from assets.ledger.spool import Spool
 from assets.ledger.states import WITHHELD
+from assets.transport.http import Transport
+from assets.transport.reply_shapes import Watch
 
 
 def deliver(

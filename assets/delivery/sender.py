@@ -20,7 +20,6 @@ from assets.delivery import outcomes
 from assets.delivery.exchange import Conversation, Step
 from assets.delivery.planner import Planner
 from assets.delivery.rate_limit import Pace
-from assets.delivery.transport import Transport
 from assets.ledger import retry
 from assets.ledger.database import LedgerError
 from assets.ledger.earlier_reports import told_before
@@ -29,6 +28,7 @@ from assets.ledger.rows import Claimed, Result
 from assets.ledger.spool import Spool
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply
+from assets.transport.http import Transport
 
 LEASE = timedelta(seconds=120)
 RECORD_PATIENCE = 60.0

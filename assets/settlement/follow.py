@@ -18,7 +18,6 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 
 from assets.delivery import evidence
 from assets.delivery.rate_limit import Pace
-from assets.delivery.transport import Transport
 from assets.ledger.ledger import Ledger
 from assets.ledger.states import State
 from assets.ledger.tables import delivery, delivery_attempt
@@ -26,6 +25,7 @@ from assets.providers.base import Limits, Request, Settling
 from assets.providers.replies import Outcome, Reply, Verdict, seconds_until_quota
 from assets.settlement.call_budget import Allowance
 from assets.settlement.outcome import settle_attempt, settled_changes
+from assets.transport.http import Transport
 
 AGAIN = timedelta(hours=1)
 _TOO_MANY = 429

@@ -16,7 +16,6 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from assets.delivery import evidence
-from assets.delivery.transport import Transport
 from assets.ledger.bind_limit import slices
 from assets.ledger.ledger import Ledger
 from assets.ledger.states import State, check
@@ -27,6 +26,7 @@ from assets.settlement.call_budget import Allowance
 from assets.settlement.candidates import NOT_FOUND, Row, sought, together
 from assets.settlement.follow import AGAIN
 from assets.settlement.outcome import settle_attempt
+from assets.transport.http import Transport
 
 _MARGIN = timedelta(hours=1)
 _UNSENT = Reply(phase=Phase.NONE, error="budget")

@@ -23,7 +23,6 @@ from assets import money
 from assets.delivery.dispatch import Summary
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
-from assets.delivery.transport import HttpTransport
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Exchange, Limits, Request, ResendPolicy
@@ -38,6 +37,7 @@ from assets.providers.replies import (
     read_json,
 )
 from assets.providers.withholding import Withheld
+from assets.transport.http import HttpTransport
 
 TOKEN = "s3cret-token"
 

@@ -28,8 +28,6 @@ from test_matrix_eligibility import CID, provider
 from test_matrix_source import BEFORE, DAY, KEY, START, Shop
 
 from assets.deliveries import staged_chunks
-from assets.delivery.csv_outbox import CsvOutbox
-from assets.delivery.outbox import Outbox
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
@@ -37,6 +35,8 @@ from assets.ledger.tables import delivery
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.impact.provider import Impact, ImpactSettings
 from assets.schemas import EXTRACTS
+from assets.transport.csv_outbox import CsvOutbox
+from assets.transport.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

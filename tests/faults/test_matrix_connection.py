@@ -187,7 +187,7 @@ def test_04_a_good_certificate_is_taken(
 def test_05_a_tls_handshake_that_never_ends(
     line: Line, monkeypatch: pytest.MonkeyPatch, drip: bool
 ) -> None:
-    monkeypatch.setattr("assets.delivery.transport.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("assets.transport.http.CONNECT_SECONDS", 0.3)
 
     def stall(connection: socket.socket) -> None:
         connection.recv(65536)

@@ -11,10 +11,10 @@ from engine import Chunk, Clock
 from sqlalchemy import select
 from trackdesk import trackdesk
 
-from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
 from assets.ledger.tables import delivery
+from assets.transport.csv_outbox import CsvOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,11 +17,11 @@ from engine import DAY, NOW
 from rawserver import always, say
 from test_matrix_settlement import queued
 
-from assets.delivery.transport import HttpTransport
 from assets.ledger.ledger import Ledger
 from assets.ledger.totals import unfinished
 from assets.settlement.candidates import together
 from assets.settlement.lookup import Lookup
+from assets.transport.http import HttpTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

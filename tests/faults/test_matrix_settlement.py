@@ -14,11 +14,11 @@ import pytest
 from engine import DAY, DEDUPE
 from rawserver import Act, always, http, say
 
-from assets.delivery.transport import HttpTransport
 from assets.figures.alarms import alarming
 from assets.ledger.ledger import Ledger
 from assets.settlement.call_budget import Allowance
 from assets.settlement.follow import Settle
+from assets.transport.http import HttpTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable

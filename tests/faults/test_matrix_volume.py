@@ -62,8 +62,8 @@ def deliver_here(ledger: str, url: str, policy: str, count: int) -> dict[str, An
 
     from assets.delivery.planner import Destination
     from assets.delivery.run import deliver
-    from assets.delivery.transport import HttpTransport
     from assets.ledger.database import Database
+    from assets.transport.http import HttpTransport
 
     provider = JsonProvider(url, POLICIES[policy], TOGETHER)
     destination = Destination(

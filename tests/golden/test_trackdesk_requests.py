@@ -10,10 +10,10 @@ from urllib.parse import quote
 import pytest
 from trackdesk import BY_COUPON, BY_EXTERNAL_CID, CID, COOKIE, ORIGIN, trackdesk
 
-from assets.delivery.csv_outbox import CsvOutbox
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase, Reply
+from assets.transport.csv_outbox import CsvOutbox
 from tests.golden.conftest import requests_of
 
 MakeConversion = Callable[..., Conversion]

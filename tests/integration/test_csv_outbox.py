@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from trackdesk import CID, trackdesk
 
-from assets.delivery.csv_outbox import CsvOutbox
 from assets.delivery.dispatch import Summary
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
@@ -28,6 +27,7 @@ from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase
 from assets.resolution.resolve import Chosen, ResolveError, resolve_all
+from assets.transport.csv_outbox import CsvOutbox
 
 MakeConversion = Callable[..., Conversion]
 

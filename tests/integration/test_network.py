@@ -10,9 +10,9 @@ import pytest
 import trustme
 from rawserver import Server
 
-from assets.delivery.transport import HttpTransport
 from assets.providers.base import Request
 from assets.providers.replies import Phase, classify
+from assets.transport.http import HttpTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from engine import DAY, NEVER, Bench, FakeProvider, many, order
 
-from assets.delivery.outbox import Outbox
 from assets.ledger.database import Database
 from assets.ledger.states import DELIVERED, State
 from assets.providers.base import Request
@@ -18,6 +17,7 @@ from assets.providers.conversion import Conversion
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.replies import Outcome, Phase, Reply, Verdict, classify
 from assets.resolution.resolve import Chosen, resolve_all
+from assets.transport.outbox import Outbox
 
 
 class StagingProvider(FakeProvider):

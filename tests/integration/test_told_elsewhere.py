@@ -10,8 +10,6 @@ import pytest
 from engine import DAY, LOST, REFUSED, Bench, Chunk, FakeTransport, answer
 from trackdesk import trackdesk
 
-from assets.delivery.csv_outbox import CsvOutbox
-from assets.delivery.outbox import Outbox
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
@@ -21,6 +19,8 @@ from assets.providers.conversion import Conversion
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.replies import Reply
 from assets.resolution.resolve import resolve
+from assets.transport.csv_outbox import CsvOutbox
+from assets.transport.outbox import Outbox
 
 URL = "https://events.id.example/orders"
 

@@ -14,10 +14,10 @@ from engine import DEDUPE, NEVER, Bench, FakeProvider, order
 from rawserver import Server, drips, ends_by_itself, reset, stays_silent
 from urllib3.exceptions import HTTPError
 
-from assets.delivery.transport import ForbiddenHostError, HttpTransport
 from assets.ledger.database import Database
 from assets.providers.base import Request, ResendPolicy
 from assets.providers.replies import Phase, Reply
+from assets.transport.http import ForbiddenHostError, HttpTransport
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 OK = HEAD + b"Content-Length: 2\r\n\r\n{}"
@@ -156,7 +156,7 @@ def test_a_reset_inside_our_body_is_not_unsent(serve: Serve, send: Send) -> None
 def test_a_body_that_is_not_taken_is_not_unsent(
     serve: Serve, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assets.delivery.transport.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("assets.transport.http.CONNECT_SECONDS", 0.3)
 
     def take_nothing(_server: Server, _connection: socket.socket) -> None:
         time.sleep(0.6)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from engine import FakeTransport, answer
 
-from assets.delivery import watching
-from assets.delivery.watching import Surprise, Watch
 from assets.providers.base import Request
 from assets.providers.replies import Phase, Reply
 from assets.providers.shapes import NUMBER, Replies
+from assets.transport import reply_shapes
+from assets.transport.reply_shapes import Surprise, Watch
 
 KNOWN: Replies = {"POST /orders": {(200,): {"code": NUMBER}}}
 
@@ -76,7 +76,7 @@ def test_a_reply_is_compared_once_for_its_shape(
         compared.append(body)
         return []
 
-    monkeypatch.setattr(watching, "surprises", note)
+    monkeypatch.setattr(reply_shapes, "surprises", note)
     watched = watch(**{f"O{n}": answer(body=b'{"code": %d}' % n) for n in range(50)})
     for number in range(50):
         watched.send(request(f"O{number}"))
@@ -85,7 +85,7 @@ def test_a_reply_is_compared_once_for_its_shape(
 
 
 def test_only_so_many_shapes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "SHAPES", 2)
+    monkeypatch.setattr(reply_shapes, "SHAPES", 2)
     bodies = (b"{}", b'{"a": 1}', b'{"b": 1}', b'{"a": 2}')
     watched = watch(**{f"O{n}": answer(body=body) for n, body in enumerate(bodies)})
     for number in range(len(bodies)):

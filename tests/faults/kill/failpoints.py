@@ -15,13 +15,13 @@ from typing import Any
 from faults.kill.job import Job, Point
 from sqlalchemy import Connection, event
 
-from assets.delivery.transport import HttpTransport
 from assets.ledger.database import Database
 from assets.ledger.ledger import Ledger
 from assets.ledger.rows import Claimed, Result
 from assets.ledger.spool import Spool
 from assets.providers.base import Request
 from assets.providers.replies import Reply
+from assets.transport.http import HttpTransport
 
 
 def die_within(seconds: float) -> None:

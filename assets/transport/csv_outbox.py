@@ -5,8 +5,8 @@ import json
 import os
 from pathlib import Path
 
-from assets.delivery.outbox import Outbox
 from assets.providers.encode import is_formula
+from assets.transport.outbox import Outbox
 
 
 class CsvOutbox(Outbox):

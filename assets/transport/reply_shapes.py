@@ -8,10 +8,10 @@ from collections import Counter
 from dataclasses import dataclass
 from threading import Lock
 
-from assets.delivery.transport import Transport
 from assets.providers.base import Request
 from assets.providers.replies import Phase, Reply
 from assets.providers.shapes import Replies, signature, surprises
+from assets.transport.http import Transport
 
 SHAPES = 200
 SURPRISES = 20

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from assets.delivery.body import read_body
-from assets.delivery.broken import NO_ANSWER, cause_of, name_of
-from assets.delivery.watched import HungUpError, Watchdog, WatchedAdapter, progress
 from assets.providers.base import Request
 from assets.providers.replies import Phase, Reply
 from assets.providers.settings import LOOPBACK_HOSTS
+from assets.transport.body import read_body
+from assets.transport.connections import HungUpError, Watchdog, WatchedAdapter, progress
+from assets.transport.errors import NO_ANSWER, cause_of, name_of
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0

@@ -15,8 +15,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from assets.delivery.broken import PrivateAddressError
 from assets.providers.replies import Phase
+from assets.transport.errors import PrivateAddressError
 
 
 class Watchdog:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from filecmp import cmp
 from pathlib import Path
 
-from assets.delivery.journal import Journal
 from assets.providers.base import Request
 from assets.providers.replies import Phase, Reply
+from assets.transport.outbox_journal import Journal
 
 
 class Outbox:
