@@ -11,15 +11,20 @@ from dataclasses import dataclass
 
 import pandera.pandas as pap
 
-from assets.coercion import READABLE, REFUSALS, UNREADABLE
-from assets.failures import MISSING, Failure
 from assets.joining.conversion_checks import ORPHAN, ORPHANS
 from assets.joining.repeated_orders import SEVERAL_DAYS
 from assets.ledger.quarantine import BLOCKING, REPEATED
 from assets.providers.rules import DOUBTS, QUARANTINED, SUPPRESSED, Rule
-from assets.row_checks import columns_of
-from assets.schemas import EXTRACTS, JOINED_ORDERS, arrow_schema, contract_columns
-from assets.validation import EXTRA_REFUSALS
+from assets.validation.chunk import EXTRA_REFUSALS
+from assets.validation.coercion import READABLE, REFUSALS, UNREADABLE
+from assets.validation.failures import MISSING, Failure
+from assets.validation.row_checks import columns_of
+from assets.validation.schemas import (
+    EXTRACTS,
+    JOINED_ORDERS,
+    arrow_schema,
+    contract_columns,
+)
 
 HEAD = """\
 # Rules about data

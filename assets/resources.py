@@ -19,7 +19,6 @@ from assets.delivery.planner import Destination
 from assets.joining.conversion_checks import ORPHANS
 from assets.joining.join import ASSET, JoinResult, join
 from assets.joining.repeated_orders import refuse_repeated
-from assets.kept_aside import kept_aside
 from assets.ledger.database import Database
 from assets.ledger.order_days import OrderDays
 from assets.ledger.quarantine import (
@@ -36,7 +35,6 @@ from assets.ledger.runs import (
     keep_source_totals,
     source_totals_before,
 )
-from assets.rejects import OnRejects, Reject
 from assets.source.extract import ExtractResult, Window, extract
 from assets.source.guards import GuardError, Guards, Tally, Volume, objections
 from assets.source.warehouse import Warehouse
@@ -45,6 +43,8 @@ from assets.thresholds import CheckSettings
 from assets.transport.csv_outbox import CsvOutbox
 from assets.transport.http import HttpTransport, Transport
 from assets.transport.outbox import Outbox
+from assets.validation.reject_buffer import kept_aside
+from assets.validation.rejects import OnRejects, Reject
 
 
 @dataclass(frozen=True, slots=True)

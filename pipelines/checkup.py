@@ -16,9 +16,9 @@ from sqlalchemy.schema import CreateSchema
 from assets.ledger.database import LedgerError
 from assets.ledger.publishing import SCHEMA
 from assets.ledger.tables import metadata
-from assets.schemas import EXTRACTS, contract_columns
 from assets.source.warehouse import WarehouseError
 from assets.staging import StagingError
+from assets.validation.schemas import EXTRACTS, contract_columns
 from pipelines.build import extra_columns, lent_source, open_destination
 from pipelines.channels import is_understood
 from pipelines.config import (

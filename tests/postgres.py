@@ -19,7 +19,7 @@ import duckdb
 import psycopg
 from waiting import wait_until
 
-from assets.schemas import EXTRACTS
+from assets.validation.schemas import EXTRACTS
 from benchmarks.processes import free_port
 
 

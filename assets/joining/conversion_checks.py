@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from assets.failures import Failure, Failures, expected_of, reasons_of
 from assets.money import fits, to_minor
-from assets.rejects import Reject, Shown, hash_row, redact
-from assets.row_checks import SAME_IN_ALL_ROWS
-from assets.schemas import COMPLETED_ORDERS, JOINED_ORDERS, contract_columns
+from assets.validation.failures import Failure, Failures, expected_of, reasons_of
+from assets.validation.rejects import Reject, Shown, hash_row, redact
+from assets.validation.row_checks import SAME_IN_ALL_ROWS
+from assets.validation.schemas import COMPLETED_ORDERS, JOINED_ORDERS, contract_columns
 
 ORPHANS = "orphan_items"
 ORPHAN = Failure("orphan_item", ("order_id",), "an order of the same day")

@@ -21,10 +21,10 @@ from pandera.errors import SchemaErrors
 import sql
 from assets.joining.conversion_checks import judge, refuse_orphans
 from assets.money import to_minor
-from assets.rejects import OnRejects
-from assets.schemas import CONVERSIONS, EXTRACTS, arrow_schema
 from assets.staging import Staging
-from assets.unfit import DECIDING, asset_of
+from assets.validation.refused_rows import DECIDING, asset_of
+from assets.validation.rejects import OnRejects
+from assets.validation.schemas import CONVERSIONS, EXTRACTS, arrow_schema
 
 ASSET = "conversions"
 SLICE_ORDERS = 25_000

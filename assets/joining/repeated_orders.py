@@ -8,13 +8,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from assets.coercion import read_column, read_text
-from assets.failures import Failure
 from assets.ledger.order_days import OrderDays
 from assets.ledger.quarantine import ORDERS, REPEATED, refused_elsewhere
-from assets.rejects import Reject, hash_row
-from assets.schemas import TEXT
 from assets.source.warehouse import Warehouse
+from assets.validation.coercion import read_column, read_text
+from assets.validation.failures import Failure
+from assets.validation.rejects import Reject, hash_row
+from assets.validation.schemas import TEXT
 
 OrderIds = Iterable[Sequence[str]]
 

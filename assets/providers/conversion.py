@@ -123,9 +123,10 @@ class Conversion:
         """Build a conversion from one row of the staged `conversions` table.
 
         Args:
-            row: Column -> value as `assets/schemas.py` describes `conversions`:
-                `items` and `bucketing` are lists of structs, `segments` a struct or
-                None, `extra` JSON text of an object, the identifier kinds columns.
+            row: Column -> value as `assets/validation/schemas.py` describes
+                `conversions`: `items` and `bucketing` are lists of structs,
+                `segments` a struct or None, `extra` JSON text of an object, the
+                identifier kinds columns.
         """
         plain = {name: row[name] for name in _PLAIN_COLUMNS}
         segments = row["segments"]

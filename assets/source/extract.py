@@ -10,12 +10,12 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from assets.rejects import OnRejects
-from assets.schemas import EXTRACTS, arrow_schema
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
-from assets.unfit import refused_writer
-from assets.validation import validate
+from assets.validation.chunk import validate
+from assets.validation.refused_rows import refused_writer
+from assets.validation.rejects import OnRejects
+from assets.validation.schemas import EXTRACTS, arrow_schema
 
 Window = tuple[datetime, datetime]
 """Aware instants, [start, end)."""

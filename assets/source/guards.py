@@ -15,7 +15,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from assets.money import from_minor, minor_digits, to_minor
-from assets.rejects import Reject
+from assets.validation.rejects import Reject
 
 
 class Guards(BaseModel):

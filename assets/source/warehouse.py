@@ -18,9 +18,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 import sql
-from assets.schemas import contract_columns
 from assets.source.duckdb_lock import wait_for_file
 from assets.source.psycopg_times import take_every_time
+from assets.validation.schemas import contract_columns
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MISSING = re.compile(

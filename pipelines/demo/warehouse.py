@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 
-from assets.schemas import EXTRACTS, TEXT, arrow_schema, contract_columns
+from assets.validation.schemas import EXTRACTS, TEXT, arrow_schema, contract_columns
 from pipelines.demo.orders import Order, orders_of
 from pipelines.demo.visitors import (
     bucketing_of,

@@ -34,9 +34,9 @@ from assets.ledger.database import Database
 from assets.ledger.tables import delivery
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.impact.provider import Impact, ImpactSettings
-from assets.schemas import EXTRACTS
 from assets.transport.csv_outbox import CsvOutbox
 from assets.transport.outbox import Outbox
+from assets.validation.schemas import EXTRACTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

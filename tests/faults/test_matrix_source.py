@@ -22,9 +22,9 @@ import sql
 from assets.deliveries import staged_chunks
 from assets.ledger.tables import data_issue, quarantine_row
 from assets.resources import Source
-from assets.schemas import EXTRACTS, contract_columns
 from assets.source.warehouse import Warehouse, WarehouseError
 from assets.staging import Staging
+from assets.validation.schemas import EXTRACTS, contract_columns
 
 if TYPE_CHECKING:
     from conftest import Line, MakeLine

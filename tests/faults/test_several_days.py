@@ -14,7 +14,7 @@ from assets.ledger.quarantine import REPEATED
 from assets.ledger.runs import source_totals_before
 from assets.ledger.tables import data_issue, quarantine_row
 from assets.providers.base import ResendPolicy
-from assets.schemas import contract_columns
+from assets.validation.schemas import contract_columns
 
 if TYPE_CHECKING:
     from conftest import Line, MakeLine

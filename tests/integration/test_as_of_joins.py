@@ -22,9 +22,9 @@ from assets.providers.conversion import Conversion
 from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.withholding import Withheld
 from assets.resources import Source
-from assets.schemas import EXTRACTS, contract_columns
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
+from assets.validation.schemas import EXTRACTS, contract_columns
 
 KEY = "2026-01-02"
 START = datetime(2026, 1, 2, tzinfo=UTC)

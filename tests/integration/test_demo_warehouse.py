@@ -13,11 +13,11 @@ import pytest
 
 from assets.joining.join import JoinResult, join
 from assets.providers.conversion import Conversion
-from assets.rejects import Reject
-from assets.schemas import EXTRACTS, contract_columns
 from assets.source.extract import extract
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
+from assets.validation.rejects import Reject
+from assets.validation.schemas import EXTRACTS, contract_columns
 from pipelines.demo.warehouse import seed
 
 ZONE = ZoneInfo("America/New_York")

@@ -10,8 +10,8 @@ from assets.ledger.database import VIEWS
 from assets.ledger.states import State
 from assets.ledger.tables import metadata
 from assets.providers.registry import REGISTRY
-from assets.schemas import EXTRACTS, contract_columns
 from assets.source.guards import Guards
+from assets.validation.schemas import EXTRACTS, contract_columns
 from pipelines.cli import app
 from pipelines.config import Config
 

@@ -14,11 +14,16 @@ import assets.joining.join
 import sql
 from assets.joining.join import Issue, JoinError, JoinResult, join
 from assets.providers.conversion import Conversion
-from assets.rejects import Reject
-from assets.schemas import CONVERSIONS, EXTRACTS, arrow_schema, contract_columns
 from assets.staging import Staging, StagingError
-from assets.unfit import refused_writer
-from assets.validation import validate
+from assets.validation.chunk import validate
+from assets.validation.refused_rows import refused_writer
+from assets.validation.rejects import Reject
+from assets.validation.schemas import (
+    CONVERSIONS,
+    EXTRACTS,
+    arrow_schema,
+    contract_columns,
+)
 
 DAY = "2026-01-02"
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

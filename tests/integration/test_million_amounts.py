@@ -21,16 +21,16 @@ from impact_account import impact
 from trackdesk import trackdesk
 
 from assets import money
-from assets.coercion import read_money
 from assets.deliveries import staged_chunks
 from assets.ledger.database import Database
 from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.encode import json_bytes
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.resources import Source
-from assets.schemas import EXTRACTS, arrow_schema, contract_columns
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
+from assets.validation.coercion import read_money
+from assets.validation.schemas import EXTRACTS, arrow_schema, contract_columns
 
 KEY = "2026-01-02"
 START = datetime(2026, 1, 2, tzinfo=UTC)

@@ -25,9 +25,9 @@ from assets.ledger.tables import delivery, quarantine_row
 from assets.partitions import daily
 from assets.providers.base import Limits
 from assets.resources import Source
-from assets.schemas import EXTRACTS, contract_columns
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
+from assets.validation.schemas import EXTRACTS, contract_columns
 
 LONG = {"postgresql"}
 STEP = timedelta(minutes=30)

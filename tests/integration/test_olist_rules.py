@@ -16,11 +16,11 @@ from olist.loader import DATA, STATEMENTS, load
 from olist.visitors import make_up
 
 from assets.joining.join import JoinResult, join
-from assets.rejects import Reject
-from assets.schemas import EXTRACTS
 from assets.source.extract import extract
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
+from assets.validation.rejects import Reject
+from assets.validation.schemas import EXTRACTS
 
 # The only skip: the orders lie beside the checkout, and not everywhere.
 pytestmark = pytest.mark.skipif(

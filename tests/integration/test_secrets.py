@@ -39,10 +39,10 @@ from deployment import (
 )
 from typer.testing import CliRunner
 
-from assets import rejects
 from assets.delivery import evidence
 from assets.ledger.publishing import publish
 from assets.providers.impact import fields as impact_fields
+from assets.validation import rejects
 from pipelines.build import open_destination, open_source
 from pipelines.cli import app
 from pipelines.sandbox.printed import printed

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from assets.ledger.database import Database, LedgerError
-from assets.schemas import EXTRACTS, contract_columns
 from assets.source.extract import ExtractResult, extract
 from assets.source.warehouse import Warehouse, WarehouseError
 from assets.staging import Staging
+from assets.validation.schemas import EXTRACTS, contract_columns
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 END = START + timedelta(days=1)

@@ -10,7 +10,7 @@ import pytest
 from assets.data_rules import page
 from assets.providers.registry import REGISTRY
 from assets.providers.rules import DOUBTS, QUARANTINED, SUPPRESSED, Rule
-from assets.schemas import EXTRACTS, JOINED_ORDERS, contract_columns
+from assets.validation.schemas import EXTRACTS, JOINED_ORDERS, contract_columns
 
 ROOT = Path(__file__).parents[2]
 RULES = (*SUPPRESSED, *QUARANTINED, *DOUBTS)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from assets.rejects import Reject
 from assets.source.guards import Guards, Tally, Volume, objections
+from assets.validation.rejects import Reject
 
 WEEK = [Volume({"USD": (100, 500_000)})] * 7
 

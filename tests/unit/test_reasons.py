@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from assets.coercion import (
+from assets.joining.conversion_checks import ORPHAN
+from assets.ledger.tables import data_issue, delivery, quarantine_row
+from assets.validation.chunk import PII_IN_EXTRA
+from assets.validation.coercion import (
     AMBIGUOUS_TIME,
     AMOUNT_PRECISION,
     AMOUNT_TOO_LARGE,
     NAIVE_TIME,
 )
-from assets.joining.conversion_checks import ORPHAN
-from assets.ledger.tables import data_issue, delivery, quarantine_row
-from assets.row_checks import ID_LENGTH
-from assets.schemas import EXTRACTS, JOINED_ORDERS
-from assets.validation import PII_IN_EXTRA
+from assets.validation.row_checks import ID_LENGTH
+from assets.validation.schemas import EXTRACTS, JOINED_ORDERS
 
 
 def test_ids_are_as_long_as_their_columns() -> None:

@@ -13,16 +13,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from assets.coercion import is_storable
 from assets.money import to_minor
 from assets.providers.conversion import IDENTIFIER_KINDS, Conversion, Item, Segments
-from assets.schemas import (
+from assets.validation.chunk import Validated, validate
+from assets.validation.coercion import is_storable
+from assets.validation.schemas import (
     CONVERSIONS,
     EXTRACTS,
     arrow_schema,
     contract_columns,
 )
-from assets.validation import Validated, validate
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 NEW_YORK = ZoneInfo("America/New_York")

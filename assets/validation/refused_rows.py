@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.failures import Failure, columns_failing, reasons_of
-from assets.schemas import EXTRACTS, TEXT, arrow_schema
 from assets.staging import Staging
+from assets.validation.failures import Failure, columns_failing, reasons_of
+from assets.validation.schemas import EXTRACTS, TEXT, arrow_schema
 
 DECIDING = ("visitor_identifiers", "visitor_bucketing")
 """Statements of whose rows one is chosen for an order."""

@@ -13,7 +13,7 @@ import pandera.pandas as pap
 import pyarrow as pa
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
-from assets.row_checks import columns_of
+from assets.validation.row_checks import columns_of
 
 MISSING = "a value"
 

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from assets.coercion import is_null
+from assets.validation.coercion import is_null
 
 SHOWN_CHARACTERS = 40
 Shown = dict[str, str | None]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
 from typing import cast
 
-from assets.rejects import Reject
+from assets.validation.rejects import Reject
 
 MEMORY_BYTES = 8 * 2**20
 

@@ -17,7 +17,8 @@ import pandas as pd
 import pandera.pandas as pap
 import pyarrow as pa
 
-from assets.coercion import (
+from assets.money import fits, minor_digits, to_minor
+from assets.validation.coercion import (
     READABLE,
     UNREADABLE,
     expected_by,
@@ -26,18 +27,17 @@ from assets.coercion import (
     read_column,
     reader_of,
 )
-from assets.failures import (
+from assets.validation.failures import (
     Failure,
     Failures,
     columns_failing,
     expected_of,
     reasons_of,
 )
-from assets.money import fits, minor_digits, to_minor
-from assets.rejects import Reject, hash_row, redact, text_of
-from assets.row_checks import is_currency
-from assets.schemas import EXTRACTS, TEXT, arrow_schema, contract_columns
-from assets.unfit import facts_of
+from assets.validation.refused_rows import facts_of
+from assets.validation.rejects import Reject, hash_row, redact, text_of
+from assets.validation.row_checks import is_currency
+from assets.validation.schemas import EXTRACTS, TEXT, arrow_schema, contract_columns
 
 _ADDRESS = re.compile(r"[^@\s:;,<>()]+@[^@\s:;,<>().]+(?:\.[^@\s:;,<>().]+)+")
 PII_IN_EXTRA = "pii_in_extra"

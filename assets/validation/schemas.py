@@ -12,7 +12,7 @@ import pandera.pandas as pap
 import pyarrow as pa
 
 from assets.providers.conversion import IDENTIFIER_KINDS
-from assets.row_checks import (
+from assets.validation.row_checks import (
     BELONGS_TO_SOMEONE,
     DISCOUNT_FITS,
     FITS,

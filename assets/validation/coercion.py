@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from assets.schemas import DIGITS, FLAG, INSTANT, MONEY, TEXT, WHOLE
+from assets.validation.schemas import DIGITS, FLAG, INSTANT, MONEY, TEXT, WHOLE
 
 Reader = Callable[[Any], Any]
 
