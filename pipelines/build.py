@@ -22,7 +22,7 @@ from assets.resources import Destinations, Source
 from assets.settlements import settlement_asset
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
-from pipelines.alerting import sensors
+from pipelines.alerts.alerting import sensors
 from pipelines.config import Config
 from pipelines.jobs import export_day, follow_submissions, nightly_export
 from pipelines.json_logs import json_logger

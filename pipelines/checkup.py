@@ -19,8 +19,8 @@ from assets.ledger.tables import metadata
 from assets.source.warehouse import WarehouseError
 from assets.staging import StagingError
 from assets.validation.schemas import EXTRACTS, contract_columns
+from pipelines.alerts.channels import is_understood
 from pipelines.build import extra_columns, lent_source, open_destination
-from pipelines.channels import is_understood
 from pipelines.config import (
     CONFIG_VARIABLE,
     DEMO_CONFIG,

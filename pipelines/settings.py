@@ -23,7 +23,7 @@ from assets.providers.registry import AnySettings, make_provider
 from assets.providers.settings import DestinationSettings
 from assets.source.guards import Guards
 from assets.thresholds import CheckSettings
-from pipelines.alerts import Alerts
+from pipelines.alerts.rules import Alerts
 from pipelines.named_values import NamedValues
 
 

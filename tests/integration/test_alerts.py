@@ -13,14 +13,14 @@ import time_machine
 from deployment import DAY, SECRETS, ZONE, Deployment, deployed, without_patience
 from inbox import Inbox, mail_server, webhook
 
-from pipelines.alerting import lookout
-from pipelines.alerts import Channel
+from pipelines.alerts.alerting import lookout
+from pipelines.alerts.channels import is_understood
+from pipelines.alerts.rules import Channel
+from pipelines.alerts.sensors import Cursor, Lookout
 from pipelines.build import build
-from pipelines.channels import is_understood
 from pipelines.checkup import check_up
 from pipelines.demo.warehouse import seed
 from pipelines.launch import Launcher
-from pipelines.sensors import Cursor, Lookout
 
 KEY = DAY.isoformat()
 ALERTS = """

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.alert_text import message
-from pipelines.alerts import (
+from pipelines.alerts.rules import (
     Alerts,
     Channel,
     Evaluation,
@@ -17,6 +16,7 @@ from pipelines.alerts import (
     compare,
     is_wanted,
 )
+from pipelines.alerts.text import message
 
 SHOP = "deliveries/shop"
 LOST = "deliveries/shop:nothing_lost"

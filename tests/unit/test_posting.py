@@ -9,11 +9,11 @@ import dagster as dg
 import pytest
 import requests
 
-from pipelines.alert_text import Message
-from pipelines.alerts import Alerts, Channel
-from pipelines.channels import TIMEOUT_SECONDS, send
-from pipelines.posting import KEPT, LONGEST, LOOK_SECONDS, Posting, Rest
-from pipelines.sensors import Cursor, Lookout
+from pipelines.alerts.channels import TIMEOUT_SECONDS, send
+from pipelines.alerts.queue import KEPT, LONGEST, LOOK_SECONDS, Posting, Rest
+from pipelines.alerts.rules import Alerts, Channel
+from pipelines.alerts.sensors import Cursor, Lookout
+from pipelines.alerts.text import Message
 
 SENSOR_SECONDS = 60
 """So long Dagster waits for a look."""

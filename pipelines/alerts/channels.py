@@ -6,8 +6,8 @@ writes none.
 
 import logging
 
-from pipelines.alert_text import Message
-from pipelines.alerts import Channel
+from pipelines.alerts.rules import Channel
+from pipelines.alerts.text import Message
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
 """Apprise's own are 4: a slower webhook takes a message and seems not to have."""

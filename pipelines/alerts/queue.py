@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from pydantic import BaseModel
 
-from pipelines.alert_text import Message, together
+from pipelines.alerts.text import Message, together
 
 LOOK_SECONDS = 35
 """Later in a look nothing more is sent. Dagster gives up on one that takes 60, forgets

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from pipelines.alerts import News
+from pipelines.alerts.rules import News
 
 SHOWN = 31
 Figures = Callable[[str, Sequence[str]], str]

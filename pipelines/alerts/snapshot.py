@@ -12,7 +12,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from assets.checks.days import each_day
-from pipelines.alerts import Evaluation, Seen
+from pipelines.alerts.rules import Evaluation, Seen
 
 LONGEST_RUN_SECONDS = 86_400
 HISTORY = 1_000

@@ -13,10 +13,10 @@ from assets.ledger.runs import last_stops
 from assets.ledger.states import RERUN_HELPS, State
 from assets.ledger.totals import totals
 from assets.money import from_minor
-from pipelines.alert_text import Message
-from pipelines.channels import send
+from pipelines.alerts.channels import send
+from pipelines.alerts.sensors import Lookout, alert_sensor
+from pipelines.alerts.text import Message
 from pipelines.config import Config, ConfigError
-from pipelines.sensors import Lookout, alert_sensor
 
 _OPEN = RERUN_HELPS | {State.UNCERTAIN}
 

@@ -14,11 +14,11 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from pydantic import BaseModel
 
-from pipelines.alert_text import Figures, Message, message
-from pipelines.alerts import Alerts, News, Told, apart, compare, is_wanted
+from pipelines.alerts.queue import LOOK_SECONDS, Posting, Rest
+from pipelines.alerts.rules import Alerts, News, Told, apart, compare, is_wanted
+from pipelines.alerts.snapshot import see
+from pipelines.alerts.text import Figures, Message, message
 from pipelines.day_results import refusals
-from pipelines.posting import LOOK_SECONDS, Posting, Rest
-from pipelines.seeing import see
 
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
