@@ -64,7 +64,7 @@ def check(
     ] = False,
 ) -> None:
     """Check configuration, connections, and the statements against the contract."""
-    from pipelines.checkup import check_up
+    from pipelines.checkup.checkup import check_up
 
     failed = False
     for finding in check_up(load_config(), offline=offline):

@@ -18,7 +18,7 @@ from pipelines.alerts.channels import is_understood
 from pipelines.alerts.rules import Channel
 from pipelines.alerts.sensors import Cursor, Lookout
 from pipelines.build import build
-from pipelines.checkup import check_up
+from pipelines.checkup.checkup import check_up
 from pipelines.demo.warehouse import seed
 from pipelines.launch import Launcher
 

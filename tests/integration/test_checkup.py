@@ -12,7 +12,7 @@ import pytest
 from deployment import ROOT, Deployment, deployed
 
 from assets.source import duckdb_lock
-from pipelines.checkup import Finding, check_up
+from pipelines.checkup.checkup import Finding, check_up
 from pipelines.config import load_config
 
 SCHEMAS = "select schema_name from information_schema.schemata"

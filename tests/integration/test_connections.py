@@ -11,8 +11,8 @@ import pytest
 from rawserver import Server
 from tls import Authority
 
-from pipelines import connections
-from pipelines.checkup import Finding, check_up
+from pipelines.checkup import connections
+from pipelines.checkup.checkup import Finding, check_up
 from pipelines.config import Config, load_config
 
 SETTINGS = """

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from deployment import SECRETS, Deployment, deployed, without_patience
 
-from pipelines.checkup import check_up
+from pipelines.checkup.checkup import check_up
 
 MAPPING = """
 [destinations.impact_us.item_fields]

@@ -21,6 +21,7 @@ from assets.staging import StagingError
 from assets.validation.schemas import EXTRACTS, contract_columns
 from pipelines.alerts.channels import is_understood
 from pipelines.build import extra_columns, lent_source, open_destination
+from pipelines.checkup.connections import connect, is_connected_to
 from pipelines.config import (
     CONFIG_VARIABLE,
     DEMO_CONFIG,
@@ -28,7 +29,6 @@ from pipelines.config import (
     ConfigError,
     dagster_home,
 )
-from pipelines.connections import connect, is_connected_to
 from pipelines.history import instance_folder, of_history, open_instance
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
