@@ -7,10 +7,10 @@ quick.
 try:
     import typer
 
-    from pipelines.commands.looking import check, metrics, status
     from pipelines.commands.runs import backfill, export
+    from pipelines.commands.status import check, metrics, status
     from pipelines.commands.tables import migrate, recover, resolve
-    from pipelines.commands.trying import demo, sandbox
+    from pipelines.commands.trial import demo, sandbox
 except KeyboardInterrupt:
     # Ctrl-C while the program loads; later, typer ends it like this.
     raise SystemExit(130) from None

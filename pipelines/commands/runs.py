@@ -98,8 +98,8 @@ def backfill(
 
 
 def _dry_run(launcher: Any, day: date, names: list[str], override: str) -> None:
+    from pipelines.commands.output import print_preview
     from pipelines.dry_run import previews
-    from pipelines.shown import print_preview
 
     staged = launcher.export(day, to=names, override=override, until_conversions=True)
     _end([staged])
@@ -109,7 +109,7 @@ def _dry_run(launcher: Any, day: date, names: list[str], override: str) -> None:
 
 def _print_states(config: Config, first: date, last: date) -> None:
     from assets.ledger.totals import totals, waiting_for_a_person
-    from pipelines.shown import print_states
+    from pipelines.commands.output import print_states
 
     days = {"first": first.isoformat(), "last": last.isoformat()}
     with opened(config) as database:

@@ -74,8 +74,8 @@ def resolve(
     ] = False,
 ) -> None:
     """Settle what no run can finish: say whether it was delivered."""
-    from pipelines.resolving import Word, resolved
-    from pipelines.shown import on_one_line
+    from pipelines.commands.output import on_one_line
+    from pipelines.commands.resolving import Word, resolved
 
     word = Word(
         is_delivered=verdict is Verdict.DELIVERED, by=by, why=why, may_repeat=may_repeat

@@ -16,7 +16,7 @@ from pipelines.config import load_config
 def status(first: From = None, last: Until = None, as_json: AsJson = False) -> None:
     """Count deliveries and their money by destination and state."""
     from assets.ledger.totals import totals
-    from pipelines.shown import by_state, print_states
+    from pipelines.commands.output import by_state, print_states
 
     with opened(load_config()) as database:
         found = totals(database, first=_key(first), last=_key(last))
