@@ -12,7 +12,7 @@ from assets.deliveries import delivery_key
 from assets.figures.status import partitions_left
 from assets.providers.registry import make_provider
 from pipelines.build import lent_source
-from pipelines.config import Config
+from pipelines.configuration.config import Config
 from pipelines.day_results import DayResult
 from pipelines.launch import Assets, Launcher
 

@@ -23,13 +23,13 @@ from assets.settlements import settlement_asset
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
 from pipelines.alerts.alerting import sensors
-from pipelines.config import Config
+from pipelines.configuration.config import Config
+from pipelines.configuration.settings import addresses
 from pipelines.jobs import export_day, follow_submissions, nightly_export
 from pipelines.json_logs import json_logger
 from pipelines.red_days import publish_red_days
 from pipelines.retention import retention_job, retention_schedule
 from pipelines.schedules import hourly_settlement, nightly_schedule
-from pipelines.settings import addresses
 
 _FOLLOWED = {"deliveries", "settlements"}
 _NO_MAPPING = {

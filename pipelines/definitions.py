@@ -1,7 +1,7 @@
 """What Dagster loads: the definitions of the configured deployment."""
 
 from pipelines.build import build
-from pipelines.config import load_config
+from pipelines.configuration.config import load_config
 from pipelines.lost_interrupts import send_again
 
 send_again()

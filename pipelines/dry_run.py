@@ -11,7 +11,7 @@ from assets.delivery.planner import Planner
 from assets.delivery.preview import Preview, preview
 from assets.ledger.ledger import Ledger
 from pipelines.build import lent_source, open_destination
-from pipelines.config import Config
+from pipelines.configuration.config import Config
 
 
 def previews(

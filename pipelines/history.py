@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipelines.config import ConfigError, dagster_home
+from pipelines.configuration.config import ConfigError, dagster_home
 
 _AWAY: tuple[type[Exception], ...] = (SQLAlchemyError,)
 try:

@@ -33,7 +33,7 @@ from assets.ledger.database import LedgerError
 from assets.orders import completed_orders
 from assets.source.warehouse import WarehouseError
 from pipelines.build import build, lent_source
-from pipelines.config import Config, ConfigError
+from pipelines.configuration.config import Config, ConfigError
 from pipelines.day_results import DayResult, of_one_day, of_several_days
 from pipelines.history import of_history, open_instance
 from pipelines.jobs import export_day

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from assets.figures.metrics import Measured
 from assets.ledger.states import State
 from assets.money import from_minor
-from pipelines.config import ConfigError
+from pipelines.configuration.config import ConfigError
 
 _ReadOne = Callable[[Measured], float]
 _ReadMany = Callable[[Measured], Mapping[str, float]]

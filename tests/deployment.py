@@ -26,7 +26,7 @@ from assets.ledger.rows import Total
 from assets.ledger.tables import delivery
 from assets.ledger.totals import totals
 from pipelines.build import open_source
-from pipelines.config import Config, load_config
+from pipelines.configuration.config import Config, load_config
 from pipelines.day_results import DayResult
 from pipelines.demo.warehouse import seed
 from pipelines.launch import Launcher

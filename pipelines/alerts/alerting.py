@@ -16,7 +16,7 @@ from assets.money import from_minor
 from pipelines.alerts.channels import send
 from pipelines.alerts.sensors import Lookout, alert_sensor
 from pipelines.alerts.text import Message
-from pipelines.config import Config, ConfigError
+from pipelines.configuration.config import Config, ConfigError
 
 _OPEN = RERUN_HELPS | {State.UNCERTAIN}
 

@@ -22,7 +22,7 @@ from assets.validation.schemas import EXTRACTS, contract_columns
 from pipelines.alerts.channels import is_understood
 from pipelines.build import extra_columns, lent_source, open_destination
 from pipelines.checkup.connections import connect, is_connected_to
-from pipelines.config import (
+from pipelines.configuration.config import (
     CONFIG_VARIABLE,
     DEMO_CONFIG,
     Config,

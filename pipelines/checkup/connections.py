@@ -13,8 +13,8 @@ from assets.providers.settings import LOOPBACK_HOSTS
 from assets.transport.errors import NO_ANSWER, REFUSED, UNKNOWN_NAME
 from assets.transport.http import CONNECT_SECONDS, HttpTransport
 from pipelines.build import open_destination, open_destinations
-from pipelines.config import Config, ConfigError
-from pipelines.settings import addresses
+from pipelines.configuration.config import Config, ConfigError
+from pipelines.configuration.settings import addresses
 
 _TOLD = {
     UNKNOWN_NAME: (

@@ -15,7 +15,7 @@ from assets.resolution.resolve import (
     resolve,
     resolve_all,
 )
-from pipelines.config import Config, ConfigError
+from pipelines.configuration.config import Config, ConfigError
 
 ORDERS = "orders"
 

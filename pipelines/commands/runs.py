@@ -15,7 +15,7 @@ from pipelines.commands.shared import (
     explained,
     opened,
 )
-from pipelines.config import Config, ConfigError, load_config
+from pipelines.configuration.config import Config, ConfigError, load_config
 
 if TYPE_CHECKING:
     from pipelines.day_results import DayResult

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from pipelines.config import Config, ConfigError, load_config
+from pipelines.configuration.config import Config, ConfigError, load_config
 
 LEFT_OVER = 1
 WRONG = 2

@@ -9,7 +9,7 @@ import typer
 
 from pipelines.commands.options import AsJson, From, Until
 from pipelines.commands.shared import WRONG, console, explained, opened
-from pipelines.config import load_config
+from pipelines.configuration.config import load_config
 
 
 @explained

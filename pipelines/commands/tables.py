@@ -10,7 +10,7 @@ import typer
 
 from pipelines.commands.options import DAY, By, Why
 from pipelines.commands.shared import console, explained, opened
-from pipelines.config import ConfigError, load_config
+from pipelines.configuration.config import ConfigError, load_config
 
 
 class Verdict(StrEnum):

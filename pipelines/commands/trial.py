@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from pipelines.commands.shared import console, explained
-from pipelines.config import ConfigError
+from pipelines.configuration.config import ConfigError
 
 
 @explained

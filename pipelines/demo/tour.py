@@ -15,7 +15,12 @@ from rich.console import Console
 from assets.ledger.totals import totals
 from pipelines.build import lent_source
 from pipelines.commands.output import print_states
-from pipelines.config import DEMO_CONFIG, Config, demo_environ, load_config
+from pipelines.configuration.config import (
+    DEMO_CONFIG,
+    Config,
+    demo_environ,
+    load_config,
+)
 from pipelines.demo.warehouse import seed
 from pipelines.launch import Launcher
 from pipelines.sandbox.server import SandboxServer

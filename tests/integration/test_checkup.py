@@ -13,7 +13,7 @@ from deployment import ROOT, Deployment, deployed
 
 from assets.source import duckdb_lock
 from pipelines.checkup.checkup import Finding, check_up
-from pipelines.config import load_config
+from pipelines.configuration.config import load_config
 
 SCHEMAS = "select schema_name from information_schema.schemata"
 TABLES = (

@@ -13,7 +13,7 @@ from tls import Authority
 
 from pipelines.checkup import connections
 from pipelines.checkup.checkup import Finding, check_up
-from pipelines.config import Config, load_config
+from pipelines.configuration.config import Config, load_config
 
 SETTINGS = """
 timezone = "America/New_York"

@@ -12,7 +12,7 @@ from deployment import ROOT
 from syrupy.assertion import SnapshotAssertion
 
 from pipelines.build import build
-from pipelines.config import DEMO_CONFIG, load_config
+from pipelines.configuration.config import DEMO_CONFIG, load_config
 
 BIN = Path(sys.executable).parent
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from sqlalchemy import create_engine, text
 
 from benchmarks.processes import free_port
-from pipelines.config import DEMO_CONFIG, load_config
+from pipelines.configuration.config import DEMO_CONFIG, load_config
 from pipelines.demo import tour
 from pipelines.demo.warehouse import seed
 from pipelines.sandbox import journal

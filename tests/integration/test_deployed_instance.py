@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipelines.build import build
-from pipelines.config import load_config
+from pipelines.configuration.config import load_config
 
 ROOT = Path(__file__).parents[2]
 

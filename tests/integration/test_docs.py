@@ -13,7 +13,7 @@ from assets.providers.registry import REGISTRY
 from assets.source.guards import Guards
 from assets.validation.schemas import EXTRACTS, contract_columns
 from pipelines.cli import app
-from pipelines.config import Config
+from pipelines.configuration.config import Config
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -53,7 +53,10 @@ def test_every_make_target_in_the_docs_exists() -> None:
 def test_every_environment_variable_in_the_docs_is_read() -> None:
     read = "\n".join(
         path.read_text()
-        for path in [ROOT / "pipelines/config.py", ROOT / "pipelines/destinations.toml"]
+        for path in [
+            ROOT / "pipelines/configuration/config.py",
+            ROOT / "pipelines/destinations.toml",
+        ]
     )
     for name in re.findall(r"\b(?:ATTRIBUTION|IMPACT)_[A-Z_]+\b", ALL):
         assert name in read

@@ -8,7 +8,7 @@ import pytest
 from deployment import DESTINATIONS, HEAD, SECRETS
 
 from pipelines.build import build, open_destination, open_destinations, open_source
-from pipelines.config import Config, ConfigError, load_config
+from pipelines.configuration.config import Config, ConfigError, load_config
 
 PASSWORD = "canary-db-password"
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from assets.providers.registry import REGISTRY
-from pipelines.settings import Config
+from pipelines.configuration.settings import Config
 
 
 def problem(error: Any, unset: Mapping[str, str]) -> str:

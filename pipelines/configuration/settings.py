@@ -24,7 +24,7 @@ from assets.providers.settings import DestinationSettings
 from assets.source.guards import Guards
 from assets.thresholds import CheckSettings
 from pipelines.alerts.rules import Alerts
-from pipelines.named_values import NamedValues
+from pipelines.configuration.named_values import NamedValues
 
 
 class ConfigError(Exception):

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from assets.providers.settings import LOOPBACK_HOSTS, DestinationSettings
-from pipelines.named_values import NamedValues
-from pipelines.settings import Config, ConfigError, addresses
+from pipelines.configuration.named_values import NamedValues
+from pipelines.configuration.settings import Config, ConfigError, addresses
 
 
 def refuse_written_secrets(config: Config, values: NamedValues, path: Path) -> None:

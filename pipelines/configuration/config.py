@@ -15,10 +15,10 @@ from typing import Any
 from dotenv import load_dotenv
 from pydantic import ValidationError
 
-from pipelines.named_values import NamedValues
-from pipelines.settings import Config, ConfigError
-from pipelines.written_secrets import refuse_written_secrets
-from pipelines.wrong_settings import problem
+from pipelines.configuration.errors import problem
+from pipelines.configuration.named_values import NamedValues
+from pipelines.configuration.secrets import refuse_written_secrets
+from pipelines.configuration.settings import Config, ConfigError
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 CONFIG_VARIABLE = "ATTRIBUTION_CONFIG"
-DEMO_CONFIG = Path(__file__).parent / "destinations.toml"
+DEMO_CONFIG = Path(__file__).parents[1] / "destinations.toml"
 
 
 def load_config(
