@@ -25,10 +25,10 @@ import dagster as dg
 
 from assets.partitions import days_between
 from benchmarks.processes import Ui, Words, free_port, running
-from pipelines.backfill import left_to_do, run_each, run_together
 from pipelines.configuration.config import DEMO_CONFIG, load_config
 from pipelines.demo.warehouse import seed
-from pipelines.launch import Launcher
+from pipelines.runs.backfill import left_to_do, run_each, run_together
+from pipelines.runs.launch import Launcher
 from pipelines.sandbox.server import SandboxServer
 
 ROOT = Path(__file__).parents[1]

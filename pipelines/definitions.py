@@ -2,7 +2,7 @@
 
 from pipelines.build import build
 from pipelines.configuration.config import load_config
-from pipelines.lost_interrupts import send_again
+from pipelines.runs.lost_interrupts import send_again
 
 send_again()
 defs = build(load_config())

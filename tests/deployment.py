@@ -27,9 +27,9 @@ from assets.ledger.tables import delivery
 from assets.ledger.totals import totals
 from pipelines.build import open_source
 from pipelines.configuration.config import Config, load_config
-from pipelines.day_results import DayResult
 from pipelines.demo.warehouse import seed
-from pipelines.launch import Launcher
+from pipelines.runs.day_results import DayResult
+from pipelines.runs.launch import Launcher
 from pipelines.sandbox.server import SandboxServer
 
 with warnings.catch_warnings():

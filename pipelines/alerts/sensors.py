@@ -18,7 +18,7 @@ from pipelines.alerts.queue import LOOK_SECONDS, Posting, Rest
 from pipelines.alerts.rules import Alerts, News, Told, apart, compare, is_wanted
 from pipelines.alerts.snapshot import see
 from pipelines.alerts.text import Figures, Message, message
-from pipelines.day_results import refusals
+from pipelines.runs.day_results import refusals
 
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,

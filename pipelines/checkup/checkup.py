@@ -29,7 +29,7 @@ from pipelines.configuration.config import (
     ConfigError,
     dagster_home,
 )
-from pipelines.history import instance_folder, of_history, open_instance
+from pipelines.runs.history import instance_folder, of_history, open_instance
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TAKES_BACK = frozenset({"duckdb", "postgresql"})

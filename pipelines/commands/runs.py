@@ -18,7 +18,7 @@ from pipelines.commands.shared import (
 from pipelines.configuration.config import Config, ConfigError, load_config
 
 if TYPE_CHECKING:
-    from pipelines.day_results import DayResult
+    from pipelines.runs.day_results import DayResult
 
 
 @explained
@@ -34,7 +34,7 @@ def export(
     override: Override = "",
 ) -> None:
     """Export one day: extract, join, deliver what is missing."""
-    from pipelines.launch import Launcher
+    from pipelines.runs.launch import Launcher
 
     config, names = load_config(), to or []
     launcher = Launcher(config)
@@ -67,8 +67,8 @@ def backfill(
     from rich.progress import track
 
     from assets.partitions import days_between
-    from pipelines.backfill import left_to_do, run_each, run_together
-    from pipelines.launch import Launcher
+    from pipelines.runs.backfill import left_to_do, run_each, run_together
+    from pipelines.runs.launch import Launcher
 
     config, names = load_config(), destination or []
     launcher = Launcher(config)
@@ -99,7 +99,7 @@ def backfill(
 
 def _dry_run(launcher: Any, day: date, names: list[str], override: str) -> None:
     from pipelines.commands.output import print_preview
-    from pipelines.dry_run import previews
+    from pipelines.runs.dry_run import previews
 
     staged = launcher.export(day, to=names, override=override, until_conversions=True)
     _end([staged])

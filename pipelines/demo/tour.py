@@ -22,7 +22,7 @@ from pipelines.configuration.config import (
     load_config,
 )
 from pipelines.demo.warehouse import seed
-from pipelines.launch import Launcher
+from pipelines.runs.launch import Launcher
 from pipelines.sandbox.server import SandboxServer
 
 FOLDER = Path("var/demo")

@@ -20,7 +20,7 @@ from pipelines.alerts.sensors import Cursor, Lookout
 from pipelines.build import build
 from pipelines.checkup.checkup import check_up
 from pipelines.demo.warehouse import seed
-from pipelines.launch import Launcher
+from pipelines.runs.launch import Launcher
 
 KEY = DAY.isoformat()
 ALERTS = """

@@ -22,7 +22,7 @@ from deployment import (
 from assets.checks.standing import AFTER_A_RUN
 from assets.metadata import metadata_of
 from pipelines.build import build
-from pipelines.day_results import DayResult
+from pipelines.runs.day_results import DayResult
 
 KEY = DAY.isoformat()
 QUARANTINED = (f"D{DAY:%Y%m%d}-000001", f"D{DAY:%Y%m%d}-000002")

@@ -17,10 +17,10 @@ from deployment import DAY, Deployment, deployed, without_patience
 
 from assets.deliveries import delivery_key
 from assets.partitions import days_between
-from pipelines import launch
-from pipelines.backfill import left_to_do
 from pipelines.build import build
-from pipelines.launch import Launcher
+from pipelines.runs import launch
+from pipelines.runs.backfill import left_to_do
+from pipelines.runs.launch import Launcher
 
 DAYS = days_between(DAY - timedelta(days=2), DAY)
 FIRST, BAD, LAST = DAYS

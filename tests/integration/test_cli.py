@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from deployment import DAY, NAMES, Deployment, deployed, without_patience
 
-from pipelines import launch
+from pipelines.runs import launch
 
 COMMAND = Path(sys.executable).parent / "attribution"
 BEFORE = DAY - timedelta(days=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from deployment import DAY, Deployment, deployed
 
-from pipelines import launch
+from pipelines.runs import launch
 
 OLD = """
 [destinations.trackdesk_old]

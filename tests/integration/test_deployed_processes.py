@@ -21,8 +21,8 @@ from postgres import copy_warehouse, new_database
 
 from assets.partitions import days_between
 from benchmarks.processes import Ui, free_port, running
-from pipelines.backfill import left_to_do
-from pipelines.launch import Launcher
+from pipelines.runs.backfill import left_to_do
+from pipelines.runs.launch import Launcher
 
 BIN = Path(sys.executable).parent
 SERVICES = ("code", "daemon", "webserver")

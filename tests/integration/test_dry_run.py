@@ -18,7 +18,7 @@ from assets.delivery.planner import Planner
 from assets.delivery.preview import Preview, preview
 from assets.ledger.database import Database
 from assets.providers.base import Limits
-from pipelines import launch
+from pipelines.runs import launch
 
 SENT = {"settled", "accepted", "staged", "rejected", "duplicate", "queued"}
 LINE = re.compile(

@@ -11,7 +11,7 @@ from click.testing import Result
 from deployment import DAY, ROOT, Deployment, deployed
 from sqlalchemy.exc import OperationalError
 
-from pipelines import launch
+from pipelines.runs import launch
 
 CLOSED = "postgresql+psycopg2://me:canary@127.0.0.1:1/x"
 EXPORT = ("export", "--date", DAY.isoformat())
@@ -90,6 +90,6 @@ def test_a_history_that_breaks_when_a_run_is_kept_is_named(
 def test_a_history_on_sqlite_needs_no_package_for_postgresql() -> None:
     """The package is an extra, which only the tests and a deployment must have."""
     without = "import sys; sys.modules['dagster_postgres'] = None; "
-    words = [sys.executable, "-c", without + "import pipelines.launch"]
+    words = [sys.executable, "-c", without + "import pipelines.runs.launch"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

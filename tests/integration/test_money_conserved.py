@@ -30,7 +30,7 @@ from assets.ledger.states import State
 from assets.ledger.tables import delivery
 from assets.providers.conversion import Conversion
 from assets.providers.withholding import Withheld
-from pipelines.launch import DayResult
+from pipelines.runs.launch import DayResult
 
 NEXT_DAY = "2026-11-21"
 USD, JPY, KWD = ("USD", 2), ("JPY", 0), ("KWD", 3)

@@ -10,9 +10,9 @@ import pytest
 from deployment import DAY, ZONE, Deployment, deployed, without_patience
 
 from pipelines.build import build
-from pipelines.day_results import DayResult
-from pipelines.launch import Launcher
 from pipelines.red_days import changed_tables, publish_red_days
+from pipelines.runs.day_results import DayResult
+from pipelines.runs.launch import Launcher
 
 COPIED = "select destination, state, count(*) from attribution.delivery group by all"
 START_OF_DAY = datetime.combine(DAY, time(), ZoneInfo(ZONE))

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from deployment import NAMES, Deployment, deployed, without_patience
 
-from pipelines.day_results import DayResult
+from pipelines.runs.day_results import DayResult
 from pipelines.sandbox.state import Exchange
 
 WARNED = dg.AssetCheckSeverity.WARN

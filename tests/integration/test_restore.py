@@ -16,7 +16,7 @@ from deployment import DAY, Deployment, deployed, without_patience
 from sqlalchemy import select
 
 from assets.ledger.tables import delivery_attempt
-from pipelines import launch
+from pipelines.runs import launch
 
 BEFORE = DAY - timedelta(days=1)
 NAME = "convert_web"

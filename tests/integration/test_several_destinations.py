@@ -19,7 +19,7 @@ from sqlalchemy import select
 from assets.delivery.rate_limit import Pace
 from assets.ledger.tables import delivery, delivery_attempt
 from pipelines.build import open_destination
-from pipelines.day_results import DayResult
+from pipelines.runs.day_results import DayResult
 
 SECRETS = {
     "GOOD_SID": "IRgood7canary",

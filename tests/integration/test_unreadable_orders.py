@@ -18,7 +18,7 @@ from assets.ledger.quarantine import (
     quarantined_orders,
     refused_order_ids,
 )
-from pipelines.day_results import DayResult
+from pipelines.runs.day_results import DayResult
 
 ORDERS = 20
 KEY = DAY.isoformat()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipelines.lost_interrupts import send_again
+from pipelines.runs.lost_interrupts import send_again
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from assets.figures.status import partitions_left
 from assets.providers.registry import make_provider
 from pipelines.build import lent_source
 from pipelines.configuration.config import Config
-from pipelines.day_results import DayResult
-from pipelines.launch import Assets, Launcher
+from pipelines.runs.day_results import DayResult
+from pipelines.runs.launch import Assets, Launcher
 
 
 def left_to_do(

@@ -34,11 +34,11 @@ from assets.orders import completed_orders
 from assets.source.warehouse import WarehouseError
 from pipelines.build import build, lent_source
 from pipelines.configuration.config import Config, ConfigError
-from pipelines.day_results import DayResult, of_one_day, of_several_days
-from pipelines.history import of_history, open_instance
 from pipelines.jobs import export_day
-from pipelines.lost_interrupts import send_again
 from pipelines.red_days import changed_tables, copy_days
+from pipelines.runs.day_results import DayResult, of_one_day, of_several_days
+from pipelines.runs.history import of_history, open_instance
+from pipelines.runs.lost_interrupts import send_again
 
 LOCATION = "attribution"
 _ORIGIN = RemoteJobOrigin(
