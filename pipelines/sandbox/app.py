@@ -5,8 +5,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from .state import Sandbox
-from .wire import respond
+from pipelines.sandbox.state import Sandbox
+from pipelines.sandbox.wire import respond
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _INDEX = """\

@@ -9,8 +9,8 @@ that knows no bound is noticed.
 import re
 from collections.abc import Mapping
 
-from .convert_fields import tracking
-from .exchange import Operation, Reply, Request, parse_json
+from pipelines.sandbox.convert_fields import tracking
+from pipelines.sandbox.exchange import Operation, Reply, Request, parse_json
 
 LARGEST_BODY = 1_048_576
 _ACCEPTED = {"code": 200, "message": "OK"}

@@ -10,8 +10,17 @@ first one.
 import re
 from collections.abc import Mapping
 
-from .checks import Check, Problem, currency, expected, instant, number, one_of, record
-from .exchange import Operation, Reply, Request, parse_json
+from pipelines.sandbox.checks import (
+    Check,
+    Problem,
+    currency,
+    expected,
+    instant,
+    number,
+    one_of,
+    record,
+)
+from pipelines.sandbox.exchange import Operation, Reply, Request, parse_json
 
 _string = expected("a string", lambda value: isinstance(value, str))
 _filled = expected(

@@ -8,11 +8,11 @@ published specifications named there. What a conversion must look like is in
 import re
 from collections.abc import Iterable, Mapping
 
-from .checks import Problem
-from .exchange import Operation, Reply, Request, parse_form
-from .impact_actions import check_query, check_size, show_page
-from .impact_books import Books
-from .impact_rules import check_conversion, latest_event
+from pipelines.sandbox.checks import Problem
+from pipelines.sandbox.exchange import Operation, Reply, Request, parse_form
+from pipelines.sandbox.impact_actions import check_query, check_size, show_page
+from pipelines.sandbox.impact_books import Books
+from pipelines.sandbox.impact_rules import check_conversion, latest_event
 
 _ADVERTISER = r"/Advertisers/(?P<account>[^/]+)"
 

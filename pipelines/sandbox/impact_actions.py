@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from itertools import islice
 from urllib.parse import urlencode
 
-from .checks import Problem, instant, one_of, pattern, record
-from .impact_books import PENDING, Submission
-from .impact_fields import integer
+from pipelines.sandbox.checks import Problem, instant, one_of, pattern, record
+from pipelines.sandbox.impact_books import PENDING, Submission
+from pipelines.sandbox.impact_fields import integer
 
 _LONGEST_RANGE = timedelta(days=45)
 _FURTHEST_BACK = timedelta(days=3 * 365)

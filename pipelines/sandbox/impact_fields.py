@@ -8,7 +8,7 @@ together is in `impact_rules.py`.
 import re
 from datetime import date
 
-from .checks import (
+from pipelines.sandbox.checks import (
     Check,
     Problem,
     currency,

@@ -8,8 +8,13 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from .checks import Problem, parse_instant
-from .impact_fields import ATTRIBUTION_KEYS, MONEY, check_field, split_item_name
+from pipelines.sandbox.checks import Problem, parse_instant
+from pipelines.sandbox.impact_fields import (
+    ATTRIBUTION_KEYS,
+    MONEY,
+    check_field,
+    split_item_name,
+)
 
 EVENT_TYPES = ("EventTypeId", "EventTypeCode", "ActionTrackerId")
 _REQUIRED = ("EventDate", "CampaignId", "OrderId")

@@ -7,7 +7,7 @@ query, no value of a field.
 import re
 from collections.abc import Iterator
 
-from .journal import Entry
+from pipelines.sandbox.journal import Entry
 
 _ORDERS = 5
 _REASONS = 3

@@ -4,8 +4,8 @@ Faults that keep the request from the provider only; the others change nothing b
 the way of the reply (`wire.py`) or its later end (`impact.py`).
 """
 
-from .exchange import Provider, Reply
-from .faults import Fault
+from pipelines.sandbox.exchange import Provider, Reply
+from pipelines.sandbox.faults import Fault
 
 _LOGIN_PAGE = (
     "<!DOCTYPE html><html><head><title>Sign in</title></head>"

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import parse_qsl, unquote
 
-from .exchange import Operation, Provider, Reply
+from pipelines.sandbox.exchange import Operation, Provider, Reply
 
 
 def split_target(target: str) -> tuple[str, str, dict[str, str]]:

@@ -9,10 +9,10 @@ from typing import Self
 
 import uvicorn
 
-from .app import create_app
-from .journal import Entry, Journal
-from .state import Sandbox
-from .wire import LendingProtocol
+from pipelines.sandbox.app import create_app
+from pipelines.sandbox.journal import Entry, Journal
+from pipelines.sandbox.state import Sandbox
+from pipelines.sandbox.wire import LendingProtocol
 
 _HOST = "127.0.0.1"
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from .convert import Convert
-from .exchange import Operation, Provider, Reply, Request
-from .faults import Fault, Faults, parse
-from .idme import IdMe
-from .impact import Impact
-from .journal import Entry, Journal
-from .replies import reply_instead
-from .routing import find_operation, split_target
-from .trackdesk import Trackdesk
+from pipelines.sandbox.convert import Convert
+from pipelines.sandbox.exchange import Operation, Provider, Reply, Request
+from pipelines.sandbox.faults import Fault, Faults, parse
+from pipelines.sandbox.idme import IdMe
+from pipelines.sandbox.impact import Impact
+from pipelines.sandbox.journal import Entry, Journal
+from pipelines.sandbox.replies import reply_instead
+from pipelines.sandbox.routing import find_operation, split_target
+from pipelines.sandbox.trackdesk import Trackdesk
 
 _SECRET_HEADERS = ("authorization", "x-api-key")
 

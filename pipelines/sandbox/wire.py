@@ -11,8 +11,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .exchange import Reply
-from .state import Exchange
+from pipelines.sandbox.exchange import Reply
+from pipelines.sandbox.state import Exchange
 
 _WITHOUT_BODY = (204, 304)
 
