@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from pipelines.sandbox.convert import Convert
+from pipelines.sandbox.convert.api import Convert
 from pipelines.sandbox.exchange import Operation, Provider, Reply, Request
 from pipelines.sandbox.faults import Fault, Faults, parse
 from pipelines.sandbox.idme import IdMe

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from pipelines.sandbox.convert import LARGEST_BODY
+from pipelines.sandbox.convert.api import LARGEST_BODY
 from pipelines.sandbox.server import SandboxServer
 
 AGENT = {"User-Agent": "ConvertAgent/1.0"}

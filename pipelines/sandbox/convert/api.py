@@ -9,7 +9,7 @@ that knows no bound is noticed.
 import re
 from collections.abc import Mapping
 
-from pipelines.sandbox.convert_fields import tracking
+from pipelines.sandbox.convert.fields import tracking
 from pipelines.sandbox.exchange import Operation, Reply, Request, parse_json
 
 LARGEST_BODY = 1_048_576
