@@ -13,7 +13,7 @@ from hashlib import sha256
 from pipelines.sandbox.convert.api import Convert
 from pipelines.sandbox.exchange import Operation, Provider, Reply, Request
 from pipelines.sandbox.faults import Fault, Faults, parse
-from pipelines.sandbox.idme import IdMe
+from pipelines.sandbox.idme.api import IdMe
 from pipelines.sandbox.impact import Impact
 from pipelines.sandbox.journal import Entry, Journal
 from pipelines.sandbox.replies import reply_instead
