@@ -14,7 +14,7 @@ from pipelines.sandbox.convert.api import Convert
 from pipelines.sandbox.exchange import Operation, Provider, Reply, Request
 from pipelines.sandbox.faults import Fault, Faults, parse
 from pipelines.sandbox.idme.api import IdMe
-from pipelines.sandbox.impact import Impact
+from pipelines.sandbox.impact.api import Impact
 from pipelines.sandbox.journal import Entry, Journal
 from pipelines.sandbox.replies import reply_instead
 from pipelines.sandbox.routing import find_operation, split_target

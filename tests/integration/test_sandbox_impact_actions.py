@@ -12,8 +12,8 @@ from sandbox_account import (
     generic_errors,
 )
 
-from pipelines.sandbox.impact_actions import check_size, show_page
-from pipelines.sandbox.impact_books import Books
+from pipelines.sandbox.impact.actions import check_size, show_page
+from pipelines.sandbox.impact.books import Books
 from pipelines.sandbox.server import SandboxServer
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from pipelines.sandbox.checks import Problem, parse_instant
-from pipelines.sandbox.impact_fields import (
+from pipelines.sandbox.impact.fields import (
     ATTRIBUTION_KEYS,
     MONEY,
     check_field,

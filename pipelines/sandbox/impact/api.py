@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 
 from pipelines.sandbox.checks import Problem
 from pipelines.sandbox.exchange import Operation, Reply, Request, parse_form
-from pipelines.sandbox.impact_actions import check_query, check_size, show_page
-from pipelines.sandbox.impact_books import Books
-from pipelines.sandbox.impact_rules import check_conversion, latest_event
+from pipelines.sandbox.impact.actions import check_query, check_size, show_page
+from pipelines.sandbox.impact.books import Books
+from pipelines.sandbox.impact.rules import check_conversion, latest_event
 
 _ADVERTISER = r"/Advertisers/(?P<account>[^/]+)"
 

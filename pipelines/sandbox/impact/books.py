@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import NAMESPACE_URL, uuid5
 
-from pipelines.sandbox.impact_rules import EVENT_TYPES
+from pipelines.sandbox.impact.rules import EVENT_TYPES
 
 PENDING = "PENDING"
 """The state of every action here: none is locked or reversed."""

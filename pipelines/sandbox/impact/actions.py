@@ -11,8 +11,8 @@ from itertools import islice
 from urllib.parse import urlencode
 
 from pipelines.sandbox.checks import Problem, instant, one_of, pattern, record
-from pipelines.sandbox.impact_books import PENDING, Submission
-from pipelines.sandbox.impact_fields import integer
+from pipelines.sandbox.impact.books import PENDING, Submission
+from pipelines.sandbox.impact.fields import integer
 
 _LONGEST_RANGE = timedelta(days=45)
 _FURTHEST_BACK = timedelta(days=3 * 365)
