@@ -18,7 +18,7 @@ from pipelines.sandbox.impact.api import Impact
 from pipelines.sandbox.journal import Entry, Journal
 from pipelines.sandbox.replies import reply_instead
 from pipelines.sandbox.routing import find_operation, split_target
-from pipelines.sandbox.trackdesk import Trackdesk
+from pipelines.sandbox.trackdesk.api import Trackdesk
 
 _SECRET_HEADERS = ("authorization", "x-api-key")
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from pipelines.sandbox.exchange import Operation, Reply, Request, parse_json
-from pipelines.sandbox.trackdesk_fields import conversion_problem, link_problem
+from pipelines.sandbox.trackdesk.fields import conversion_problem, link_problem
 
 CONVERSIONS = re.compile("/(?P<account>[^/]+)/tracking/conversion/v1")
 LINKS = re.compile("/(?P<account>[^/]+)/tracking/external-cid/v1")
