@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+UPGRADE := --upgrade
 export DAGSTER_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -63,8 +64,8 @@ bench: install ## speed and memory, as ratios against a baseline of the same run
 	$(BIN)/python -m benchmarks.backfill
 
 .PHONY: lock
-lock: install ## resolve requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --group dev --quiet --upgrade \
+lock: install ## requirements.lock at the newest versions; UPGRADE= keeps what is pinned
+	$(BIN)/uv pip compile pyproject.toml --group dev --quiet $(UPGRADE) \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--no-strip-extras --python-version 3.11 --output-file requirements.lock
 
