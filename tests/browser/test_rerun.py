@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from browser.conftest import Ui
-from dagster_dev import DagsterDev
-from deployment import DAY, NAMES
+from support.dagster_dev import DagsterDev
+from support.deployment import DAY, NAMES
 
 from pipelines.sandbox.journal import Entry
 

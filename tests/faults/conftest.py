@@ -14,10 +14,10 @@ from typing import Any, Literal
 from urllib.parse import parse_qs
 
 import pytest
-from engine import DAY, DEDUPE, NEVER, Chunk, Clock
-from invariants import Seen, check_invariants
-from rawserver import Bookkeeper
 from sqlalchemy import Table, select
+from support.engine import DAY, DEDUPE, NEVER, Chunk, Clock
+from support.invariants import Seen, check_invariants
+from support.raw_server import Bookkeeper
 
 from assets import money
 from assets.delivery.dispatch import Summary

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import pytest
-from engine import Clock, answer
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text as statement
+from support.engine import Clock, answer
 from test_matrix_eligibility import CID, provider
 from test_matrix_source import BEFORE, DAY, KEY, START, Shop
 

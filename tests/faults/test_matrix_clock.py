@@ -9,8 +9,8 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import many
-from rawserver import TAKEN, Act, always, in_turn, reset, say
+from support.engine import many
+from support.raw_server import TAKEN, Act, always, in_turn, reset, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable

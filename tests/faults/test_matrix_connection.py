@@ -10,8 +10,8 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import many
-from rawserver import (
+from support.engine import many
+from support.raw_server import (
     TAKEN,
     Act,
     Server,
@@ -23,7 +23,7 @@ from rawserver import (
     reset,
     stays_silent,
 )
-from tls import Authority
+from support.tls import Authority
 
 if TYPE_CHECKING:
     from pathlib import Path

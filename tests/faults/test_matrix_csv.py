@@ -7,9 +7,9 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import Chunk, Clock
 from sqlalchemy import select
-from trackdesk import trackdesk
+from support.engine import Chunk, Clock
+from support.trackdesk_account import trackdesk
 
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import NEVER
-from rawserver import TAKEN, Act, always, http, reset, say
+from support.engine import NEVER
+from support.raw_server import TAKEN, Act, always, http, reset, say
 from test_matrix_source import BEFORE, DAY, NOON
 from test_matrix_words import ORDERS_OF
 

@@ -14,8 +14,8 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import Clock, many
-from rawserver import TAKEN, Act, always, http, in_turn, say
+from support.engine import Clock, many
+from support.raw_server import TAKEN, Act, always, http, in_turn, say
 
 from assets.providers.replies import Phase
 

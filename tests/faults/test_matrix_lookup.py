@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from engine import DAY, NOW
-from rawserver import always, say
+from support.engine import DAY, NOW
+from support.raw_server import always, say
 from test_matrix_settlement import queued
 
 from assets.ledger.ledger import Ledger

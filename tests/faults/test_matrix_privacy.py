@@ -9,9 +9,9 @@ from hashlib import sha1
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import NEVER
-from rawserver import Act, always, http, reset, say
 from sqlalchemy.exc import OperationalError
+from support.engine import NEVER
+from support.raw_server import Act, always, http, reset, say
 from test_matrix_eligibility import use
 from test_matrix_source import BEFORE
 from test_matrix_values import everything

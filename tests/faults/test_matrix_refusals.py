@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import many
-from rawserver import KNOWN, TAKEN, Act, always, http, in_turn, say
+from support.engine import many
+from support.raw_server import KNOWN, TAKEN, Act, always, http, in_turn, say
 
 if TYPE_CHECKING:
     from conftest import Line, MakeLine

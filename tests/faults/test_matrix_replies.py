@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import many
-from rawserver import TAKEN, Act, always, http, say
+from support.engine import many
+from support.raw_server import TAKEN, Act, always, http, say
 
 if TYPE_CHECKING:
     import socket

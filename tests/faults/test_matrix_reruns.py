@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import many, order
-from rawserver import TAKEN, Act, always, reset, say
+from support.engine import many, order
+from support.raw_server import TAKEN, Act, always, reset, say
 
 if TYPE_CHECKING:
     from conftest import Line

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import DAY, DEDUPE
-from rawserver import Act, always, http, say
+from support.engine import DAY, DEDUPE
+from support.raw_server import Act, always, http, say
 
 from assets.figures.alarms import alarming
 from assets.ledger.ledger import Ledger

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine import many
 from sqlalchemy import func, select, text
+from support.engine import many
 
 from assets.ledger.database import Database, LedgerError
 from assets.ledger.tables import delivery, delivery_attempt

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import pytest
-from engine import NEVER
-from rawserver import always, say
 from sqlalchemy import text
+from support.engine import NEVER
+from support.raw_server import always, say
 from test_matrix_source import BEFORE
 
 from assets.source.warehouse import WarehouseError

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import DAY, DEDUPE, NEVER, order
+from support.engine import DAY, DEDUPE, NEVER, order
 
 from assets.ledger.states import State
 from assets.ledger.tables import export_run

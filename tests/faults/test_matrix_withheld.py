@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from engine import NEVER
-from rawserver import always, say
+from support.engine import NEVER
+from support.raw_server import always, say
 from test_matrix_eligibility import CID, cancel, use
 from test_matrix_source import BEFORE, NOON
 

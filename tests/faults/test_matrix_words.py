@@ -9,8 +9,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import DEDUPE, NEVER
-from rawserver import Act, always, http, in_turn, reset, say
+from support.engine import DEDUPE, NEVER
+from support.raw_server import Act, always, http, in_turn, reset, say
 
 from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.trackdesk.provider import Trackdesk, TrackdeskSettings

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import NEVER
+from support.engine import NEVER
 from test_matrix_source import DAY, START, Shop
 
 from assets.ledger.tables import delivery_attempt, quarantine_row

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine import DEDUPE, NEVER, FakeProvider, order
 from faults.kill.market import ANSWERS, POINTS, CrashError, CrashingBench, Market
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -26,7 +25,8 @@ from hypothesis.stateful import (
     invariant,
     rule,
 )
-from invariants import Money, check_invariants
+from support.engine import DEDUPE, NEVER, FakeProvider, order
+from support.invariants import Money, check_invariants
 
 from assets.delivery.dispatch import Summary
 from assets.delivery.sender import LEASE, LeaseLostError

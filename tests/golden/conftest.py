@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
-from impact_account import line
+from support.impact_account import line
 
 from assets.providers.base import Exchange, Request
 from assets.providers.conversion import Conversion, Item

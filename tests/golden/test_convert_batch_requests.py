@@ -5,9 +5,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-import convert_talk
 import pytest
-from convert_talk import answer, convert, first_requests
+from support import convert_account
+from support.convert_account import answer, convert, first_requests
 
 from assets.providers.conversion import Conversion, Segments
 from tests.golden.conftest import requests_of
@@ -18,7 +18,7 @@ Make = Callable[..., Any]
 @pytest.fixture
 def order(conversion: Make, item: Make) -> Callable[..., Conversion]:
     """Makes orders: that of the guide's code examples, with the named changes."""
-    return lambda **changes: convert_talk.guide_order(conversion, item, **changes)
+    return lambda **changes: convert_account.guide_order(conversion, item, **changes)
 
 
 def of_visitor(order: Make, name: str, **changes: Any) -> Conversion:

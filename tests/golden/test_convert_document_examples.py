@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from convert_talk import (
+from support.convert_account import (
     ask_sandbox,
     body_of,
     convert,

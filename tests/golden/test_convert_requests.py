@@ -4,9 +4,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-import convert_talk
 import pytest
-from convert_talk import convert, first_requests
+from support import convert_account
+from support.convert_account import convert, first_requests
 
 from assets.providers.conversion import Conversion, Item, Segments
 
@@ -26,7 +26,7 @@ EVERY_SEGMENT = Segments(
 @pytest.fixture
 def order(conversion: Make, item: Make) -> Callable[..., Conversion]:
     """Makes orders: that of the guide's code examples, with the named changes."""
-    return lambda **changes: convert_talk.guide_order(conversion, item, **changes)
+    return lambda **changes: convert_account.guide_order(conversion, item, **changes)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from impact_account import impact, refusals
+from support.impact_account import impact, refusals
 
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion

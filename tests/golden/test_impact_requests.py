@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from impact_account import line, only_request
+from support.impact_account import line, only_request
 
 from assets.providers.conversion import Conversion
 

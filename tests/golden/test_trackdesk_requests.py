@@ -8,7 +8,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from trackdesk import BY_COUPON, BY_EXTERNAL_CID, CID, COOKIE, ORIGIN, trackdesk
+from support.trackdesk_account import (
+    BY_COUPON,
+    BY_EXTERNAL_CID,
+    CID,
+    COOKIE,
+    ORIGIN,
+    trackdesk,
+)
 
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion

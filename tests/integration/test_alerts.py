@@ -10,8 +10,15 @@ from typing import Any
 import dagster as dg
 import pytest
 import time_machine
-from deployment import DAY, SECRETS, ZONE, Deployment, deployed, without_patience
-from inbox import Inbox, mail_server, webhook
+from support.deployment import (
+    DAY,
+    SECRETS,
+    ZONE,
+    Deployment,
+    deployed,
+    without_patience,
+)
+from support.inbox import Inbox, mail_server, webhook
 
 from pipelines.alerts.alerting import lookout
 from pipelines.alerts.channels import is_understood

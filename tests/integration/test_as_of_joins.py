@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from postgres import new_database
 from sqlalchemy.pool import NullPool
+from support.postgres import new_database
 
 from assets.deliveries import staged_chunks
 from assets.ledger.database import Database

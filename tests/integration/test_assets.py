@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import time_machine
-from deployment import (
+from support.deployment import (
     DAY,
     NAMES,
     ORDERS,

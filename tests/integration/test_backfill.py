@@ -13,7 +13,7 @@ from click.testing import Result
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
-from deployment import DAY, Deployment, deployed, without_patience
+from support.deployment import DAY, Deployment, deployed, without_patience
 
 from assets.deliveries import delivery_key
 from assets.partitions import days_between

@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from engine import (
+from sqlalchemy import select
+from support.engine import (
     LOST,
     NEVER,
     REFUSED,
@@ -17,7 +18,6 @@ from engine import (
     order,
     words,
 )
-from sqlalchemy import select
 
 from assets.delivery.sender import LeaseLostError
 from assets.ledger.database import Database

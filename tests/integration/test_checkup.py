@@ -9,7 +9,7 @@ from shutil import copytree
 
 import psycopg
 import pytest
-from deployment import ROOT, Deployment, deployed
+from support.deployment import ROOT, Deployment, deployed
 
 from assets.source import duckdb_lock
 from pipelines.checkup.checkup import Finding, check_up

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from deployment import DAY, NAMES, Deployment, deployed, without_patience
+from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
 
 from pipelines.runs import launch
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 from click.testing import Result
-from deployment import HEAD, START
+from support.deployment import HEAD, START
 from typer.main import get_command
 from typer.testing import CliRunner
 

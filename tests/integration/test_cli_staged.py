@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deployment import DAY, Deployment, deployed
+from support.deployment import DAY, Deployment, deployed
 
 from pipelines.runs import launch
 

@@ -13,7 +13,8 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
-from engine import (
+from sqlalchemy.exc import IntegrityError
+from support.engine import (
     DEDUPE,
     LOST,
     NEVER,
@@ -26,7 +27,6 @@ from engine import (
     order,
     orders_of,
 )
-from sqlalchemy.exc import IntegrityError
 
 from assets.delivery.sender import LeaseLostError
 from assets.ledger.database import Database

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rawserver import Server
-from tls import Authority
+from support.raw_server import Server
+from support.tls import Authority
 
 from pipelines.checkup import connections
 from pipelines.checkup.checkup import Finding, check_up

@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from convert_talk import convert
-from engine import NOW, Bench
 from sqlalchemy import select
+from support.convert_account import convert
+from support.engine import NOW, Bench
 
 from assets.ledger.database import Database
 from assets.ledger.tables import data_issue

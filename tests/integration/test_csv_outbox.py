@@ -10,11 +10,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from engine import Chunk, Clock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from trackdesk import CID, trackdesk
+from support.engine import Chunk, Clock
+from support.trackdesk_account import CID, trackdesk
 
 from assets.delivery.dispatch import Summary
 from assets.delivery.planner import Destination

@@ -7,9 +7,9 @@ import time_machine
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from engine import Bench, order
 from sqlalchemy import inspect, select
 from sqlalchemy.exc import DBAPIError
+from support.engine import Bench, order
 
 from assets.ledger.database import VIEWS, Database, _config
 from assets.ledger.tables import metadata, order_day

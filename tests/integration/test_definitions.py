@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from deployment import ROOT
+from support.deployment import ROOT
 from syrupy.assertion import SnapshotAssertion
 
 from pipelines.build import build

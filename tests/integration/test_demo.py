@@ -12,9 +12,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from deployment import ROOT, without_patience
 from rich.console import Console
 from sqlalchemy import create_engine, text
+from support.deployment import ROOT, without_patience
 
 from benchmarks.processes import free_port
 from pipelines.configuration.config import DEMO_CONFIG, load_config

@@ -16,8 +16,8 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
-from deployment import DAY, NAMES, ROOT, START, Deployment, deployed
-from postgres import copy_warehouse, new_database
+from support.deployment import DAY, NAMES, ROOT, START, Deployment, deployed
+from support.postgres import copy_warehouse, new_database
 
 from assets.partitions import days_between
 from benchmarks.processes import Ui, free_port, running

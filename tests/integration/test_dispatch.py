@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from engine import (
+from support.engine import (
     DEDUPE,
     LOST,
     NEVER,

@@ -8,10 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from deployment import DAY, NAMES, Deployment, deployed, without_patience
-from engine import DAY as BENCH_DAY
-from engine import Bench, Chunk, FakeProvider, many, order
 from pytest_socket import disable_socket, enable_socket
+from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
+from support.engine import DAY as BENCH_DAY
+from support.engine import Bench, Chunk, FakeProvider, many, order
 
 from assets import money
 from assets.delivery.planner import Planner

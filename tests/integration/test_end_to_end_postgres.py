@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import time_machine
-from deployment import DAY, NAMES, Deployment, deployed, without_patience
-from postgres import copy_warehouse, new_database
+from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
+from support.postgres import copy_warehouse, new_database
 
 FAULTS = (
     "trackdesk/bumpy:status=503~[0-4]$",

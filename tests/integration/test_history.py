@@ -8,8 +8,8 @@ from shutil import copy
 
 import pytest
 from click.testing import Result
-from deployment import DAY, ROOT, Deployment, deployed
 from sqlalchemy.exc import OperationalError
+from support.deployment import DAY, ROOT, Deployment, deployed
 
 from pipelines.runs import launch
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deployment import SECRETS, Deployment, deployed, without_patience
+from support.deployment import SECRETS, Deployment, deployed, without_patience
 
 from pipelines.checkup.checkup import check_up
 

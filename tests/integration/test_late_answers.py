@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from engine import DAY, LOST, Bench, answer, order
-from impact_account import impact
 from sqlalchemy import update
+from support.engine import DAY, LOST, Bench, answer, order
+from support.impact_account import impact
 
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery

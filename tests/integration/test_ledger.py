@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy.exc
-from engine import DAY, NOW, Bench, Clock
+from support.engine import DAY, NOW, Bench, Clock
 
 from assets.ledger.database import Database
 from assets.ledger.ledger import Ledger

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from engine import Bench, Clock, many
 from sqlalchemy import Connection, text
+from support.engine import Bench, Clock, many
 
 from assets.ledger.database import Database
 from assets.ledger.lock import (

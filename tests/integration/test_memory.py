@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine import (
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+from support.engine import (
     LOST,
     NEVER,
     Bench,
@@ -21,8 +23,6 @@ from engine import (
     orders_of,
     words,
 )
-from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
 
 from assets.delivery.planner import Destination, Planner
 from assets.delivery.preview import preview

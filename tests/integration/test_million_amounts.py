@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from impact_account import impact
-from trackdesk import trackdesk
+from support.impact_account import impact
+from support.trackdesk_account import trackdesk
 
 from assets import money
 from assets.deliveries import staged_chunks

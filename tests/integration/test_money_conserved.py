@@ -8,8 +8,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from deployment import NAMES, Deployment, deployed, without_patience
-from engine import (
+from sqlalchemy import delete, update
+from support.deployment import NAMES, Deployment, deployed, without_patience
+from support.engine import (
     DAY,
     LOST,
     NEVER,
@@ -20,7 +21,6 @@ from engine import (
     order,
     words,
 )
-from sqlalchemy import delete, update
 
 from assets import money
 from assets.figures.reconciliation import Balance, Kind, SourceOrder, reconcile

@@ -11,8 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployment import DAY, NAMES, ROOT, SECRETS, Deployment, deployed, without_patience
 from prometheus_client.parser import text_string_to_metric_families
+from support.deployment import (
+    DAY,
+    NAMES,
+    ROOT,
+    SECRETS,
+    Deployment,
+    deployed,
+    without_patience,
+)
 from test_cli import process
 
 from assets.figures.metrics import Measured, measure

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import trustme
-from rawserver import Server
+from support.raw_server import Server
 
 from assets.providers.base import Request
 from assets.providers.replies import Phase, classify

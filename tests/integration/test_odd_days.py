@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
-from engine import Clock, FakeProvider, FakeTransport
 from sqlalchemy.pool import NullPool
+from support.engine import Clock, FakeProvider, FakeTransport
 
 from assets.deliveries import staged_chunks
 from assets.delivery.planner import Destination

@@ -5,9 +5,17 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import yaml
-from deployment import ROOT
-from engine import LOST, NEVER, Bench, FakeProvider, FakeTransport, answer, order
 from prometheus_client.parser import text_string_to_metric_families
+from support.deployment import ROOT
+from support.engine import (
+    LOST,
+    NEVER,
+    Bench,
+    FakeProvider,
+    FakeTransport,
+    answer,
+    order,
+)
 
 from assets.figures.metrics import measure
 from assets.ledger.database import Database

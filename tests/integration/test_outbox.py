@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine import DAY, NEVER, Bench, FakeProvider, many, order
+from support.engine import DAY, NEVER, Bench, FakeProvider, many, order
 
 from assets.ledger.database import Database
 from assets.ledger.states import DELIVERED, State

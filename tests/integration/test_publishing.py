@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from engine import DAY, Bench, many
 from sqlalchemy import Engine, create_engine, text
+from support.engine import DAY, Bench, many
 
 from assets.ledger.database import Database
 from assets.ledger.publishing import publish

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
-from deployment import DAY, ZONE, Deployment, deployed, without_patience
+from support.deployment import DAY, ZONE, Deployment, deployed, without_patience
 
 from pipelines.build import build
 from pipelines.red_days import changed_tables, publish_red_days

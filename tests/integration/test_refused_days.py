@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployment import DAY, Deployment, deployed
 from sqlalchemy import select
+from support.deployment import DAY, Deployment, deployed
 
 from assets.ledger.tables import guard_override, quarantine_row
 

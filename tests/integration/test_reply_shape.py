@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from deployment import NAMES, Deployment, deployed, without_patience
+from support.deployment import NAMES, Deployment, deployed, without_patience
 
 from pipelines.runs.day_results import DayResult
 from pipelines.sandbox.state import Exchange

@@ -4,8 +4,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from deployment import HEAD, START
-from engine import (
+from support.deployment import HEAD, START
+from support.engine import (
     LOST,
     NEVER,
     NOW,

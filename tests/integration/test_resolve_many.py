@@ -3,7 +3,17 @@
 from typing import Any
 
 import pytest
-from engine import DAY, LOST, NEVER, NOW, REFUSED, Bench, FakeTransport, answer, order
+from support.engine import (
+    DAY,
+    LOST,
+    NEVER,
+    NOW,
+    REFUSED,
+    Bench,
+    FakeTransport,
+    answer,
+    order,
+)
 
 from assets.ledger.database import Database
 from assets.ledger.states import State

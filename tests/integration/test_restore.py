@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from deployment import DAY, Deployment, deployed, without_patience
 from sqlalchemy import select
+from support.deployment import DAY, Deployment, deployed, without_patience
 
 from assets.ledger.tables import delivery_attempt
 from pipelines.runs import launch

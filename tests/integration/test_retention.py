@@ -6,9 +6,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from deployment import DAY, Deployment, deployed
-from engine import NOW, Bench, FakeTransport, answer, many
 from sqlalchemy.exc import DBAPIError
+from support.deployment import DAY, Deployment, deployed
+from support.engine import NOW, Bench, FakeTransport, answer, many
 
 from assets.ledger.database import Database
 from assets.ledger.retention import forget_bodies

@@ -15,9 +15,9 @@ from pathlib import Path
 from shutil import copy
 
 import pytest
-from dagster_dev import ENDED, JOBS, RUNS_WITHIN, DagsterDev, dagster_dev
-from deployment import DAY, NAMES, ROOT, deployed
-from waiting import wait_until
+from support.dagster_dev import ENDED, JOBS, RUNS_WITHIN, DagsterDev, dagster_dev
+from support.deployment import DAY, NAMES, ROOT, deployed
+from support.waiting import wait_until
 
 from assets.ledger.states import DELIVERED, WITHHELD, State
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 import requests
-from waiting import wait_until
+from support.waiting import wait_until
 
 from pipelines.sandbox.faults import parse
 from pipelines.sandbox.server import SandboxServer

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sandbox_account import (
+from support.sandbox_account import (
     CONVERSION,
     REFERENCE_EXAMPLE,
     SID,

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sandbox_account import (
+from support.sandbox_account import (
     CONVERSION,
     Account,
     generic_errors,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from sandbox_account import (
+from support.sandbox_account import (
     Account,
     errors,
 )

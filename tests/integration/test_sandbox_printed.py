@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import requests
-from deployment import ROOT
+from support.deployment import ROOT
 
 from pipelines.sandbox.faults import KINDS
 from pipelines.sandbox.printed import printed

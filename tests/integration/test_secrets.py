@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import canaries
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from canaries import (
+from support import canaries
+from support.canaries import (
     CITY,
     CREDENTIALS,
     CUSTOMER,
@@ -28,7 +28,7 @@ from canaries import (
     POSTCODE,
     leaks,
 )
-from deployment import (
+from support.deployment import (
     DAY,
     NAMES,
     ORDERS,

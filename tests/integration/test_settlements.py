@@ -8,8 +8,8 @@ from typing import Any
 import dagster as dg
 import pytest
 import time_machine
-from deployment import DAY, SECRETS, Deployment, deployed, without_patience
 from sqlalchemy import update
+from support.deployment import DAY, SECRETS, Deployment, deployed, without_patience
 
 from assets.ledger.tables import delivery
 from pipelines.build import build

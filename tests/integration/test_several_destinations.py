@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import time_machine
-from deployment import Deployment, deployed, without_patience
 from sqlalchemy import select
+from support.deployment import Deployment, deployed, without_patience
 
 from assets.delivery.rate_limit import Pace
 from assets.ledger.tables import delivery, delivery_attempt

@@ -4,8 +4,8 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from engine import DAY, DEDUPE, NEVER, NOW
 from sqlalchemy import insert
+from support.engine import DAY, DEDUPE, NEVER, NOW
 
 from assets.figures.status import Standing, standing
 from assets.ledger.database import Database

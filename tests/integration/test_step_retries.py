@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from deployment import DAY, deployed, without_patience
+from support.deployment import DAY, deployed, without_patience
 
 from assets.deliveries import delivery_key
 from pipelines.build import build

@@ -5,10 +5,10 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-import engine
 import pytest
-from engine import DAY, LOST, REFUSED, Bench, Chunk, FakeTransport, answer
-from trackdesk import trackdesk
+from support import engine
+from support.engine import DAY, LOST, REFUSED, Bench, Chunk, FakeTransport, answer
+from support.trackdesk_account import trackdesk
 
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver

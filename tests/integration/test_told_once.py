@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from engine import (
+from sqlalchemy import select
+from support.engine import (
     DAY,
     DEDUPE,
     LOST,
@@ -21,7 +22,6 @@ from engine import (
     orders_of,
     words,
 )
-from sqlalchemy import select
 
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery

@@ -8,9 +8,9 @@ from datetime import UTC
 from typing import Any
 
 import pytest
-from engine import Chunk, Clock
 from sqlalchemy import select
-from trackdesk import BY_COUPON, BY_EXTERNAL_CID, CID, trackdesk
+from support.engine import Chunk, Clock
+from support.trackdesk_account import BY_COUPON, BY_EXTERNAL_CID, CID, trackdesk
 
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver

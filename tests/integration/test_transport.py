@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import trustme
-from engine import DEDUPE, NEVER, Bench, FakeProvider, order
-from rawserver import Server, drips, ends_by_itself, reset, stays_silent
+from support.engine import DEDUPE, NEVER, Bench, FakeProvider, order
+from support.raw_server import Server, drips, ends_by_itself, reset, stays_silent
 from urllib3.exceptions import HTTPError
 
 from assets.ledger.database import Database

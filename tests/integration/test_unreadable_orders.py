@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from deployment import DAY, NAMES, Deployment, deployed, without_patience
 from sqlalchemy import text
+from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
 
 from assets.ledger.database import Database
 from assets.ledger.quarantine import (

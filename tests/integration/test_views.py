@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from engine import DAY, NOW
 from sqlalchemy import delete, insert
+from support.engine import DAY, NOW
 
 from assets.ledger.database import Database
 from assets.ledger.ledger import Ledger

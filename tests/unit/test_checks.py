@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from engine import DAY, NOW
+from support.engine import DAY, NOW
 
 from assets.checks.standing import OF_A_DAY, RULES, WORDS, About, Finding, check_results
 from assets.figures.status import Standing

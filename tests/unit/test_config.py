@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from deployment import DESTINATIONS, HEAD, SECRETS
+from support.deployment import DESTINATIONS, HEAD, SECRETS
 
 from pipelines.build import build, open_destination, open_destinations, open_source
 from pipelines.configuration.config import Config, ConfigError, load_config

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from convert_talk import (
+from support.convert_account import (
     convert,
     one_each,
 )

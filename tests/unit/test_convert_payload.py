@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from convert_talk import (
+from support.convert_account import (
     body_of,
     convert,
     order_ids,

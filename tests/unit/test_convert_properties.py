@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from convert_talk import ask_sandbox, converse, convert, order_ids, refusing
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.convert_account import ask_sandbox, converse, convert, order_ids, refusing
 
 from assets.providers.conversion import Conversion, Item, Segments
 from assets.providers.replies import Verdict

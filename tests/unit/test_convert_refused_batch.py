@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import combinations
 
 import pytest
-from convert_talk import (
+from support.convert_account import (
     answer,
     broken,
     converse,

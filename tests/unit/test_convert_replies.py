@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from convert_talk import (
+from support.convert_account import (
     OK,
     answer,
     broken,

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from convert_talk import (
+from pydantic import ValidationError
+from support.convert_account import (
     REQUIRED,
     convert,
 )
-from pydantic import ValidationError
 
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from impact_account import impact, request_of
+from support.impact_account import impact, request_of
 
 Make = Callable[..., Any]
 

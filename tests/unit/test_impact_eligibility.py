@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from impact_account import NOW, impact
+from support.impact_account import NOW, impact
 
 from assets.money import minor_digits
 from assets.providers.withholding import Withheld

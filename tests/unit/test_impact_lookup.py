@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from impact_account import HTML, answer, impact
+from support.impact_account import HTML, answer, impact
 
 from assets.providers.base import Findings, Request
 from assets.providers.replies import Phase, Reply

@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from engine import order as small_order
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from impact_account import NOW, impact, refusals
+from support.engine import order as small_order
+from support.impact_account import NOW, impact, refusals
 
 from assets.money import minor_digits
 from assets.providers.conversion import Conversion, Item

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from impact_account import HTML, NOW, answer, impact
+from support.impact_account import HTML, NOW, answer, impact
 
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Phase, Reply, Verdict

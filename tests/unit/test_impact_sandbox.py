@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from impact_account import NOW, impact
+from support.impact_account import NOW, impact
 
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion

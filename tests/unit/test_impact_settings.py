@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from impact_account import impact, settings
 from pydantic import ValidationError
+from support.impact_account import impact, settings
 
 from assets.providers.base import Settling
 from assets.providers.impact.fields import ITEM, ORDER

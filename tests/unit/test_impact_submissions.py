@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from impact_account import HTML, answer, impact
+from support.impact_account import HTML, answer, impact
 
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 

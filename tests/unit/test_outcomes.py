@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from engine import DEDUPE, NEVER, NOW, FakeProvider
+from support.engine import DEDUPE, NEVER, NOW, FakeProvider
 
 from assets.delivery import outcomes
 from assets.ledger.rows import Claimed

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import unquote_plus, urlencode
 
 import pytest
-from planted import ADDRESSES, AROUND, CARDS, CLEAN, PHONES, planted, spell
 from pydantic import ValidationError
+from support.planted import ADDRESSES, AROUND, CARDS, CLEAN, PHONES, planted, spell
 
 from assets.privacy.personal import (
     PersonalDataError,

@@ -1,6 +1,6 @@
 """Long steps say how far they are, now and then."""
 
-from engine import Clock
+from support.engine import Clock
 
 from assets.progress import Progress
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from engine import DEDUPE, NEVER, NOW
+from support.engine import DEDUPE, NEVER, NOW
 
 from assets.ledger.retry import (
     CAP_SECONDS,

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from impact_account import impact
-from trackdesk import trackdesk
+from support.impact_account import impact
+from support.trackdesk_account import trackdesk
 
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion

@@ -9,8 +9,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from trackdesk import BY_COUPON, BY_EXTERNAL_CID, CID, ORIGIN, answer, trackdesk
-from trackdesk import converse as talk
+from support.trackdesk_account import (
+    BY_COUPON,
+    BY_EXTERNAL_CID,
+    CID,
+    ORIGIN,
+    answer,
+    trackdesk,
+)
+from support.trackdesk_account import converse as talk
 
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from trackdesk import (
+from support.trackdesk_account import (
     BY_COUPON,
     BY_EXTERNAL_CID,
     CID,

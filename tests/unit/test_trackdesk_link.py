@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from trackdesk import (
+from support.trackdesk_account import (
     BY_COUPON,
     BY_EXTERNAL_CID,
     CID,

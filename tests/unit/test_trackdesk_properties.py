@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from guide_order import make_conversion
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trackdesk import ORIGIN, REQUIRED, answer, trackdesk
+from support.guide_order import make_conversion
+from support.trackdesk_account import ORIGIN, REQUIRED, answer, trackdesk
 
 from assets import money
 from assets.providers.base import Request

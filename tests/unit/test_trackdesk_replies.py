@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from trackdesk import answer, broken, converse, trackdesk
+from support.trackdesk_account import answer, broken, converse, trackdesk
 
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase, Reply

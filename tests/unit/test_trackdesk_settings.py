@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from trackdesk import BY_COUPON, BY_EXTERNAL_CID, REQUIRED, trackdesk
+from support.trackdesk_account import BY_COUPON, BY_EXTERNAL_CID, REQUIRED, trackdesk
 
 from assets.providers.base import Provider
 from assets.providers.trackdesk.settings import TrackdeskSettings

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from engine import FakeTransport, answer
+from support.engine import FakeTransport, answer
 
 from assets.providers.base import Request
 from assets.providers.replies import Phase, Reply

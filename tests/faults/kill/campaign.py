@@ -15,8 +15,8 @@ from typing import Any
 from faults.kill.harness import Ended, Exporter
 from faults.kill.job import BATCH, IN_FLIGHT, MINOR, Job, Kind, Point, destination
 from faults.kill.server import CountingServer
-from invariants import check_invariants
 from sqlalchemy import func, select
+from support.invariants import check_invariants
 
 from assets.ledger.database import Database
 from assets.ledger.lock import destination_lock

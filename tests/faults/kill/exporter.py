@@ -14,9 +14,9 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
-from engine import DAY, Chunk
 from faults.kill.failpoints import FatalTransport, Fate, fatal_ledger, fatal_spool
 from faults.kill.job import Job, destination, orders
+from support.engine import DAY, Chunk
 
 from assets.delivery import run as delivery_run
 from assets.delivery import sender

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from faults.kill.job import Job
-from waiting import wait_until
+from support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
-from engine import FakeProvider, order
+from support.engine import FakeProvider, order
 
 from assets.delivery.planner import Destination
 from assets.providers.base import Limits, Provider, ResendPolicy

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
-from engine import LOST, REFUSED, Bench, answer, orders_of, words
-from invariants import Seen
+from support.engine import LOST, REFUSED, Bench, answer, orders_of, words
+from support.invariants import Seen
 
 from assets.ledger.ledger import Ledger
 from assets.ledger.rows import Claimed, Result

@@ -17,10 +17,10 @@ from shutil import copy
 from typing import Any
 
 import requests
-from deployment import ROOT, Deployment
-from waiting import wait_until
 
 from benchmarks.processes import free_port
+from support.deployment import ROOT, Deployment
+from support.waiting import wait_until
 
 JOBS = ("export_day", "nightly_export")
 """One of each executor: in-process and multiprocess."""

@@ -7,8 +7,9 @@ from urllib.parse import quote, quote_plus
 
 import duckdb
 import pyarrow.parquet as pq
-from deployment import SECRETS
 from sqlalchemy import create_engine, text
+
+from support.deployment import SECRETS
 
 EMAIL = "Jane.Canary@Example.org"
 NAME = "Janet Canaryfield"

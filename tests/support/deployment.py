@@ -40,7 +40,7 @@ with warnings.catch_warnings():
 
     from pipelines.cli import app
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ZONE = "America/New_York"
 DAY = datetime.now(ZoneInfo(ZONE)).date() - timedelta(days=3)
 START = DAY - timedelta(days=17)

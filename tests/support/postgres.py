@@ -17,10 +17,10 @@ from pathlib import Path
 
 import duckdb
 import psycopg
-from waiting import wait_until
 
 from assets.validation.schemas import EXTRACTS
 from benchmarks.processes import free_port
+from support.waiting import wait_until
 
 
 def _programs() -> Path:

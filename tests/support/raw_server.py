@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import pytest
-from invariants import Seen
-from waiting import wait_until
+
+from support.invariants import Seen
+from support.waiting import wait_until
 
 Behaviour = Callable[[socket.socket], None]
 
