@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
 from support.dagster_dev import DagsterDev, dagster_dev
 from support.deployment import ROOT, deployed
 

@@ -7,12 +7,12 @@ same a thousand times.
 from collections.abc import Iterator
 
 import pytest
+
+from assets.ledger.database import Database
 from faults.kill.campaign import Shop, campaign
 from faults.kill.harness import Exporter
 from faults.kill.job import BATCH, IN_A_WINDOW, KINDS, Kind, Point
 from faults.kill.server import CountingServer
-
-from assets.ledger.database import Database
 
 LONG = {"postgresql"}
 WINDOW = 4

@@ -4,12 +4,12 @@ import random
 from collections.abc import Iterator
 
 import pytest
+
+from assets.ledger.database import Database
 from faults.kill.campaign import Account, Shop, campaign, table
 from faults.kill.harness import Exporter
 from faults.kill.job import BATCH, IN_A_WINDOW, KINDS, Kind, Point
 from faults.kill.server import CountingServer
-
-from assets.ledger.database import Database
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 

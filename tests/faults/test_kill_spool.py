@@ -7,12 +7,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from assets.ledger.database import Database
 from faults.kill.campaign import Shop
 from faults.kill.harness import Ended, Exporter
 from faults.kill.job import BATCH, KINDS, Job, Kind, Point
 from faults.kill.server import CountingServer
-
-from assets.ledger.database import Database
 
 LONG = {"postgresql"}
 REQUEST = 5

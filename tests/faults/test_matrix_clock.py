@@ -9,15 +9,15 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from support.engine import many
 from support.raw_server import TAKEN, Act, always, in_turn, reset, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Line
-
     from assets.ledger.database import Database
+    from support.line import Line
 
 
 def test_50_a_clock_that_jumps_back_brings_no_early_repeat(line_anywhere: Line) -> None:

@@ -10,6 +10,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from support.engine import many
 from support.raw_server import (
     TAKEN,
@@ -28,10 +29,9 @@ from support.tls import Authority
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Line, MakeLine
-
     from assets.ledger.database import Database
     from assets.providers.base import ResendPolicy
+    from support.line import Line, MakeLine
 
 
 def check_lost(line: Line, *, counted: bool = False) -> None:

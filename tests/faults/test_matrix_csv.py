@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import select
-from support.engine import Chunk, Clock
-from support.trackdesk_account import trackdesk
 
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
 from assets.ledger.tables import delivery
 from assets.transport.csv_outbox import CsvOutbox
+from support.engine import Chunk, Clock
+from support.trackdesk_account import trackdesk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,19 +7,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.engine import NEVER
-from support.raw_server import TAKEN, Act, always, http, reset, say
-from test_matrix_source import BEFORE, DAY, NOON
-from test_matrix_words import ORDERS_OF
 
 from assets.ledger.tables import data_issue
-from assets.providers.convert.provider import Convert, ConvertSettings
-from assets.providers.idme.provider import IdMe, IdMeSettings
-from assets.providers.trackdesk.provider import Trackdesk, TrackdeskSettings
+from support.engine import NEVER
+from support.raw_server import TAKEN, Act, always, reset, say
+from support.shop import BEFORE, DAY, NOON
+from support.shop_destinations import CID, cancel, use
 
 if TYPE_CHECKING:
-    from conftest import MakeLine
-    from test_matrix_source import Shop
+    from support.line import MakeLine
+    from support.shop import Shop
 
 
 def test_60_the_same_row_twice_is_one_order(shop: Shop) -> None:
@@ -76,7 +73,6 @@ NOT_SENT = {
         "no click": "no_click_id",
     },
 }
-CID = "2d2ce3d8-7c58-4f7f-9e07-0e1b2c3d4e5f"
 
 
 def fill(shop: Shop) -> None:
@@ -104,51 +100,6 @@ def fill(shop: Shop) -> None:
                 variation_id=variation,
                 bucketed_at=BEFORE,
             )
-
-
-def use(
-    shop: Shop,
-    name: str,
-    make_line: MakeLine,
-    make_impact: MakeLine,
-    **settings: Any,
-) -> None:
-    """Let the shop report to one of the real providers."""
-    database = shop.line.database
-    if name == "impact":
-        shop.line = make_impact(database, **settings)
-        queued = '{"Status": "QUEUED", "QueuedUri": "/x"}'
-        shop.line.server.script = always(say(200, queued, "queued"))
-    else:
-        shop.line = make_line(database, NEVER, orders_of=ORDERS_OF[name])
-        shop.line.provider = provider(name, shop.line.server.url, **settings)
-        shop.line.server.script = always(
-            Act(http(200, "{}"), "accepted", applies=True, keeps=True)
-        )
-    shop.line.clock.now = shop.window[1]
-
-
-def provider(name: str, url: str, **settings: Any) -> Any:
-    if name == "trackdesk":
-        trackdesk: dict[str, Any] = {
-            "provider": name,
-            "base_url": url,
-            "tenant_id": "demo",
-            "conversion_type_code": "sale",
-        }
-        return Trackdesk(TrackdeskSettings(**trackdesk | settings))
-    if name == "idme":
-        idme: dict[str, Any] = {"provider": name, "app_id": "a", "endpoint_url": url}
-        return IdMe(IdMeSettings(**idme | settings))
-    convert: dict[str, Any] = {
-        "provider": name,
-        "base_url": url,
-        "account_id": "1",
-        "project_id": "2",
-        "goal_id": "3",
-        "currency": "USD",
-    }
-    return Convert(ConvertSettings(**convert | settings))
 
 
 @pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
@@ -191,11 +142,6 @@ def test_65_a_late_click_lets_an_order_go_out(
     shop.run()
     assert shop.line.states() == {"O1": "queued"}
     assert len(shop.line.server.seen) == 1
-
-
-def cancel(shop: Shop) -> None:
-    shop.execute("delete from completed_orders where order_id = 'O1'")
-    shop.execute("delete from order_items where order_id = 'O1'")
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,15 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from support.engine import Clock, many
-from support.raw_server import TAKEN, Act, always, http, in_turn, say
 
 from assets.providers.replies import Phase
+from support.engine import Clock, many
+from support.raw_server import TAKEN, Act, always, http, in_turn, say
 
 if TYPE_CHECKING:
     import socket
 
-    from conftest import Line
+    from support.line import Line
 
 DOWN = say(500, "", None)
 

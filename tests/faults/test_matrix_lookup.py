@@ -13,25 +13,24 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from support.engine import DAY, NOW
-from support.raw_server import always, say
-from test_matrix_settlement import queued
 
 from assets.ledger.ledger import Ledger
 from assets.ledger.totals import unfinished
 from assets.settlement.candidates import together
 from assets.settlement.lookup import Lookup
 from assets.transport.http import HttpTransport
+from support.engine import DAY, NOW
+from support.raw_server import always, say
+from support.submissions import queued
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from conftest import Line, MakeLine
 
     from assets.ledger.database import Database
     from assets.providers.base import Request
     from assets.providers.conversion import Conversion
     from assets.providers.replies import Reply
+    from support.line import Line, MakeLine
 
 ORDER = "O00000"
 
@@ -157,7 +156,7 @@ def test_what_is_not_in_the_list_waits_for_a_person(
 def test_a_submission_that_never_ended_is_looked_up_at_once(
     impact: Line, orders: list[Conversion]
 ) -> None:
-    from test_matrix_settlement import PATH, about_submission, settle, submission
+    from support.submissions import PATH, about_submission, settle, submission
 
     impact.server.script = always(queued(PATH))
     about_submission(impact, submission(404))
@@ -200,7 +199,7 @@ def test_18_a_delivery_queued_without_a_reference_is_found(
 def test_42_a_submission_of_another_order_is_not_looked_up(
     impact: Line, orders: list[Conversion]
 ) -> None:
-    from test_matrix_settlement import PATH, about_submission, settle, submission
+    from support.submissions import PATH, about_submission, settle, submission
 
     impact.server.script = always(queued(PATH))
     about_submission(impact, submission(OrderId="O99999"))

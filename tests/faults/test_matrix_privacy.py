@@ -10,24 +10,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy.exc import OperationalError
-from support.engine import NEVER
-from support.raw_server import Act, always, http, reset, say
-from test_matrix_eligibility import use
-from test_matrix_source import BEFORE
-from test_matrix_values import everything
 
 from assets.ledger.database import LedgerError
 from assets.ledger.ledger import Ledger
+from support.canaries import everything
+from support.engine import NEVER
+from support.raw_server import Act, always, http, reset, say
+from support.shop import BEFORE
+from support.shop_destinations import use
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Line, MakeLine
-    from test_matrix_source import Shop
-
     from assets.ledger.database import Database
     from assets.providers.conversion import Conversion
+    from support.line import Line, MakeLine
+    from support.shop import Shop
 
 SID, TOKEN = "IRsid-canary", "canary-token"
 CREDENTIALS = b64encode(f"{SID}:{TOKEN}".encode()).decode()

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from support.engine import many
 from support.raw_server import KNOWN, TAKEN, Act, always, http, in_turn, say
 
 if TYPE_CHECKING:
-    from conftest import Line, MakeLine
+    from support.line import Line, MakeLine
 
 BAD = say(400, '{"message": "amount is wrong"}', "rejected")
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+
 from support.engine import many
 from support.raw_server import TAKEN, Act, always, http, say
 
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from conftest import Line, MakeLine
-
     from assets.ledger.database import Database
     from assets.providers.conversion import Conversion
+    from support.line import Line, MakeLine
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 ACCEPTED = b'{"status": "accepted"}'

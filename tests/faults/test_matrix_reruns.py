@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from support.engine import many, order
 from support.raw_server import TAKEN, Act, always, reset, say
 
 if TYPE_CHECKING:
-    from conftest import Line
+    from support.line import Line
 
 NEXT_DAY = "2026-11-21"
 

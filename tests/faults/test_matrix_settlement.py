@@ -11,25 +11,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from support.engine import DAY, DEDUPE
-from support.raw_server import Act, always, http, say
 
 from assets.figures.alarms import alarming
 from assets.ledger.ledger import Ledger
 from assets.settlement.call_budget import Allowance
-from assets.settlement.follow import Settle
-from assets.transport.http import HttpTransport
+from support.engine import DEDUPE
+from support.raw_server import Act, always, say
+from support.submissions import (
+    ORDER,
+    PATH,
+    about_submission,
+    queued,
+    settle,
+    settling,
+    submission,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Line, MakeLine
-
     from assets.ledger.database import Database
     from assets.providers.conversion import Conversion
-
-ORDER = "O00000"
-PATH = "/Advertisers/IRsid/APISubmissions/A-77"
+    from support.line import Line, MakeLine
 
 
 @pytest.fixture
@@ -46,50 +49,9 @@ def orders(conversion: Callable[..., Conversion]) -> list[Conversion]:
     return [conversion(order_id=ORDER)]
 
 
-def queued(uri: str | None, applies: bool = True) -> Act:
-    body = {"Status": "QUEUED"} | ({"QueuedUri": uri} if uri else {})
-    return Act(http(200, json.dumps(body)), "queued", applies=applies, keeps=True)
-
-
-def submission(status: int = 200, ends: str | None = None, **told: object) -> Act:
-    """An answer about a submission; nothing is counted by asking.
-
-    Args:
-        status: Of the reply.
-        ends: What it means for the order; None: nothing.
-        told: What the submission says.
-    """
-    plain = {"Status": "Complete", "OrderId": ORDER, "ErrorType": "", "ErrorReason": ""}
-    tells = {ORDER: ends} if ends else {}
-    return replace(say(status, json.dumps(plain | told), None), tells=tells)
-
-
 def refused() -> Act:
     """No partner has a contract for this order."""
     return submission(ErrorReason="CONTRACT_NOT_FOUND", ends="rejected")
-
-
-def settle(line: Line, **time: float) -> str | None:
-    """Look at the queued deliveries after some time."""
-    return settling(line, **time)[1]
-
-
-def settling(line: Line, **time: float) -> tuple[Settle, str | None]:
-    line.clock.pass_by(**time)
-    ledger = Ledger(
-        line.database,
-        destination=line.name,
-        provider="impact",
-        run_id="settle",
-        clock=line.clock,
-    )
-    transport = HttpTransport([line.server.host])
-    try:
-        looking = Settle(line.provider, ledger, transport, partition_key=DAY)
-        stopped = looking.run()
-    finally:
-        transport.close()
-    return looking, stopped
 
 
 @pytest.mark.parametrize("uri", [None, "https://evil.example/x", "//evil/x", "/x", ""])
@@ -114,13 +76,6 @@ def test_18_a_foreign_address_is_never_called(
     impact.run(orders)
     settle(impact, hours=2)
     assert other.connections == 0
-
-
-def about_submission(line: Line, act: Act) -> None:
-    posted = line.server.script
-    line.server.script = lambda subject, time: (
-        act if subject.startswith("/") else posted(subject, time)
-    )
 
 
 @pytest.mark.parametrize("anywhere", ["sqlite", "postgresql"])

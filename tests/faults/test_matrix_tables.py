@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import func, select, text
-from support.engine import many
 
 from assets.ledger.database import Database, LedgerError
 from assets.ledger.tables import delivery, delivery_attempt
+from support.engine import many
 
 if TYPE_CHECKING:
-    from conftest import Line
+    from support.line import Line
 
 ROWS = 100_000
 

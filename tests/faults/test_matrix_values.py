@@ -6,27 +6,25 @@ kept; it is never repaired by guessing.
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import pytest
-from sqlalchemy import text
-from support.engine import NEVER
-from support.raw_server import always, say
-from test_matrix_source import BEFORE
 
 from assets.source.warehouse import WarehouseError
+from support.canaries import everything
+from support.engine import NEVER
+from support.raw_server import always, say
+from support.shop import BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conftest import MakeLine
-    from test_matrix_source import Shop
-
     from assets.ledger.database import Database
+    from support.line import MakeLine
+    from support.shop import Shop
 
 LONG = {"never"}
 MONEY = ("total", "revenue", "subtotal", "unit_price")
@@ -251,19 +249,6 @@ def test_63_an_identifier_that_is_personal_data_is_left_out(shop: Shop) -> None:
         assert value not in kept
         assert value not in sent
     shop.check({"O1": (1000, "USD")})
-
-
-def everything(database: Database) -> str:
-    """Every row of every table, as JSON text."""
-    from assets.ledger.tables import metadata
-
-    with database.read() as connection:
-        rows = [
-            list(map(str, row))
-            for name in metadata.tables
-            for row in connection.execute(text(f"select * from {name}"))
-        ]
-    return json.dumps(rows, ensure_ascii=False)
 
 
 LOCAL = {

@@ -13,23 +13,22 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.engine import DAY, DEDUPE, NEVER, order
 
 from assets.ledger.states import State
 from assets.ledger.tables import export_run
 from assets.providers.base import Limits
+from support.engine import DAY, DEDUPE, NEVER, order
+from support.project import ROOT, TESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from conftest import Line
-
     from assets.delivery.planner import Chunk
     from assets.providers.conversion import Conversion
+    from support.line import Line
 
 CHUNK = 5_000
 POLICIES = {"dedupe": DEDUPE, "never": NEVER}
@@ -58,12 +57,11 @@ def deliver_here(ledger: str, url: str, policy: str, count: int) -> dict[str, An
     """Run in a process of its own: deliver `count` orders, say what it took."""
     from datetime import UTC
 
-    from conftest import JsonProvider
-
     from assets.delivery.planner import Destination
     from assets.delivery.run import deliver
     from assets.ledger.database import Database
     from assets.transport.http import HttpTransport
+    from support.line import JsonProvider
 
     provider = JsonProvider(url, POLICIES[policy], TOGETHER)
     destination = Destination(
@@ -83,10 +81,9 @@ def deliver_here(ledger: str, url: str, policy: str, count: int) -> dict[str, An
 
 
 def start(line: Line, policy: str, count: int) -> subprocess.Popen[str]:
-    here = Path(__file__).parent
     ledger = line.database.engine.url.render_as_string(hide_password=False)
     words = [ledger, line.server.url, policy, str(count)]
-    path = os.pathsep.join(map(str, (here, here.parent, here.parents[1])))
+    path = os.pathsep.join(map(str, (ROOT, TESTS)))
     return subprocess.Popen(
         [sys.executable, __file__, *words],
         env=os.environ | {"PYTHONPATH": path},

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.engine import NEVER
-from support.raw_server import always, say
-from test_matrix_eligibility import CID, cancel, use
-from test_matrix_source import BEFORE, NOON
 
 from assets.ledger.tables import data_issue
+from support.engine import NEVER
+from support.raw_server import always, say
+from support.shop import BEFORE, NOON
+from support.shop_destinations import CID, cancel, use
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conftest import MakeLine
-    from test_matrix_source import Shop
+    from support.line import MakeLine
+    from support.shop import Shop
 
 OWN = pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
 AFTER = NOON + timedelta(seconds=1)

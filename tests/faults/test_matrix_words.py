@@ -9,43 +9,24 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.engine import DEDUPE, NEVER
-from support.raw_server import Act, always, http, in_turn, reset, say
 
 from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.trackdesk.provider import Trackdesk, TrackdeskSettings
+from support.engine import DEDUPE, NEVER
+from support.raw_server import Act, always, http, in_turn, reset, say
+from support.shop_destinations import (
+    orders_in_convert,
+    orders_in_trackdesk,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from conftest import Line, MakeLine
+    from collections.abc import Callable
 
     from assets.ledger.database import Database
     from assets.providers.conversion import Conversion
+    from support.line import Line, MakeLine
 
 ORDER = "O00000"
-
-
-def orders_in_trackdesk(body: bytes) -> Sequence[str]:
-    return [json.loads(body)["externalId"]]
-
-
-def orders_in_convert(body: bytes) -> Sequence[str]:
-    visitors = json.loads(body)["visitors"]
-    events = [event for one in visitors for event in one["events"]]
-    said = [{one["key"]: one["value"] for one in e["data"]["goalData"]} for e in events]
-    return [one["transactionId"] for one in said]
-
-
-def orders_in_idme(body: bytes) -> list[str]:
-    return [json.loads(body)["properties"]["orderId"]]
-
-
-ORDERS_OF = {
-    "trackdesk": orders_in_trackdesk,
-    "convert": orders_in_convert,
-    "idme": orders_in_idme,
-}
 
 
 @pytest.fixture

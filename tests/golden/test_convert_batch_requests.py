@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from support import convert_account
-from support.convert_account import answer, convert, first_requests
 
 from assets.providers.conversion import Conversion, Segments
-from tests.golden.conftest import requests_of
+from support import convert_account
+from support.convert_account import answer, convert, first_requests
+from support.exchanges import requests_of
 
 Make = Callable[..., Any]
 

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
+from assets.providers.conversion import Conversion, Segments
 from support.convert_account import (
     ask_sandbox,
     body_of,
@@ -15,8 +17,6 @@ from support.convert_account import (
     first_requests,
     guide_order,
 )
-
-from assets.providers.conversion import Conversion, Segments
 
 Make = Callable[..., Any]
 

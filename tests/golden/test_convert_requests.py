@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from support import convert_account
-from support.convert_account import convert, first_requests
 
 from assets.providers.conversion import Conversion, Item, Segments
+from support import convert_account
+from support.convert_account import convert, first_requests
 
 Make = Callable[..., Any]
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from idme_orders import ORDERS
 
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from pipelines.sandbox.state import Sandbox
+from support.idme_orders import ORDERS
 
 Make = Callable[..., Conversion]
 

@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from support.impact_account import impact, refusals
 
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
+from support.impact_account import impact, refusals
 
 GUIDE = """
 CampaignId=1000 EventTypeId=9876 EventDate=2024-08-01T23:55:24-08:00

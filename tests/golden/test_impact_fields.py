@@ -7,6 +7,7 @@ from hashlib import sha1
 from typing import Any
 
 import pytest
+
 from support.impact_account import impact, line, only_request, refusals
 
 Make = Callable[..., Any]

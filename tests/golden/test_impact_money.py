@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from support.impact_account import line, only_request
 
 Make = Callable[..., Any]

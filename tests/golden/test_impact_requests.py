@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from support.impact_account import line, only_request
-
 from assets.providers.conversion import Conversion
+from support.impact_account import line, only_request
 
 Make = Callable[..., Any]
 

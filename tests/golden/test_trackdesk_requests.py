@@ -8,6 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+
+from assets.providers.base import Request
+from assets.providers.conversion import Conversion
+from assets.providers.replies import Phase, Reply
+from assets.transport.csv_outbox import CsvOutbox
+from support.exchanges import requests_of
+from support.project import TESTS
 from support.trackdesk_account import (
     BY_COUPON,
     BY_EXTERNAL_CID,
@@ -16,12 +23,6 @@ from support.trackdesk_account import (
     ORIGIN,
     trackdesk,
 )
-
-from assets.providers.base import Request
-from assets.providers.conversion import Conversion
-from assets.providers.replies import Phase, Reply
-from assets.transport.csv_outbox import CsvOutbox
-from tests.golden.conftest import requests_of
 
 MakeConversion = Callable[..., Conversion]
 Golden = Callable[[str, list[Request]], None]
@@ -177,7 +178,7 @@ def test_the_request_of_a_pair_that_is_linked_already(
 
 def test_every_file_has_its_order() -> None:
 
-    files = {file.stem for file in Path(__file__).parent.glob("trackdesk/*.txt")}
+    files = {file.stem for file in TESTS.glob("golden/trackdesk/*.txt")}
     assert files == {*ORDERS, "external_cid_linked_before"}
 
 
@@ -193,7 +194,7 @@ def test_the_file_of_the_import(
         order = conversion(**changes, order_id=f"=O{number}, first")
         outbox.send(next(trackdesk(**settings).exchange([order])))
     outbox.close()
-    file = Path(__file__).parent / "trackdesk" / "import.csv"
+    file = TESTS / "golden" / "trackdesk" / "import.csv"
     if pytestconfig.getoption("--update-golden"):
         file.write_bytes(outbox.file.read_bytes())
     assert outbox.file.read_bytes() == file.read_bytes()

@@ -10,15 +10,6 @@ from typing import Any
 import dagster as dg
 import pytest
 import time_machine
-from support.deployment import (
-    DAY,
-    SECRETS,
-    ZONE,
-    Deployment,
-    deployed,
-    without_patience,
-)
-from support.inbox import Inbox, mail_server, webhook
 
 from pipelines.alerts.alerting import lookout
 from pipelines.alerts.channels import is_understood
@@ -28,6 +19,15 @@ from pipelines.build import build
 from pipelines.checkup.checkup import check_up
 from pipelines.demo.warehouse import seed
 from pipelines.runs.launch import Launcher
+from support.deployment import (
+    DAY,
+    SECRETS,
+    ZONE,
+    Deployment,
+    deployed,
+    without_patience,
+)
+from support.inbox import Inbox, mail_server, webhook
 
 KEY = DAY.isoformat()
 ALERTS = """

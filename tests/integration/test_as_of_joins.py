@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
-from support.postgres import new_database
 
 from assets.deliveries import staged_chunks
 from assets.ledger.database import Database
@@ -25,6 +24,7 @@ from assets.resources import Source
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
 from assets.validation.schemas import EXTRACTS, contract_columns
+from support.postgres import new_database
 
 KEY = "2026-01-02"
 START = datetime(2026, 1, 2, tzinfo=UTC)

@@ -9,6 +9,11 @@ from typing import Any
 import dagster as dg
 import pytest
 import time_machine
+
+from assets.checks.standing import AFTER_A_RUN
+from assets.metadata import metadata_of
+from pipelines.build import build
+from pipelines.runs.day_results import DayResult
 from support.deployment import (
     DAY,
     NAMES,
@@ -18,11 +23,6 @@ from support.deployment import (
     deployed,
     without_patience,
 )
-
-from assets.checks.standing import AFTER_A_RUN
-from assets.metadata import metadata_of
-from pipelines.build import build
-from pipelines.runs.day_results import DayResult
 
 KEY = DAY.isoformat()
 QUARANTINED = (f"D{DAY:%Y%m%d}-000001", f"D{DAY:%Y%m%d}-000002")

@@ -13,7 +13,6 @@ from click.testing import Result
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
-from support.deployment import DAY, Deployment, deployed, without_patience
 
 from assets.deliveries import delivery_key
 from assets.partitions import days_between
@@ -21,6 +20,7 @@ from pipelines.build import build
 from pipelines.runs import launch
 from pipelines.runs.backfill import left_to_do
 from pipelines.runs.launch import Launcher
+from support.deployment import DAY, Deployment, deployed, without_patience
 
 DAYS = days_between(DAY - timedelta(days=2), DAY)
 FIRST, BAD, LAST = DAYS

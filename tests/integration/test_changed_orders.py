@@ -7,6 +7,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+
+from assets.delivery.sender import LeaseLostError
+from assets.ledger.database import Database
+from assets.ledger.tables import data_issue
+from assets.providers.base import Request
+from assets.providers.withholding import Withheld
 from support.engine import (
     LOST,
     NEVER,
@@ -18,12 +24,6 @@ from support.engine import (
     order,
     words,
 )
-
-from assets.delivery.sender import LeaseLostError
-from assets.ledger.database import Database
-from assets.ledger.tables import data_issue
-from assets.providers.base import Request
-from assets.providers.withholding import Withheld
 
 NEXT_DAY = "2026-11-21"
 

@@ -9,11 +9,11 @@ from shutil import copytree
 
 import psycopg
 import pytest
-from support.deployment import ROOT, Deployment, deployed
 
 from assets.source import duckdb_lock
 from pipelines.checkup.checkup import Finding, check_up
 from pipelines.configuration.config import load_config
+from support.deployment import ROOT, Deployment, deployed
 
 SCHEMAS = "select schema_name from information_schema.schemata"
 TABLES = (

@@ -3,18 +3,24 @@
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
 
 from pipelines.runs import launch
+from support.deployment import (
+    COMMAND,
+    DAY,
+    NAMES,
+    Deployment,
+    deployed,
+    process,
+    without_patience,
+)
 
-COMMAND = Path(sys.executable).parent / "attribution"
 BEFORE = DAY - timedelta(days=1)
 
 
@@ -27,18 +33,6 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
         monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)
         monkeypatch.setenv("COLUMNS", "200")
         yield deployment
-
-
-def process(shop: Deployment, *words: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command as a person does."""
-    return subprocess.run(
-        [COMMAND, *words],
-        cwd=shop.folder,
-        env=shop.command_environ(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def said(text: str) -> str:

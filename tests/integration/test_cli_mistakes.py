@@ -2,21 +2,19 @@
 
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import typer
 from click.testing import Result
-from support.deployment import HEAD, START
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.commands.shared import explained
+from support.deployment import COMMAND, HEAD, START
 
-COMMAND = Path(sys.executable).parent / "attribution"
 NAMES = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 STAGED = ["resolve", "staged", "delivered", "--date", "2026-11-13", "--to", "shop"]
 RECOVER = ["recover", "--from", "2026-11-13", "--to", "2026-11-13"]

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.deployment import DAY, Deployment, deployed
 
 from pipelines.runs import launch
+from support.deployment import DAY, Deployment, deployed
 
 OLD = """
 [destinations.trackdesk_old]

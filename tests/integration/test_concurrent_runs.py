@@ -14,6 +14,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import IntegrityError
+
+from assets.delivery.sender import LeaseLostError
+from assets.ledger.database import Database
+from assets.ledger.states import State
+from assets.providers.base import Limits, Request
+from assets.providers.replies import Reply
 from support.engine import (
     DEDUPE,
     LOST,
@@ -27,12 +33,6 @@ from support.engine import (
     order,
     orders_of,
 )
-
-from assets.delivery.sender import LeaseLostError
-from assets.ledger.database import Database
-from assets.ledger.states import State
-from assets.providers.base import Limits, Request
-from assets.providers.replies import Reply
 
 SIZES = (1, 7, 1, 10)
 ORDERS = 400

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.raw_server import Server
-from support.tls import Authority
 
 from pipelines.checkup import connections
 from pipelines.checkup.checkup import Finding, check_up
 from pipelines.configuration.config import Config, load_config
+from support.raw_server import Server
+from support.tls import Authority
 
 SETTINGS = """
 timezone = "America/New_York"

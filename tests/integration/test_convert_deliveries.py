@@ -7,8 +7,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import select
-from support.convert_account import convert
-from support.engine import NOW, Bench
 
 from assets.ledger.database import Database
 from assets.ledger.tables import data_issue
@@ -16,6 +14,8 @@ from assets.providers.base import Request
 from assets.providers.conversion import Conversion, Segments
 from assets.providers.replies import Phase, Reply
 from pipelines.sandbox.state import Sandbox
+from support.convert_account import convert
+from support.engine import NOW, Bench
 
 Make = Callable[..., Conversion]
 

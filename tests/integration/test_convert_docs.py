@@ -1,12 +1,11 @@
 """The page about Convert names only what exists, and all that a destination may set."""
 
 import re
-from pathlib import Path
 
 from assets.providers.convert.provider import ConvertSettings
 from assets.providers.settings import DestinationSettings
+from support.project import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/providers/convert.md").read_text()
 TESTS = "\n".join(path.read_text() for path in ROOT.glob("tests/**/test_*.py"))
 

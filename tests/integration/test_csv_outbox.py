@@ -13,8 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from support.engine import Chunk, Clock
-from support.trackdesk_account import CID, trackdesk
 
 from assets.delivery.dispatch import Summary
 from assets.delivery.planner import Destination
@@ -28,6 +26,8 @@ from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase
 from assets.resolution.resolve import Chosen, ResolveError, resolve_all
 from assets.transport.csv_outbox import CsvOutbox
+from support.engine import Chunk, Clock
+from support.trackdesk_account import CID, trackdesk
 
 MakeConversion = Callable[..., Conversion]
 

@@ -9,10 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, select
 from sqlalchemy.exc import DBAPIError
-from support.engine import Bench, order
 
 from assets.ledger.database import VIEWS, Database, _config
 from assets.ledger.tables import metadata, order_day
+from support.engine import Bench, order
 
 
 def test_migrations_arrive_at_the_declared_tables(database: Database) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from support.deployment import ROOT
 from syrupy.assertion import SnapshotAssertion
 
 from pipelines.build import build
 from pipelines.configuration.config import DEMO_CONFIG, load_config
+from support.deployment import ROOT
 
 BIN = Path(sys.executable).parent
 

@@ -14,13 +14,13 @@ import dagster as dg
 import pytest
 from rich.console import Console
 from sqlalchemy import create_engine, text
-from support.deployment import ROOT, without_patience
 
 from benchmarks.processes import free_port
 from pipelines.configuration.config import DEMO_CONFIG, load_config
 from pipelines.demo import tour
 from pipelines.demo.warehouse import seed
 from pipelines.sandbox import journal
+from support.deployment import ROOT, without_patience
 
 ORDERS = 150
 

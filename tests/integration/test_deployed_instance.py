@@ -10,8 +10,7 @@ import yaml
 
 from pipelines.build import build
 from pipelines.configuration.config import load_config
-
-ROOT = Path(__file__).parents[2]
+from support.project import ROOT
 
 
 @pytest.fixture

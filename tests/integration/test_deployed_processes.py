@@ -16,13 +16,13 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
-from support.deployment import DAY, NAMES, ROOT, START, Deployment, deployed
-from support.postgres import copy_warehouse, new_database
 
 from assets.partitions import days_between
 from benchmarks.processes import Ui, free_port, running
 from pipelines.runs.backfill import left_to_do
 from pipelines.runs.launch import Launcher
+from support.deployment import DAY, NAMES, ROOT, START, Deployment, deployed
+from support.postgres import copy_warehouse, new_database
 
 BIN = Path(sys.executable).parent
 SERVICES = ("code", "daemon", "webserver")

@@ -6,6 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
+from assets.ledger.database import Database
+from assets.providers.base import Limits, Request
+from assets.providers.withholding import Withheld
 from support.engine import (
     DEDUPE,
     LOST,
@@ -22,10 +26,6 @@ from support.engine import (
     orders_of,
     words,
 )
-
-from assets.ledger.database import Database
-from assets.providers.base import Limits, Request
-from assets.providers.withholding import Withheld
 
 BATCHED = Limits(conversions_per_request=5, in_flight=2)
 

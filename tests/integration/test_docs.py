@@ -1,7 +1,6 @@
 """README and docs name only what exists: commands, variables, tables, reasons."""
 
 import re
-from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -14,8 +13,8 @@ from assets.source.guards import Guards
 from assets.validation.schemas import EXTRACTS, contract_columns
 from pipelines.cli import app
 from pipelines.configuration.config import Config
+from support.project import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = {
     path.relative_to(ROOT).as_posix().removeprefix("docs/"): path.read_text()
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]

@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 from pytest_socket import disable_socket, enable_socket
-from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
-from support.engine import DAY as BENCH_DAY
-from support.engine import Bench, Chunk, FakeProvider, many, order
 
 from assets import money
 from assets.delivery.planner import Planner
@@ -19,6 +16,9 @@ from assets.delivery.preview import Preview, preview
 from assets.ledger.database import Database
 from assets.providers.base import Limits
 from pipelines.runs import launch
+from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
+from support.engine import DAY as BENCH_DAY
+from support.engine import Bench, Chunk, FakeProvider, many, order
 
 SENT = {"settled", "accepted", "staged", "rejected", "duplicate", "queued"}
 LINE = re.compile(

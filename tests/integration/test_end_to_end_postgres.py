@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import time_machine
+
 from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
 from support.postgres import copy_warehouse, new_database
 

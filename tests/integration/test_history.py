@@ -9,9 +9,9 @@ from shutil import copy
 import pytest
 from click.testing import Result
 from sqlalchemy.exc import OperationalError
-from support.deployment import DAY, ROOT, Deployment, deployed
 
 from pipelines.runs import launch
+from support.deployment import DAY, ROOT, Deployment, deployed
 
 CLOSED = "postgresql+psycopg2://me:canary@127.0.0.1:1/x"
 EXPORT = ("export", "--date", DAY.isoformat())

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.deployment import SECRETS, Deployment, deployed, without_patience
 
 from pipelines.checkup.checkup import check_up
+from support.deployment import SECRETS, Deployment, deployed, without_patience
 
 MAPPING = """
 [destinations.impact_us.item_fields]

@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
-from support.engine import DAY, LOST, Bench, answer, order
-from support.impact_account import impact
 
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery
@@ -23,6 +21,8 @@ from assets.providers.conversion import Conversion, Item
 from assets.providers.replies import Reply
 from assets.settlement.follow import Settle
 from assets.settlement.lookup import Lookup
+from support.engine import DAY, LOST, Bench, answer, order
+from support.impact_account import impact
 
 
 @dataclass

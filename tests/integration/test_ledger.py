@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy.exc
-from support.engine import DAY, NOW, Bench, Clock
 
 from assets.ledger.database import Database
 from assets.ledger.ledger import Ledger
@@ -20,6 +19,7 @@ from assets.ledger.rows import (
     new_attempt_id,
 )
 from assets.ledger.states import IllegalTransitionError, State
+from support.engine import DAY, NOW, Bench, Clock
 
 SENDABLE = frozenset({State.PENDING, State.RETRYABLE})
 LEASE = timedelta(seconds=120)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Connection, text
-from support.engine import Bench, Clock, many
 
 from assets.ledger.database import Database
 from assets.ledger.lock import (
@@ -12,6 +11,7 @@ from assets.ledger.lock import (
     DestinationBusyError,
     destination_lock,
 )
+from support.engine import Bench, Clock, many
 
 
 @pytest.fixture

@@ -10,19 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
-from support.engine import (
-    LOST,
-    NEVER,
-    Bench,
-    Chunk,
-    FakeProvider,
-    FakeTransport,
-    answer,
-    many,
-    order,
-    orders_of,
-    words,
-)
 
 from assets.delivery.planner import Destination, Planner
 from assets.delivery.preview import preview
@@ -36,6 +23,19 @@ from assets.providers.conversion import Conversion
 from assets.providers.memory import Key, memory_key
 from assets.providers.replies import Outcome
 from assets.providers.withholding import Withheld
+from support.engine import (
+    LOST,
+    NEVER,
+    Bench,
+    Chunk,
+    FakeProvider,
+    FakeTransport,
+    answer,
+    many,
+    order,
+    orders_of,
+    words,
+)
 
 
 @dataclass

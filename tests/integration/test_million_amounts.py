@@ -17,8 +17,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.impact_account import impact
-from support.trackdesk_account import trackdesk
 
 from assets import money
 from assets.deliveries import staged_chunks
@@ -31,6 +29,8 @@ from assets.source.warehouse import Warehouse
 from assets.staging import Staging
 from assets.validation.coercion import read_money
 from assets.validation.schemas import EXTRACTS, arrow_schema, contract_columns
+from support.impact_account import impact
+from support.trackdesk_account import trackdesk
 
 KEY = "2026-01-02"
 START = datetime(2026, 1, 2, tzinfo=UTC)

@@ -9,6 +9,16 @@ from typing import Any
 import dagster as dg
 import pytest
 from sqlalchemy import delete, update
+
+from assets import money
+from assets.figures.reconciliation import Balance, Kind, SourceOrder, reconcile
+from assets.ledger import bind_limit
+from assets.ledger.database import Database
+from assets.ledger.states import State
+from assets.ledger.tables import delivery
+from assets.providers.conversion import Conversion
+from assets.providers.withholding import Withheld
+from pipelines.runs.launch import DayResult
 from support.deployment import NAMES, Deployment, deployed, without_patience
 from support.engine import (
     DAY,
@@ -21,16 +31,6 @@ from support.engine import (
     order,
     words,
 )
-
-from assets import money
-from assets.figures.reconciliation import Balance, Kind, SourceOrder, reconcile
-from assets.ledger import bind_limit
-from assets.ledger.database import Database
-from assets.ledger.states import State
-from assets.ledger.tables import delivery
-from assets.providers.conversion import Conversion
-from assets.providers.withholding import Withheld
-from pipelines.runs.launch import DayResult
 
 NEXT_DAY = "2026-11-21"
 USD, JPY, KWD = ("USD", 2), ("JPY", 0), ("KWD", 3)

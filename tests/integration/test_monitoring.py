@@ -12,6 +12,11 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
+from assets.figures.metrics import Measured, measure
+from assets.ledger.rows import Total
+from assets.ledger.states import State
+from pipelines.metrics import DeliveryMetrics, exposition, write
 from support.deployment import (
     DAY,
     NAMES,
@@ -19,14 +24,9 @@ from support.deployment import (
     SECRETS,
     Deployment,
     deployed,
+    process,
     without_patience,
 )
-from test_cli import process
-
-from assets.figures.metrics import Measured, measure
-from assets.ledger.rows import Total
-from assets.ledger.states import State
-from pipelines.metrics import DeliveryMetrics, exposition, write
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 Samples = dict[tuple[str, ...], float]

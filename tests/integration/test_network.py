@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import trustme
-from support.raw_server import Server
 
 from assets.providers.base import Request
 from assets.providers.replies import Phase, classify
 from assets.transport.http import HttpTransport
+from support.raw_server import Server
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 

@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
-from support.engine import Clock, FakeProvider, FakeTransport
 
 from assets.deliveries import staged_chunks
 from assets.delivery.planner import Destination
@@ -28,6 +27,7 @@ from assets.resources import Source
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
 from assets.validation.schemas import EXTRACTS, contract_columns
+from support.engine import Clock, FakeProvider, FakeTransport
 
 LONG = {"postgresql"}
 STEP = timedelta(minutes=30)

@@ -14,11 +14,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+
 from olist.deployment import ACCOUNTS, Deployment
 from olist.figures import Order, completed_orders, sent_to
 from olist.loader import DATA, add_order
 from olist.visitors import make_up
-
 from pipelines.sandbox.server import SandboxServer
 
 # The only skip: the orders lie beside the checkout, and not everywhere.

@@ -11,9 +11,6 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
-from olist.figures import ZONE, completed_orders
-from olist.loader import DATA, STATEMENTS, load
-from olist.visitors import make_up
 
 from assets.joining.join import JoinResult, join
 from assets.source.extract import extract
@@ -21,6 +18,9 @@ from assets.source.warehouse import Warehouse
 from assets.staging import Staging
 from assets.validation.rejects import Reject
 from assets.validation.schemas import EXTRACTS
+from olist.figures import ZONE, completed_orders
+from olist.loader import DATA, STATEMENTS, load
+from olist.visitors import make_up
 
 # The only skip: the orders lie beside the checkout, and not everywhere.
 pytestmark = pytest.mark.skipif(

@@ -3,7 +3,6 @@
 import ast
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -11,8 +10,8 @@ from sqlalchemy import text
 from assets.ledger.database import Database
 from assets.ledger.states import State
 from assets.ledger.tables import export_run, source_total
+from support.project import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operations.md").read_text()
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ")]
 QUOTES = sorted(

@@ -6,6 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+
+from assets.figures.metrics import measure
+from assets.ledger.database import Database
+from assets.ledger.runs import end_run, start_run
+from pipelines.metrics import DeliveryMetrics, exposition
 from support.deployment import ROOT
 from support.engine import (
     LOST,
@@ -16,11 +21,6 @@ from support.engine import (
     answer,
     order,
 )
-
-from assets.figures.metrics import measure
-from assets.ledger.database import Database
-from assets.ledger.runs import end_run, start_run
-from pipelines.metrics import DeliveryMetrics, exposition
 
 FIRST = date(2026, 11, 1)
 LOOKBACK = 3

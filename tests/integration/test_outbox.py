@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.engine import DAY, NEVER, Bench, FakeProvider, many, order
 
 from assets.ledger.database import Database
 from assets.ledger.states import DELIVERED, State
@@ -18,6 +17,7 @@ from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.replies import Outcome, Phase, Reply, Verdict, classify
 from assets.resolution.resolve import Chosen, resolve_all
 from assets.transport.outbox import Outbox
+from support.engine import DAY, NEVER, Bench, FakeProvider, many, order
 
 
 class StagingProvider(FakeProvider):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
-from support.engine import DAY, Bench, many
 
 from assets.ledger.database import Database
 from assets.ledger.publishing import publish
+from support.engine import DAY, Bench, many
 
 ORDERS = 300
 

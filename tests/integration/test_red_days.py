@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
-from support.deployment import DAY, ZONE, Deployment, deployed, without_patience
 
 from pipelines.build import build
 from pipelines.red_days import changed_tables, publish_red_days
 from pipelines.runs.day_results import DayResult
 from pipelines.runs.launch import Launcher
+from support.deployment import DAY, ZONE, Deployment, deployed, without_patience
 
 COPIED = "select destination, state, count(*) from attribution.delivery group by all"
 START_OF_DAY = datetime.combine(DAY, time(), ZoneInfo(ZONE))

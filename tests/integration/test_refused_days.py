@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from support.deployment import DAY, Deployment, deployed
 
 from assets.ledger.tables import guard_override, quarantine_row
+from support.deployment import DAY, Deployment, deployed
 
 TABLES = ("completed_orders", "order_items")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from support.deployment import NAMES, Deployment, deployed, without_patience
 
 from pipelines.runs.day_results import DayResult
 from pipelines.sandbox.state import Exchange
+from support.deployment import NAMES, Deployment, deployed, without_patience
 
 WARNED = dg.AssetCheckSeverity.WARN
 POSTED = """

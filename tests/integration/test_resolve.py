@@ -4,6 +4,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from assets.ledger.database import Database
+from assets.providers.base import Request
+from assets.providers.replies import Reply
+from assets.resolution.resolve import ResolveError, resolve
+from pipelines.cli import app
 from support.deployment import HEAD, START
 from support.engine import (
     LOST,
@@ -16,13 +23,6 @@ from support.engine import (
     order,
     words,
 )
-from typer.testing import CliRunner
-
-from assets.ledger.database import Database
-from assets.providers.base import Request
-from assets.providers.replies import Reply
-from assets.resolution.resolve import ResolveError, resolve
-from pipelines.cli import app
 
 
 @pytest.fixture

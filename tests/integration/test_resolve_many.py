@@ -3,6 +3,10 @@
 from typing import Any
 
 import pytest
+
+from assets.ledger.database import Database
+from assets.ledger.states import State
+from assets.resolution.resolve import Chosen, ResolveError, resolve_all
 from support.engine import (
     DAY,
     LOST,
@@ -14,10 +18,6 @@ from support.engine import (
     answer,
     order,
 )
-
-from assets.ledger.database import Database
-from assets.ledger.states import State
-from assets.resolution.resolve import Chosen, ResolveError, resolve_all
 
 ORDERS = [order(f"O{number}") for number in range(4)]
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 from sqlalchemy import select
-from support.deployment import DAY, Deployment, deployed, without_patience
 
 from assets.ledger.tables import delivery_attempt
 from pipelines.runs import launch
+from support.deployment import DAY, Deployment, deployed, without_patience
 
 BEFORE = DAY - timedelta(days=1)
 NAME = "convert_web"

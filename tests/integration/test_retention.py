@@ -7,12 +7,12 @@ from typing import Any
 import duckdb
 import pytest
 from sqlalchemy.exc import DBAPIError
-from support.deployment import DAY, Deployment, deployed
-from support.engine import NOW, Bench, FakeTransport, answer, many
 
 from assets.ledger.database import Database
 from assets.ledger.retention import forget_bodies
 from pipelines.build import build
+from support.deployment import DAY, Deployment, deployed
+from support.engine import NOW, Bench, FakeTransport, answer, many
 
 BODIES = ("request_json", "response_text")
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from shutil import copy
 
 import pytest
+
+from assets.ledger.states import DELIVERED, WITHHELD, State
 from support.dagster_dev import ENDED, JOBS, RUNS_WITHIN, DagsterDev, dagster_dev
 from support.deployment import DAY, NAMES, ROOT, deployed
 from support.waiting import wait_until
-
-from assets.ledger.states import DELIVERED, WITHHELD, State
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 

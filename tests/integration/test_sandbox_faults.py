@@ -4,10 +4,10 @@ import time
 
 import pytest
 import requests
-from support.waiting import wait_until
 
 from pipelines.sandbox.faults import parse
 from pipelines.sandbox.server import SandboxServer
+from support.waiting import wait_until
 
 IDME = {
     "event": "Order Completed",

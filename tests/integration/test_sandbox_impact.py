@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+
+from pipelines.sandbox.server import SandboxServer
 from support.sandbox_account import (
     CONVERSION,
     REFERENCE_EXAMPLE,
@@ -12,8 +14,6 @@ from support.sandbox_account import (
     Account,
     errors,
 )
-
-from pipelines.sandbox.server import SandboxServer
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
+from pipelines.sandbox.impact.actions import check_size, show_page
+from pipelines.sandbox.impact.books import Books
+from pipelines.sandbox.server import SandboxServer
 from support.sandbox_account import (
     CONVERSION,
     Account,
     generic_errors,
 )
-
-from pipelines.sandbox.impact.actions import check_size, show_page
-from pipelines.sandbox.impact.books import Books
-from pipelines.sandbox.server import SandboxServer
 
 
 @pytest.fixture(scope="module")

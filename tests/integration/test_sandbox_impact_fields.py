@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+
+from pipelines.sandbox.server import SandboxServer
 from support.sandbox_account import (
     Account,
     errors,
 )
-
-from pipelines.sandbox.server import SandboxServer
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 import requests
-from support.deployment import ROOT
 
 from pipelines.sandbox.faults import KINDS
 from pipelines.sandbox.printed import printed
 from pipelines.sandbox.server import SandboxServer
+from support.deployment import ROOT
 
 IDME: dict[str, Any] = {
     "event": "Order Completed",

@@ -13,6 +13,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
+
+from assets.delivery import evidence
+from assets.ledger.publishing import publish
+from assets.providers.impact import fields as impact_fields
+from assets.validation import rejects
+from pipelines.build import open_destination, open_source
+from pipelines.cli import app
+from pipelines.sandbox.printed import printed
 from support import canaries
 from support.canaries import (
     CITY,
@@ -37,15 +46,6 @@ from support.deployment import (
     deployed,
     without_patience,
 )
-from typer.testing import CliRunner
-
-from assets.delivery import evidence
-from assets.ledger.publishing import publish
-from assets.providers.impact import fields as impact_fields
-from assets.validation import rejects
-from pipelines.build import open_destination, open_source
-from pipelines.cli import app
-from pipelines.sandbox.printed import printed
 
 # Replies that say again what was sent, as a provider's error page may.
 SAID = f"{CUSTOMER} of {CITY} {POSTCODE}"

@@ -9,10 +9,10 @@ import dagster as dg
 import pytest
 import time_machine
 from sqlalchemy import update
-from support.deployment import DAY, SECRETS, Deployment, deployed, without_patience
 
 from assets.ledger.tables import delivery
 from pipelines.build import build
+from support.deployment import DAY, SECRETS, Deployment, deployed, without_patience
 
 NAME = "impact_us"
 LOST = "impact:lost_reply@0.3~."

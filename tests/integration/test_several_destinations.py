@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import time_machine
 from sqlalchemy import select
-from support.deployment import Deployment, deployed, without_patience
 
 from assets.delivery.rate_limit import Pace
 from assets.ledger.tables import delivery, delivery_attempt
 from pipelines.build import open_destination
 from pipelines.runs.day_results import DayResult
+from support.deployment import Deployment, deployed, without_patience
 
 SECRETS = {
     "GOOD_SID": "IRgood7canary",

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert
-from support.engine import DAY, DEDUPE, NEVER, NOW
 
 from assets.figures.status import Standing, standing
 from assets.ledger.database import Database
 from assets.ledger.runs import keep_source_totals
 from assets.ledger.tables import data_issue, delivery, export_run
+from support.engine import DAY, DEDUPE, NEVER, NOW
 
 OTHER = "2026-11-19"
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from support.deployment import DAY, deployed, without_patience
 
 from assets.deliveries import delivery_key
 from pipelines.build import build
+from support.deployment import DAY, deployed, without_patience
 
 BUMPY = delivery_key("trackdesk_bumpy")
 

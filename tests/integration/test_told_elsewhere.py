@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import engine
-from support.engine import DAY, LOST, REFUSED, Bench, Chunk, FakeTransport, answer
-from support.trackdesk_account import trackdesk
 
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
@@ -21,6 +18,9 @@ from assets.providers.replies import Reply
 from assets.resolution.resolve import resolve
 from assets.transport.csv_outbox import CsvOutbox
 from assets.transport.outbox import Outbox
+from support import engine
+from support.engine import DAY, LOST, REFUSED, Bench, Chunk, FakeTransport, answer
+from support.trackdesk_account import trackdesk
 
 URL = "https://events.id.example/orders"
 

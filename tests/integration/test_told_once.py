@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+
+from assets.ledger.database import Database
+from assets.ledger.tables import delivery
+from assets.providers.base import Request, ResendPolicy
+from assets.providers.withholding import Withheld
 from support.engine import (
     DAY,
     DEDUPE,
@@ -22,11 +27,6 @@ from support.engine import (
     orders_of,
     words,
 )
-
-from assets.ledger.database import Database
-from assets.ledger.tables import delivery
-from assets.providers.base import Request, ResendPolicy
-from assets.providers.withholding import Withheld
 
 NEXT_DAY = "2026-11-21"
 ASKING = replace(DEDUPE, looks_up=True)

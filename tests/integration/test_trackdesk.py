@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from support.engine import Chunk, Clock
-from support.trackdesk_account import BY_COUPON, BY_EXTERNAL_CID, CID, trackdesk
 
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
@@ -21,6 +19,8 @@ from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase, Reply
 from assets.providers.trackdesk.provider import Trackdesk
 from pipelines.sandbox.state import Sandbox
+from support.engine import Chunk, Clock
+from support.trackdesk_account import BY_COUPON, BY_EXTERNAL_CID, CID, trackdesk
 
 MakeConversion = Callable[..., Conversion]
 

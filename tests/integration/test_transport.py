@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 import trustme
-from support.engine import DEDUPE, NEVER, Bench, FakeProvider, order
-from support.raw_server import Server, drips, ends_by_itself, reset, stays_silent
 from urllib3.exceptions import HTTPError
 
 from assets.ledger.database import Database
 from assets.providers.base import Request, ResendPolicy
 from assets.providers.replies import Phase, Reply
 from assets.transport.http import ForbiddenHostError, HttpTransport
+from support.engine import DEDUPE, NEVER, Bench, FakeProvider, order
+from support.raw_server import Server, drips, ends_by_itself, reset, stays_silent
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 OK = HEAD + b"Content-Length: 2\r\n\r\n{}"

@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import text
-from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
 
 from assets.ledger.database import Database
 from assets.ledger.quarantine import (
@@ -19,6 +18,7 @@ from assets.ledger.quarantine import (
     refused_order_ids,
 )
 from pipelines.runs.day_results import DayResult
+from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
 
 ORDERS = 20
 KEY = DAY.isoformat()

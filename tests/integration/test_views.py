@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert
-from support.engine import DAY, NOW
 
 from assets.ledger.database import Database
 from assets.ledger.ledger import Ledger
@@ -16,6 +15,7 @@ from assets.ledger.runs import keep_source_totals, start_run
 from assets.ledger.states import State
 from assets.ledger.tables import delivery
 from assets.ledger.totals import totals
+from support.engine import DAY, NOW
 
 USD = {"currency": "USD", "currency_digits": 2}
 JPY = {"currency": "JPY", "currency_digits": 0}

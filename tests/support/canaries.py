@@ -1,6 +1,7 @@
 """Recognisable secrets and personal data, and the search for them in what is kept."""
 
 import base64
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -9,6 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 from sqlalchemy import create_engine, text
 
+from assets.ledger.database import Database
 from support.deployment import SECRETS
 
 EMAIL = "Jane.Canary@Example.org"
@@ -104,3 +106,16 @@ def published(warehouse: Path) -> str:
                 f"select * from attribution.{table}"
             ).fetchall()
         )
+
+
+def everything(database: Database) -> str:
+    """Every row of every table, as JSON text."""
+    from assets.ledger.tables import metadata
+
+    with database.read() as connection:
+        rows = [
+            list(map(str, row))
+            for name in metadata.tables
+            for row in connection.execute(text(f"select * from {name}"))
+        ]
+    return json.dumps(rows, ensure_ascii=False)

@@ -4,6 +4,8 @@ Orders are few, so that a day takes about a second; all else is the product's ow
 """
 
 import os
+import subprocess
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +33,7 @@ from pipelines.demo.warehouse import seed
 from pipelines.runs.day_results import DayResult
 from pipelines.runs.launch import Launcher
 from pipelines.sandbox.server import SandboxServer
+from support.project import ROOT
 
 with warnings.catch_warnings():
     # typer imports what click calls deprecated; once imported, it says no more.
@@ -40,7 +43,7 @@ with warnings.catch_warnings():
 
     from pipelines.cli import app
 
-ROOT = Path(__file__).parents[2]
+COMMAND = Path(sys.executable).parent / "attribution"
 ZONE = "America/New_York"
 DAY = datetime.now(ZoneInfo(ZONE)).date() - timedelta(days=3)
 START = DAY - timedelta(days=17)
@@ -240,3 +243,15 @@ def deployed(
 def without_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave every retry to the next run, so that no test waits for one."""
     monkeypatch.setattr(dispatch, "PATIENCE", timedelta(seconds=-1))
+
+
+def process(shop: Deployment, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command as a person does."""
+    return subprocess.run(
+        [COMMAND, *words],
+        cwd=shop.folder,
+        env=shop.command_environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
