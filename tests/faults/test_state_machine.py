@@ -30,13 +30,13 @@ from assets.delivery.sender import LEASE, LeaseLostError
 from assets.ledger.database import Database
 from assets.providers.base import Limits
 from assets.providers.conversion import Conversion
-from assets.providers.withholding import Withheld
+from assets.providers.eligibility import Ineligible
 from assets.resolution.resolve import resolve
 from faults.kill.market import ANSWERS, POINTS, CrashError, CrashingBench, Market
 from support.engine import DEDUPE, NEVER, FakeProvider, order
 from support.invariants import Money, check_invariants
 
-NO_CLICK = Withheld("suppressed", "no_click_id", "none stored")
+NO_CLICK = Ineligible("suppressed", "no_click_id", "none stored")
 KINDS = st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=4)
 FEW = st.integers(0, 3)
 SOME = st.integers(1, 3)

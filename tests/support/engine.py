@@ -22,8 +22,8 @@ from assets.ledger.ledger import Ledger
 from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Exchange, Limits, Request, ResendPolicy
 from assets.providers.conversion import Conversion
+from assets.providers.eligibility import Ineligible
 from assets.providers.replies import Outcome, Phase, Reply, Verdict, classify
-from assets.providers.withholding import Withheld
 from assets.transport.http import Transport
 
 SECRET = "s3cret-token"
@@ -85,10 +85,10 @@ class FakeProvider:
     unbuildable: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
     speechless: set[str] = field(default_factory=set)
-    withheld: dict[str, Withheld] = field(default_factory=dict)
+    withheld: dict[str, Ineligible] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
 
-    def eligibility(self, conversion: Conversion, now: datetime) -> Withheld | None:
+    def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
         return self.withheld.get(conversion.order_id)
 
     def batches(

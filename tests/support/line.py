@@ -21,6 +21,7 @@ from assets.ledger.database import Database
 from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Exchange, Limits, Request, ResendPolicy
 from assets.providers.conversion import Conversion
+from assets.providers.eligibility import Ineligible
 from assets.providers.replies import (
     Outcome,
     Reply,
@@ -29,7 +30,6 @@ from assets.providers.replies import (
     is_complete_2xx,
     read_json,
 )
-from assets.providers.withholding import Withheld
 from assets.transport.http import HttpTransport
 from support.engine import DAY, Chunk, Clock
 from support.invariants import Seen, check_invariants
@@ -56,7 +56,7 @@ class JsonProvider:
     channel: Literal["http", "outbox"] = "http"
     secrets: tuple[str, ...] = (TOKEN,)
 
-    def eligibility(self, conversion: Conversion, now: Any) -> Withheld | None:
+    def eligibility(self, conversion: Conversion, now: Any) -> Ineligible | None:
         return None
 
     def batches(

@@ -17,7 +17,7 @@ from assets.ledger.database import Database
 from assets.ledger.states import State
 from assets.ledger.tables import delivery
 from assets.providers.conversion import Conversion
-from assets.providers.withholding import Withheld
+from assets.providers.eligibility import Ineligible
 from pipelines.runs.launch import DayResult
 from support.deployment import NAMES, Deployment, deployed, without_patience
 from support.engine import (
@@ -102,7 +102,7 @@ def tamper(bench: Bench, whose: str, **values: Any) -> None:
 def test_each_state_and_each_currency_adds_up(bench: Bench) -> None:
     bench.provider.resend = NEVER
     bench.provider.withheld = {
-        "O2": Withheld("suppressed", "no_click_id", "none stored")
+        "O2": Ineligible("suppressed", "no_click_id", "none stored")
     }
     bench.transport = FakeTransport({"O3": words(O3="rejected"), "O4": LOST})
     rows = [held("O5"), held("O6", None)]
@@ -205,7 +205,9 @@ def test_a_change_that_the_destination_is_not_told_makes_no_difference(
 def test_a_refused_order_is_worth_what_the_source_says(bench: Bench) -> None:
     bench.transport = FakeTransport({"O1": words(O1="rejected")})
     bench.run([order()])
-    bench.provider.withheld = {"O1": Withheld("suppressed", "consent_refused", "false")}
+    bench.provider.withheld = {
+        "O1": Ineligible("suppressed", "consent_refused", "false")
+    }
     changed = [order(revenue=Decimal("10.00"))]
     bench.run(changed)
     assert bench.states() == {"O1": "rejected"}
@@ -237,7 +239,7 @@ def test_what_vanished_and_nobody_holds_is_no_difference(
 ) -> None:
     if reply is None:
         bench.provider.withheld = {
-            "O1": Withheld("suppressed", "no_click_id", "none stored")
+            "O1": Ineligible("suppressed", "no_click_id", "none stored")
         }
     bench.transport = FakeTransport({"O1": reply})
     bench.run([order()], limit=1)

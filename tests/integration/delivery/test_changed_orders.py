@@ -12,7 +12,7 @@ from assets.delivery.sender import LeaseLostError
 from assets.ledger.database import Database
 from assets.ledger.tables import data_issue
 from assets.providers.base import Request
-from assets.providers.withholding import Withheld
+from assets.providers.eligibility import Ineligible
 from support.engine import (
     LOST,
     NEVER,
@@ -115,7 +115,7 @@ def test_who_may_not_be_told_any_more_is_not_told(
     assert set(bench.states().values()) == {"retryable"}
     bench.clock.pass_by(hours=1)
     bench.transport = FakeTransport()
-    refused = Withheld("suppressed", "consent_refused", "tracking_consent is false")
+    refused = Ineligible("suppressed", "consent_refused", "tracking_consent is false")
     monkeypatch.setattr(bench.provider, "eligibility", lambda _one, _now: refused)
     bench.run([order("O1"), order("O2")])
     assert bench.transport.sent == []

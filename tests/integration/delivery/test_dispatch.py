@@ -9,7 +9,7 @@ import pytest
 
 from assets.ledger.database import Database
 from assets.providers.base import Limits, Request
-from assets.providers.withholding import Withheld
+from assets.providers.eligibility import Ineligible
 from support.engine import (
     DEDUPE,
     LOST,
@@ -37,7 +37,9 @@ def bench(database: Database) -> Bench:
 
 def test_every_order_ends_in_exactly_one_state(bench: Bench) -> None:
     orders = many(10)
-    bench.provider.withheld = {"O00001": Withheld("suppressed", "no_click_id", "d" * 9)}
+    bench.provider.withheld = {
+        "O00001": Ineligible("suppressed", "no_click_id", "d" * 9)
+    }
     bench.provider.unbuildable = {"O00002"}
     bench.transport = FakeTransport(
         {
@@ -96,7 +98,7 @@ def test_an_intent_stands_before_a_byte_leaves(
 
 def test_a_good_day_run_again_sends_nothing_and_changes_nothing(bench: Bench) -> None:
     bench.provider.withheld = {
-        "O00003": Withheld("suppressed", "no_click_id", "none stored")
+        "O00003": Ineligible("suppressed", "no_click_id", "none stored")
     }
     bench.run(many(8), chunk_rows=3)
     rows, attempts = bench.rows(), bench.attempts()

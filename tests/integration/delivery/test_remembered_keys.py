@@ -20,9 +20,9 @@ from assets.ledger.spool import Spool
 from assets.ledger.tables import remembered
 from assets.providers.base import Exchange, Limits, Request
 from assets.providers.conversion import Conversion
-from assets.providers.memory import Key, memory_key
+from assets.providers.eligibility import Ineligible
+from assets.providers.remembered_keys import Key, remembered_key
 from assets.providers.replies import Outcome
-from assets.providers.withholding import Withheld
 from support.engine import (
     LOST,
     NEVER,
@@ -43,7 +43,7 @@ class Linking(FakeProvider):
     """Links each visitor once, as step 0, before the first order is reported."""
 
     def recalls(self, conversion: Conversion) -> Sequence[Key]:
-        return [memory_key("linked", conversion.visitor_id or "")]
+        return [remembered_key("linked", conversion.visitor_id or "")]
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         (one,) = batch
@@ -63,13 +63,13 @@ class FirstOnly(FakeProvider):
     """Reports one order of each visitor."""
 
     def recalls(self, conversion: Conversion) -> Sequence[Key]:
-        return [memory_key("first", conversion.visitor_id or "", is_exclusive=True)]
+        return [remembered_key("first", conversion.visitor_id or "", is_exclusive=True)]
 
-    def eligibility(self, conversion: Conversion, now: datetime) -> Withheld | None:
+    def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
         (key,) = self.recalls(conversion)
         first = conversion.remembered.get(key.digest, conversion.order_id)
         if first != conversion.order_id:
-            return Withheld("suppressed", "not_first_order", f"{first} was reported")
+            return Ineligible("suppressed", "not_first_order", f"{first} was reported")
         return super().eligibility(conversion, now)
 
 
@@ -200,7 +200,11 @@ def test_nothing_of_a_visitor_can_be_read_in_the_table(linking: Bench) -> None:
 
 
 def test_keys_of_different_facts_differ() -> None:
-    keys = [memory_key("a", "bc"), memory_key("ab", "c"), memory_key("a", "b", "c")]
+    keys = [
+        remembered_key("a", "bc"),
+        remembered_key("ab", "c"),
+        remembered_key("a", "b", "c"),
+    ]
     assert len({key.digest for key in keys}) == 3
 
 
@@ -295,7 +299,7 @@ def test_an_order_that_became_ineligible_lets_go(first_only: Bench) -> None:
     first_only.run(by("v", "O1"), limit=0)
     assert first_only.states() == {"O1": "pending"}
     first_only.provider.withheld = {
-        "O1": Withheld("suppressed", "consent_refused", "tracking_consent is false")
+        "O1": Ineligible("suppressed", "consent_refused", "tracking_consent is false")
     }
     first_only.run(by("v", "O1", "O2"))
     assert first_only.states() == {"O1": "suppressed", "O2": "accepted"}

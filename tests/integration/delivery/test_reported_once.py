@@ -11,7 +11,7 @@ from sqlalchemy import select
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery
 from assets.providers.base import Request, ResendPolicy
-from assets.providers.withholding import Withheld
+from assets.providers.eligibility import Ineligible
 from support.engine import (
     DAY,
     DEDUPE,
@@ -30,7 +30,7 @@ from support.engine import (
 
 NEXT_DAY = "2026-11-21"
 ASKING = replace(DEDUPE, looks_up=True)
-NO_CONSENT = Withheld("suppressed", "consent_refused", "tracking_consent is false")
+NO_CONSENT = Ineligible("suppressed", "consent_refused", "tracking_consent is false")
 QUARANTINED = {
     "order_id": "O1",
     "reasons": ["no_items"],

@@ -15,7 +15,7 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from assets.delivery.rate_limit import Pace
+from assets.delivery.rate_limit import RateLimit
 from assets.ledger.tables import delivery, delivery_attempt
 from pipelines.build import open_destination
 from pipelines.runs.day_results import DayResult
@@ -239,13 +239,13 @@ def test_a_pace_is_that_of_its_destination(
     shop: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     intervals: list[float] = []
-    wait = Pace.wait
+    wait = RateLimit.wait
 
-    def note(pace: Pace) -> None:
+    def note(pace: RateLimit) -> None:
         intervals.append(pace.interval)
         wait(pace)
 
-    monkeypatch.setattr(Pace, "wait", note)
+    monkeypatch.setattr(RateLimit, "wait", note)
     good, bad = configure(shop, PAIRS[1], bad="requests_per_second = 50\nin_flight = 1")
     assert shop.run().finished
     posts = {name: len(attempts(shop, name)) // 2 for name in (good, bad)}

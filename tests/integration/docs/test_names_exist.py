@@ -134,7 +134,7 @@ def test_every_reason_in_the_code_is_documented() -> None:
     for path in ROOT.glob("assets/**/*.py"):
         text = path.read_text()
         found |= set(re.findall(r'reason="([a-z_]+)"', text))
-        found |= set(re.findall(r'Withheld\(\s*"[a-z]+",\s*"([a-z_]+)"', text))
+        found |= set(re.findall(r'Ineligible\(\s*"[a-z]+",\s*"([a-z_]+)"', text))
     assert len(found) > 20
     for reason in found:
         assert f"`{reason}`" in page, reason

@@ -19,7 +19,7 @@ from assets.deliveries import staged_chunks
 from assets.ledger.database import Database
 from assets.providers.conversion import Conversion
 from assets.providers.convert.provider import Convert, ConvertSettings
-from assets.providers.withholding import Withheld
+from assets.providers.eligibility import Ineligible
 from assets.resources import Source
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
@@ -477,7 +477,7 @@ def test_a_visitor_is_told_as_known_by_the_time_of_the_order(
     conversion = conversions[name]
     withheld = PROVIDER.eligibility(conversion, END)
     if not case.told.startswith("{"):
-        assert isinstance(withheld, Withheld)
+        assert isinstance(withheld, Ineligible)
         assert (withheld.state, withheld.reason) == ("suppressed", case.told)
         return
     assert withheld is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from assets.delivery.circuit_breaker import Brake
+from assets.delivery.circuit_breaker import CircuitBreaker
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 
 DONE = Reply(phase=Phase.DONE, status=200)
@@ -20,10 +20,10 @@ def one(verdict: Verdict, reason: str | None = None) -> list[Outcome]:
 def fed(
     *replies: tuple[Reply, Verdict], safe: bool = True, repeats: bool = False
 ) -> str | None:
-    brake = Brake(resend_is_safe=safe)
+    breaker = CircuitBreaker(resend_is_safe=safe)
     for reply, verdict in replies:
-        brake.note(reply, one(verdict), repeats=repeats)
-    return brake.reason
+        breaker.note(reply, one(verdict), repeats=repeats)
+    return breaker.reason
 
 
 @pytest.mark.parametrize(("count", "stops"), [(4, False), (5, True)])
@@ -58,10 +58,10 @@ def test_unreadable_replies_do_harm_where_a_repeat_does(reply: Reply) -> None:
 
 
 def test_a_reply_that_tells_of_some_conversions_is_readable() -> None:
-    brake = Brake(resend_is_safe=True)
+    breaker = CircuitBreaker(resend_is_safe=True)
     for _ in range(9):
-        brake.note(DONE, one(Verdict.ACCEPTED) + one(Verdict.UNCERTAIN))
-    assert brake.reason is None
+        breaker.note(DONE, one(Verdict.ACCEPTED) + one(Verdict.UNCERTAIN))
+    assert breaker.reason is None
 
 
 def test_half_of_the_last_twenty_failing_stops() -> None:
@@ -90,10 +90,10 @@ def test_a_mapping_bug_stops_after_twenty_five_refusals() -> None:
 
 
 def test_a_mapping_bug_is_seen_inside_batches() -> None:
-    brake = Brake(resend_is_safe=True)
+    breaker = CircuitBreaker(resend_is_safe=True)
     for _ in range(2):
-        brake.note(DONE, [Outcome(verdict=Verdict.REJECTED)] * 24)
-    assert (brake.reason or "").startswith("rejected")
+        breaker.note(DONE, [Outcome(verdict=Verdict.REJECTED)] * 24)
+    assert (breaker.reason or "").startswith("rejected")
 
 
 def test_some_refusals_among_good_orders_are_no_bug() -> None:
@@ -109,7 +109,7 @@ def test_unanswered_requests_stop_only_where_they_do_harm() -> None:
 
 
 def test_our_own_settings_stop_at_once_and_are_named() -> None:
-    brake = Brake(resend_is_safe=True)
+    breaker = CircuitBreaker(resend_is_safe=True)
     accepted, ours = one(Verdict.ACCEPTED), one(Verdict.CONFIGURATION, "http_401")
-    brake.note(DONE, accepted + ours)
-    assert brake.reason == "configuration: http_401"
+    breaker.note(DONE, accepted + ours)
+    assert breaker.reason == "configuration: http_401"

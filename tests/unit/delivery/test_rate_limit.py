@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from assets.delivery.rate_limit import Pace, RepeatBudget, Window
+from assets.delivery.rate_limit import RateLimit, RetryBudget, ConcurrencyWindow
 from assets.providers.base import Limits
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 
@@ -21,8 +21,8 @@ class Seconds:
         self.naps.append(seconds)
         self.now += seconds
 
-    def pace(self, limits: Limits) -> Pace:
-        return Pace(limits, monotonic=lambda: self.now, sleep=self.sleep)
+    def pace(self, limits: Limits) -> RateLimit:
+        return RateLimit(limits, monotonic=lambda: self.now, sleep=self.sleep)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_time_spent_elsewhere_is_not_waited_again_nor_saved_up() -> None:
 
 def test_threads_take_turns() -> None:
     naps: list[float] = []
-    pace = Pace(
+    pace = RateLimit(
         Limits(requests_per_second=10), monotonic=lambda: 0.0, sleep=naps.append
     )
     with ThreadPoolExecutor(8) as pool:
@@ -84,14 +84,14 @@ TAKEN = Outcome(verdict=Verdict.ACCEPTED)
 REFUSED = Outcome(verdict=Verdict.REJECTED)
 
 
-def grown(window: Window, rounds: int) -> Window:
+def grown(window: ConcurrencyWindow, rounds: int) -> ConcurrencyWindow:
     for _ in range(rounds):
         window.note([GOOD], [TAKEN])
     return window
 
 
 def test_a_window_is_one_until_something_succeeded() -> None:
-    window = Window(32)
+    window = ConcurrencyWindow(32)
     for _ in range(5):
         window.note([GOOD], [REFUSED])
     assert window.size == 1
@@ -100,22 +100,22 @@ def test_a_window_is_one_until_something_succeeded() -> None:
 
 
 def test_a_window_doubles_up_to_its_cap() -> None:
-    assert [grown(Window(32), rounds).size for rounds in range(7)] == [
+    assert [grown(ConcurrencyWindow(32), rounds).size for rounds in range(7)] == [
         *(1, 2, 4, 8, 16, 32, 32)
     ]
-    assert grown(Window(8), 50).size == 8
+    assert grown(ConcurrencyWindow(8), 50).size == 8
 
 
 @pytest.mark.parametrize("reply", [BUSY, LOST, SLOW])
 def test_trouble_halves_the_window(reply: Reply) -> None:
-    window = grown(Window(32), 4)
+    window = grown(ConcurrencyWindow(32), 4)
     window.note([GOOD, reply, reply], [TAKEN])
     assert window.size == 8
     assert grown(window, 3).size == 11
 
 
 def test_the_size_that_was_too_much_is_tried_again_late() -> None:
-    window = grown(Window(10), 4)
+    window = grown(ConcurrencyWindow(10), 4)
     window.note([LOST], [TAKEN])
     assert grown(window, 19).size == 9
     assert grown(window, 2).size == 10
@@ -125,11 +125,11 @@ def test_the_size_that_was_too_much_is_tried_again_late() -> None:
     ("interval", "size"), [(0.0, 32), (0.5, 32), (3.6, 8), (20.0, 1), (90.0, 1)]
 )
 def test_a_window_lasts_at_most_half_a_minute(interval: float, size: int) -> None:
-    assert grown(Window(32, interval), 60).size == size
+    assert grown(ConcurrencyWindow(32, interval), 60).size == size
 
 
 def test_a_tenth_may_be_repeated_and_never_less_than_ten() -> None:
-    budget = RepeatBudget()
+    budget = RetryBudget()
     assert budget.left == 10
     budget.sent(1_000, repeats=False)
     budget.sent(60, repeats=True)

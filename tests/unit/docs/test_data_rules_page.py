@@ -14,7 +14,7 @@ from assets.validation.schemas import EXTRACTS, JOINED_ORDERS, contract_columns
 from support.project import ROOT
 
 RULES = (*SUPPRESSED, *QUARANTINED, *DOUBTS)
-REASONS = {"Withheld": 1, "UnfitError": "reason", "Doubt": "code"}
+REASONS = {"Ineligible": 1, "UnfitError": "reason", "Doubt": "code"}
 """What is made with a reason code -> which of its arguments that is."""
 
 

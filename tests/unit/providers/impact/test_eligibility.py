@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from assets.money import minor_digits
-from assets.providers.withholding import Withheld
+from assets.providers.eligibility import Ineligible
 from support.impact_account import NOW, impact
 
 Make = Callable[..., Any]
@@ -115,7 +115,7 @@ def test_an_amount_that_would_lose_a_digit_is_held_back(
 def test_every_amount_of_the_order_is_looked_at(conversion: Make, name: str) -> None:
     withheld = impact().eligibility(conversion(**{name: Decimal("0.005")}), NOW)
     said = f"Order{name.title()} has more than 2 decimals"
-    assert withheld == Withheld("quarantined", "amount_precision", said)
+    assert withheld == Ineligible("quarantined", "amount_precision", said)
 
 
 def test_a_line_discount_and_a_sku_are_looked_at_too(

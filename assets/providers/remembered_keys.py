@@ -29,7 +29,7 @@ class Key:
     is_exclusive: bool = False
 
 
-def memory_key(*parts: str, is_exclusive: bool = False) -> Key:
+def remembered_key(*parts: str, is_exclusive: bool = False) -> Key:
     """Return the key of a fact.
 
     Args:

@@ -14,7 +14,7 @@ DISABLED = "destination_disabled"
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
+class Ineligible:
     """A conversion that is not to be sent to this destination, and why.
 
     Attributes:
@@ -29,23 +29,23 @@ class Withheld:
     detail: str
 
 
-def withhold(
+def check_common_rules(
     settings: DestinationSettings, conversion: Conversion, now: datetime
-) -> Withheld | None:
+) -> Ineligible | None:
     """Return why no provider would be sent `conversion` under `settings`."""
     if not settings.enabled:
-        return Withheld("suppressed", DISABLED, "enabled is false")
+        return Ineligible("suppressed", DISABLED, "enabled is false")
     if conversion.is_test:
-        return Withheld("suppressed", "test_order", "is_test is true")
+        return Ineligible("suppressed", "test_order", "is_test is true")
     if conversion.tracking_consent is False:
-        return Withheld("suppressed", "consent_refused", "tracking_consent is false")
+        return Ineligible("suppressed", "consent_refused", "tracking_consent is false")
     if settings.require_consent and conversion.tracking_consent is None:
-        return Withheld("suppressed", "no_consent", "tracking_consent is null")
+        return Ineligible("suppressed", "no_consent", "tracking_consent is null")
     limit = settings.max_age_days
     if limit is not None and now - conversion.completed_at > timedelta(days=limit):
         # Not how old it is now: every night would change what is kept of it.
         said = f"completed {_at(conversion)}, taken for {limit} days"
-        return Withheld("suppressed", "too_old", said)
+        return Ineligible("suppressed", "too_old", said)
     return None
 
 
@@ -54,7 +54,7 @@ def none_stored(conversion: Conversion, *wanted: str) -> str:
     return f"none stored up to {_at(conversion)} of: {', '.join(wanted)}"
 
 
-def unfit(conversion: Conversion, *kinds: str) -> Withheld | None:
+def unfit(conversion: Conversion, *kinds: str) -> Ineligible | None:
     """Return that the identifier of one of `kinds` is in doubt, or None."""
     found = [
         f"{kind} ({conversion.unfit_identifiers[kind]})"
@@ -64,20 +64,20 @@ def unfit(conversion: Conversion, *kinds: str) -> Withheld | None:
     if not found:
         return None
     said = f"a refused row up to {_at(conversion)} may count: {', '.join(found)}"
-    return Withheld("suppressed", "unfit_identifier", said)
+    return Ineligible("suppressed", "unfit_identifier", said)
 
 
-def not_taken(conversion: Conversion, *taken: str) -> Withheld:
+def not_taken(conversion: Conversion, *taken: str) -> Ineligible:
     """Return that a destination counts in other currencies."""
     said = f"currency {conversion.currency}, taken {', '.join(sorted(taken))}"
-    return Withheld("suppressed", "currency_not_taken", said)
+    return Ineligible("suppressed", "currency_not_taken", said)
 
 
-def too_precise(conversion: Conversion, *amounts: str) -> Withheld:
+def too_precise(conversion: Conversion, *amounts: str) -> Ineligible:
     """Return that some amounts are finer than the currency's smallest coin."""
     digits, currency = conversion.currency_digits, conversion.currency
     said = f"{', '.join(amounts)}: more than the {digits} decimals of {currency}"
-    return Withheld("quarantined", "amount_precision", said)
+    return Ineligible("quarantined", "amount_precision", said)
 
 
 def _at(conversion: Conversion) -> str:
