@@ -1,4 +1,4 @@
-# Everything a person types. `make` alone lists it.
+# `make` without a target lists the targets.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -9,7 +9,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
-help: ## list what can be made
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/installed: requirements.lock pyproject.toml
@@ -19,35 +19,35 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: install
-install: $(VENV)/installed ## virtual environment with the locked requirements
+install: $(VENV)/installed ## create .venv with the locked requirements
 
 .PHONY: demo
 demo: install ## seed a warehouse, start the sandbox, export one day, show the result
 	$(BIN)/attribution demo
 
 .PHONY: ui
-ui: install ## the Dagster UI on the demo warehouse (port 3000), with the sandbox
+ui: install ## open the Dagster UI on the demo data (port 3000), with the sandbox
 	$(BIN)/attribution demo --ui
 
 .PHONY: test
-test: install ## the tests that take less than ten minutes
+test: install ## run the tests, except the long ones and those in a browser
 	$(BIN)/python -m pytest -n auto -m "not long and not browser"
 
 .PHONY: test-long
-test-long: install ## the tests that take longer
+test-long: install ## run the tests that take minutes
 	$(BIN)/python -m pytest -n auto --dist loadfile -m long
 
 .PHONY: browser
-browser: install ## a failed day is run again in the Dagster UI, in Chromium
+browser: install ## run the tests in Chromium; install it if it is missing
 	@tests/browser/install-chromium
 	$(BIN)/python -m pytest -n 0 -m browser tests/browser
 
 .PHONY: screenshots
-screenshots: ## the same, and renews the pictures in docs/images
+screenshots: ## run the tests in Chromium and renew docs/images
 	SCREENSHOTS=1 $(MAKE) browser
 
 .PHONY: check
-check: install ## style, types, import contracts, SQL
+check: install ## check style, types, import contracts and SQL
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -55,20 +55,26 @@ check: install ## style, types, import contracts, SQL
 	$(BIN)/sqlfluff lint sql tests
 
 .PHONY: docs
-docs: install ## docs/data-rules.md, from the rules in the code
+docs: install ## write docs/data-rules.md from the rules in the code
 	$(BIN)/python -m assets.data_rules > docs/data-rules.md
 
+.PHONY: docs-site
+docs-site: install ## build the documentation as a searchable site in var/docs-site/html
+	rm -rf var/docs-site
+	$(BIN)/python -m sphinx --builder html --conf-dir docs --quiet --fail-on-warning \
+		--doctree-dir var/docs-site/doctrees . var/docs-site/html
+
 .PHONY: bench
-bench: install ## speed and memory, as ratios against a baseline of the same run
+bench: install ## measure speed and memory, as ratios to a baseline of the same run
 	$(BIN)/python -m benchmarks.delivery
 	$(BIN)/python -m benchmarks.backfill
 
 .PHONY: lock
-lock: install ## requirements.lock at the newest versions; UPGRADE= keeps what is pinned
+lock: install ## update requirements.lock; UPGRADE= keeps the versions that are pinned
 	$(BIN)/uv pip compile pyproject.toml --group dev --quiet $(UPGRADE) \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--no-strip-extras --python-version 3.11 --output-file requirements.lock
 
 .PHONY: clean
-clean: ## remove what was made: environment, demo data, Dagster history
+clean: ## remove the environment, the demo data and the Dagster history
 	rm -rf $(VENV) var .dagster
