@@ -1,6 +1,7 @@
 """README and docs name only what exists: commands, variables, tables, reasons."""
 
 import re
+from os.path import normpath
 from pathlib import Path
 
 import pytest
@@ -79,10 +80,8 @@ def headings(name: str) -> set[str]:
 def test_every_anchor_is_a_heading() -> None:
     for name, text in PAGES.items():
         for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", text):
-            folder = Path(name).parent
-            page = (
-                (folder / target.removeprefix("docs/")).as_posix() if target else name
-            )
+            beside = Path(name).parent / target.removeprefix("docs/")
+            page = normpath(beside) if target else name
             assert anchor in headings(page), f"{name} links to {target}#{anchor}"
 
 

@@ -51,8 +51,12 @@ def floors() -> list[list[str]]:
         name: re.split(r",(?:<br/>)? ?", text)
         for name, text in re.findall(r'^ +(\w+)\["(.*)"\]$', diagram, re.M)
     }
-    (inside,) = re.findall(r"^ +(top --> .*)$", diagram, re.M)
-    order = inside.split(" --> ")
+    (upper, *lower) = re.findall(r"^ {8}(\w+ --> .*)$", diagram, re.M)
+    order = upper.split(" --> ")
+    for line in lower:
+        first, *more = line.split(" --> ")
+        assert first == order[-1]
+        order += more
     assert sorted(order) == sorted(rooms)
     return [rooms[name] for name in order]
 
