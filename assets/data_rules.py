@@ -51,7 +51,7 @@ what it may have decided: `unfit_identifier`, `unfit_exposure` |
 """
 ORDER_IS_HELD = "quarantined: order"
 ROW_IS_HELD = "quarantined: row"
-WITHHELD = "withheld: quarantined"
+NOT_SENT = "withheld: quarantined"
 SUPPRESSED_THERE = "withheld: suppressed"
 DOUBTED = "data issue"
 
@@ -127,7 +127,7 @@ def _failing(failure: Failure, dataset: str, happens: str) -> Line:
 
 def _deciding() -> Iterator[Line]:
     yield from _ruled(SUPPRESSED, SUPPRESSED_THERE)
-    yield from _ruled(QUARANTINED, WITHHELD)
+    yield from _ruled(QUARANTINED, NOT_SENT)
 
 
 def _doubting() -> Iterator[Line]:
