@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text as statement
 
 from assets.deliveries import staged_chunks
-from assets.delivery.planner import Destination
+from assets.delivery.destination import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery

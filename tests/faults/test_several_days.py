@@ -8,7 +8,7 @@ import pytest
 
 from assets.checks.money_conserved import money_conserved
 from assets.deliveries import delivery_key, staged_chunks
-from assets.delivery.missing_orders import GONE
+from assets.delivery.missing_orders import MISSING_FROM_SOURCE
 from assets.ledger.quarantine import REPEATED
 from assets.ledger.runs import source_totals_before
 from assets.ledger.tables import data_issue, quarantine_row
@@ -218,7 +218,9 @@ def test_a_told_order_that_is_refused_on_its_new_day_is_not_gone(
     assert needs_reversal(shop) == []
     if "currency" not in bad:  # what cannot be read agrees with no money
         assert never_seen(shop) == 0
-    assert [row for row in shop.line.rows(data_issue) if row["code"] == GONE] == []
+    assert [
+        row for row in shop.line.rows(data_issue) if row["code"] == MISSING_FROM_SOURCE
+    ] == []
     assert sorted(sent(shop)) == ["O1", "O2"]
 
 

@@ -116,21 +116,21 @@ def test_a_run_that_was_frozen_beyond_its_lease_changes_nothing_when_it_wakes(
     assert shop.run_outcomes()["crashed"] == 1
 
 
-@pytest.mark.parametrize("patience", [0.0, 30.0])
+@pytest.mark.parametrize("lock_timeout", [0.0, 30.0])
 def test_of_two_runs_at_the_same_moment_one_waits(
-    shop: Shop, exporter: Exporter, other: Exporter, patience: float
+    shop: Shop, exporter: Exporter, other: Exporter, lock_timeout: float
 ) -> None:
     shop.server.may_answer.clear()
     exporter.start(shop.job())
     shop.server.wait_for(1)
-    other.start(shop.job(patience=patience))
-    if not patience:
+    other.start(shop.job(lock_timeout=lock_timeout))
+    if not lock_timeout:
         told = other.wait().told
         assert told["error"] == "DestinationBusyError"
         assert "Wait for it to end" in told["message"]
     shop.server.may_answer.set()
     assert exporter.wait().told["requests"] == ORDERS
-    if patience:
+    if lock_timeout:
         assert other.wait().told["requests"] == 0
     shop.check(rerun=lambda: exporter.run(shop.job()))
     assert set(times_sent(shop).values()) == {1}

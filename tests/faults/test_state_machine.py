@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from assets.delivery.dispatch import Summary
-from assets.delivery.sender import LEASE, LeaseLostError
+from assets.delivery.lease import LEASE, LeaseLostError
 from assets.ledger.database import Database
 from assets.providers.base import Limits
 from assets.providers.conversion import Conversion
@@ -204,7 +204,7 @@ class Export(RuleBasedStateMachine):
         self, *, is_alone: bool = False, limit: int | None = None
     ) -> Summary | None:
         orders = list(self.orders.values())
-        alone: Any = {"still_alone": lambda: True} if is_alone else {}
+        alone: Any = {"holds_lock": lambda: True} if is_alone else {}
         try:
             summary = self.bench.run(orders, chunk_rows=5, limit=limit, **alone)
         except LeaseLostError:

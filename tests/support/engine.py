@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from sqlalchemy import select
 
+from assets.delivery.destination import Destination
+from assets.delivery.destination_partition import DestinationPartition
 from assets.delivery.dispatch import Dispatch, Summary
-from assets.delivery.planner import Destination
 from assets.ledger.database import Database
 from assets.ledger.ledger import Ledger
 from assets.ledger.tables import delivery, delivery_attempt
@@ -235,15 +236,18 @@ class Bench:
             clock=self.clock,
         )
 
-    def dispatch(self, **options: Any) -> Dispatch:
+    def dispatch(self, *, partition_key: str = DAY, **options: Any) -> Dispatch:
         destination = Destination(
             name="shop",
             provider_name="fake",
             provider=self.provider,
             mapping_version="m1",
         )
-        plain = {"partition_key": DAY, "zone": UTC, "sleep": self.clock.sleep}
-        return Dispatch(destination, self.ledger(), self.transport, **plain | options)
+        partition = DestinationPartition(
+            destination, self.ledger(), partition_key=partition_key, zone=UTC
+        )
+        plain = {"sleep": self.clock.sleep}
+        return Dispatch(partition, self.transport, **plain | options)
 
     def run(
         self,

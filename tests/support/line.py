@@ -14,8 +14,8 @@ from typing import Any, Literal
 from sqlalchemy import Table, select
 
 from assets import money
+from assets.delivery.destination import Destination
 from assets.delivery.dispatch import Summary
-from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery, delivery_attempt

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from assets.ledger.ledger import Ledger
-from assets.settlement.follow import Settle
+from assets.settlement.submissions import SubmissionFollower
 from assets.transport.http import HttpTransport
 from support.engine import DAY
 from support.raw_server import Act, http, say
@@ -45,7 +45,7 @@ def settle(line: Line, **time: float) -> str | None:
     return settling(line, **time)[1]
 
 
-def settling(line: Line, **time: float) -> tuple[Settle, str | None]:
+def settling(line: Line, **time: float) -> tuple[SubmissionFollower, str | None]:
     line.clock.pass_by(**time)
     ledger = Ledger(
         line.database,
@@ -56,7 +56,9 @@ def settling(line: Line, **time: float) -> tuple[Settle, str | None]:
     )
     transport = HttpTransport([line.server.host])
     try:
-        looking = Settle(line.provider, ledger, transport, partition_key=DAY)
+        looking = SubmissionFollower(
+            line.provider, ledger, transport, partition_key=DAY
+        )
         stopped = looking.run()
     finally:
         transport.close()

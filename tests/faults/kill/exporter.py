@@ -14,8 +14,8 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
+from assets.delivery import lease
 from assets.delivery import run as delivery_run
-from assets.delivery import sender
 from assets.ledger import database as database_module
 from assets.ledger import lock
 from assets.ledger.database import Database
@@ -31,7 +31,7 @@ def run(job: Job) -> dict[str, Any]:
     """Do a job in this process."""
     lock.POLL_SECONDS = 0.02
     if job.lease is not None:
-        sender.LEASE = timedelta(seconds=job.lease)
+        lease.LEASE = timedelta(seconds=job.lease)
     fate = Fate(job)
     vars(delivery_run)["Ledger"] = fatal_ledger(fate)
     vars(delivery_run)["Spool"] = fatal_spool(fate)
@@ -51,7 +51,7 @@ def run(job: Job) -> dict[str, Any]:
         run_id=job.run_id,
         zone=UTC,
         spool_folder=Path(job.spool) if job.spool else None,
-        patience=job.patience,
+        lock_timeout_s=job.lock_timeout,
         sleep=lambda seconds: time.sleep(min(seconds, 0.01)),
     )
     return {

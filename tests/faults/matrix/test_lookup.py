@@ -16,7 +16,7 @@ import pytest
 
 from assets.ledger.ledger import Ledger
 from assets.ledger.totals import unfinished
-from assets.settlement.candidates import together
+from assets.settlement.candidates import group_by_order_time
 from assets.settlement.lookup import Lookup
 from assets.transport.http import HttpTransport
 from support.engine import DAY, NOW
@@ -261,11 +261,11 @@ def test_pages_are_counted_from_run_to_run(
 
 
 def ranges(days: Iterable[float]) -> list[list[float]]:
-    """How orders of these days are put together, by day."""
+    """How orders of these days are grouped, by day."""
     rows = [{"order_at": NOW + timedelta(days=day)} for day in days]
     return [
         [(row["order_at"] - NOW) / timedelta(days=1) for row in group]
-        for group in together(rows, timedelta(days=44))
+        for group in group_by_order_time(rows, timedelta(days=44))
     ]
 
 

@@ -140,7 +140,7 @@ def test_15_a_status_that_means_nothing(line: Line, status: int) -> None:
     check_lost(line, Act(http(status, ACCEPTED), applies=True, keeps=True), "done")
 
 
-UNREADABLE_STOP = "unreadable: three successes in a row could not be believed"
+UNREADABLE_STOP = "unreadable: three 2xx replies in a row could not be read"
 LOGIN = "<!DOCTYPE html><html><body>Please sign in</body></html>"
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from assets.figures.alarms import alarming
 from assets.ledger.ledger import Ledger
-from assets.settlement.call_budget import Allowance
+from assets.settlement.call_budget import CallBudget
 from support.engine import DEDUPE
 from support.raw_server import Act, always, say
 from support.submissions import (
@@ -285,10 +285,10 @@ def test_40_runs_at_the_same_time_share_the_budget(database: Database) -> None:
     ]
     with ThreadPoolExecutor(8) as pool:
         taken = list(
-            pool.map(lambda one: Allowance(one, "settle").take(3, 10), ledgers)
+            pool.map(lambda one: CallBudget(one, "settle").take(3, 10), ledgers)
         )
     assert sum(taken) == 10
-    assert Allowance(ledgers[0], "lookup").take(3, 10) == 3
+    assert CallBudget(ledgers[0], "lookup").take(3, 10) == 3
 
 
 def test_40_a_full_quota_ends_the_look(

@@ -26,7 +26,7 @@ from support.project import ROOT, TESTS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from assets.delivery.planner import Chunk
+    from assets.delivery.chunk import Chunk
     from assets.providers.conversion import Conversion
     from support.line import Line
 
@@ -57,7 +57,7 @@ def deliver_here(ledger: str, url: str, policy: str, count: int) -> dict[str, An
     """Run in a process of its own: deliver `count` orders, say what it took."""
     from datetime import UTC
 
-    from assets.delivery.planner import Destination
+    from assets.delivery.destination import Destination
     from assets.delivery.run import deliver
     from assets.ledger.database import Database
     from assets.transport.http import HttpTransport

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assets.delivery.planner import Destination
+from assets.delivery.destination import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
 from assets.ledger.totals import needing_a_person

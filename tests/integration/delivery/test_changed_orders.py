@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from assets.delivery.sender import LeaseLostError
+from assets.delivery.lease import LeaseLostError
 from assets.ledger.database import Database
 from assets.ledger.tables import data_issue
 from assets.providers.base import Request
@@ -228,7 +228,7 @@ def test_an_unanswered_order_keeps_the_day_red_where_a_run_sends_it_again(
 def test_a_run_that_lost_its_lock_sends_no_more(bench: Bench) -> None:
     held = iter([True, True, False])
     with pytest.raises(LeaseLostError, match="Run this partition again"):
-        bench.run(many(20), still_alone=lambda: next(held))
+        bench.run(many(20), holds_lock=lambda: next(held))
     assert len(bench.transport.sent) == 3
     assert "sending" not in bench.states().values()
 
@@ -305,7 +305,7 @@ class TestRefusedAfterADoubtfulAttempt:
         self, refused: Bench
     ) -> None:
         mended = [order(promo_code="MENDED")]
-        refused.run(mended, told_to_stop=lambda: True, limit=0)
+        refused.run(mended, stop_requested=lambda: True, limit=0)
         refused.clock.pass_by(hours=25)
         refused.run(mended)
         assert len(refused.transport.sent) == 2

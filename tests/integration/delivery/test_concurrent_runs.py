@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from assets.delivery.sender import LeaseLostError
+from assets.delivery.lease import LeaseLostError
 from assets.ledger.database import Database
 from assets.ledger.states import State
 from assets.providers.base import Limits, Request
@@ -109,11 +109,12 @@ def test_a_batch_speaks_only_of_what_is_ours(bench: Bench) -> None:
     bench.provider = FakeProvider(limits=limits, resend=NEVER)
     sender, other = bench.dispatch()._sender, bench.dispatch()._sender
     other._planner.plan(Chunk(orders), bench.clock())
-    talks = sender._build([orders])
+    exchanges = sender._build([orders])
     (theirs,) = other._claim(other._build([orders[1:3]]))
-    (mine,) = sender._claim(talks)
-    assert orders_of(mine.steps[0].request) == ["O00000", "O00003", "O00004"]
-    assert orders_of(theirs.steps[0].request) == ["O00001", "O00002"]
+    (mine,) = sender._claim(exchanges)
+    first_of_mine, first_of_theirs = mine.exchange.steps[0], theirs.exchange.steps[0]
+    assert orders_of(first_of_mine.request) == ["O00000", "O00003", "O00004"]
+    assert orders_of(first_of_theirs.request) == ["O00001", "O00002"]
     assert len(bench.attempts("intent")) == 5
     assert sender._claim(sender._build([orders])) == []
 

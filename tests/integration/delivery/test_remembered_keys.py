@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from assets.delivery.planner import Destination, Planner
+from assets.delivery.destination import Destination
+from assets.delivery.destination_partition import DestinationPartition
 from assets.delivery.preview import preview
+from assets.delivery.remembered_keys import RememberedKeys
 from assets.ledger import remembered_keys
 from assets.ledger.database import Database, LedgerError
 from assets.ledger.ledger import Ledger
@@ -132,8 +134,8 @@ def test_another_destination_does_not(linking: Bench) -> None:
         name="other", provider_name="fake", provider=Linking(), mapping_version="m1"
     )
     ledger = Ledger(linking.database, destination="other", provider="fake", run_id="r")
-    planner = Planner(destination, ledger, partition_key="d", zone=UTC)
-    (one,) = planner.memory.attach(by("v", "O2"))
+    keys = RememberedKeys(destination.provider, ledger)
+    (one,) = keys.attach(by("v", "O2"))
     assert dict(one.remembered) == {}
 
 
@@ -329,9 +331,11 @@ def test_a_dry_run_holds_nothing(first_only: Bench) -> None:
         provider=first_only.provider,
         mapping_version="m1",
     )
-    planner = Planner(destination, first_only.ledger(), partition_key="d", zone=UTC)
-    found = preview(planner, [Chunk(by("v", "O1", "O2"))])
-    assert (found.conversions, dict(found.withheld)) == (
+    partition = DestinationPartition(
+        destination, first_only.ledger(), partition_key="d", zone=UTC
+    )
+    found = preview(partition, [Chunk(by("v", "O1", "O2"))])
+    assert (found.conversions, dict(found.not_sent)) == (
         1,
         {("suppressed", "not_first_order"): 1},
     )

@@ -19,8 +19,8 @@ from assets.ledger.tables import delivery
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion, Item
 from assets.providers.replies import Reply
-from assets.settlement.follow import Settle
 from assets.settlement.lookup import Lookup
+from assets.settlement.submissions import SubmissionFollower
 from support.engine import DAY, LOST, Bench, answer, order
 from support.impact_account import impact
 
@@ -92,7 +92,7 @@ def test_a_submission_that_ended_late_does_not_settle_a_later_one(
     due = bench.clock() + timedelta(minutes=30)
     moves = another_run(bench, provider_ref="A-2", next_attempt_at=due)
     asked = Slow(said(OrderId="O1", **told), moves)
-    Settle(bench.provider, bench.ledger(), asked, partition_key=DAY).run()
+    SubmissionFollower(bench.provider, bench.ledger(), asked, partition_key=DAY).run()
     row = bench.row()
     assert (row["state"], row["provider_ref"]) == ("queued", "A-2")
     assert row["next_attempt_at"] == due

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from assets.delivery.destination import Destination
 from assets.delivery.dispatch import Summary
-from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
 from assets.ledger.lock import DestinationBusyError, destination_lock
@@ -282,7 +282,7 @@ def test_a_run_that_waits_in_vain_leaves_the_file_to_the_other(
         destination_lock(shop.database, "td_old"),
         pytest.raises(DestinationBusyError),
     ):
-        shop.run([conversion()], patience=0)
+        shop.run([conversion()], lock_timeout_s=0)
     assert not shop.file.exists()
 
 

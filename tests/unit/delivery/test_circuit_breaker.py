@@ -18,11 +18,11 @@ def one(verdict: Verdict, reason: str | None = None) -> list[Outcome]:
 
 
 def fed(
-    *replies: tuple[Reply, Verdict], safe: bool = True, repeats: bool = False
+    *replies: tuple[Reply, Verdict], safe: bool = True, is_retry: bool = False
 ) -> str | None:
     breaker = CircuitBreaker(resend_is_safe=safe)
     for reply, verdict in replies:
-        breaker.note(reply, one(verdict), repeats=repeats)
+        breaker.record(reply, one(verdict), is_retry=is_retry)
     return breaker.reason
 
 
@@ -60,7 +60,7 @@ def test_unreadable_replies_do_harm_where_a_repeat_does(reply: Reply) -> None:
 def test_a_reply_that_tells_of_some_conversions_is_readable() -> None:
     breaker = CircuitBreaker(resend_is_safe=True)
     for _ in range(9):
-        breaker.note(DONE, one(Verdict.ACCEPTED) + one(Verdict.UNCERTAIN))
+        breaker.record(DONE, one(Verdict.ACCEPTED) + one(Verdict.UNCERTAIN))
     assert breaker.reason is None
 
 
@@ -80,7 +80,7 @@ def test_a_rate_limit_is_no_failure() -> None:
 
 
 def test_repeats_that_fail_again_say_nothing_new() -> None:
-    assert fed(*[(DOWN, Verdict.RETRYABLE)] * 50, repeats=True) is None
+    assert fed(*[(DOWN, Verdict.RETRYABLE)] * 50, is_retry=True) is None
 
 
 def test_a_mapping_bug_stops_after_twenty_five_refusals() -> None:
@@ -92,7 +92,7 @@ def test_a_mapping_bug_stops_after_twenty_five_refusals() -> None:
 def test_a_mapping_bug_is_seen_inside_batches() -> None:
     breaker = CircuitBreaker(resend_is_safe=True)
     for _ in range(2):
-        breaker.note(DONE, [Outcome(verdict=Verdict.REJECTED)] * 24)
+        breaker.record(DONE, [Outcome(verdict=Verdict.REJECTED)] * 24)
     assert (breaker.reason or "").startswith("rejected")
 
 
@@ -111,5 +111,5 @@ def test_unanswered_requests_stop_only_where_they_do_harm() -> None:
 def test_our_own_settings_stop_at_once_and_are_named() -> None:
     breaker = CircuitBreaker(resend_is_safe=True)
     accepted, ours = one(Verdict.ACCEPTED), one(Verdict.CONFIGURATION, "http_401")
-    breaker.note(DONE, accepted + ours)
+    breaker.record(DONE, accepted + ours)
     assert breaker.reason == "configuration: http_401"

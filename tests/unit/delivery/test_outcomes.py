@@ -47,7 +47,7 @@ def apply(
     claim: Claimed | None = None,
     provider: FakeProvider | None = None,
     *,
-    bytes_left: bool = True,
+    may_have_left: bool = True,
     **said: Any,
 ) -> tuple[State, dict[str, Any]]:
     state, changes = outcomes.apply(
@@ -55,7 +55,7 @@ def apply(
         claim or claimed(),
         provider or FakeProvider(),
         now=NOW,
-        bytes_left=bytes_left,
+        may_have_left=may_have_left,
         content=CONTENT,
     )
     return state, dict(changes)
@@ -88,7 +88,7 @@ def test_the_first_send_is_kept() -> None:
 
 
 def test_what_did_not_leave_is_not_called_sent() -> None:
-    _, changes = apply(Verdict.RETRYABLE, bytes_left=False)
+    _, changes = apply(Verdict.RETRYABLE, may_have_left=False)
     assert changes["first_sent_at"] is None
     assert "last_sent_at" not in changes
     assert "payload_hash" not in changes
@@ -108,7 +108,9 @@ def test_a_duplicate_is_ours_too_where_a_person_thought_we_had_not_sent_it() -> 
     state, changes = apply(Verdict.DUPLICATE, before)
     assert (state, changes["state_reason"]) == (State.DUPLICATE, "own")
     assert changes["amount_minor"] == 1234
-    assert outcomes.holds_another(Outcome(verdict=Verdict.DUPLICATE), before, CONTENT)
+    assert outcomes.is_older_version_counted(
+        Outcome(verdict=Verdict.DUPLICATE), before, CONTENT
+    )
 
 
 @pytest.mark.parametrize("verdict", [Verdict.ACCEPTED, Verdict.UNCERTAIN])
@@ -242,4 +244,7 @@ def test_only_an_own_repeat_that_differs_is_drift(
     verdict: Verdict, known: dict[str, Any], expected: bool
 ) -> None:
     claim = claimed(State.RETRYABLE, **known)
-    assert outcomes.holds_another(Outcome(verdict=verdict), claim, CONTENT) is expected
+    assert (
+        outcomes.is_older_version_counted(Outcome(verdict=verdict), claim, CONTENT)
+        is expected
+    )

@@ -86,16 +86,16 @@ REFUSED = Outcome(verdict=Verdict.REJECTED)
 
 def grown(window: ConcurrencyWindow, rounds: int) -> ConcurrencyWindow:
     for _ in range(rounds):
-        window.note([GOOD], [TAKEN])
+        window.record([GOOD], [TAKEN])
     return window
 
 
 def test_a_window_is_one_until_something_succeeded() -> None:
     window = ConcurrencyWindow(32)
     for _ in range(5):
-        window.note([GOOD], [REFUSED])
+        window.record([GOOD], [REFUSED])
     assert window.size == 1
-    window.note([GOOD], [TAKEN])
+    window.record([GOOD], [TAKEN])
     assert window.size == 2
 
 
@@ -109,14 +109,14 @@ def test_a_window_doubles_up_to_its_cap() -> None:
 @pytest.mark.parametrize("reply", [BUSY, LOST, SLOW])
 def test_trouble_halves_the_window(reply: Reply) -> None:
     window = grown(ConcurrencyWindow(32), 4)
-    window.note([GOOD, reply, reply], [TAKEN])
+    window.record([GOOD, reply, reply], [TAKEN])
     assert window.size == 8
     assert grown(window, 3).size == 11
 
 
 def test_the_size_that_was_too_much_is_tried_again_late() -> None:
     window = grown(ConcurrencyWindow(10), 4)
-    window.note([LOST], [TAKEN])
+    window.record([LOST], [TAKEN])
     assert grown(window, 19).size == 9
     assert grown(window, 2).size == 10
 
@@ -130,9 +130,9 @@ def test_a_window_lasts_at_most_half_a_minute(interval: float, size: int) -> Non
 
 def test_a_tenth_may_be_repeated_and_never_less_than_ten() -> None:
     budget = RetryBudget()
-    assert budget.left == 10
-    budget.sent(1_000, repeats=False)
-    budget.sent(60, repeats=True)
-    assert budget.left == 40
-    budget.sent(60, repeats=True)
-    assert budget.left == 0
+    assert budget.remaining == 10
+    budget.record(1_000, is_retry=False)
+    budget.record(60, is_retry=True)
+    assert budget.remaining == 40
+    budget.record(60, is_retry=True)
+    assert budget.remaining == 0
