@@ -68,7 +68,7 @@ def record_missing_orders(
                 "code": MISSING_FROM_SOURCE,
                 "subject": name,
                 "destination": name,
-                "detail": f"gone after it was {state}; the provider still counts it",
+                "detail": f"missing after it was {state}; the provider still counts it",
             }
             for order_id, state in missing.items()
             if order_id not in recorded and state not in SOFT

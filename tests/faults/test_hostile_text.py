@@ -149,10 +149,10 @@ class Market:
         key = said.pop("order_id", order_id)
         visitor = said.pop("visitor_id", f"visitor of {order_id}")
         click = said.pop("click", "click")
-        line = {name: said.pop(name) for name in ("sku", "name") if name in said}
+        item = {name: said.pop(name) for name in ("sku", "name") if name in said}
         row = ORDER | {"order_id": key, "visitor_id": visitor} | said
         self.shop.add("completed_orders", **row)
-        self.shop.item(key, 10, **line)
+        self.shop.item(key, 10, **item)
         for kind, value in {
             "impact_click_id": click,
             "idme_conversion_tracking_id": click,
@@ -164,8 +164,8 @@ class Market:
         self.shop.add("visitor_bucketing", visitor_id=visitor, **seen)
 
     def _told(self, database: Database, folder: Path) -> Told:
-        self.shop.line.database, self.shop.folder = database, folder
-        self.shop.line.clock.now = START + DAY
+        self.shop.harness.database, self.shop.folder = database, folder
+        self.shop.harness.clock.now = START + DAY
         log = Lines()
         logging.getLogger().addHandler(log)
         try:
@@ -370,8 +370,8 @@ def named(said: dict[str, Any], **columns: str) -> dict[str, str]:
 
 @pytest.fixture
 def market(warehouse_url: str, tmp_path: Path, empty_sqlite: Path) -> Market:
-    line: Any = SimpleNamespace(database=None, clock=Clock(START + DAY), runs=0)
-    shop = Shop(tmp_path, warehouse_url, line)
+    harness: Any = SimpleNamespace(database=None, clock=Clock(START + DAY), runs=0)
+    shop = Shop(tmp_path, warehouse_url, harness)
     shop.create()
     return Market(shop, empty_sqlite)
 

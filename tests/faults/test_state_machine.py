@@ -32,7 +32,13 @@ from assets.providers.base import Limits
 from assets.providers.conversion import Conversion
 from assets.providers.eligibility import Ineligible
 from assets.resolution.resolve import resolve
-from faults.kill.market import ANSWERS, POINTS, CrashError, CrashingBench, Market
+from faults.kill.in_memory_provider import (
+    ANSWERS,
+    POINTS,
+    CrashError,
+    CrashingBench,
+    InMemoryProvider,
+)
 from support.engine import DEDUPE, NEVER, FakeProvider, order
 from support.invariants import Money, check_invariants
 
@@ -69,8 +75,8 @@ class Export(RuleBasedStateMachine):
             resend=policy, limits=Limits(in_flight=3, conversions_per_request=size)
         )
         self.bench = CrashingBench(self.database, provider)
-        self.market = Market(policy.window, self.bench.clock)
-        self.bench.transport = self.market
+        self.remote = InMemoryProvider(policy.window, self.bench.clock)
+        self.bench.transport = self.remote
         self.orders: dict[str, Conversion] = {}
         self.earlier: dict[str, set[Money]] = {}
         self.is_planned = True
@@ -99,7 +105,7 @@ class Export(RuleBasedStateMachine):
         self._add(count, has_click=True)
         for number, order_id in enumerate(self.orders):
             turned = number % len(kinds)
-            self.market.script[order_id] = kinds[turned:] + kinds[:turned]
+            self.remote.script[order_id] = kinds[turned:] + kinds[:turned]
 
     @rule(count=FEW, kinds=KINDS, wait=WAITS, is_alone=st.booleans(), limit=LIMITS)
     def run(
@@ -117,13 +123,13 @@ class Export(RuleBasedStateMachine):
     @rule(count=SOME, kinds=KINDS, point=st.sampled_from(POINTS))
     def kill_at(self, count: int, kinds: list[str], point: str) -> None:
         self._prepare(count, kinds)
-        self.market.crash_at = point
+        self.remote.crash_at = point
         try:
             self._run(is_alone=True)
         except CrashError:
             pass
         finally:
-            self.market.crash_at = None
+            self.remote.crash_at = None
 
     @rule(wait=WAITS)
     def advance_time(self, wait: timedelta) -> None:
@@ -142,9 +148,9 @@ class Export(RuleBasedStateMachine):
             took.append(self.bench.clock() - begun)
 
         took: list[timedelta] = []
-        self.market.meanwhile = meanwhile
+        self.remote.meanwhile = meanwhile
         summary = self._run(is_alone=True)
-        self.market.meanwhile = None
+        self.remote.meanwhile = None
         if took:
             was_overtaken = summary is None
             assert was_overtaken == (took[0] > LEASE)
@@ -162,7 +168,7 @@ class Export(RuleBasedStateMachine):
             resolve(
                 self.database,
                 row["delivery_id"],
-                is_delivered=row["order_id"] in self.market.counted,
+                is_delivered=row["order_id"] in self.remote.counted,
                 by="ann",
                 why="looked it up",
                 clock=self.bench.clock,
@@ -194,7 +200,7 @@ class Export(RuleBasedStateMachine):
             self.database,
             {key: _money(one) for key, one in self.orders.items()},
             {"shop": self.bench.provider.resend},
-            self.market.journal,
+            self.remote.journal,
             complete=self.is_planned,
             earlier=self.earlier,
             rerun=rerun,

@@ -1,7 +1,7 @@
-"""A provider, a transport and a clock that do exactly what a test tells them.
+"""A provider, a transport and a clock that a test controls exactly.
 
-The requests are JSON of the order ids they speak of, so that a transport can answer by
-order; a 200 carries one word per order, the verdict. Without words all are accepted.
+Requests are JSON with their order ids, so that a transport can reply by order. A 200
+has one word per order, the verdict. Without words all orders are accepted.
 """
 
 import json
@@ -35,7 +35,7 @@ NEVER = ResendPolicy(kind="never")
 
 
 class Clock:
-    """Stands still until told; sleeping moves it."""
+    """Stands still until a test or a sleep moves it."""
 
     def __init__(self, now: datetime = NOW) -> None:
         self.now = now
@@ -74,7 +74,7 @@ def many(count: int) -> list[Conversion]:
 
 @dataclass
 class FakeProvider:
-    """A destination's provider; each set names the orders on which it misbehaves."""
+    """A provider module; each set has the orders on which it misbehaves."""
 
     resend: ResendPolicy = DEDUPE
     limits: Limits = field(default_factory=lambda: Limits(in_flight=4))
@@ -154,11 +154,11 @@ REFUSED = Reply(phase=Phase.CONNECTING, error="ConnectionError", at=NOW)
 
 
 class FakeTransport:
-    """Keeps every request and answers by order.
+    """Stores every request and replies by order.
 
     Args:
-        script: For an order, its replies in turn, or one for always; an exception is
-            raised. An order that is not named is accepted.
+        script: For an order, its replies in turn, or one for all requests; an
+            exception is raised. An order without one is accepted.
         witness: Called with each request before it counts as sent.
     """
 
@@ -203,7 +203,7 @@ def orders_of(request: Request) -> list[str]:
 
 
 class Chunk:
-    """Orders as they come from staging."""
+    """Orders in the form of a staged chunk."""
 
     def __init__(self, conversions: Sequence[Conversion]) -> None:
         self.conversions = conversions
@@ -218,7 +218,7 @@ class Chunk:
 
 @dataclass
 class Bench:
-    """One destination on a test bench: a ledger, a provider, a transport, a clock."""
+    """A test bench for one destination: ledger, provider, transport and clock."""
 
     database: Database
     provider: FakeProvider = field(default_factory=FakeProvider)

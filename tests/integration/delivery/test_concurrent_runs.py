@@ -103,7 +103,7 @@ def test_runs_at_the_same_moment_send_each_order_once(
     assert owners == {"run-1"}
 
 
-def test_a_batch_speaks_only_of_what_is_ours(bench: Bench) -> None:
+def test_a_batch_contains_only_claimed_conversions(bench: Bench) -> None:
     orders = many(5)
     limits = Limits(conversions_per_request=5)
     bench.provider = FakeProvider(limits=limits, resend=NEVER)
@@ -119,7 +119,7 @@ def test_a_batch_speaks_only_of_what_is_ours(bench: Bench) -> None:
     assert sender._claim(sender._build([orders])) == []
 
 
-def test_a_dead_run_s_orders_are_taken_up(bench: Bench) -> None:
+def test_orders_of_a_dead_run_are_sent_by_the_next_one(bench: Bench) -> None:
     def die(_request: Request) -> None:
         raise SystemExit
 

@@ -221,7 +221,7 @@ def test_each_sends_its_own_credentials(shop: Deployment, pair: Pair) -> None:
     assert shop.states(good)[pair.delivered] > 0
 
 
-def test_secrets_are_apart_and_in_nobody_s_rows(shop: Deployment, pair: Pair) -> None:
+def test_secrets_are_separate_and_in_no_row(shop: Deployment, pair: Pair) -> None:
     _, good, bad = export(shop, pair)
     ours, theirs = (
         set(open_destination(shop.config, name).provider.secrets)
@@ -235,7 +235,7 @@ def test_secrets_are_apart_and_in_nobody_s_rows(shop: Deployment, pair: Pair) ->
     assert not [secret for secret in ours | theirs if secret in kept]
 
 
-def test_a_pace_is_that_of_its_destination(
+def test_a_rate_limit_belongs_to_its_destination(
     shop: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     intervals: list[float] = []

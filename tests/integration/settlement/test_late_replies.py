@@ -81,7 +81,7 @@ def another_run(bench: Bench, **changes: Any) -> Callable[[], None]:
         {"Status": "Complete", "ErrorReason": ""},
     ],
 )
-def test_a_submission_that_ended_late_does_not_settle_a_later_one(
+def test_a_late_submission_result_does_not_settle_a_later_one(
     bench: Bench, orders: list[Conversion], told: dict[str, Any]
 ) -> None:
     uri = "/Advertisers/SID1/APISubmissions/A-1"
@@ -103,7 +103,7 @@ FOUND = {"Id": "1.2.3", "ActionTrackerId": 9876, "State": "PENDING", "Oid": "O1"
 
 
 @pytest.mark.parametrize("actions", [[FOUND], []])
-def test_a_look_that_came_back_late_does_not_end_a_later_send(
+def test_a_late_lookup_result_does_not_end_a_later_send(
     bench: Bench, orders: list[Conversion], actions: list[dict[str, Any]]
 ) -> None:
     bench.transport = Slow(LOST)

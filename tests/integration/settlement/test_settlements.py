@@ -54,7 +54,7 @@ def told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("shop", [[LOST]], indirect=True)
-def test_orders_that_nobody_answered_for_are_found_in_the_list(
+def test_orders_with_unknown_outcome_are_found_in_the_list(
     shop: Deployment,
 ) -> None:
     lost = shop.states(NAME)["uncertain"]

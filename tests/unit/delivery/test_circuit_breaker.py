@@ -57,7 +57,7 @@ def test_unreadable_replies_do_harm_where_a_repeat_does(reply: Reply) -> None:
     assert (fed(*mixed, safe=False) or "").startswith("uncertain: 10")
 
 
-def test_a_reply_that_tells_of_some_conversions_is_readable() -> None:
+def test_a_reply_about_some_conversions_is_readable() -> None:
     breaker = CircuitBreaker(resend_is_safe=True)
     for _ in range(9):
         breaker.record(DONE, one(Verdict.ACCEPTED) + one(Verdict.UNCERTAIN))
@@ -101,14 +101,14 @@ def test_some_refusals_among_good_orders_are_no_bug() -> None:
     assert fed(*mixed) is None
 
 
-def test_unanswered_requests_stop_only_where_they_do_harm() -> None:
+def test_requests_without_a_reply_stop_only_where_a_repeat_does_harm() -> None:
     lost = Reply(phase=Phase.WAITING)
     mixed = [(lost, Verdict.UNCERTAIN), *[(DONE, Verdict.ACCEPTED)] * 3] * 10
     assert (fed(*mixed, safe=False) or "").startswith("uncertain: 10")
     assert fed(*mixed, safe=True) is None
 
 
-def test_our_own_settings_stop_at_once_and_are_named() -> None:
+def test_a_configuration_error_stops_at_once_and_is_named() -> None:
     breaker = CircuitBreaker(resend_is_safe=True)
     accepted, ours = one(Verdict.ACCEPTED), one(Verdict.CONFIGURATION, "http_401")
     breaker.record(DONE, accepted + ours)

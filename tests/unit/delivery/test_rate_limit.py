@@ -39,7 +39,7 @@ def test_the_slower_limit_counts(limits: Limits, interval: float) -> None:
     assert Seconds().pace(limits).interval == interval
 
 
-def test_without_a_limit_nobody_waits() -> None:
+def test_without_a_limit_there_is_no_wait() -> None:
     seconds = Seconds()
     pace = seconds.pace(Limits())
     for _ in range(10):
@@ -55,7 +55,7 @@ def test_requests_are_spaced_and_the_first_goes_at_once() -> None:
     assert seconds.naps == [0.25] * 4
 
 
-def test_time_spent_elsewhere_is_not_waited_again_nor_saved_up() -> None:
+def test_time_spent_elsewhere_shortens_the_wait_and_is_not_saved() -> None:
     seconds = Seconds()
     pace = seconds.pace(Limits(requests_per_second=4))
     pace.wait()
@@ -107,14 +107,14 @@ def test_a_window_doubles_up_to_its_cap() -> None:
 
 
 @pytest.mark.parametrize("reply", [BUSY, LOST, SLOW])
-def test_trouble_halves_the_window(reply: Reply) -> None:
+def test_overload_halves_the_window(reply: Reply) -> None:
     window = grown(ConcurrencyWindow(32), 4)
     window.record([GOOD, reply, reply], [TAKEN])
     assert window.size == 8
     assert grown(window, 3).size == 11
 
 
-def test_the_size_that_was_too_much_is_tried_again_late() -> None:
+def test_the_size_that_caused_overload_is_tried_again_late() -> None:
     window = grown(ConcurrencyWindow(10), 4)
     window.record([LOST], [TAKEN])
     assert grown(window, 19).size == 9

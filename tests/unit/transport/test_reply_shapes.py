@@ -35,7 +35,7 @@ def test_replies_pass_unchanged() -> None:
     assert watch(O1=reply).send(request("O1")) is reply
 
 
-def test_each_surprise_is_counted_by_replies() -> None:
+def test_each_unexpected_shape_is_counted_by_replies() -> None:
     odd = {f"O{n}": answer(body=b'{"code": %d, "new": 1}' % n) for n in range(60)}
     plain = {f"P{n}": answer(body=b'{"code": 1}') for n in range(9)}
     watched = watch(**odd, **plain, T1=answer(418))
@@ -55,13 +55,13 @@ def test_each_surprise_is_counted_by_replies() -> None:
         Reply(phase=Phase.DONE),
     ],
 )
-def test_what_is_no_whole_reply_is_not_looked_at(reply: Reply) -> None:
+def test_an_incomplete_reply_is_not_recorded(reply: Reply) -> None:
     watched = watch(O1=reply)
     watched.send(request("O1"))
     assert watched.unexpected() == ()
 
 
-def test_a_request_that_no_document_describes_is_not_looked_at() -> None:
+def test_an_undocumented_request_is_not_recorded() -> None:
     watched = watch(O1=answer(418, b"[]"))
     watched.send(request("O1", "/elsewhere"))
     assert watched.unexpected() == ()
