@@ -93,6 +93,15 @@ def make_impact(make_harness: MakeHarness) -> MakeHarness:
     return make
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def impact_per_database(
+    request: pytest.FixtureRequest, make_impact: MakeHarness
+) -> Harness:
+    """A harness for impact.com, on SQLite and on PostgreSQL."""
+    name = "postgres_tables" if request.param == "postgresql" else "tables"
+    return make_impact(request.getfixturevalue(name))
+
+
 @pytest.fixture
 def harness(
     make_harness: MakeHarness, tables: Database, policy: ResendPolicy

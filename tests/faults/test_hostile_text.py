@@ -1,7 +1,8 @@
-"""Fault matrix, rows 61 and 62: text that would break what it is written into.
+"""Fault matrix, rows 61 and 62: text that could break the format it is written into.
 
-Whatever stands in the warehouse arrives verbatim at every provider or is quarantined.
-It adds no field to a form, no key to JSON, no row to a CSV, no line to a log.
+Every text of the warehouse arrives verbatim at every provider, or its order is
+quarantined. It adds no field to a form, no key to JSON, no row to a CSV, no line to a
+log.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ SENDS = frozenset({"accepted", "queued", "staged"})
 
 @dataclass
 class Recorder:
-    """A provider that takes everything and keeps the bytes."""
+    """A provider that accepts everything and stores the bytes."""
 
     said: bytes
     bodies: list[bytes] = field(default_factory=list)
@@ -116,7 +117,7 @@ class Lines(logging.Handler):
 
 @dataclass
 class Told:
-    """What each destination was told of each order, field by field."""
+    """What was reported to each destination of each order, field by field."""
 
     orders: dict[str, dict[str, dict[str, str]]]
     states: dict[str, dict[str, str]]
@@ -131,7 +132,7 @@ class Market:
     tables: Path
 
     def tell(self, texts: list[str]) -> Told:
-        """Export one day in which each text stands in each column."""
+        """Export one day with each text in each column."""
         for name in EXTRACTS:
             self.shop.execute(f"delete from {name}")
         for number, one in enumerate(texts):
@@ -230,7 +231,7 @@ FORM = re.compile(
 
 
 def impact(_folder: Path) -> tuple[Any, Any, Any]:
-    """A form: each field once, and none that nobody wrote."""
+    """A form: each field once, and no other field."""
     recorder = Recorder(b'{"Status": "QUEUED", "QueuedUri": "/x"}')
     plain: dict[str, Any] = {
         "provider": "impact",
@@ -327,7 +328,7 @@ def trackdesk_csv(folder: Path) -> tuple[Any, Any, Any]:
 
 
 def idme(folder: Path) -> tuple[Any, Any, Any]:
-    """JSON Lines: an event a line, whatever stands in it."""
+    """JSON Lines: one event per line, whatever the text is."""
     file = folder / "day.jsonl"
     made = IdMe(IdMeSettings(provider="idme", app_id="a"))
 
@@ -364,7 +365,7 @@ TOLD: dict[str, set[str]] = {
 
 
 def named(said: dict[str, Any], **columns: str) -> dict[str, str]:
-    """What was said, by the column that it comes from."""
+    """What was reported, by the source column."""
     return {column: said[name] for column, name in columns.items() if name in said}
 
 
@@ -381,7 +382,7 @@ CUT = {("impact", "affiliation"): 64, ("impact", "name"): 255}
 
 
 def cut(text: str, length: int | None) -> str | None:
-    """What of a text is told: blank text is no text."""
+    """What of a text is reported: a blank text is none."""
     return text[:length] if text[:length].strip() else None
 
 

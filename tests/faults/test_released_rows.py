@@ -1,7 +1,7 @@
-"""Bad rows from the warehouse to the delivery tables, and back when they are mended.
+"""Bad rows from the warehouse are quarantined, and released when they are corrected.
 
-On SQLite and on PostgreSQL: a bad row is kept with what is wrong with it, the good ones
-go on, and the run after the mending sends what was held back and touches nothing else.
+On SQLite and on PostgreSQL: a bad row is stored with its reasons, and the good rows are
+sent. After the correction, the next run sends what was quarantined and nothing else.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One order, rows on two days: it is told once, and each day accounts for its row."""
+"""One order with rows on two days is reported once, and each day counts its row."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(shop: Shop, key: str) -> None:
 
 
 def found(harness: Harness) -> dict[str, list[tuple[str, str | None, int]]]:
-    """Day -> state, reason and worth of each of its deliveries."""
+    """Day -> state, reason and amount of each of its deliveries."""
     days: dict[str, list[tuple[str, str | None, int]]] = {}
     for row in harness.rows():
         told = (row["state"], row["state_reason"], row["amount_minor"])
@@ -69,7 +69,7 @@ def adds_up(shop: Shop, key: str) -> bool:
 
 @pytest.fixture
 def told(shop: Shop) -> Shop:
-    """O1 is told on the first day; then another row of it stands on the second."""
+    """O1 is reported on the first day; then another row of it is on the second day."""
     shop.order("O1", 10)
     shop.order("O2", 5)
     run(shop, KEY)
@@ -110,7 +110,7 @@ def test_without_the_later_row_all_is_as_before(told: Shop) -> None:
     run(told, NEXT_KEY)
     run(told, KEY)
     assert found(told.harness) == before
-    # What stood for the other row is gone with it.
+    # The stand-in of the other row is removed with it.
     told.harness.worth = dict.fromkeys(("O1", "O2"))
 
 
@@ -133,7 +133,7 @@ def test_an_unreported_order_is_quarantined_on_both_days(shop: Shop) -> None:
     add_row(shop, "O1")
     for key in (NEXT_KEY, KEY, NEXT_KEY):
         run(shop, key)
-    # The first is the order's own delivery, the other one stands for the row.
+    # The first is the order's own delivery, the second is the stand-in of the row.
     assert found(shop.harness) == {
         KEY: [(*REFUSED, 1000)],
         NEXT_KEY: [(*REFUSED, 1000)],
@@ -172,7 +172,7 @@ BAD = [
 
 
 def redate(shop: Shop, order_id: str) -> None:
-    """The order's only row stands on the next day from now on."""
+    """The order's only row is on the next day from now on."""
     shop.execute(
         "update completed_orders set completed_at = :at where order_id = :order_id",
         at=NOON + DAY,

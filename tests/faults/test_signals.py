@@ -1,4 +1,4 @@
-"""A run that is told to stop, that is frozen, or that meets another one."""
+"""A run that gets a stop signal, that is frozen, or that meets another run."""
 
 import signal
 import time

@@ -1,7 +1,7 @@
-"""Any order of orders, answers, crashes, other runs and people: the guarantees hold.
+"""The guarantees hold for any sequence of orders, replies, crashes, runs and people.
 
-Hypothesis invents the stories; the delivery tables are held against what a provider in
-memory counted, after each step.
+Hypothesis generates the sequences. After each step, the delivery tables are compared
+with what a provider in memory counted.
 """
 
 import atexit

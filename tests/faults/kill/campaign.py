@@ -1,6 +1,6 @@
-"""Kills in number, and the account of what they cost.
+"""Campaigns of kills, and a report of their results.
 
-The account is drawn up at the server's journal: what it counted, not what we believe.
+The report is made from the journal of the server: what it counted is what happened.
 """
 
 import random

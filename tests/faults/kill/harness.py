@@ -1,4 +1,4 @@
-"""Starts the exporter, kills it, and says how it ended."""
+"""Starts the exporter, kills it, and returns how it ended."""
 
 import json
 import os
@@ -20,7 +20,7 @@ class JobResult:
 
     Attributes:
         signal: What killed it, or None.
-        told: What it said last: its figures, or `error` and `message`.
+        output: The last thing it wrote: its figures, or `error` and `message`.
     """
 
     signal: int | None

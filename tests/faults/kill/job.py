@@ -102,7 +102,7 @@ def orders(count: int) -> list[Conversion]:
 
 
 def destination(kind: Kind, host: str = "127.0.0.1:1") -> Destination:
-    """The destination `shop` as every run of a kind knows it."""
+    """The destination `shop`, the same in every run of a kind."""
     return Destination(
         name="shop",
         provider_name="convert" if kind == "convert" else "fake",

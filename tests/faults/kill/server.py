@@ -1,4 +1,4 @@
-"""A provider on loopback that keeps a journal of all it saw and counts each order."""
+"""A provider on loopback that records every request and counts each order."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ from support.waiting import wait_until
 
 
 class CountingServer:
-    """Answers over HTTP; lives in the process of the test, which nobody kills.
+    """Replies over HTTP, in the process of the test, which is not killed.
 
     Args:
         drops_repeats: It knows an order again and answers `duplicate`; else each

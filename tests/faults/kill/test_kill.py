@@ -1,4 +1,4 @@
-"""Whoever kills the exporter, and whenever: nothing is lost and nothing counts twice.
+"""Whenever the exporter is killed, no order is lost and none counts twice.
 
 Real processes, real SIGKILLs, a real server on loopback. `test_kill_long.py` does the
 same a thousand times.

@@ -1,4 +1,4 @@
-"""A thousand kills, and what they cost: as in `test_kill.py`, printed."""
+"""A thousand kills as in `test_kill.py`, with a printed report."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The delivery tables go away in mid-run: no outcome is lost, nothing is sent again."""
+"""The delivery tables fail during a run: no outcome is lost, nothing is sent again."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ def spool(tmp_path: Path) -> Path:
 
 
 def outage(database: Database) -> Callable[[], None]:
-    """Make the delivery tables unreachable; return what mends them."""
+    """Make the delivery tables unreachable; return a function that repairs them."""
     if database.folder is not None:
         writer = database.engine.execution_options(write=True).connect()
         writer.begin()

@@ -1,6 +1,6 @@
 """Fault matrix, rows 50 and 53: the clock jumps, the delivery tables are locked.
 
-When in doubt a run waits, or leaves an order to a person; it never sends early.
+In doubt a run waits, or leaves an order to a person. It never sends early.
 """
 
 from __future__ import annotations

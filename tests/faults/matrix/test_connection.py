@@ -1,7 +1,7 @@
-"""Fault matrix, rows 1 to 11 and 39: what happens before a reply is there to be read.
+"""Fault matrix, rows 1 to 11 and 39: failures before a reply can be read.
 
-Whatever provably left no byte may be sent again to everybody. Whatever may have been
-read is sent again only where a repeat is harmless.
+A request of which provably no byte left may be sent again to every provider. A request
+that may have been read is sent again only where a repeat is harmless.
 """
 
 from __future__ import annotations

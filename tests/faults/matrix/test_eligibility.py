@@ -1,5 +1,5 @@
-"""Fault matrix, rows 60, 65 and 66: orders that contradict themselves, may not be told
-of, or are taken back.
+"""Fault matrix, rows 60, 65 and 66: orders that contradict themselves, are ineligible,
+or are refunded.
 """
 
 from __future__ import annotations
@@ -43,6 +43,16 @@ def test_60_two_rows_that_contradict_each_other_are_both_quarantined(
     shop.check(worth)
 
 
+BY_CLICK = {
+    "no consent": None,
+    "refused": "consent_refused",
+    "not seen": None,
+    "two variations": None,
+    "variation unknown": None,
+    "other currency": None,
+    "nobody": "no_click_id",
+    "no click": "no_click_id",
+}
 NOT_SENT = {
     "convert": {
         "no consent": "no_consent",
@@ -54,26 +64,8 @@ NOT_SENT = {
         "nobody": "no_visitor_id",
         "no click": None,
     },
-    "impact": {
-        "no consent": None,
-        "refused": "consent_refused",
-        "not seen": None,
-        "two variations": None,
-        "variation unknown": None,
-        "other currency": None,
-        "nobody": "no_click_id",
-        "no click": "no_click_id",
-    },
-    "trackdesk": {
-        "no consent": None,
-        "refused": "consent_refused",
-        "not seen": None,
-        "two variations": None,
-        "variation unknown": None,
-        "other currency": None,
-        "nobody": "no_click_id",
-        "no click": "no_click_id",
-    },
+    "impact": BY_CLICK,
+    "trackdesk": BY_CLICK,
 }
 
 

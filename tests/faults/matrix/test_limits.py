@@ -1,7 +1,6 @@
 """Fault matrix, rows 32 to 38: a provider that is busy, slow or down.
 
-It gets fewer requests, not more, and a run ends where waiting would be longer than it
-may take.
+It gets fewer requests, not more. A run ends where it would have to wait too long.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ DOWN = respond(500, "", None)
 
 
 class Ticking(Clock):
-    """Never tells the same moment twice: the intents of a window share theirs."""
+    """Returns each time once, so that the intents of a window share one."""
 
     def __call__(self) -> datetime:
         self.pass_by(milliseconds=1)
@@ -36,7 +35,7 @@ class Ticking(Clock):
 
 
 def windows(harness: Harness) -> list[int]:
-    """How many requests each window held, in the order of sending."""
+    """How many requests each window had, in the order of sending."""
     sizes = Counter(one["happened_at"] for one in harness.attempts("intent"))
     return [sizes[moment] for moment in sorted(sizes)]
 

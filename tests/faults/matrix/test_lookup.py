@@ -1,7 +1,7 @@
-"""Fault matrix, rows 18, 40 and 42: orders that nobody answered for are looked up.
+"""Fault matrix, rows 18, 40 and 42: orders with unknown outcome are looked up.
 
-impact.com lists the actions that came of conversions. What is in the list is settled;
-what is not waits for a person.
+impact.com lists the actions that were made of conversions. An order in the list is
+settled; one that is not in it waits for a person.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def listed(*oids: str, **changes: object) -> Any:
 
 
 def look(harness: Harness, **time: float) -> tuple[Lookup, Counting, str | None]:
-    """Look for deliveries after some time."""
+    """Look up deliveries after some time."""
     harness.clock.pass_by(**time)
     ledger = harness.ledger("look")
     transport = Counting(harness)
@@ -118,15 +118,10 @@ def test_an_order_is_looked_up_only_after_the_dedup_window(
     assert look(impact, hours=1)[1].queries == []
 
 
-@pytest.mark.parametrize("anywhere", ["sqlite", "postgresql"])
 def test_an_order_that_is_not_in_the_list_waits_for_a_person(
-    request: pytest.FixtureRequest,
-    make_impact: MakeHarness,
-    orders: list[Conversion],
-    anywhere: str,
+    impact_per_database: Harness, orders: list[Conversion]
 ) -> None:
-    name = "postgres_tables" if anywhere == "postgresql" else "tables"
-    harness = make_impact(request.getfixturevalue(name))
+    harness = impact_per_database
     lost(harness, orders)
     harness.server.script = listed("O9", "O8")
     look(harness, hours=25)

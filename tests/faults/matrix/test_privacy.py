@@ -1,4 +1,4 @@
-"""Fault matrix, rows 67 and 68: what a provider says back is kept without secrets."""
+"""Fault matrix, rows 67 and 68: what a provider echoes is stored without secrets."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Fault matrix, rows 23 to 31: the provider refuses an order, or refuses us.
+"""Fault matrix, rows 23 to 31: the provider rejects an order, or our credentials.
 
-An order is never marked bad because our settings were, and wrong settings cost one
-request whatever the size of the day.
+An order is never rejected because our settings are wrong, and wrong settings cost one
+request, however large the day is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BAD = respond(400, '{"message": "amount is wrong"}', "rejected")
 
 
 def check_stopped(harness: Harness, orders: int, reason: str) -> None:
-    """One request was sent and no order was marked; mended, the day is finished."""
+    """One request was sent, no order rejected; good settings finish the day."""
     summary = harness.run(many(orders))
     assert (summary.requests, summary.unfinished) == (1, orders)
     assert summary.stop_reason == f"configuration: {reason}"

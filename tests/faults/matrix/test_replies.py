@@ -1,6 +1,6 @@
-"""Fault matrix, rows 12 to 16, 19, 20 and 22: replies that nobody can believe.
+"""Fault matrix, rows 12 to 16, 19, 20 and 22: replies that cannot be trusted.
 
-A status of 200 is no success until the whole reply says so in the words agreed on.
+A status of 200 is a success only where the whole reply says so, as documented.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MEGABYTES = 10_000_000
 
 
 def check_lost(harness: Harness, response: Response, *phases: str) -> None:
-    """The reply is worth nothing; the provider had counted the order or not."""
+    """The reply is useless, whether the provider counted the order or not."""
     orders = many(1)
     harness.server.script = always(response)
     harness.run(orders, limit=1)
@@ -85,7 +85,7 @@ def test_13_compressed_although_not_requested(
     length = b"Content-Length: %d\r\n\r\n" % len(body)
     wire = HEAD + b"Content-Encoding: " + coding + b"\r\n" + length + body
     with memory_is_flat():
-        # zlib does not tell that the end is missing; then the words are not whole.
+        # zlib does not report a missing end; then the body is not whole.
         check_lost(harness, Response(wire, counts=True), "reading", "done")
 
 
@@ -102,7 +102,7 @@ class memory_is_flat:  # noqa: N801 - reads like a statement
 
 
 def pours(head: bytes) -> Callable[[socket.socket], None]:
-    """Say `head`, then a hundred megabytes or as much as is taken."""
+    """Send `head`, then a hundred megabytes, or as much as the client reads."""
 
     def pour(connection: socket.socket) -> None:
         connection.sendall(head)
@@ -156,7 +156,7 @@ def test_16_a_login_page_three_times_in_a_row(harness: Harness, kind: str) -> No
 
 
 def check_third_stops(harness: Harness, response: Response) -> None:
-    """Three replies of success that tell nothing end the run; seven orders wait."""
+    """Three 2xx replies without an outcome end the run; seven orders wait."""
     harness.server.script = always(response)
     summary = harness.run(many(10))
     assert summary.stop_reason == UNREADABLE_STOP

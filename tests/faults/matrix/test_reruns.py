@@ -1,4 +1,4 @@
-"""Fault matrix, rows 48 and 49: a partition is a window that may be run again."""
+"""Fault matrix, rows 48 and 49: a partition may be run again at any time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fault matrix, rows 65 and 66: why an order is not told, and on what evidence."""
+"""Fault matrix, rows 65 and 66: why an order is suppressed, and with what evidence."""
 
 from __future__ import annotations
 
@@ -321,7 +321,7 @@ def local(day: int, hour: int, minute: int = 0) -> datetime:
 
 
 def click_twice(shop: Shop) -> None:
-    """An order at ten; partner A long before, partner B when nobody knows exactly."""
+    """An order at ten; partner A long before, partner B at an uncertain time."""
     times = ("completed_at", "captured_at", "bucketed_at")
     shop.retype(**dict.fromkeys(times, "timestamp"))
     shop.naive_zone, shop.key = str(NIGHT.tzinfo), f"{NIGHT:%Y-%m-%d}"

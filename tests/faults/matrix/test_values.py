@@ -1,7 +1,7 @@
 """Fault matrix, rows 57 to 59 and 61 to 64: awkward values in the warehouse.
 
-A value is sent exactly as it is stored, or its order is held back with a reason that is
-kept; it is never repaired by guessing.
+A value is sent exactly as it is stored, or its order is quarantined with a stored
+reason. It is never repaired by guessing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CURRENCIES: dict[str, tuple[str | None, str, str | tuple[int, str]]] = {
 
 
 def check_day(shop: Shop, expected: Mapping[str, str | tuple[int, str]]) -> None:
-    """Of one day, each order is sent with its money or held back with its reason."""
+    """Each order of a day is sent with its amount, or quarantined with its reason."""
     shop.run()
     good = {one: worth for one, worth in expected.items() if isinstance(worth, tuple)}
     held = {one: why for one, why in expected.items() if isinstance(why, str)}
@@ -312,7 +312,7 @@ EVERYTHING = """
 
 
 def check_times(shop: Shop, times: Mapping[str, tuple[str, str | None]]) -> None:
-    """The odd ones are held back, each with its reason; the good one is sent."""
+    """The odd ones are quarantined, each with its reason; the good one is sent."""
     for order_id, (at, _) in times.items():
         soon = datetime.now(UTC) + timedelta(hours=2)
         shop.order(order_id, completed_at=soon.isoformat() if at == "now" else at)

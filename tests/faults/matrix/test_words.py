@@ -1,6 +1,6 @@
-"""Fault matrix, rows 17, 21 and 30: the words of the real providers.
+"""Fault matrix, rows 17, 21 and 30: the reply bodies of the real providers.
 
-Trackdesk and Convert publish no body of success; impact.com says QUEUED or OK.
+Trackdesk and Convert document no body of a success; impact.com replies QUEUED or OK.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def convert(make_harness: MakeHarness, tables: Database) -> Harness:
 
 @pytest.fixture
 def orders(conversion: Callable[..., Conversion]) -> list[Conversion]:
-    """One order that every provider takes."""
+    """One order that every provider accepts."""
     cid = "2d2ce3d8-7c58-4f7f-9e07-0e1b2c3d4e5f"
     known = {
         "impact_click_id": "click",

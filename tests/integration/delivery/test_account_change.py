@@ -1,4 +1,4 @@
-"""What was sent and never answered is not handed over a second time in a file."""
+"""An order without a reply is not reported again in a file or to another account."""
 
 from collections.abc import Callable
 from datetime import UTC
@@ -158,7 +158,7 @@ class Account:
         self.runs = 0
 
     def tell(self, account: str, reply: Reply | None = None) -> list[str]:
-        """Run; return the orders of which the account was told."""
+        """Run; return the orders that were reported to the account."""
         self.runs += 1
         told = FakeTransport({"O1": reply} if reply else None)
         deliver(

@@ -1,4 +1,4 @@
-"""Orders that change after they were planned or sent: never a second send."""
+"""An order that changes after it was planned or sent is never sent twice."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Several runs on the same deliveries: each conversion is sent by one of them."""
+"""Several runs on the same deliveries: exactly one of them sends each conversion."""
 
 import json
 import multiprocessing
@@ -44,7 +44,7 @@ def bench(database: Database) -> Bench:
 
 
 class SharedJournal:
-    """A provider that many processes talk to: one line per request, torn by nobody.
+    """A provider for many processes: it writes one whole line per request.
 
     Some orders are applied and their reply is lost.
     """

@@ -1,4 +1,4 @@
-"""What orders teach is remembered: across windows, runs, kills and a broken ledger."""
+"""Remembered keys survive windows, runs, kills and an outage of the ledger."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What changes between two runs never makes an order told twice, nor lost."""
+"""No change between two runs makes an order reported twice, or lost."""
 
 from collections.abc import Callable
 from dataclasses import replace

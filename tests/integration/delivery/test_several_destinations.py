@@ -1,4 +1,4 @@
-"""Two destinations of one provider: what befalls one is nothing to the other.
+"""Two destinations of one provider do not affect each other.
 
 Each of four providers has two accounts with the same event, the same orders go to both,
 and the sandbox lets one of them fail.
@@ -77,8 +77,8 @@ class Pair:
     """Two accounts at one provider.
 
     Attributes:
-        accounts: As the sandbox knows them: the good one, the bad one.
-        delivered: The state of what was taken.
+        accounts: Their names in the sandbox: the good one, the bad one.
+        delivered: The state of accepted orders.
     """
 
     provider: str

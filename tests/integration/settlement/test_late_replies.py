@@ -1,7 +1,7 @@
-"""An answer that comes after another run moved the delivery on changes nothing.
+"""A reply that comes after another run changed the delivery changes nothing.
 
-The state alone does not tell: while we asked, it may have been sent anew and have come
-to the same state again, as another submission.
+The state alone is no proof: in the meantime the delivery may have been sent again, and
+have the same state again for another submission.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Hour by hour after the night: submissions, the look-up, and what raises an alarm."""
+"""The hourly settlement asset: submissions, look-ups and alarms."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

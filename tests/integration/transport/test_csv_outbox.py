@@ -1,4 +1,4 @@
-"""The CSV file for a person: whole, each order once, nothing that computes."""
+"""The CSV file is complete, has each order once, and contains no formula."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""How far a request came, against a server that misbehaves at the socket."""
+"""The transport knows how far a request came, whatever the server does."""
 
 import gzip
 import os
@@ -29,7 +29,7 @@ Send = Callable[..., Reply]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts servers that say some bytes after each request, or do as they are told."""
+    """Starts servers that send some bytes after each request, or run a function."""
     servers: list[Server] = []
 
     def start(said: bytes | Callable[[Server, socket.socket], None]) -> Server:

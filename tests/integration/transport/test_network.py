@@ -1,4 +1,4 @@
-"""Where a name leads and what lies between: private networks and proxies."""
+"""Private networks and proxies."""
 
 import socket
 import ssl

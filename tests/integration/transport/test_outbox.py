@@ -1,4 +1,4 @@
-"""The outbox: prepared, durable, handed to nobody."""
+"""The outbox file is durable and complete, and its orders never count as delivered."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""When a run stops because sending on would do harm or no good."""
+"""The circuit breaker stops a run when sending on would do harm or no good."""
 
 import pytest
 

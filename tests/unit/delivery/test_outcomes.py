@@ -1,4 +1,4 @@
-"""What the outcome of an attempt does to its delivery."""
+"""The outcome of an attempt sets the new state and columns of its delivery."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""How fast a destination is talked to."""
+"""Rate limit, concurrency window and retry budget."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Each reply is noted as it passes by; one of each shape is compared afterwards."""
+"""Every reply is recorded, and one reply of each shape is compared afterwards."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
