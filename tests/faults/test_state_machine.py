@@ -98,7 +98,7 @@ class Export(RuleBasedStateMachine):
             one = order(f"O{number:03}")
             self.orders[one.order_id] = one
             if not has_click:
-                self.bench.provider.withheld[one.order_id] = NO_CLICK
+                self.bench.provider.ineligible[one.order_id] = NO_CLICK
 
     def _prepare(self, count: int, kinds: list[str]) -> None:
         """New orders, and what the provider will answer about each order."""
@@ -183,7 +183,7 @@ class Export(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 20))
     def late_click(self, which: int) -> None:
-        self.bench.provider.withheld.pop(self._one(which), None)
+        self.bench.provider.ineligible.pop(self._one(which), None)
 
     @rule()
     def rerun_of_a_finished_partition(self) -> None:

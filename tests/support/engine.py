@@ -85,12 +85,12 @@ class FakeProvider:
     url: str = "http://127.0.0.1:1/orders"
     unbuildable: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
-    speechless: set[str] = field(default_factory=set)
-    withheld: dict[str, Ineligible] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
+    incomplete: set[str] = field(default_factory=set)
+    ineligible: dict[str, Ineligible] = field(default_factory=dict)
+    outcome_fields: dict[str, str] = field(default_factory=dict)
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
-        return self.withheld.get(conversion.order_id)
+        return self.ineligible.get(conversion.order_id)
 
     def batches(
         self, conversions: Sequence[Conversion]
@@ -116,7 +116,7 @@ class FakeProvider:
             message = "the module is broken"
             raise RuntimeError(message)
         outcomes = [self._read(reply, one) for one in ids]
-        return outcomes[1:] if self.speechless.intersection(ids) else outcomes
+        return outcomes[1:] if self.incomplete.intersection(ids) else outcomes
 
     def _request(self, step: int, ids: Sequence[str]) -> Request:
         return Request(
@@ -135,7 +135,7 @@ class FakeProvider:
             return general
         words = json.loads(reply.body or b"{}")
         verdict = Verdict(words.get(order_id, Verdict.ACCEPTED))
-        return Outcome(verdict=verdict, **self.said)
+        return Outcome(verdict=verdict, **self.outcome_fields)
 
 
 def answer(status: int = 200, body: bytes = b"", **headers: str) -> Reply:

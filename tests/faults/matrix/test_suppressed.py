@@ -195,7 +195,7 @@ def see(shop: Shop, *variations: str) -> None:
         )
 
 
-def withheld(shop: Shop) -> list[tuple[Any, ...]]:
+def suppressed(shop: Shop) -> list[tuple[Any, ...]]:
     """What an analyst reads of it."""
     with shop.harness.database.read() as connection:
         found = connection.exec_driver_sql(
@@ -217,7 +217,7 @@ def test_65_a_suppressed_order_has_its_rule_and_its_evidence(
     see(shop, *case.seen)
     shop.harness.clock.pass_by(days=case.days)
     shop.run()
-    assert withheld(shop) == [("O1", "suppressed", case.reason, case.evidence)]
+    assert suppressed(shop) == [("O1", "suppressed", case.reason, case.evidence)]
     before = shop.harness.rows()
     shop.harness.clock.pass_by(days=1)
     assert shop.run().requests == 0
@@ -237,7 +237,7 @@ def test_65_of_a_visitors_orders_the_first_one_is_named(
     see(shop, "a")
     shop.run()
     said = "order O1 of the same visitor is reported first"
-    assert withheld(shop) == [("O2", "suppressed", "not_first_order", said)]
+    assert suppressed(shop) == [("O2", "suppressed", "not_first_order", said)]
     assert shop.harness.server.log.orders == ["O1"]
 
 
@@ -250,17 +250,17 @@ def test_65_late_facts_replace_the_evidence_and_make_the_order_eligible(
     shop.order("O1", tracking_consent=None)
     shop.run()
     held = ("O1", "suppressed", "no_consent", "tracking_consent is null")
-    assert withheld(shop) == [held]
+    assert suppressed(shop) == [held]
 
     shop.execute("update completed_orders set tracking_consent = true")
     shop.run()
     said = f"none stored up to {AT} of: exposures"
-    assert withheld(shop) == [("O1", "suppressed", "no_bucketing", said)]
+    assert suppressed(shop) == [("O1", "suppressed", "no_bucketing", said)]
 
     see(shop, "a")
     shop.harness.server.script = always(respond(401, "", "configuration"))
     shop.run()
-    assert (shop.harness.states(), withheld(shop)) == ({"O1": "pending"}, [])
+    assert (shop.harness.states(), suppressed(shop)) == ({"O1": "pending"}, [])
 
     shop.harness.server.script = answers
     shop.harness.later()
@@ -280,16 +280,16 @@ def test_65_a_late_click_makes_the_order_eligible(
     use(shop, "trackdesk", make_harness, make_impact)
     shop.order("O1")
     shop.run()
-    assert [row[2] for row in withheld(shop)] == ["no_click_id"]
+    assert [row[2] for row in suppressed(shop)] == ["no_click_id"]
     owner = {"order_id": "O1", "visitor_id": "v-1"}[bound_to]
     known = {bound_to: owner, "kind": "trackdesk_cid", "captured_at": BEFORE}
     shop.add("visitor_identifiers", value="no cookie at all", **known)
     shop.run()
-    assert [row[2] for row in withheld(shop)] == ["unreadable_identifier"]
+    assert [row[2] for row in suppressed(shop)] == ["unreadable_identifier"]
     later = known | {"captured_at": NOON}
     shop.add("visitor_identifiers", value=CID, **later)
     shop.run()
-    assert (shop.harness.states(), withheld(shop)) == ({"O1": "accepted"}, [])
+    assert (shop.harness.states(), suppressed(shop)) == ({"O1": "accepted"}, [])
     shop.check({"O1": (1000, "USD")})
 
 
@@ -308,7 +308,7 @@ def test_65_consent_withdrawn_before_the_send_suppresses_the_order(
     shop.harness.later()
     shop.run()
     said = "tracking_consent is false"
-    assert withheld(shop) == [("O1", "suppressed", "consent_refused", said)]
+    assert suppressed(shop) == [("O1", "suppressed", "consent_refused", said)]
 
 
 NIGHT = datetime(2026, 11, 1, tzinfo=ZoneInfo("America/New_York"))
@@ -346,7 +346,7 @@ def test_65_an_unreadable_last_click_earns_no_commission(
         "a refused row up to 2026-11-01T15:00:00Z may count: "
         "impact_click_id (ambiguous_time)"
     )
-    assert withheld(shop) == [("O1", "suppressed", "unfit_identifier", said)]
+    assert suppressed(shop) == [("O1", "suppressed", "unfit_identifier", said)]
     (doubt,) = shop.harness.rows(data_issue)
     assert (doubt["order_id"], doubt["code"]) == ("O1", "unfit_identifier")
     assert (doubt["subject"], doubt["detail"]) == ("impact_click_id", "ambiguous_time")
@@ -358,7 +358,7 @@ def test_65_an_unreadable_last_click_earns_no_commission(
     )
     shop.harness.later()
     shop.run()
-    assert (shop.harness.states(), withheld(shop)) == ({"O1": "queued"}, [])
+    assert (shop.harness.states(), suppressed(shop)) == ({"O1": "queued"}, [])
     (posted,) = shop.harness.server.seen
     assert b"ClickId=PARTNER-B" in posted
     assert b"PARTNER-A" not in posted
@@ -380,7 +380,7 @@ def test_65_a_click_without_a_time_may_have_been_the_last(
     shop.run()
     missing = "(missing_captured_at)"
     said = f"a refused row up to {AT} may count: trackdesk_cid {missing}"
-    assert withheld(shop) == [("O1", "suppressed", "unfit_identifier", said)]
+    assert suppressed(shop) == [("O1", "suppressed", "unfit_identifier", said)]
 
 
 @OWN
@@ -394,7 +394,7 @@ def test_65_an_exposure_without_a_time_may_have_been_the_first(
         "update visitor_bucketing set bucketed_at = null where variation_id = 'b'"
     )
     shop.run()
-    assert withheld(shop) == [
+    assert suppressed(shop) == [
         ("O1", "suppressed", "no_bucketing", "exposures refused: 100")
     ]
 
@@ -409,10 +409,10 @@ def test_65_a_click_that_another_visitor_bound_to_the_order_is_ignored(
     shop.add("visitor_identifiers", order_id="O1", visitor_id="v-2", **known)
     shop.run()
     said = f"a refused row up to {AT} may count: trackdesk_cid (other_visitor)"
-    assert withheld(shop) == [("O1", "suppressed", "unfit_identifier", said)]
+    assert suppressed(shop) == [("O1", "suppressed", "unfit_identifier", said)]
     shop.execute("update visitor_identifiers set visitor_id = 'v-1'")
     shop.run()
-    assert (shop.harness.states(), withheld(shop)) == ({"O1": "accepted"}, [])
+    assert (shop.harness.states(), suppressed(shop)) == ({"O1": "accepted"}, [])
 
 
 @OWN
@@ -461,7 +461,7 @@ def test_66_an_order_cancelled_before_it_was_sent_is_missing_from_the_source(
     shop.harness.later()
     shop.run()
     said = "the source returns no such order for 2026-01-02"
-    assert withheld(shop)[0] == ("O1", "suppressed", "order_gone", said)
+    assert suppressed(shop)[0] == ("O1", "suppressed", "order_gone", said)
     before = shop.harness.rows()
     shop.harness.later()
     shop.run()
@@ -474,4 +474,4 @@ def test_66_an_order_cancelled_before_it_was_sent_is_missing_from_the_source(
     assert shop.harness.states()["O1"] == (
         "accepted" if state == "pending" else "suppressed"
     )
-    assert "order_gone" not in {row[2] for row in withheld(shop)}
+    assert "order_gone" not in {row[2] for row in suppressed(shop)}

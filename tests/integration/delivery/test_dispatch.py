@@ -37,7 +37,7 @@ def bench(database: Database) -> Bench:
 
 def test_every_order_ends_in_exactly_one_state(bench: Bench) -> None:
     orders = many(10)
-    bench.provider.withheld = {
+    bench.provider.ineligible = {
         "O00001": Ineligible("suppressed", "no_click_id", "d" * 9)
     }
     bench.provider.unbuildable = {"O00002"}
@@ -99,7 +99,7 @@ def test_an_intent_stands_before_a_byte_leaves(
 def test_a_rerun_of_a_finished_day_sends_nothing_and_changes_nothing(
     bench: Bench,
 ) -> None:
-    bench.provider.withheld = {
+    bench.provider.ineligible = {
         "O00003": Ineligible("suppressed", "no_click_id", "none stored")
     }
     bench.run(many(8), chunk_rows=3)
@@ -212,7 +212,7 @@ def test_an_order_that_would_reveal_a_customer_s_address_is_not_sent(
     assert "O2" not in bench.transport.orders
 
 
-@pytest.mark.parametrize("fault", ["unreadable", "speechless"])
+@pytest.mark.parametrize("fault", ["unreadable", "incomplete"])
 @pytest.mark.parametrize(("policy", "again"), [(DEDUPE, True), (NEVER, False)])
 def test_a_broken_module_is_recorded_then_raised(
     bench: Bench, fault: str, policy: Any, again: bool
@@ -273,7 +273,7 @@ def test_a_far_retry_is_left_to_the_next_run(bench: Bench) -> None:
 
 def test_a_provider_s_text_is_stored_without_secrets_and_fits(bench: Bench) -> None:
     body = b"\x00" * 8185 + SECRET.encode() + b"\xff" * 9000
-    bench.provider.said = {
+    bench.provider.outcome_fields = {
         "detail": f"{SECRET}\x00\ud800" + "d" * 600,
         "provider_status": f"\ud800{SECRET}\x00" + "s" * 99,
         "reason": "r" * 99,

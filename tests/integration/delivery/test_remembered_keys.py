@@ -300,7 +300,7 @@ def test_an_order_that_is_not_reported_releases_its_key(first_only: Bench) -> No
 def test_an_order_that_became_ineligible_releases_its_key(first_only: Bench) -> None:
     first_only.run(by("v", "O1"), limit=0)
     assert first_only.states() == {"O1": "pending"}
-    first_only.provider.withheld = {
+    first_only.provider.ineligible = {
         "O1": Ineligible("suppressed", "consent_refused", "tracking_consent is false")
     }
     first_only.run(by("v", "O1", "O2"))

@@ -255,7 +255,7 @@ def test_consent_withdrawn_while_an_order_waited_suppresses_it(bench: Bench) -> 
     bench.run([order()])
     bench.clock.pass_by(seconds=15)
     bench.transport = FakeTransport()
-    bench.provider.withheld["O1"] = NO_CONSENT
+    bench.provider.ineligible["O1"] = NO_CONSENT
     bench.run([order(), order("O2")])
     assert bench.transport.orders == ["O2"]
 
@@ -268,7 +268,7 @@ def test_a_day_that_is_extracted_again_meanwhile_is_assessed_again(
     def chunks() -> list[Chunk]:
         reads.append([Chunk([order()])])
         if len(reads) > 1:
-            bench.provider.withheld["O1"] = NO_CONSENT
+            bench.provider.ineligible["O1"] = NO_CONSENT
         return reads[-1]
 
     bench.dispatch().run(chunks)
@@ -279,10 +279,10 @@ def test_a_day_that_is_extracted_again_meanwhile_is_assessed_again(
 
 @pytest.mark.parametrize("reply", [answer(429), words(O1="retryable")])
 def test_a_try_that_was_not_processed_uses_no_attempt(bench: Bench, reply: Any) -> None:
-    bench.provider.said = {"reason": "link_failed"}
+    bench.provider.outcome_fields = {"reason": "link_failed"}
     for _ in range(31):
         try_in_vain(bench, reply)
-    bench.provider.said = {}
+    bench.provider.outcome_fields = {}
     try_in_vain(bench, answer(500))
     bench.run([order()])
     assert bench.transport.orders == ["O1"]
