@@ -118,7 +118,9 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
             passed=not _rerun_helps(summary),
             metadata={**metadata, "partition": context.partition_key},
         )
-        yield reply_shape(delivery_key(name), summary.surprises, context.partition_key)
+        yield reply_shape(
+            delivery_key(name), summary.unexpected_shapes, context.partition_key
+        )
         yield money_conserved(delivery_key(name), source, name, context.partition_key)
         yield from _checked(context, source, destinations, name)
         if _rerun_helps(summary):

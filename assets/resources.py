@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from assets import money
-from assets.delivery.planner import Destination
+from assets.delivery.destination import Destination
 from assets.joining.conversion_checks import ORPHANS
 from assets.joining.join import ASSET, JoinResult, join
 from assets.joining.repeated_orders import refuse_repeated

@@ -21,9 +21,9 @@ from assets.metadata import explained, metadata_of, named
 from assets.progress import Progress
 from assets.providers.base import Settling
 from assets.resources import Destinations, Source
-from assets.settlement.follow import Settle
 from assets.settlement.lookup import Lookup
-from assets.transport.reply_shapes import Watch
+from assets.settlement.submissions import SubmissionFollower
+from assets.transport.reply_shapes import ReplyShapeRecorder
 
 CHECK = "no_alarm"
 Results = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]
@@ -70,9 +70,11 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             clock=source.database.clock(),
         )
         provider = cast("Settling", destination.provider)
-        transport = Watch(destinations.transport(destination, key), destination.replies)
+        transport = ReplyShapeRecorder(
+            destinations.transport(destination, key), destination.replies
+        )
         try:
-            settle = Settle(
+            settle = SubmissionFollower(
                 provider,
                 ledger,
                 transport,
@@ -113,7 +115,9 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
                 **explained(source.database, name, key),
                 **_told(settle, lookup),
             },
-            check_results=[reply_shape(settlement_key(name), transport.found(), key)],
+            check_results=[
+                reply_shape(settlement_key(name), transport.unexpected(), key)
+            ],
         )
 
     return settlements
@@ -128,7 +132,7 @@ def _checked(orders: Mapping[str, Sequence[str]]) -> dg.AssetCheckResult:
     )
 
 
-def _told(settle: Settle, lookup: Lookup) -> dict[str, Any]:
+def _told(settle: SubmissionFollower, lookup: Lookup) -> dict[str, Any]:
     return {
         "submissions asked": settle.asked,
         "submissions left": settle.left(),

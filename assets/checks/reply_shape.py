@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from assets.transport.reply_shapes import Surprise
+from assets.transport.reply_shapes import UnexpectedShape
 
 CHECK = "reply_shape"
 
@@ -24,7 +24,9 @@ def reply_shape_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:
 
 
 def reply_shape(
-    asset: dg.AssetKey, surprises: Sequence[Surprise], partition_key: str | None = None
+    asset: dg.AssetKey,
+    surprises: Sequence[UnexpectedShape],
+    partition_key: str | None = None,
 ) -> dg.AssetCheckResult:
     """Return the check of one run: good where nothing was new.
 
@@ -47,7 +49,7 @@ def reply_shape(
     )
 
 
-def _table(surprises: Sequence[Surprise]) -> str:
+def _table(surprises: Sequence[UnexpectedShape]) -> str:
     rows = [
         f"| `{one.request}` | {one.status} | `{one.text}` | {one.replies} |"
         for one in surprises

@@ -101,7 +101,7 @@ def tamper(bench: Bench, whose: str, **values: Any) -> None:
 
 def test_each_state_and_each_currency_adds_up(bench: Bench) -> None:
     bench.provider.resend = NEVER
-    bench.provider.withheld = {
+    bench.provider.ineligible = {
         "O2": Ineligible("suppressed", "no_click_id", "none stored")
     }
     bench.transport = FakeTransport({"O3": words(O3="rejected"), "O4": LOST})
@@ -205,7 +205,7 @@ def test_a_change_that_the_destination_is_not_told_makes_no_difference(
 def test_a_refused_order_is_worth_what_the_source_says(bench: Bench) -> None:
     bench.transport = FakeTransport({"O1": words(O1="rejected")})
     bench.run([order()])
-    bench.provider.withheld = {
+    bench.provider.ineligible = {
         "O1": Ineligible("suppressed", "consent_refused", "false")
     }
     changed = [order(revenue=Decimal("10.00"))]
@@ -238,7 +238,7 @@ def test_what_vanished_and_nobody_holds_is_no_difference(
     bench: Bench, reply: Any
 ) -> None:
     if reply is None:
-        bench.provider.withheld = {
+        bench.provider.ineligible = {
             "O1": Ineligible("suppressed", "no_click_id", "none stored")
         }
     bench.transport = FakeTransport({"O1": reply})
