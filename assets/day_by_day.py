@@ -19,7 +19,7 @@ from dagster._core.definitions.source_asset import (
 )
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from assets.checks.days import DayChecks
+from assets.checks.multi_day import MultiDayChecks
 
 _MADE = {AssetPartitionStatus.MATERIALIZED, AssetPartitionStatus.IN_PROGRESS}
 """Colours of a day to follow; another run may be making it anew."""
@@ -77,7 +77,7 @@ class _Days:
         self._context = context
         self._make = make
         self._key = context.asset_key
-        self._checks = DayChecks()
+        self._checks = MultiDayChecks()
 
     def made(self) -> Iterator[Any]:
         """Make each day; fail where nothing is left to follow from the good ones."""
@@ -111,10 +111,10 @@ class _Days:
 
     def _told(self, day: str, result: Any) -> Iterator[Any]:
         if isinstance(result, dg.AssetCheckResult):
-            self._checks.keep(result)
+            self._checks.add(result)
         elif isinstance(result, dg.MaterializeResult):
             for check in result.check_results or ():
-                self._checks.keep(check)
+                self._checks.add(check)
             yield dg.AssetMaterialization(
                 self._key, partition=day, metadata=result.metadata
             )

@@ -12,7 +12,7 @@ from assets import money
 from assets.figures.reconciliation import (
     UNEXPLAINED,
     Balance,
-    Kind,
+    Difference,
     SourceOrder,
     Unit,
     reconcile,
@@ -26,11 +26,11 @@ CHECK = "money_conserved"
 CHUNK_ROWS = 5_000
 
 _COLUMNS = ("order_id", "revenue", "currency", "currency_digits", "source_hash")
-_SAID = {
-    Kind.MISSING: "without a delivery",
-    Kind.ALTERED: "worth something else in their deliveries",
-    Kind.DRIFTED: "changed after they were sent",
-    Kind.GONE: "gone from the source after they were sent",
+_DESCRIPTIONS = {
+    Difference.MISSING: "without a delivery",
+    Difference.ALTERED: "worth something else in their deliveries",
+    Difference.DRIFTED: "changed after they were sent",
+    Difference.GONE: "gone from the source after they were sent",
 }
 
 
@@ -68,16 +68,16 @@ def money_conserved(
     return dg.AssetCheckResult(
         check_name=CHECK,
         asset_key=asset,
-        passed=balance.is_even,
+        passed=balance.is_balanced,
         severity=severity.WARN if balance.is_explained else severity.ERROR,
         description=_description(balance, destination, partition_key),
         metadata={
             "partition": partition_key,
             "balance": dg.MetadataValue.md(_table(balance)),
-            **{f"orders {kind}": balance.counts[kind] for kind in Kind},
+            **{f"orders {kind}": balance.counts[kind] for kind in Difference},
             **{
-                _SAID[kind]: named(balance.shown[kind], balance.counts[kind])
-                for kind in Kind
+                _DESCRIPTIONS[kind]: named(balance.listed[kind], balance.counts[kind])
+                for kind in Difference
                 if balance.counts[kind]
             },
         },
@@ -96,10 +96,10 @@ def _staged(source: Source, partition_key: str) -> Iterator[Sequence[SourceOrder
 
 def _description(balance: Balance, destination: str, partition_key: str) -> str | None:
     """Say how many orders differ and by how much; which, the metadata says."""
-    if balance.is_even:
+    if balance.is_balanced:
         return None
     kinds = sorted(balance.counts, key=lambda kind: (kind not in UNEXPLAINED, kind))
-    said = [f"{balance.counts[kind]} {_SAID[kind]}" for kind in kinds]
+    said = [f"{balance.counts[kind]} {_DESCRIPTIONS[kind]}" for kind in kinds]
     left = [_text(unit, minor) for unit, minor in balance.difference().items()]
     if left:
         said.append(f"the source holds {', '.join(left)} more than the deliveries")
@@ -120,14 +120,14 @@ _ACTION = {
 
 
 def _table(balance: Balance) -> str:
-    units = {unit for made in balance.made.values() for unit in made}
+    units = {unit for made in balance.deliveries.values() for unit in made}
     left = balance.difference()
     rows = []
     for unit in sorted(units | set(balance.source)):
-        delivered = sum(balance.made[state][unit] for state in DELIVERED)
+        delivered = sum(balance.deliveries[state][unit] for state in DELIVERED)
         by_state = ", ".join(
             f"{state} {money.from_minor(made[unit], unit[1])}"
-            for state, made in sorted(balance.made.items())
+            for state, made in sorted(balance.deliveries.items())
             if state not in DELIVERED and made[unit]
         )
         amounts = (balance.source[unit], delivered, left.get(unit, 0))

@@ -59,6 +59,6 @@ def leave_to_a_person(
                     state=after,
                     state_reason=REPORTED_ELSEWHERE,
                     next_attempt_at=None,
-                    **ledger.touched(),
+                    **ledger.change_columns(),
                 )
             )

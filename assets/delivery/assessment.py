@@ -90,14 +90,16 @@ class Assessor:
             build: Builds its conversion; called only where it is needed.
             is_changed: The source row or the mapping is not what it was.
         """
-        why = retry.exhaustion(row, self._provider.resend, self._now)
-        if retry.is_in_doubt(row, self._provider.resend, self._now):
+        why = retry.exhaustion_reason(row, self._provider.resend, self._now)
+        if retry.is_repeat_unsafe(row, self._provider.resend, self._now):
             found.doubted.append(row)
         elif why:
             found.given_up.append((row, why, None))
         elif row.state in retry.sendable_states(self._provider.resend):
             self._assess_open(found, row, build, is_changed=is_changed)
-        elif row.state is State.EXHAUSTED and row.state_reason not in retry.USED_UP:
+        elif (
+            row.state is State.EXHAUSTED and row.state_reason not in retry.FINAL_REASONS
+        ):
             self._assess_given_up(found, row, build())
         elif is_changed and row.state is State.REJECTED:
             self._assess_rejected(found, row, build())
@@ -147,8 +149,8 @@ class Assessor:
     def _send_again(self, found: Assessment, row: Row, decision: Decision) -> None:
         found.revised.append((row, replace(decision, state=State.RETRYABLE)))
         waiting = replace(row, state=State.RETRYABLE)
-        why = retry.exhaustion(waiting, self._provider.resend, self._now)
-        if retry.is_in_doubt(waiting, self._provider.resend, self._now):
+        why = retry.exhaustion_reason(waiting, self._provider.resend, self._now)
+        if retry.is_repeat_unsafe(waiting, self._provider.resend, self._now):
             found.doubted.append(waiting)
         elif why:
             found.given_up.append((waiting, why, None))

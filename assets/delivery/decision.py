@@ -77,7 +77,7 @@ class Decider:
         """Return the decision of a row of `quarantine_row` whose order is known."""
         order_at = row["order_at"]
         reasons = " ".join(row["reasons"])
-        other = row.get("stands_for")
+        other = row.get("original_order_id")
         return Decision(
             conversion_key=self.key(row["order_id"]),
             order_id=row["order_id"],

@@ -18,11 +18,13 @@ from assets.delivery.rate_limit import ConcurrencyWindow, RateLimit, RetryBudget
 from assets.delivery.recall import Queue
 from assets.delivery.sender import Round, Sender
 from assets.ledger import retry
+from assets.ledger.abandoned import release_abandoned
 from assets.ledger.ledger import Ledger
 from assets.ledger.rows import Total
 from assets.ledger.spool import Spool
 from assets.ledger.states import State
-from assets.ledger.totals import totals, unfinished
+from assets.ledger.totals import totals
+from assets.ledger.unfinished import count_unfinished, last_due, next_due
 from assets.providers.conversion import Conversion
 from assets.providers.replies import seconds_until_quota
 from assets.transport.http import Transport
@@ -179,7 +181,7 @@ class Dispatch:
                 first=self.partition_key,
                 last=self.partition_key,
             ),
-            unfinished=unfinished(
+            unfinished=count_unfinished(
                 self.ledger.database,
                 destination=self.ledger.destination,
                 partition_key=self.partition_key,
@@ -191,13 +193,17 @@ class Dispatch:
 
     def _next_due(self) -> datetime | None:
         states = retry.sendable_states(self.provider.resend)
-        return self.ledger.next_due(self.partition_key, states)
+        return next_due(self.ledger, self.partition_key, states)
 
     def _recover(self) -> None:
         policy = self.provider.resend
         to = State.RETRYABLE if policy.is_safe else State.UNCERTAIN
-        self.ledger.release_abandoned(
-            to, "owner_died", policy.settle_delay, at_once=self._is_alone
+        release_abandoned(
+            self.ledger,
+            to,
+            "owner_died",
+            policy.settle_delay,
+            ignore_leases=self._is_alone,
         )
         account_change.leave_to_a_person(
             self.ledger, self._account, writes_a_file=self.provider.channel != "http"
@@ -276,7 +282,7 @@ class Dispatch:
         """Wait until everything is due that a run waits for; False: nothing is."""
         now = self.ledger.clock()
         states = retry.sendable_states(self.provider.resend)
-        due = self.ledger.last_due(self.partition_key, states, now + PATIENCE)
+        due = last_due(self.ledger, self.partition_key, states, now + PATIENCE)
         if due is None or not self._budget.left:
             return False
         if due > now:

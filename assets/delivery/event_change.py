@@ -16,7 +16,7 @@ from assets.delivery.assessment import (
 from assets.delivery.decision import ended
 from assets.ledger import retry
 from assets.ledger.rows import Decision, Row
-from assets.ledger.states import SOFT
+from assets.ledger.states import REPLANNABLE
 from assets.providers.base import Provider
 
 
@@ -43,7 +43,7 @@ def end(found: Assessment, before: Iterable[Row], provider: Provider) -> None:
 
 def leave(found: Assessment, row: Row | None, decision: Decision) -> None:
     """Do not report an order again that was reported under another event."""
-    if row is None or row.state in SOFT:
+    if row is None or row.state in REPLANNABLE:
         found.planned.append((row, decision))
     else:
         found.revised.append((row, decision))

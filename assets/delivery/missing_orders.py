@@ -21,11 +21,11 @@ from sqlalchemy import (
     select,
 )
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import insert_if_new
 from assets.ledger.ledger import Ledger
 from assets.ledger.quarantine import Quarantine
-from assets.ledger.states import DELIVERED, SOFT, State
+from assets.ledger.states import DELIVERED, REPLANNABLE, State
 from assets.ledger.tables import data_issue, delivery
 
 GONE = "order_gone"
@@ -58,9 +58,9 @@ def keep_account(
     if not known and _deliveries(ledger, partition_key) <= count:
         return []
     gone = _gone(ledger, partition_key, order_ids)
-    unsent = [order_id for order_id, state in gone.items() if state in SOFT]
+    unsent = [order_id for order_id, state in gone.items() if state in REPLANNABLE]
     name = ledger.destination
-    Quarantine(ledger.database, partition_key, ledger.clock()).doubt(
+    Quarantine(ledger.database, partition_key, ledger.clock()).add_issues(
         [
             {
                 "order_id": order_id,
@@ -70,7 +70,7 @@ def keep_account(
                 "detail": f"gone after it was {state}; the provider still counts it",
             }
             for order_id, state in gone.items()
-            if order_id not in known and state not in SOFT
+            if order_id not in known and state not in REPLANNABLE
         ]
     )
     forget(ledger, partition_key, sorted(known - gone.keys()))
@@ -111,7 +111,7 @@ def _gone(
         statement = select(delivery.c.order_id, delivery.c.state).where(
             delivery.c.destination == ledger.destination,
             delivery.c.partition_key == partition_key,
-            delivery.c.state.in_(REPORTED | SOFT),
+            delivery.c.state.in_(REPORTED | REPLANNABLE),
             ~is_there,
         )
         return {row.order_id: row.state for row in connection.execute(statement)}
@@ -144,7 +144,7 @@ def forget(ledger: Ledger, partition_key: str, order_ids: Sequence[str]) -> None
     if not order_ids:
         return
     with ledger.database.write() as connection:
-        for some in slices(order_ids):
+        for some in bind_batches(order_ids):
             connection.execute(
                 delete(data_issue).where(
                     data_issue.c.partition_key == partition_key,

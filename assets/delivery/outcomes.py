@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from assets.ledger import retry
-from assets.ledger.rows import NOT_TRIED, Claimed
+from assets.ledger.rows import NOT_PROCESSED, Claimed
 from assets.ledger.states import State
 from assets.providers.base import Provider
 from assets.providers.replies import Outcome, Verdict
@@ -50,7 +50,7 @@ def apply(
     may_count = (
         bytes_left
         and outcome.verdict not in _NOTHING_COUNTED
-        and outcome.reason not in NOT_TRIED
+        and outcome.reason not in NOT_PROCESSED
         # Where no repeat is safe, only what provably did not count may be repeated.
         and (provider.resend.is_safe or outcome.verdict is not Verdict.RETRYABLE)
     )
@@ -87,8 +87,10 @@ def holds_another(outcome: Outcome, claim: Claimed, content: Mapping[str, Any]) 
 
 
 def _was_reported(claim: Claimed) -> bool:
-    was_reported_by_us = claim.first_sent_at is not None or claim.told is not None
-    return was_reported_by_us or claim.was_put_off
+    was_reported_by_us = (
+        claim.first_sent_at is not None or claim.previous_amount is not None
+    )
+    return was_reported_by_us or claim.retry_requested
 
 
 _TAKEN = frozenset({State.ACCEPTED, State.QUEUED, State.DUPLICATE})
@@ -106,8 +108,8 @@ def _sent(
         told = dict(content)
     else:
         told = {"payload_hash": content["payload_hash"]}
-    if outcome.verdict is Verdict.DUPLICATE and claim.told is not None:
-        told |= claim.told
+    if outcome.verdict is Verdict.DUPLICATE and claim.previous_amount is not None:
+        told |= claim.previous_amount
     return {"last_sent_at": now} | told
 
 

@@ -18,10 +18,11 @@ from assets.delivery.assessment import Assessment, Assessor, end, may_be_reporte
 from assets.delivery.decision import Decider, fault_of, gone
 from assets.delivery.recall import Memory
 from assets.ledger import retry
+from assets.ledger.delivery_plan import DeliveryPlan
 from assets.ledger.ledger import Ledger
-from assets.ledger.quarantine import issue, keep_issues
+from assets.ledger.quarantine import issue, write_issues
 from assets.ledger.rows import Decision, Row, delivery_id
-from assets.ledger.states import SOFT, State
+from assets.ledger.states import REPLANNABLE, State
 from assets.providers.base import Doubting, Provider
 from assets.providers.conversion import Conversion
 from assets.providers.shapes import Replies
@@ -79,6 +80,7 @@ class Planner:
         self.destination = destination
         self.provider = destination.provider
         self.ledger = ledger
+        self.deliveries = DeliveryPlan(ledger)
         self.partition_key = partition_key
         self._decider = Decider(self.provider, destination.mapping_version, zone)
         self._held: list[str] = []
@@ -93,12 +95,12 @@ class Planner:
         """
         by_order = {row["order_id"]: row for row in quarantined}
         self._held = list(by_order)
-        known = self.ledger.rows(list(by_order))
+        known = self.deliveries.rows(list(by_order))
         decisions = [
             (known.get(self._decider.key(order_id)), self._decider.quarantined(row))
             for order_id, row in by_order.items()
         ]
-        self.ledger.plan(self.partition_key, decisions)
+        self.deliveries.write(self.partition_key, decisions)
         decided = {decision.order_id: decision for _, decision in decisions}
         self._bring_here(
             [
@@ -111,7 +113,7 @@ class Planner:
 
     def _bring_here(self, moved: Sequence[tuple[Row, Decision]]) -> None:
         """Move deliveries to the partition in which the source has their order now."""
-        self.ledger.relocate(self.partition_key, moved)
+        self.deliveries.relocate(self.partition_key, moved)
         left: dict[str, list[str]] = defaultdict(list)
         for row, _ in moved:
             left[row.partition_key].append(row.order_id)
@@ -126,30 +128,32 @@ class Planner:
         states = retry.sendable_states(self.provider.resend)
         left = {
             row.order_id: row
-            for row in self.ledger.open_orders(self.partition_key, states)
+            for row in self.deliveries.rows_in_states(self.partition_key, states)
         }
         if left:
             for chunk in chunks:
                 for order_id in chunk.order_ids:
                     left.pop(order_id, None)
         ended = [(row, gone(row)) for row in left.values()]
-        self.ledger.revise([(row, why) for row, why in ended if row.state in SOFT])
+        self.deliveries.revise(
+            [(row, why) for row, why in ended if row.state in REPLANNABLE]
+        )
         self._end(ended)
 
     def _end(self, rows: Iterable[tuple[Row, Decision]]) -> None:
         """End open deliveries that the source does not let us send again."""
         found = Assessment()
-        open_states = retry.sendable_states(self.provider.resend) - SOFT
+        open_states = retry.sendable_states(self.provider.resend) - REPLANNABLE
         for row, decision in rows:
             if row.state in open_states and row.accepted_at is None:
                 end(found, row, decision, self.provider.resend)
         self._close(found)
 
     def _close(self, found: Assessment) -> None:
-        self.ledger.revise(found.revised)
-        self.ledger.exhaust(found.given_up)
+        self.deliveries.revise(found.revised)
+        self.deliveries.exhaust(found.given_up)
         asks = self.provider.resend.looks_up
-        self.ledger.doubt(found.doubted, is_asked_about=asks)
+        self.deliveries.mark_uncertain(found.doubted, has_lookup=asks)
 
     def report_gone(self, chunks: Iterable[Chunk]) -> None:
         """Keep account of the other orders that the source no longer has."""
@@ -158,18 +162,18 @@ class Planner:
         unsent = missing_orders.keep_account(
             self.ledger, self.partition_key, orders, count
         )
-        rows = self.ledger.rows(unsent).values()
+        rows = self.deliveries.rows(unsent).values()
         here = [row for row in rows if row.partition_key == self.partition_key]
-        self.ledger.plan(self.partition_key, [(row, gone(row)) for row in here])
+        self.deliveries.write(self.partition_key, [(row, gone(row)) for row in here])
 
     def plan(self, chunk: Chunk, now: datetime) -> int:
         """Give every order of a chunk its delivery; return how many are due now."""
         self._orders += len(chunk.order_ids)
         found = self.assess(chunk, now)
-        self.ledger.plan(self.partition_key, found.planned)
-        self.ledger.refresh(found.refreshed)
+        self.deliveries.write(self.partition_key, found.planned)
+        self.deliveries.update_unsent(found.refreshed)
         self._bring_here(found.moved)
-        self.ledger.acknowledge(found.unchanged)
+        self.deliveries.update_source_columns(found.unchanged)
         self._close(found)
         self._keep_drifts(found.drifted, now)
         self._keep_doubts(found.due, now)
@@ -178,7 +182,7 @@ class Planner:
 
     def due(self, chunk: Chunk, now: datetime) -> list[Conversion]:
         """Return the planned conversions of a chunk that are to be sent now."""
-        known = self.ledger.rows(chunk.order_ids)
+        known = self.deliveries.rows(chunk.order_ids)
         rows = [known.get(self._decider.key(order_id)) for order_id in chunk.order_ids]
         policy = self.provider.resend
         conversions = self.memory.attach(
@@ -196,7 +200,7 @@ class Planner:
 
     def assess(self, chunk: Chunk, now: datetime) -> Assessment:
         """Return what is to be done about the orders of a chunk; write nothing."""
-        known = self.ledger.rows(chunk.order_ids)
+        known = self.deliveries.rows(chunk.order_ids)
         chunk = self.memory.recalled(chunk)
         found = Assessment()
         earlier = event_change.by_order(known.values(), self.provider.event)
@@ -230,7 +234,7 @@ class Planner:
         decide = partial(self._decider.decide, source_hash=source_hash, now=now)
         if row is not None and row.partition_key != self.partition_key:
             self._move(found, [row], decide(build()))
-        if row is None or row.state in SOFT:
+        if row is None or row.state in REPLANNABLE:
             conversion = build()
             decision = decide(conversion)
             found.planned.append((row, decision))
@@ -298,7 +302,7 @@ class Planner:
     def _keep(self, issues: Sequence[Mapping[str, Any]]) -> None:
         if issues:
             with self.ledger.database.write() as connection:
-                keep_issues(connection, issues)
+                write_issues(connection, issues)
 
     def set_aside(self, conversion: Conversion, broken: Exception) -> None:
         """Quarantine a conversion of which no request can be built."""
@@ -306,10 +310,10 @@ class Planner:
         decision = self._decider.decision(
             conversion, state=State.QUARANTINED, reason=reason, detail=detail
         )
-        known = self.ledger.rows([conversion.order_id])
+        known = self.deliveries.rows([conversion.order_id])
         row = known[self._decider.key(conversion.order_id)]
-        if row.state in SOFT:
-            self.ledger.plan(self.partition_key, [(row, decision)])
+        if row.state in REPLANNABLE:
+            self.deliveries.write(self.partition_key, [(row, decision)])
         else:
             self._end([(row, decision)])
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from assets.delivery.assessment import Assessment
 from assets.ledger import remembered_keys
-from assets.ledger.register import Register
+from assets.ledger.ledger import Ledger
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
 from assets.providers.remembered_keys import Key
@@ -38,7 +38,7 @@ class Memory:
         ledger: Where it is kept.
     """
 
-    def __init__(self, provider: Provider, ledger: Register) -> None:
+    def __init__(self, provider: Provider, ledger: Ledger) -> None:
         self._recalls: Recalls | None = getattr(provider, "recalls", None)
         self._ledger = ledger
         self._known: dict[str, str] = {}
@@ -79,7 +79,7 @@ class Memory:
         if self._taken:
             ledger = self._ledger
             with ledger.database.write() as connection:
-                remembered_keys.hold(
+                remembered_keys.assign(
                     connection, ledger.destination, self._taken, ledger.clock()
                 )
             self._taken = {}
@@ -102,7 +102,7 @@ class Memory:
     def _standing(self, keys: Sequence[Key]) -> dict[str, str]:
         exclusive = {key.digest for key in keys if key.is_exclusive}
         with self._ledger.database.read() as connection:
-            found = remembered_keys.recall(
+            found = remembered_keys.look_up(
                 connection, self._ledger.destination, {key.digest for key in keys}
             )
         return {

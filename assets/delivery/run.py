@@ -20,11 +20,11 @@ from assets.delivery.planner import Chunk, Destination
 from assets.delivery.signals import deferred_stop
 from assets.ledger.database import Database, LedgerError
 from assets.ledger.ledger import Ledger
-from assets.ledger.lock import PATIENCE_SECONDS, destination_lock
+from assets.ledger.lock import LOCK_WAIT_SECONDS, destination_lock
 from assets.ledger.rows import Clock
 from assets.ledger.runs import end_run, start_run
 from assets.ledger.spool import Spool
-from assets.ledger.states import NOT_SENT
+from assets.ledger.states import INELIGIBLE
 from assets.transport.http import Transport
 from assets.transport.reply_shapes import Watch
 
@@ -41,7 +41,7 @@ def deliver(
     quarantined: Iterable[Mapping[str, Any]] = (),
     limit: int | None = None,
     spool_folder: Path | None = None,
-    patience: float = PATIENCE_SECONDS,
+    patience: float = LOCK_WAIT_SECONDS,
     clock: Clock | None = None,
     sleep: Callable[[float], None] = time.sleep,
     on_progress: Callable[[int, int], None] = lambda _sent, _due: None,
@@ -77,7 +77,7 @@ def deliver(
     watch = Watch(transport, destination.replies)
     with (
         _explained(destination.name, partition_key),
-        destination_lock(database, destination.name, patience=patience) as still_held,
+        destination_lock(database, destination.name, max_wait=patience) as still_held,
         deferred_stop() as told_to_stop,
         # Innermost: closing may write a file that the next run writes too.
         closing(watch),
@@ -134,7 +134,7 @@ def _closing_entry(summary: Summary) -> dict[str, Any]:
         "requests": summary.requests,
         "conversions_sent": summary.conversions_sent,
         "eligible": sum(
-            one.orders for one in summary.totals if one.state not in NOT_SENT
+            one.orders for one in summary.totals if one.state not in INELIGIBLE
         ),
         "counts": _counts(summary),
         "amounts_minor": _amounts(summary),

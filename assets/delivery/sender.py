@@ -22,8 +22,8 @@ from assets.delivery.planner import Planner
 from assets.delivery.rate_limit import RateLimit
 from assets.ledger import retry
 from assets.ledger.database import LedgerError
-from assets.ledger.earlier_reports import reported_before
 from assets.ledger.ledger import Ledger
+from assets.ledger.previous_sends import attach_previous_sends
 from assets.ledger.rows import Claimed, Result
 from assets.ledger.spool import Spool
 from assets.providers.conversion import Conversion
@@ -159,9 +159,9 @@ class Sender:
                 wanted,
                 states,
                 now + self._lease,
-                retry.repeatable_from(self._provider.resend, now),
+                retry.resendable_since(self._provider.resend, now),
             )
-            claims |= reported_before(connection, claims.values())
+            claims |= attach_previous_sends(connection, claims.values())
             ours = [mine for talk in talks if (mine := self._ours(talk, claims))]
             for talk in ours:
                 self._intend(connection, talk.intents(talk.steps[0], now))
@@ -197,7 +197,7 @@ class Sender:
             self._intend(connection, talk.intents(step, now))
 
     def _intend(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        self._ledger.intend(connection, [row | self._whose for row in rows])
+        self._ledger.write_intents(connection, [row | self._whose for row in rows])
 
     def _record(self, talks: Sequence[Conversation]) -> None:
         now = self._ledger.clock()
@@ -236,7 +236,7 @@ class Sender:
     def _give_up(self, results: Sequence[Result], broken: SQLAlchemyError) -> None:
         if self._spool is None:
             raise broken
-        self._spool.keep(self._ledger.owner, results)
+        self._spool.append(self._ledger.owner, results)
         message = (
             f"Recording failed for {self._ledger.destination} "
             f"{self._planner.partition_key}: expected the delivery tables to take "

@@ -9,7 +9,7 @@ from assets.ledger.database import Database
 from assets.ledger.tables import delivery
 
 
-def alarming(
+def orders_by_reason(
     database: Database, destination: str, reasons: Collection[str]
 ) -> Mapping[str, Sequence[str]]:
     """Return the order ids of a destination by alarming reason, whatever their day.

@@ -17,12 +17,13 @@ from assets.ledger.database import Database
 from assets.ledger.rows import Total
 from assets.ledger.states import State
 from assets.ledger.tables import delivery, delivery_attempt, export_run
-from assets.ledger.totals import left_over, totals
+from assets.ledger.totals import totals
+from assets.ledger.unfinished import is_unfinished
 from assets.providers.base import ResendPolicy
 
 
 @dataclass(slots=True)
-class Measured:
+class DestinationMetrics:
     """One destination.
 
     Attributes:
@@ -42,17 +43,17 @@ class Measured:
     latencies_ms: Counter[int] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
     newest_complete: date | None = None
-    left: int = 0
+    partitions_left: int = 0
     unsettled_since: datetime | None = None
 
 
-def measure(
+def destination_metrics(
     database: Database,
     destinations: Sequence[str],
     *,
     first: str,
     disabled: Collection[str] = (),
-) -> Mapping[str, Measured]:
+) -> Mapping[str, DestinationMetrics]:
     """Return the figures of each destination.
 
     Args:
@@ -62,7 +63,7 @@ def measure(
         disabled: Those that are switched off; of the others, what was withheld while
             they were is left.
     """
-    found = {name: Measured() for name in destinations}
+    found = {name: DestinationMetrics() for name in destinations}
     for total in totals(database, first=first):
         if total.destination in found:
             found[total.destination].totals.append(total)
@@ -77,7 +78,7 @@ def measure(
             left = stopped | _unfinished(connection, name, now)
             if name not in disabled:
                 left |= suppressed_while_disabled(connection, name)
-            one.left = len(left)
+            one.partitions_left = len(left)
             one.newest_complete = max(
                 map(date.fromisoformat, {*last} - left), default=None
             )
@@ -85,7 +86,7 @@ def measure(
 
 
 def _attempts(
-    connection: Connection, first: str, found: Mapping[str, Measured]
+    connection: Connection, first: str, found: Mapping[str, DestinationMetrics]
 ) -> None:
     event = delivery_attempt.c
     groups = (
@@ -117,7 +118,9 @@ def _attempts(
             one.latencies_ms[row.duration_ms] += row.events
 
 
-def _stops(connection: Connection, first: str, found: Mapping[str, Measured]) -> None:
+def _stops(
+    connection: Connection, first: str, found: Mapping[str, DestinationMetrics]
+) -> None:
     groups = (export_run.c.destination, export_run.c.outcome)
     statement = (
         select(*groups, func.count().label("runs"))
@@ -160,7 +163,7 @@ def _unfinished(connection: Connection, destination: str, now: datetime) -> set[
         select(delivery.c.partition_key)
         .where(
             delivery.c.destination == destination,
-            left_over(ResendPolicy(kind="dedupe"), now),
+            is_unfinished(ResendPolicy(kind="dedupe"), now),
             or_(
                 delivery.c.state != State.UNCERTAIN,
                 delivery.c.next_attempt_at.is_not(None),
@@ -171,7 +174,7 @@ def _unfinished(connection: Connection, destination: str, now: datetime) -> set[
     return set(found.scalars())
 
 
-def _waiting(connection: Connection, found: Mapping[str, Measured]) -> None:
+def _waiting(connection: Connection, found: Mapping[str, DestinationMetrics]) -> None:
     statement = (
         select(delivery.c.destination, func.min(delivery.c.accepted_at).label("since"))
         .where(

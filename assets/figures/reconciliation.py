@@ -15,12 +15,12 @@ from sqlalchemy import Connection, func, or_, select
 
 from assets.delivery.assessment import REPORTED, SUPERSEDED
 from assets.delivery.missing_orders import source_orders
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import Database
-from assets.ledger.states import SOFT, State
+from assets.ledger.states import REPLANNABLE, State
 from assets.ledger.tables import data_issue, delivery
 
-SHOWN = 20
+MAX_LISTED = 20
 """Orders that are named of each kind; all are counted."""
 
 
@@ -38,10 +38,10 @@ class SourceOrder(NamedTuple):
     source_hash: str | None
 
 
-Staged = Callable[[], Iterable[Sequence[SourceOrder]]]
+SourceReader = Callable[[], Iterable[Sequence[SourceOrder]]]
 
 
-class Kind(StrEnum):
+class Difference(StrEnum):
     """Why the two sides differ on an order."""
 
     MISSING = "missing"
@@ -54,7 +54,7 @@ class Kind(StrEnum):
     """The source no longer has it, and the provider was or may have been told."""
 
 
-UNEXPLAINED = frozenset({Kind.MISSING, Kind.ALTERED})
+UNEXPLAINED = frozenset({Difference.MISSING, Difference.ALTERED})
 
 
 @dataclass(slots=True)
@@ -69,14 +69,16 @@ class Balance:
     """
 
     source: Counter[Unit] = field(default_factory=Counter)
-    made: dict[State, Counter[Unit]] = field(
+    deliveries: dict[State, Counter[Unit]] = field(
         default_factory=lambda: defaultdict(Counter)
     )
-    counts: Counter[Kind] = field(default_factory=Counter)
-    shown: dict[Kind, list[str]] = field(default_factory=lambda: defaultdict(list))
+    counts: Counter[Difference] = field(default_factory=Counter)
+    listed: dict[Difference, list[str]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     @property
-    def is_even(self) -> bool:
+    def is_balanced(self) -> bool:
         """Whether both sides agree on every order."""
         return not self.counts
 
@@ -88,22 +90,22 @@ class Balance:
     def difference(self) -> dict[Unit, int]:
         """What the source holds beyond the deliveries, where that is not nothing."""
         left = Counter(self.source)
-        for amounts in self.made.values():
+        for amounts in self.deliveries.values():
             left.subtract(amounts)
         return {unit: minor for unit, minor in sorted(left.items()) if minor}
 
-    def differ(self, kind: Kind, order_id: str) -> None:
+    def add_difference(self, kind: Difference, order_id: str) -> None:
         """Count an order on which the sides differ."""
         self.counts[kind] += 1
-        if len(self.shown[kind]) < SHOWN:
-            self.shown[kind].append(order_id)
+        if len(self.listed[kind]) < MAX_LISTED:
+            self.listed[kind].append(order_id)
 
 
 def reconcile(
     database: Database,
     destination: str,
     partition_key: str,
-    staged: Staged,
+    staged: SourceReader,
     quarantined: Iterable[Mapping[str, Any]],
 ) -> Balance:
     """Hold the source of a partition against its deliveries to a destination.
@@ -118,11 +120,13 @@ def reconcile(
     """
     held = {row["order_id"]: _held(row) for row in quarantined}
     with database.read() as connection:
-        books = _Books(connection, destination, partition_key)
+        books = _Comparison(connection, destination, partition_key)
         for some in _source(staged, held):
             books.compare(some)
         if books.deliveries() > books.found:
-            books.find_gone([one.order_id for one in c] for c in _source(staged, held))
+            books.add_missing_from_source(
+                [one.order_id for one in c] for c in _source(staged, held)
+            )
     return books.balance
 
 
@@ -137,7 +141,7 @@ def _held(row: Mapping[str, Any]) -> SourceOrder:
 
 
 def _source(
-    staged: Staged, held: Mapping[str, SourceOrder]
+    staged: SourceReader, held: Mapping[str, SourceOrder]
 ) -> Iterator[Sequence[SourceOrder]]:
     """All orders of the source, once; what is staged is not held back."""
     left = dict(held)
@@ -148,7 +152,7 @@ def _source(
     yield list(left.values())
 
 
-class _Books:
+class _Comparison:
     """The deliveries of one partition to one destination, and how they compare."""
 
     def __init__(
@@ -170,14 +174,14 @@ class _Books:
 
     def compare(self, orders: Sequence[SourceOrder]) -> None:
         """Hold some orders of the source against their deliveries."""
-        for some in slices(orders):
+        for some in bind_batches(orders):
             made = self._made([one.order_id for one in some])
             changed = []
             for order in some:
                 self.balance.source[_unit(order)] += order.amount_minor or 0
                 row = made.get(order.order_id)
                 if row is None:
-                    self.balance.differ(Kind.MISSING, order.order_id)
+                    self.balance.add_difference(Difference.MISSING, order.order_id)
                     continue
                 self._count(row)
                 if _worth(row) != _worth(order):
@@ -185,7 +189,7 @@ class _Books:
             if changed:
                 self._explain(changed)
 
-    def find_gone(self, order_ids: Iterable[Iterable[str]]) -> None:
+    def add_missing_from_source(self, order_ids: Iterable[Iterable[str]]) -> None:
         """Find the deliveries whose order the source no longer has.
 
         What was provably never told, or was refused, is nobody's money.
@@ -206,7 +210,7 @@ class _Books:
             )
             for row in self._connection.execute(statement):
                 self._count(row)
-                self.balance.differ(Kind.GONE, row.order_id)
+                self.balance.add_difference(Difference.GONE, row.order_id)
 
     def _made(self, order_ids: Sequence[str]) -> dict[str, Any]:
         """The delivery that carries the money of each order."""
@@ -222,7 +226,7 @@ class _Books:
         return {row.order_id: row for row in rows}
 
     def _count(self, row: Any) -> None:
-        self.balance.made[State(row.state)][_unit(row)] += row.amount_minor or 0
+        self.balance.deliveries[State(row.state)][_unit(row)] += row.amount_minor or 0
 
     def _explain(self, changed: Sequence[tuple[SourceOrder, Any]]) -> None:
         statement = select(data_issue.c.order_id).where(
@@ -233,10 +237,12 @@ class _Books:
         noted = set(self._connection.execute(statement).scalars())
         for order, row in changed:
             # What was never sent follows the source with every run.
-            is_later = row.state not in SOFT and row.source_hash != order.source_hash
+            is_later = (
+                row.state not in REPLANNABLE and row.source_hash != order.source_hash
+            )
             is_drift = order.order_id in noted or is_later
-            kind = Kind.DRIFTED if is_drift else Kind.ALTERED
-            self.balance.differ(kind, order.order_id)
+            kind = Difference.DRIFTED if is_drift else Difference.ALTERED
+            self.balance.add_difference(kind, order.order_id)
 
 
 _COLUMNS = (

@@ -13,16 +13,16 @@ from sqlalchemy import Connection, case, exists, func, or_, select
 from assets.ledger.database import Database
 from assets.ledger.states import State
 from assets.ledger.tables import data_issue, delivery, export_run, source_total
-from assets.ledger.totals import left_over
+from assets.ledger.unfinished import is_unfinished
 from assets.providers.base import ResendPolicy
 from assets.providers.eligibility import DISABLED
 
-COMPARED = 7
+BASELINE_PARTITIONS = 7
 """Partitions before, with which one is compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class DestinationStatus:
     """How a destination stands.
 
     Attributes:
@@ -39,15 +39,15 @@ class Standing:
     """
 
     orders: Mapping[State, int]
-    lost: Mapping[str, int] = field(default_factory=dict)
+    without_delivery: Mapping[str, int] = field(default_factory=dict)
     uncertain: Mapping[str, int] = field(default_factory=dict)
-    left: Sequence[str] = ()
-    usually_suppressed: float | None = None
+    partitions_left: Sequence[str] = ()
+    usual_suppressed_share: float | None = None
     unsettled: int = 0
     unsettled_since: datetime | None = None
 
 
-def standing(
+def destination_status(
     database: Database,
     *,
     destination: str,
@@ -55,7 +55,7 @@ def standing(
     policy: ResendPolicy,
     now: datetime,
     is_enabled: bool = True,
-) -> Standing:
+) -> DestinationStatus:
     """Look at a destination once a run of a partition is over.
 
     Args:
@@ -68,12 +68,14 @@ def standing(
     """
     with database.read() as connection:
         unsettled, since = _unsettled(connection, destination)
-        return Standing(
+        return DestinationStatus(
             orders=_orders(connection, destination, partition_key),
-            lost=_lost(connection, destination, partition_key),
+            without_delivery=_without_delivery(connection, destination, partition_key),
             uncertain=_uncertain(connection, destination),
-            left=_left(connection, destination, policy, now, is_enabled=is_enabled),
-            usually_suppressed=_usually_suppressed(
+            partitions_left=_left(
+                connection, destination, policy, now, is_enabled=is_enabled
+            ),
+            usual_suppressed_share=_usual_suppressed_share(
                 connection, destination, partition_key
             ),
             unsettled=unsettled,
@@ -130,7 +132,7 @@ def _orders(
     return {State(state): orders for state, orders in found}
 
 
-def _lost(
+def _without_delivery(
     connection: Connection, destination: str, partition_key: str
 ) -> dict[str, int]:
     """What `v_reconcile` calls `never_seen`, of one partition."""
@@ -161,7 +163,7 @@ def _lost(
     return {code: orders for code, orders in sorted(balance.items()) if orders}
 
 
-def _usually_suppressed(
+def _usual_suppressed_share(
     connection: Connection, destination: str, partition_key: str
 ) -> float | None:
     before = (
@@ -172,7 +174,7 @@ def _usually_suppressed(
         )
         .distinct()
         .order_by(export_run.c.partition_key.desc())
-        .limit(COMPARED)
+        .limit(BASELINE_PARTITIONS)
     )
     is_suppressed = case((delivery.c.state == State.SUPPRESSED, 1), else_=0)
     orders, suppressed = connection.execute(
@@ -212,7 +214,7 @@ def _left(
 ) -> list[str]:
     unfinished = connection.execute(
         select(delivery.c.partition_key)
-        .where(delivery.c.destination == destination, left_over(policy, now))
+        .where(delivery.c.destination == destination, is_unfinished(policy, now))
         .distinct()
     )
     last = (

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-SLICE = 500
+MAX_BIND_VALUES = 500
 """An index look-up each, whatever else is stored."""
 
 Value = TypeVar("Value")
 
 
-def slices(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+def bind_batches(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
     """Cut values into slices, in their order."""
-    for start in range(0, len(values), SLICE):
-        yield values[start : start + SLICE]
+    for start in range(0, len(values), MAX_BIND_VALUES):
+        yield values[start : start + MAX_BIND_VALUES]

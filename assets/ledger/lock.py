@@ -20,10 +20,10 @@ from assets.ledger.database import Database
 
 POLL_SECONDS = 0.5
 LAST_COMMIT_SECONDS = 10.0
-PATIENCE_SECONDS = 3600.0
+LOCK_WAIT_SECONDS = 3600.0
 """The days of a nightly run take turns at a destination."""
 
-StillHeld = Callable[[], bool]
+LockCheck = Callable[[], bool]
 
 
 class DestinationBusyError(Exception):
@@ -35,16 +35,16 @@ def destination_lock(
     database: Database,
     destination: str,
     *,
-    patience: float = PATIENCE_SECONDS,
+    max_wait: float = LOCK_WAIT_SECONDS,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[StillHeld]:
+) -> Iterator[LockCheck]:
     """Hold a destination; wait for whoever holds it.
 
     Args:
         database: The delivery tables; the lock lies beside them.
         destination: Configured name.
-        patience: Seconds to wait; 0: not at all.
+        max_wait: Seconds to wait; 0: not at all.
         monotonic: Seconds of a clock that never jumps.
         sleep: Waits for seconds.
 
@@ -54,7 +54,7 @@ def destination_lock(
     Raises:
         DestinationBusyError: Another run held it all the time.
     """
-    deadline = monotonic() + patience
+    deadline = monotonic() + max_wait
     lock = _on_postgresql if database.folder is None else _on_file
     while True:
         with lock(database, destination) as held:
@@ -74,7 +74,7 @@ def destination_lock(
 
 
 @contextmanager
-def _on_postgresql(database: Database, destination: str) -> Iterator[StillHeld | None]:
+def _on_postgresql(database: Database, destination: str) -> Iterator[LockCheck | None]:
     digest = sha256(f"attribution:{destination}".encode()).digest()
     key = int.from_bytes(digest[:8], "big", signed=True)
     # A session lock on a connection of its own: the server frees it when we die.
@@ -83,7 +83,7 @@ def _on_postgresql(database: Database, destination: str) -> Iterator[StillHeld |
         held = bool(connection.execute(statement, {"key": key}).scalar())
         connection.commit()
         try:
-            yield partial(_answers, connection) if held else None
+            yield partial(_is_alive, connection) if held else None
         finally:
             connection.invalidate()
 
@@ -121,7 +121,7 @@ def _writers(database: Database) -> set[str]:
 
 
 @contextmanager
-def _on_file(database: Database, destination: str) -> Iterator[StillHeld | None]:
+def _on_file(database: Database, destination: str) -> Iterator[LockCheck | None]:
     folder = database.folder or Path()
     with (folder / f".{destination}.lock").open("w") as file:
         try:
@@ -132,7 +132,7 @@ def _on_file(database: Database, destination: str) -> Iterator[StillHeld | None]
             yield lambda: True
 
 
-def _answers(connection: Connection) -> bool:
+def _is_alive(connection: Connection) -> bool:
     try:
         connection.execute(text("select 1"))
         connection.commit()

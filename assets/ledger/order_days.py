@@ -10,11 +10,11 @@ from itertools import chain
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import Database, insert_if_new
 from assets.ledger.tables import order_day
 
-OfDays = dict[str, set[str]]
+OrdersByDay = dict[str, set[str]]
 """Other day -> orders."""
 
 
@@ -30,7 +30,7 @@ class OrderDays:
         self.database = database
         self.partition_key = partition_key
 
-    def claim(self, order_ids: Iterable[Sequence[str]]) -> OfDays:
+    def claim(self, order_ids: Iterable[Sequence[str]]) -> OrdersByDay:
         """Count on this day the orders that are counted on none.
 
         Args:
@@ -39,8 +39,8 @@ class OrderDays:
         Returns:
             The others.
         """
-        found: OfDays = defaultdict(set)
-        for some in chain.from_iterable(map(slices, order_ids)):
+        found: OrdersByDay = defaultdict(set)
+        for some in chain.from_iterable(map(bind_batches, order_ids)):
             known = self._days(some)
             new = [one for one in some if one not in known]
             if new:
@@ -79,7 +79,7 @@ class OrderDays:
 def days_of(connection: Connection, order_ids: Sequence[str]) -> dict[str, str]:
     """Return order -> day on which it is counted."""
     found: dict[str, str] = {}
-    for some in slices(order_ids):
+    for some in bind_batches(order_ids):
         statement = select(order_day.c.order_id, order_day.c.partition_key).where(
             order_day.c.order_id.in_(some)
         )

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import Database, LedgerError
 from assets.ledger.tables import (
     data_issue,
@@ -110,21 +110,21 @@ def _replace(
     rows: Select[Any],
     partition_key: str,
 ) -> int:
-    copy = copy_of(name, rows.selected_columns)
+    copy = published_table(name, rows.selected_columns)
     copy.create(target, checkfirst=True)
     target.execute(delete(copy).where(copy.c.partition_key == partition_key))
     count = 0
     for chunk in _chunks(source, rows):
         if "delivery_id" in copy.c:
-            _take_out(target, copy, chunk)
+            _delete_moved(target, copy, chunk)
         _insert(target, copy, chunk)
         count += len(chunk)
     return count
 
 
-def _take_out(target: Connection, copy: Table, chunk: list[dict[str, Any]]) -> None:
+def _delete_moved(target: Connection, copy: Table, chunk: list[dict[str, Any]]) -> None:
     """Take out deliveries that moved here from a day that was not copied since."""
-    for some in slices(sorted({row["delivery_id"] for row in chunk})):
+    for some in bind_batches(sorted({row["delivery_id"] for row in chunk})):
         moved = (
             copy.c.delivery_id.in_(some),
             copy.c.partition_key != chunk[0]["partition_key"],
@@ -132,7 +132,7 @@ def _take_out(target: Connection, copy: Table, chunk: list[dict[str, Any]]) -> N
         target.execute(delete(copy).where(*moved))
 
 
-def copy_of(name: str, columns: Iterable[Any]) -> Table:
+def published_table(name: str, columns: Iterable[Any]) -> Table:
     """Return a table as the copy has it: no keys, and JSON as text."""
     copied = [
         Column(one.name, Text() if isinstance(one.type, JSON) else one.type)

@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, or_, select, update
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import Database, insert_or_update
-from assets.ledger.order_days import OfDays, days_of
+from assets.ledger.order_days import OrdersByDay, days_of
 from assets.ledger.states import State
 from assets.ledger.tables import data_issue, delivery, quarantine_row
 
@@ -30,7 +30,7 @@ BLOCKING = (ORDERS, ITEMS, REPEATED, "conversions")
 """A bad row of these takes its whole order; others only lack an attribution."""
 
 
-def stand_in(source_row_hash: str) -> str:
+def placeholder_order_id(source_row_hash: str) -> str:
     """Return the order id of a row of `completed_orders` that has none of its own."""
     return f"row:{source_row_hash[:16]}"
 
@@ -49,7 +49,7 @@ class Quarantine:
         self.partition_key = partition_key
         self.at = at
 
-    def keep(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def store(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep rejected rows.
 
         Args:
@@ -69,14 +69,14 @@ class Quarantine:
                 )
                 connection.execute(statement, fresh)
 
-    def doubt(self, issues: Sequence[Mapping[str, Any]]) -> None:
+    def add_issues(self, issues: Sequence[Mapping[str, Any]]) -> None:
         """Keep data issues: order_id, code, subject, maybe detail and destination."""
         rows = [issue(self.partition_key, self.at, **one) for one in issues]
         if rows:
             with self.database.write() as connection:
-                keep_issues(connection, rows)
+                write_issues(connection, rows)
 
-    def resolve_unseen(self, dataset: str) -> None:
+    def mark_resolved(self, dataset: str) -> None:
         """Call resolved what was kept of `dataset` before and not seen this time."""
         with self.database.write() as connection:
             connection.execute(
@@ -90,9 +90,9 @@ class Quarantine:
                 .values(resolved_at=self.at)
             )
             if dataset in BLOCKING:
-                self._drop_stand_ins(connection)
+                self._delete_placeholders(connection)
 
-    def _drop_stand_ins(self, connection: Connection) -> None:
+    def _delete_placeholders(self, connection: Connection) -> None:
         """Drop the deliveries of resolved rows that could not have their own id.
 
         Nothing was ever sent of them, and the mended row has deliveries under its own
@@ -102,8 +102,10 @@ class Quarantine:
             quarantine_row.c.partition_key == self.partition_key,
             quarantine_row.c.resolved_at.is_not(None),
         )
-        ids = [stand_in(one) for one in connection.execute(resolved).scalars()]
-        for some in slices(ids):
+        ids = [
+            placeholder_order_id(one) for one in connection.execute(resolved).scalars()
+        ]
+        for some in bind_batches(ids):
             connection.execute(
                 delete(delivery).where(
                     delivery.c.order_id.in_(some),
@@ -147,7 +149,7 @@ def issue(
     }
 
 
-def keep_issues(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_issues(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write data issues in the caller's transaction; a known one keeps its start."""
     if rows:
         columns = ("detail", "last_seen")
@@ -163,7 +165,7 @@ def quarantined_orders(
     Several rows of one order come as one: the money of the row that knows it, and all
     reasons. A row of `completed_orders` without a readable order id is an order of its
     own, under its `stand_in`; so is a row of an order that is counted on another day,
-    which it names as `stands_for`. A line whose order is not of the day is none.
+    which it names as `original_order_id`. A line whose order is not of the day is none.
     """
     statement = (
         select(quarantine_row)
@@ -190,14 +192,14 @@ def quarantined_orders(
         # It has its delivery there, and this row is another one.
         else row
         | {
-            "order_id": stand_in(row["source_row_hash"]),
-            "stands_for": row["order_id"],
+            "order_id": placeholder_order_id(row["source_row_hash"]),
+            "original_order_id": row["order_id"],
         }
         for row in held
     ]
 
 
-def refused_order_ids(
+def quarantined_order_ids(
     database: Database, partition_key: str, datasets: Sequence[str]
 ) -> set[str]:
     """Return the orders of which a row was refused, without stand-ins.
@@ -217,9 +219,9 @@ def refused_order_ids(
         return set(connection.execute(statement).scalars())
 
 
-def refused_elsewhere(
+def quarantined_on_other_days(
     database: Database, partition_key: str, order_ids: Iterable[Sequence[str]]
-) -> OfDays:
+) -> OrdersByDay:
     """Return those of some orders of which another day refused a row.
 
     Args:
@@ -227,9 +229,9 @@ def refused_elsewhere(
         partition_key: The day of the orders.
         order_ids: The orders, some at a time.
     """
-    found: OfDays = defaultdict(set)
+    found: OrdersByDay = defaultdict(set)
     with database.read() as connection:
-        for some in chain.from_iterable(map(slices, order_ids)):
+        for some in chain.from_iterable(map(bind_batches, order_ids)):
             statement = select(
                 quarantine_row.c.partition_key, quarantine_row.c.order_id
             ).where(
@@ -246,7 +248,7 @@ def refused_elsewhere(
 def _named(row: Mapping[str, Any]) -> dict[str, Any]:
     order_id = row["order_id"]
     if order_id is None:
-        order_id = stand_in(row["source_row_hash"])
+        order_id = placeholder_order_id(row["source_row_hash"])
     return {**row, "order_id": order_id}
 
 

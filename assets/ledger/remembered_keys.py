@@ -8,16 +8,16 @@ from datetime import datetime
 
 from sqlalchemy import Connection, exists, select
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import insert_if_new, insert_or_update
 from assets.ledger.states import State
 from assets.ledger.tables import delivery, remembered
 
-_LETS_GO = (State.SUPPRESSED, State.QUARANTINED, State.REJECTED)
+_NOT_REPORTED = (State.SUPPRESSED, State.QUARANTINED, State.REJECTED)
 """An order in such a state is not reported: it holds nothing."""
 
 
-def recall(
+def look_up(
     connection: Connection, destination: str, digests: Collection[str]
 ) -> dict[str, tuple[str, bool]]:
     """Return, by digest, the order behind it and whether that order is reported.
@@ -27,10 +27,10 @@ def recall(
     is_reported = exists().where(
         delivery.c.destination == remembered.c.destination,
         delivery.c.order_id == remembered.c.order_id,
-        delivery.c.state.not_in(_LETS_GO),
+        delivery.c.state.not_in(_NOT_REPORTED),
     )
     asked, found = sorted(digests), {}
-    for some in slices(asked):
+    for some in bind_batches(asked):
         statement = select(
             remembered.c.key_hash, remembered.c.order_id, is_reported
         ).where(
@@ -42,7 +42,7 @@ def recall(
     return found
 
 
-def remember(
+def add(
     connection: Connection, destination: str, learnt: Mapping[str, str], at: datetime
 ) -> None:
     """Keep what was learnt, order id by digest; what is known stays as it is."""
@@ -51,7 +51,7 @@ def remember(
         connection.execute(insert_if_new(connection, remembered), rows)
 
 
-def hold(
+def assign(
     connection: Connection, destination: str, held: Mapping[str, str], at: datetime
 ) -> None:
     """Give exclusive keys to orders, order id by digest; who held them lets go."""

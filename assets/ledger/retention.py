@@ -22,10 +22,10 @@ from assets.ledger.publishing import SCHEMA
 from assets.ledger.tables import delivery_attempt
 
 BATCH = 5_000
-_FORGOTTEN = {"request_json": None, "response_text": None}
+_PURGED = {"request_json": None, "response_text": None}
 
 
-def forget_bodies(database: Database, before: datetime) -> int:
+def purge_bodies(database: Database, before: datetime) -> int:
     """Null the bodies of attempts that happened before a moment.
 
     In short transactions: a run that is sending meanwhile waits for none of them long.
@@ -48,21 +48,21 @@ def forget_bodies(database: Database, before: datetime) -> int:
             if found:
                 these = tuple_(*key).in_(found)
                 connection.execute(
-                    update(delivery_attempt).where(these).values(_FORGOTTEN)
+                    update(delivery_attempt).where(these).values(_PURGED)
                 )
         total += len(found)
         if len(found) < BATCH:
             return total
 
 
-def forget_published_bodies(warehouse: Engine, before: datetime) -> None:
+def purge_published_bodies(warehouse: Engine, before: datetime) -> None:
     """Do the same in the copy that the warehouse has; nothing where it has none."""
     name = delivery_attempt.name
     if not inspect(warehouse).has_table(name, schema=SCHEMA):
         return
-    names = ("happened_at", *_FORGOTTEN)
+    names = ("happened_at", *_PURGED)
     copy = table(name, *(column(one) for one in names), schema=SCHEMA)
     with warehouse.begin() as connection:
         connection.execute(
-            update(copy).where(copy.c.happened_at < before).values(_FORGOTTEN)
+            update(copy).where(copy.c.happened_at < before).values(_PURGED)
         )

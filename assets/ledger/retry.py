@@ -8,16 +8,16 @@ from assets.ledger.rows import MAX_ATTEMPTS, Row
 from assets.ledger.states import State
 from assets.providers.base import ResendPolicy
 
-BASE_SECONDS = 1.0
-CAP_SECONDS = 300.0
-LONGEST_SECONDS = 86_400.0
+BASE_BACKOFF_SECONDS = 1.0
+MAX_BACKOFF_SECONDS = 300.0
+MAX_RETRY_AFTER_SECONDS = 86_400.0
 """The most that a provider's Retry-After is believed: it may be nonsense."""
 
-HORIZON = timedelta(hours=72)
+RETRY_HORIZON = timedelta(hours=72)
 """Three nights: what was not taken by then waits for a person."""
 REPORTED_ELSEWHERE = "told_elsewhere"
 """Why a delivery that nobody answered for is not told anew (`elsewhere.py`)."""
-USED_UP = frozenset(
+FINAL_REASONS = frozenset(
     {"dedup_window_over", "retry_horizon_over", "attempts_used_up", REPORTED_ELSEWHERE}
 )
 """What a delivery is given up for that no mended source brings back."""
@@ -35,8 +35,8 @@ def delay(
         retry_after_s: What the provider asked for, in seconds.
         jitter: Draws a number between two.
     """
-    ceiling = min(CAP_SECONDS, BASE_SECONDS * 2 ** min(attempt_no, 16))
-    told = min(retry_after_s or 0.0, LONGEST_SECONDS)
+    ceiling = min(MAX_BACKOFF_SECONDS, BASE_BACKOFF_SECONDS * 2 ** min(attempt_no, 16))
+    told = min(retry_after_s or 0.0, MAX_RETRY_AFTER_SECONDS)
     return timedelta(seconds=max(jitter(0.0, ceiling), told))
 
 
@@ -52,14 +52,14 @@ def is_due(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     What a provider once took into its queue is never sent again: if it vanished there,
     a person has to ask.
     """
-    if row.state not in sendable_states(policy) or exhaustion(row, policy, now):
+    if row.state not in sendable_states(policy) or exhaustion_reason(row, policy, now):
         return False
-    if is_asked_about(row, policy, now) or is_in_doubt(row, policy, now):
+    if needs_lookup(row, policy, now) or is_repeat_unsafe(row, policy, now):
         return False
     return row.next_attempt_at is None or row.next_attempt_at <= now
 
 
-def is_asked_about(row: Row, policy: ResendPolicy, now: datetime) -> bool:
+def needs_lookup(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     """Tell whether an unanswered `row` is not sent again but looked up.
 
     By the provider's list where it has one, else by a person: what was taken into its
@@ -75,7 +75,7 @@ def is_asked_about(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     )
 
 
-def is_in_doubt(row: Row, policy: ResendPolicy, now: datetime) -> bool:
+def is_repeat_unsafe(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     """Tell whether a repeat of `row`, harmless until now, could count twice.
 
     The policy was another one when it was sent, or the provider has forgotten it and
@@ -88,11 +88,11 @@ def is_in_doubt(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     return not policy.is_safe or (policy.looks_up and _is_window_over(row, policy, now))
 
 
-def repeatable_from(policy: ResendPolicy, now: datetime) -> datetime | None:
+def resendable_since(policy: ResendPolicy, now: datetime) -> datetime | None:
     """Return the earliest first send of which a repeat is harmless; None: no send's."""
     if not policy.is_safe:
         return None
-    return now - min(policy.window or HORIZON, HORIZON)
+    return now - min(policy.window or RETRY_HORIZON, RETRY_HORIZON)
 
 
 def _is_window_over(row: Row, policy: ResendPolicy, now: datetime) -> bool:
@@ -101,7 +101,7 @@ def _is_window_over(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     return now - row.first_sent_at > policy.window
 
 
-def exhaustion(row: Row, policy: ResendPolicy, now: datetime) -> str | None:
+def exhaustion_reason(row: Row, policy: ResendPolicy, now: datetime) -> str | None:
     """Return why `row`, though unfinished, must not be sent again, or None.
 
     After the provider's memory of repeats ends, a repeat could count twice. What is
@@ -109,12 +109,12 @@ def exhaustion(row: Row, policy: ResendPolicy, now: datetime) -> str | None:
     """
     if row.state not in sendable_states(policy) - {State.PENDING}:
         return None
-    if is_asked_about(row, policy, now) or is_in_doubt(row, policy, now):
+    if needs_lookup(row, policy, now) or is_repeat_unsafe(row, policy, now):
         return None
     if _is_window_over(row, policy, now):
         return "dedup_window_over"
-    if row.first_sent_at and now - row.first_sent_at > HORIZON:
+    if row.first_sent_at and now - row.first_sent_at > RETRY_HORIZON:
         return "retry_horizon_over"
-    if row.attempts - row.untried >= MAX_ATTEMPTS:
+    if row.attempts - row.unprocessed_attempts >= MAX_ATTEMPTS:
         return "attempts_used_up"
     return None

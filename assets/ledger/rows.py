@@ -14,7 +14,9 @@ from assets.ledger.states import State
 Clock = Callable[[], datetime]
 
 MAX_ATTEMPTS = 30
-NOT_TRIED = frozenset({"not_sent", "link_failed", "http_408", "http_425", "http_429"})
+NOT_PROCESSED = frozenset(
+    {"not_sent", "link_failed", "http_408", "http_425", "http_429"}
+)
 """The provider did nothing with the conversion: such a try uses no attempt."""
 
 
@@ -78,7 +80,7 @@ class Row:
     amount_minor: int | None
     currency: str | None
     currency_digits: int | None
-    untried: int = 0
+    unprocessed_attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +102,8 @@ class Claimed:
     payload_hash: str | None = None
     source_hash: str | None = None
     mapping_version: str | None = None
-    told: Mapping[str, Any] | None = None
-    was_put_off: bool = False
+    previous_amount: Mapping[str, Any] | None = None
+    retry_requested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ def end_run(ledger: Ledger, partition_key: str, changes: Mapping[str, Any]) -> N
         )
 
 
-def last_stops(
+def last_stop_reasons(
     database: Database, destination: str, partition_keys: Sequence[str]
 ) -> dict[str, str]:
     """Return why the last run of each partition stopped, where it did."""
@@ -91,7 +91,7 @@ def _key(ledger: Ledger, partition_key: str) -> dict[str, str]:
     }
 
 
-def keep_source_totals(
+def replace_source_totals(
     database: Database,
     partition_key: str,
     totals: Sequence[Mapping[str, Any]],
@@ -119,7 +119,7 @@ def keep_source_totals(
             )
 
 
-def source_totals_before(
+def previous_source_totals(
     database: Database, partition_key: str, days: int
 ) -> dict[str, dict[str, tuple[int, int]]]:
     """Return what the source held for the partitions before this one.
@@ -148,7 +148,7 @@ def source_totals_before(
     return found
 
 
-def keep_override(
+def record_guard_override(
     database: Database,
     partition_key: str,
     *,

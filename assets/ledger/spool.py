@@ -26,7 +26,7 @@ class Spool:
     def __init__(self, file: Path) -> None:
         self.file = file
 
-    def keep(self, owner: str, results: Sequence[Result]) -> None:
+    def append(self, owner: str, results: Sequence[Result]) -> None:
         """Write outcomes, durable when this returns.
 
         Args:

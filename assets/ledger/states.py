@@ -42,17 +42,17 @@ S = State
 DELIVERED = frozenset({S.ACCEPTED, S.SETTLED, S.DUPLICATE})
 """The provider has it."""
 
-SOFT = frozenset({S.PENDING, S.SUPPRESSED, S.QUARANTINED})
+REPLANNABLE = frozenset({S.PENDING, S.SUPPRESSED, S.QUARANTINED})
 """Never sent: the next run decides anew from the source."""
 
-NOT_SENT = frozenset({S.SUPPRESSED, S.QUARANTINED})
+INELIGIBLE = frozenset({S.SUPPRESSED, S.QUARANTINED})
 """Not eligible: not to be sent as things stand."""
 
-RERUN_HELPS = frozenset({S.PENDING, S.SENDING, S.RETRYABLE})
+UNFINISHED = frozenset({S.PENDING, S.SENDING, S.RETRYABLE})
 """A partition with one of these is not finished: its step fails."""
 
 TRANSITIONS: dict[State | None, frozenset[State]] = {
-    None: SOFT,
+    None: REPLANNABLE,
     S.PENDING: frozenset({S.SUPPRESSED, S.QUARANTINED, S.SENDING}),
     S.SUPPRESSED: frozenset({S.PENDING, S.QUARANTINED}),
     S.QUARANTINED: frozenset({S.PENDING, S.SUPPRESSED}),
@@ -82,7 +82,7 @@ TRANSITIONS: dict[State | None, frozenset[State]] = {
 }
 """Every legal way of the program. None: there is no row yet."""
 
-BY_A_PERSON: dict[State, frozenset[State]] = {
+MANUAL_TRANSITIONS: dict[State, frozenset[State]] = {
     S.UNCERTAIN: frozenset({S.ACCEPTED, S.PENDING}),
     S.EXHAUSTED: frozenset({S.ACCEPTED, S.PENDING}),
     S.REJECTED: frozenset({S.PENDING}),
@@ -95,7 +95,7 @@ class IllegalTransitionError(Exception):
     """Code tried a way that does not exist: a bug, never a fault of the data."""
 
 
-def check(before: State | None, after: State) -> None:
+def check_transition(before: State | None, after: State) -> None:
     """Raise unless a delivery may go from `before` to `after`.
 
     Raises:

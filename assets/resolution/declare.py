@@ -11,18 +11,18 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import Database
 from assets.ledger.rows import Clock, delivery_id, utc_now
 from assets.ledger.states import DELIVERED, State
 from assets.ledger.tables import delivery
-from assets.resolution.resolve import Resolved, ResolveError, settle
+from assets.resolution.resolve import Resolution, ResolveError, apply_resolution
 
 _KNOWN = DELIVERED | {State.QUEUED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class DeclarationTarget:
     """Which destination was told, and of which day's orders.
 
     Attributes:
@@ -40,13 +40,13 @@ class Told:
 
 def declare_delivered(
     database: Database,
-    told: Told,
+    told: DeclarationTarget,
     order_ids: Collection[str],
     *,
     by: str,
     why: str,
     clock: Clock = utc_now,
-) -> Sequence[Resolved]:
+) -> Sequence[Resolution]:
     """Close orders as delivered, also those that were never planned or sent.
 
     All of them or none: each is kept as a `manual` attempt of its own. What is known as
@@ -72,9 +72,9 @@ def declare_delivered(
         raise ResolveError(message)
     now = clock()
     wanted = sorted(order_ids)
-    done: list[Resolved] = []
+    done: list[Resolution] = []
     with database.write() as connection:
-        for part in slices(wanted):
+        for part in bind_batches(wanted):
             known = _known(connection, told.destination, part)
             for order_id in part:
                 rows = known.get(order_id, [])
@@ -82,7 +82,9 @@ def declare_delivered(
                     continue
                 row = _to_close(connection, told, order_id, rows, now)
                 done.append(
-                    settle(connection, row, State.ACCEPTED, by=by, why=why, now=now)
+                    apply_resolution(
+                        connection, row, State.ACCEPTED, by=by, why=why, now=now
+                    )
                 )
     return done
 
@@ -101,7 +103,7 @@ def _known(
 
 def _to_close(
     connection: Connection,
-    told: Told,
+    told: DeclarationTarget,
     order_id: str,
     rows: Sequence[Mapping[str, Any]],
     now: datetime,
@@ -117,11 +119,15 @@ def _to_close(
             )
             raise ResolveError(message)
     same = [row for row in rows if row["conversion_key"] == key]
-    return same[0] if same else _born(connection, told, order_id, key, now)
+    return same[0] if same else _insert_delivery(connection, told, order_id, key, now)
 
 
-def _born(
-    connection: Connection, told: Told, order_id: str, key: str, now: datetime
+def _insert_delivery(
+    connection: Connection,
+    told: DeclarationTarget,
+    order_id: str,
+    key: str,
+    now: datetime,
 ) -> dict[str, Any]:
     row = {
         "delivery_id": delivery_id(told.provider, told.destination, key),

@@ -19,11 +19,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import Database, LedgerError, insert_if_new
-from assets.ledger.publishing import SCHEMA, copy_of
+from assets.ledger.publishing import SCHEMA, published_table
 from assets.ledger.rows import Clock, utc_now
-from assets.ledger.states import DELIVERED, SOFT, State
+from assets.ledger.states import DELIVERED, REPLANNABLE, State
 from assets.ledger.tables import Instant, delivery, delivery_attempt
 from assets.resolution.resolve import manual_attempt
 
@@ -69,26 +69,30 @@ def recover(
     """
     done: list[Recovered] = []
     for partition_key in _partitions(warehouse, first, last):
-        rows = _known_as_told(warehouse, partition_key)
+        rows = _published_deliveries(warehouse, partition_key)
         with database.write() as connection:
-            for part in slices(rows):
-                done += _take_over(
+            for part in bind_batches(rows):
+                done += _restore(
                     connection, warehouse, part, now=clock(), by=by, why=why
                 )
     return done
 
 
 def _partitions(warehouse: Engine, first: str, last: str) -> list[str]:
-    key = copy_of(delivery.name, delivery.columns).c.partition_key
+    key = published_table(delivery.name, delivery.columns).c.partition_key
     statement = select(key).where(key.between(first, last)).distinct().order_by(key)
     return [row["partition_key"] for row in _read(warehouse, statement)]
 
 
-def _known_as_told(warehouse: Engine, partition_key: str) -> list[dict[str, Any]]:
-    copy = copy_of(delivery.name, delivery.columns)
+def _published_deliveries(
+    warehouse: Engine, partition_key: str
+) -> list[dict[str, Any]]:
+    copy = published_table(delivery.name, delivery.columns)
     statement = (
         select(copy)
-        .where(copy.c.partition_key == partition_key, copy.c.state.not_in([*SOFT]))
+        .where(
+            copy.c.partition_key == partition_key, copy.c.state.not_in([*REPLANNABLE])
+        )
         .order_by(copy.c.delivery_id)
     )
     # A warehouse without locks may hold a row twice.
@@ -96,7 +100,7 @@ def _known_as_told(warehouse: Engine, partition_key: str) -> list[dict[str, Any]
     return [*rows.values()]
 
 
-def _take_over(
+def _restore(
     connection: Connection,
     warehouse: Engine,
     rows: Sequence[dict[str, Any]],
@@ -111,15 +115,17 @@ def _take_over(
         row["delivery_id"]: dict(row)
         for row in connection.execute(statement.with_for_update()).mappings()
     }
-    taken = [row for row in rows if _is_lost(row, known.get(row["delivery_id"]))]
+    taken = [
+        row for row in rows if _is_newer_in_copy(row, known.get(row["delivery_id"]))
+    ]
     if not taken:
         return []
     for row in taken:
         is_it = delivery.c.delivery_id == row["delivery_id"]
         is_known = row["delivery_id"] in known
         change = update(delivery).where(is_it) if is_known else insert(delivery)
-        connection.execute(change.values(_after(row, now)))
-    _keep_attempts(connection, warehouse, [row["delivery_id"] for row in taken])
+        connection.execute(change.values(_restored_columns(row, now)))
+    _restore_attempts(connection, warehouse, [row["delivery_id"] for row in taken])
     return [
         _decide(connection, row, known.get(row["delivery_id"]), now, by=by, why=why)
         for row in taken
@@ -136,7 +142,7 @@ def _decide(
     why: str,
 ) -> Recovered:
     before = None if known is None else State(known["state"])
-    after = State(_after(row, now)["state"])
+    after = State(_restored_columns(row, now)["state"])
     attempt = manual_attempt(row, after, now, by=by, why=why)
     connection.execute(
         delivery_attempt.insert(),
@@ -145,7 +151,7 @@ def _decide(
     return Recovered(row["destination"], row["partition_key"], before, after)
 
 
-def _is_lost(row: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:
+def _is_newer_in_copy(row: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:
     """Tell whether the copy knows more of a delivery than the delivery tables."""
     if known is None:
         return True
@@ -155,7 +161,7 @@ def _is_lost(row: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:
     return State(row["state"]) in DELIVERED or row["attempts"] > known["attempts"]
 
 
-def _after(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _restored_columns(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     values = dict(row)
     if row["state"] == State.SENDING:
         # Published in mid-run: its bytes may have left.
@@ -174,11 +180,11 @@ def _after(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def _keep_attempts(
+def _restore_attempts(
     connection: Connection, warehouse: Engine, delivery_ids: Sequence[str]
 ) -> None:
     """The next publishing replaces the copy: what it holds is taken back as well."""
-    copy = copy_of(delivery_attempt.name, delivery_attempt.columns)
+    copy = published_table(delivery_attempt.name, delivery_attempt.columns)
     statement = select(copy).where(copy.c.delivery_id.in_(delivery_ids))
     kept = [
         {**row, "request_json": _parsed(row["request_json"])}

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, select, update
 
 from assets.delivery.evidence import CODE_VERSION
 from assets.ledger.database import Database
-from assets.ledger.earlier_reports import what_was_reported
+from assets.ledger.previous_sends import previous_send
 from assets.ledger.rows import Clock, new_attempt_id, utc_now
-from assets.ledger.states import BY_A_PERSON, State
+from assets.ledger.states import MANUAL_TRANSITIONS, State
 from assets.ledger.tables import delivery, delivery_attempt
 
 
@@ -20,7 +20,7 @@ class ResolveError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolution:
     """What a decision came to."""
 
     destination: str
@@ -30,7 +30,7 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Selection:
     """Deliveries of one destination in one state.
 
     Attributes:
@@ -79,7 +79,7 @@ def resolve(
     by: str,
     why: str,
     clock: Clock = utc_now,
-) -> Resolved:
+) -> Resolution:
     """Settle a delivery by a person's word, kept as a `manual` attempt.
 
     Delivered: it counts as accepted. Not delivered: it is pending, and the next run of
@@ -100,19 +100,19 @@ def resolve(
     after = State.ACCEPTED if is_delivered else State.PENDING
     with database.write() as connection:
         row = _find(connection, delivery_id, after)
-        return settle(connection, row, after, by=by, why=why, now=clock())
+        return apply_resolution(connection, row, after, by=by, why=why, now=clock())
 
 
 def resolve_all(
     database: Database,
-    chosen: Chosen,
+    chosen: Selection,
     *,
     is_delivered: bool,
     by: str,
     why: str,
     may_repeat: bool = False,
     clock: Clock = utc_now,
-) -> Sequence[Resolved]:
+) -> Sequence[Resolution]:
     """Settle many deliveries in one state.
 
     All of them or none: each is kept as a `manual` attempt of its own.
@@ -157,16 +157,19 @@ def resolve_all(
             )
             raise ResolveError(message)
         now = clock()
-        return [settle(connection, row, after, by=by, why=why, now=now) for row in rows]
+        return [
+            apply_resolution(connection, row, after, by=by, why=why, now=now)
+            for row in rows
+        ]
 
 
-def _check_legal(chosen: Chosen, after: State) -> None:
+def _check_legal(chosen: Selection, after: State) -> None:
     """Raise where a person may not decide so.
 
     Raises:
         ResolveError: The state says that nothing is open about such a delivery.
     """
-    if after not in BY_A_PERSON.get(chosen.state, frozenset()):
+    if after not in MANUAL_TRANSITIONS.get(chosen.state, frozenset()):
         message = (
             f"Resolving failed for {chosen.place}: expected a state that may become "
             f"{after}, got {chosen.state}. Nothing was changed."
@@ -174,7 +177,7 @@ def _check_legal(chosen: Chosen, after: State) -> None:
         raise ResolveError(message)
 
 
-def settle(
+def apply_resolution(
     connection: Connection,
     row: Mapping[str, Any],
     after: State,
@@ -182,7 +185,7 @@ def settle(
     by: str,
     why: str,
     now: datetime,
-) -> Resolved:
+) -> Resolution:
     """Move a delivery that is read and locked, and keep the decision.
 
     Args:
@@ -212,7 +215,7 @@ def settle(
     attempt = manual_attempt(row, after, now, by=by, why=why)
     connection.execute(delivery_attempt.insert(), attempt)
     before = State(row["state"])
-    return Resolved(row["destination"], row["order_id"], before, after)
+    return Resolution(row["destination"], row["order_id"], before, after)
 
 
 def _find(connection: Connection, delivery_id: str, after: State) -> Mapping[str, Any]:
@@ -228,7 +231,7 @@ def _find(connection: Connection, delivery_id: str, after: State) -> Mapping[str
         raise ResolveError(message)
     row = dict(found[0])
     before = State(row["state"])
-    if after not in BY_A_PERSON.get(before, frozenset()):
+    if after not in MANUAL_TRANSITIONS.get(before, frozenset()):
         message = (
             f"Resolving failed for {row['destination']} {row['order_id']}: expected a "
             f"delivery that waits for a person, got one that is {before}. Nothing is "
@@ -259,7 +262,7 @@ def manual_attempt(
         "happened_at": now,
         "partition_key": row["partition_key"],
         "code_version": CODE_VERSION,
-        "request_json": what_was_reported(row),
+        "request_json": previous_send(row),
         "reason": "delivered" if after is State.ACCEPTED else "not_delivered",
         "from_state": row["state"],
         "to_state": after,

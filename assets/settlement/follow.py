@@ -169,7 +169,7 @@ class Settle:
                         delivery.c.state == State.QUEUED,
                         delivery.c.row_version == answer.row["row_version"],
                     )
-                    .values(changes | self.ledger.touched())
+                    .values(changes | self.ledger.change_columns())
                 )
                 if moved.rowcount and answer.outcome is not None:
                     connection.execute(

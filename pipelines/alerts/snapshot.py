@@ -11,7 +11,7 @@ import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from assets.checks.days import each_day
+from assets.checks.multi_day import outcomes_by_day
 from pipelines.alerts.rules import Evaluation, Seen
 
 LONGEST_RUN_SECONDS = 86_400
@@ -88,5 +88,5 @@ def _read(
             failed=None if day["passed"] else "error" if day["is_error"] else "warn",
             text=day["text"],
         )
-        for day in each_day(evaluation)
+        for day in outcomes_by_day(evaluation)
     ]

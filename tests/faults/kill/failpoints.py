@@ -120,8 +120,8 @@ def fatal_spool(fate: Fate) -> type[Spool]:
     """The spool of a run that meets its fate."""
 
     class FatalSpool(Spool):
-        def keep(self, owner: str, results: Sequence[Result]) -> None:
-            super().keep(owner, results)
+        def append(self, owner: str, results: Sequence[Result]) -> None:
+            super().append(owner, results)
             fate.meet(Point.AFTER_SPOOL)
 
         def clear(self) -> None:

@@ -122,8 +122,8 @@ class CrashingBench(Bench):
                 market._crash("in claim")  # type: ignore[attr-defined]
                 return claims
 
-            def _move(self, *given: Any, **named: Any) -> None:
-                super()._move(*given, **named)
+            def apply_results(self, *given: Any, **named: Any) -> None:
+                super().apply_results(*given, **named)
                 if given[1]:
                     market._crash("in outcome")  # type: ignore[attr-defined]
 

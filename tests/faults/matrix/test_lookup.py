@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from assets.ledger.ledger import Ledger
-from assets.ledger.totals import unfinished
+from assets.ledger.unfinished import count_unfinished
 from assets.settlement.candidates import together
 from assets.settlement.lookup import Lookup
 from assets.transport.http import HttpTransport
@@ -98,7 +98,7 @@ def look(line: Line, **time: float) -> tuple[Lookup, Counting, str | None]:
     return lookup, transport, stopped
 
 
-def needing_a_person(line: Line) -> list[tuple[str, str]]:
+def count_needs_human(line: Line) -> list[tuple[str, str]]:
     with line.database.engine.connect() as connection:
         found = connection.exec_driver_sql("select order_id, reason from v_needs_human")
         return [tuple(one) for one in found.fetchall()]
@@ -141,9 +141,9 @@ def test_what_is_not_in_the_list_waits_for_a_person(
     assert (row["state"], row["state_reason"]) == ("uncertain", "not_found_at_provider")
     assert row["state_detail"].startswith("not among 2 entries")
     assert row["next_attempt_at"] is None
-    assert needing_a_person(line) == [(ORDER, "not_found_at_provider")]
+    assert count_needs_human(line) == [(ORDER, "not_found_at_provider")]
     assert look(line, hours=24)[1].queries == []
-    left = unfinished(
+    left = count_unfinished(
         line.database,
         destination=line.name,
         partition_key=DAY,

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from assets import money
-from assets.figures.reconciliation import Balance, Kind, SourceOrder, reconcile
+from assets.figures.reconciliation import Balance, Difference, SourceOrder, reconcile
 from assets.ledger import bind_limit
 from assets.ledger.database import Database
 from assets.ledger.states import State
@@ -74,9 +74,9 @@ def balance(
     return reconcile(database, "shop", partition_key, lambda: pairs, quarantined)
 
 
-def differing(found: Balance) -> dict[Kind, list[str]]:
-    assert found.counts == {kind: len(ids) for kind, ids in found.shown.items()}
-    return dict(found.shown)
+def differing(found: Balance) -> dict[Difference, list[str]]:
+    assert found.counts == {kind: len(ids) for kind, ids in found.listed.items()}
+    return dict(found.listed)
 
 
 def held(order_id: str, minor: int | None = 700, version: str = "h") -> dict[str, Any]:
@@ -111,7 +111,7 @@ def test_each_state_and_each_currency_adds_up(bench: Bench) -> None:
     assert differing(found) == {}
     assert found.difference() == {}
     assert found.source[USD] == 1234 + 9999999999999999 + 700
-    assert found.made == {
+    assert found.deliveries == {
         State.ACCEPTED: {USD: 1234},
         State.SUPPRESSED: {JPY: 1500},
         State.REJECTED: {KWD: 1},
@@ -135,7 +135,7 @@ def test_a_delivery_that_somebody_changed_is_found(
     bench.run([order("O1"), order("O2")])
     tamper(bench, "O2", **values)
     found = balance(bench, [order("O1"), order("O2")])
-    assert differing(found) == {Kind.ALTERED: ["O2"]}
+    assert differing(found) == {Difference.ALTERED: ["O2"]}
     assert found.difference() == difference
     assert not found.is_explained
 
@@ -146,14 +146,14 @@ def test_two_changes_that_add_up_to_nothing_are_found(bench: Bench) -> None:
     tamper(bench, "O2", amount_minor=1235)
     found = balance(bench, [order("O1"), order("O2")])
     assert found.difference() == {}
-    assert differing(found) == {Kind.ALTERED: ["O1", "O2"]}
+    assert differing(found) == {Difference.ALTERED: ["O1", "O2"]}
 
 
 def test_what_was_changed_while_it_waited_unsent_is_no_drift(bench: Bench) -> None:
     bench.run([order("O1"), order("O2")], limit=1)
     tamper(bench, "O2", amount_minor=1, source_hash="another")
     found = balance(bench, [order("O1"), order("O2")])
-    assert differing(found) == {Kind.ALTERED: ["O2"]}
+    assert differing(found) == {Difference.ALTERED: ["O2"]}
 
 
 def test_an_order_without_a_delivery_is_found(bench: Bench) -> None:
@@ -164,7 +164,10 @@ def test_an_order_without_a_delivery_is_found(bench: Bench) -> None:
         connection.execute(delete(delivery).where(gone))
     tamper(bench, "O2", order_id="O9")
     found = balance(bench, [order("O1"), order("O2")], [held("O3")])
-    assert differing(found) == {Kind.MISSING: ["O2", "O3"], Kind.GONE: ["O9"]}
+    assert differing(found) == {
+        Difference.MISSING: ["O2", "O3"],
+        Difference.GONE: ["O9"],
+    }
     assert not found.is_explained
     assert found.difference() == {USD: 700}
 
@@ -175,7 +178,7 @@ def test_a_change_after_delivery_stays_a_difference(bench: Bench) -> None:
     for _ in range(2):
         bench.run(changed)
         found = balance(bench, changed)
-        assert differing(found) == {Kind.DRIFTED: ["O2"]}
+        assert differing(found) == {Difference.DRIFTED: ["O2"]}
         assert found.is_explained
         assert found.difference() == {USD: -234}
     assert bench.row("O2")["amount_minor"] == 1234
@@ -188,7 +191,7 @@ def test_a_change_of_what_nobody_answered_stays_a_difference(bench: Bench) -> No
     changed = [order(revenue=Decimal("10.00"))]
     bench.run(changed)
     assert bench.states() == {"O1": "uncertain"}
-    assert differing(balance(bench, changed)) == {Kind.DRIFTED: ["O1"]}
+    assert differing(balance(bench, changed)) == {Difference.DRIFTED: ["O1"]}
 
 
 def test_a_change_that_the_destination_is_not_told_makes_no_difference(
@@ -219,7 +222,7 @@ def test_a_reported_order_that_vanished_stays_a_difference(bench: Bench) -> None
     for _ in range(2):
         bench.run([order("O1")])
         found = balance(bench, [order("O1")])
-        assert differing(found) == {Kind.GONE: ["O2"]}
+        assert differing(found) == {Difference.GONE: ["O2"]}
         assert found.is_explained
         assert found.difference() == {USD: -1234}
     bench.run([order("O1"), order("O2")])
@@ -230,7 +233,7 @@ def test_an_unanswered_order_that_vanished_is_a_difference(bench: Bench) -> None
     bench.transport = FakeTransport({"O1": LOST})
     bench.run([order()], limit=1)
     bench.run([])
-    assert differing(balance(bench, [])) == {Kind.GONE: ["O1"]}
+    assert differing(balance(bench, [])) == {Difference.GONE: ["O1"]}
 
 
 @pytest.mark.parametrize("reply", [REFUSED, words(O1="rejected"), None])
@@ -251,7 +254,7 @@ def test_a_reported_order_that_is_held_back_now_is_drift(bench: Bench) -> None:
     bench.run([order("O1"), order("O2")])
     rows = [held("O1", 999), held("O2", 1234)]
     bench.run([], quarantined=rows)
-    assert differing(balance(bench, [], rows)) == {Kind.DRIFTED: ["O1"]}
+    assert differing(balance(bench, [], rows)) == {Difference.DRIFTED: ["O1"]}
 
 
 def test_an_order_that_is_staged_is_not_held_back_too(bench: Bench) -> None:
@@ -267,7 +270,7 @@ def test_an_order_that_was_reported_as_another_event_counts_once(bench: Bench) -
     bench.run([order()])
     found = balance(bench, [order()])
     assert differing(found) == {}
-    assert found.made == {State.ACCEPTED: {USD: 1234}}
+    assert found.deliveries == {State.ACCEPTED: {USD: 1234}}
 
 
 def test_an_order_reported_under_another_event_takes_its_money_along(
@@ -279,7 +282,7 @@ def test_an_order_reported_under_another_event_takes_its_money_along(
     bench.run(moved, partition_key=NEXT_DAY)
     found = balance(bench, moved, partition_key=NEXT_DAY)
     assert differing(found) == {}
-    assert found.made == {State.ACCEPTED: {USD: 1234}}
+    assert found.deliveries == {State.ACCEPTED: {USD: 1234}}
     assert differing(balance(bench, [])) == {}
 
 
@@ -294,7 +297,7 @@ def test_an_order_that_moved_is_missing_nowhere(bench: Bench) -> None:
 def test_other_destinations_are_not_looked_at(bench: Bench) -> None:
     bench.run([order()])
     tamper(bench, "O1", destination="other")
-    assert differing(balance(bench, [order()])) == {Kind.MISSING: ["O1"]}
+    assert differing(balance(bench, [order()])) == {Difference.MISSING: ["O1"]}
     assert differing(balance(bench, [])) == {}
 
 
@@ -303,8 +306,8 @@ def test_of_many_orders_the_first_are_named_and_all_are_counted(
 ) -> None:
     monkeypatch.setattr(bind_limit, "SLICE", 1)
     found = balance(bench, [order(f"O{number:02}") for number in range(33)])
-    assert found.counts == {Kind.MISSING: 33}
-    assert found.shown[Kind.MISSING] == [f"O{number:02}" for number in range(20)]
+    assert found.counts == {Difference.MISSING: 33}
+    assert found.listed[Difference.MISSING] == [f"O{number:02}" for number in range(20)]
 
 
 # Through Dagster.

@@ -10,7 +10,7 @@ import pytest
 from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
-from assets.ledger.totals import needing_a_person
+from assets.ledger.totals import count_needs_human
 from assets.providers.base import Request, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.idme.provider import IdMe, IdMeSettings
@@ -89,7 +89,7 @@ def test_without_its_address_it_waits_for_a_person(
         row = bench.row()
         assert (row["state"], row["state_reason"]) == (state, "told_elsewhere")
     assert not file.exists()
-    assert needing_a_person(bench.database, first=DAY, last=DAY) == 1
+    assert count_needs_human(bench.database, first=DAY, last=DAY) == 1
 
 
 def test_it_is_written_once_a_person_knows_that_it_never_arrived(
@@ -194,7 +194,7 @@ def test_another_account_is_not_told_what_the_first_may_have(
     for account in ("other", "other", "acme"):
         assert destination.tell(account) == []
         assert bench.row()["state_reason"] == "told_elsewhere"
-    assert needing_a_person(bench.database, first=DAY, last=DAY) == 1
+    assert count_needs_human(bench.database, first=DAY, last=DAY) == 1
 
 
 @pytest.mark.parametrize("reply", [REFUSED, answer(429)])

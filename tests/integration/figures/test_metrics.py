@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from assets.figures.metrics import Measured, measure
+from assets.figures.metrics import DestinationMetrics, destination_metrics
 from assets.ledger.rows import Total
 from assets.ledger.states import State
 from pipelines.metrics import DeliveryMetrics, exposition, write
@@ -93,15 +93,15 @@ def test_older_partitions_are_left_out(shop: Deployment) -> None:
     shop.run()
     for first, orders in ((DAY, 20), (DAY + timedelta(days=1), 0)):
         with shop.ledger() as database:
-            found = measure(database, NAMES, first=first.isoformat())
+            found = destination_metrics(database, NAMES, first=first.isoformat())
         assert set(found) == set(NAMES)
         for one in found.values():
             assert sum(total.orders for total in one.totals) == orders
             assert bool(one.attempts) == bool(orders)
 
 
-def measured(**changes: Any) -> Measured:
-    one = Measured()
+def measured(**changes: Any) -> DestinationMetrics:
+    one = DestinationMetrics()
     for name, value in changes.items():
         getattr(one, name).update(value) if isinstance(value, dict) else setattr(
             one, name, value
@@ -161,7 +161,7 @@ def test_money_of_several_days_is_added_exactly_by_currency() -> None:
 def test_the_file_is_replaced_at_once(tmp_path: Path) -> None:
     file = tmp_path / "attribution.prom"
     file.write_text("before", encoding="utf-8")
-    write(DeliveryMetrics({"shop": Measured()}, NOW), file)
+    write(DeliveryMetrics({"shop": DestinationMetrics()}, NOW), file)
     assert read(file.read_text())["retries", "shop"] == 0
     assert list(tmp_path.iterdir()) == [file]
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from assets.figures.metrics import measure
+from assets.figures.metrics import destination_metrics
 from assets.ledger.database import Database
 from assets.ledger.runs import end_run, start_run
 from pipelines.metrics import DeliveryMetrics, exposition
@@ -68,7 +68,7 @@ class Shop:
     def values(self, at: datetime) -> dict[str, float]:
         """What `attribution metrics` exports, metric -> value."""
         first = (at.date() - timedelta(days=7)).isoformat()
-        found = measure(self.bench.database, ["shop"], first=first)
+        found = destination_metrics(self.bench.database, ["shop"], first=first)
         text = exposition(DeliveryMetrics(found, at))
         return {
             sample.name: sample.value
@@ -165,7 +165,7 @@ def test_a_destination_that_was_never_complete_has_every_series(shop: Shop) -> N
 def test_a_destination_that_is_no_longer_configured_has_none(shop: Shop) -> None:
     shop.bench.run([order()])
     shop.sleep_through(1)
-    assert measure(shop.bench.database, [], first="") == {}
+    assert destination_metrics(shop.bench.database, [], first="") == {}
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from assets.figures.status import Standing, standing
+from assets.figures.status import DestinationStatus, destination_status
 from assets.ledger.database import Database
-from assets.ledger.runs import keep_source_totals
+from assets.ledger.runs import replace_source_totals
 from assets.ledger.tables import data_issue, delivery, export_run
 from support.engine import DAY, DEDUPE, NEVER, NOW
 
@@ -55,7 +55,7 @@ class Book:
             }
             for currency, count in orders.items()
         ]
-        keep_source_totals(self.database, DAY, rows, run_id="run", at=NOW)
+        replace_source_totals(self.database, DAY, rows, run_id="run", at=NOW)
 
     def ran(self, partition: str, outcome: str | None, *, hours_ago: int = 0) -> None:
         self._count += 1
@@ -71,9 +71,9 @@ class Book:
         with self.database.write() as connection:
             connection.execute(insert(export_run), row)
 
-    def stands(self, **options: Any) -> Standing:
+    def stands(self, **options: Any) -> DestinationStatus:
         plain = {"destination": "shop", "partition_key": DAY, "policy": NEVER}
-        return standing(self.database, **(plain | {"now": NOW} | options))
+        return destination_status(self.database, **(plain | {"now": NOW} | options))
 
     def never_seen(self) -> dict[str, int]:
         """What the view says of the same day."""
@@ -94,7 +94,7 @@ def test_eligible_orders_are_the_sum_over_states(book: Book) -> None:
     book.add("rejected", currency="EUR")
     book.add("accepted", destination="other")
     book.ran(DAY, "complete")
-    assert book.stands().lost == book.never_seen() == {}
+    assert book.stands().without_delivery == book.never_seen() == {}
     assert sum(book.stands().orders.values()) == 4
 
 
@@ -105,7 +105,7 @@ def test_an_order_without_a_delivery_and_one_too_many_do_not_cancel_out(
     book.add("accepted")
     book.add("accepted", currency="EUR")
     book.ran(DAY, "complete")
-    assert book.stands().lost == {"USD": 1, "EUR": -1}
+    assert book.stands().without_delivery == {"USD": 1, "EUR": -1}
     assert book.never_seen() == {"USD": 1}
 
 
@@ -126,7 +126,7 @@ def test_an_order_that_the_source_no_longer_has_is_not_missed(book: Book) -> Non
     with book.database.write() as connection:
         connection.execute(insert(data_issue), gone)
     book.ran(DAY, "complete")
-    assert book.stands().lost == book.never_seen() == {}
+    assert book.stands().without_delivery == book.never_seen() == {}
 
 
 def test_what_no_run_sends_again_is_counted_by_partition(book: Book) -> None:
@@ -145,15 +145,15 @@ def test_a_partition_with_something_to_send_is_left(book: Book, state: str) -> N
     book.add("accepted")
     book.ran(OTHER, "complete")
     book.ran(DAY, "complete")
-    assert book.stands().left == [OTHER]
+    assert book.stands().partitions_left == [OTHER]
 
 
 def test_a_partition_with_unanswered_orders_is_left_where_a_repeat_is_harmless(
     book: Book,
 ) -> None:
     book.add("uncertain", next_attempt_at=NOW)
-    assert book.stands(policy=DEDUPE).left == [DAY]
-    assert book.stands(policy=NEVER).left == []
+    assert book.stands(policy=DEDUPE).partitions_left == [DAY]
+    assert book.stands(policy=NEVER).partitions_left == []
 
 
 @pytest.mark.parametrize("outcome", ["stopped_configuration", "crashed"])
@@ -162,9 +162,9 @@ def test_a_partition_is_left_until_a_later_run_is_complete(
 ) -> None:
     book.ran(OTHER, "complete", hours_ago=9)
     book.ran(OTHER, outcome, hours_ago=5)
-    assert book.stands().left == [OTHER]
+    assert book.stands().partitions_left == [OTHER]
     book.ran(OTHER, "complete", hours_ago=1)
-    assert book.stands().left == []
+    assert book.stands().partitions_left == []
 
 
 def test_the_oldest_queued_delivery_is_found_whatever_its_day(book: Book) -> None:
@@ -178,7 +178,7 @@ def test_the_oldest_queued_delivery_is_found_whatever_its_day(book: Book) -> Non
 
 
 def test_what_is_usual_is_the_share_of_the_seven_partitions_before(book: Book) -> None:
-    assert book.stands().usually_suppressed is None
+    assert book.stands().usual_suppressed_share is None
     for day in range(10, 20):
         partition = f"2026-11-{day}"
         book.ran(partition, "complete")
@@ -186,4 +186,4 @@ def test_what_is_usual_is_the_share_of_the_seven_partitions_before(book: Book) -
     book.add("suppressed")
     book.ran(DAY, "complete")
     book.add("suppressed", destination="other", partition_key="2026-11-19")
-    assert book.stands().usually_suppressed == 1 / 7
+    assert book.stands().usual_suppressed_share == 1 / 7

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy.exc
 
+from assets.ledger.abandoned import release_abandoned
 from assets.ledger.database import Database
+from assets.ledger.delivery_plan import DeliveryPlan
 from assets.ledger.ledger import Ledger
 from assets.ledger.rows import (
     Claimed,
@@ -53,8 +55,10 @@ def decision(order_id: str = "O1", **changes: Any) -> Decision:
 
 def plan(ledger: Ledger, *decisions: Decision) -> None:
     ids = [one.order_id for one in decisions]
-    known = ledger.rows(ids)
-    ledger.plan(DAY, [(known.get(one.conversion_key), one) for one in decisions])
+    known = DeliveryPlan(ledger).rows(ids)
+    DeliveryPlan(ledger).write(
+        DAY, [(known.get(one.conversion_key), one) for one in decisions]
+    )
 
 
 def key(order_id: str = "O1") -> str:
@@ -97,14 +101,14 @@ def result(
 
 
 def row_of(ledger: Ledger, order_id: str = "O1") -> Row:
-    (row,) = ledger.rows([order_id]).values()
+    (row,) = DeliveryPlan(ledger).rows([order_id]).values()
     return row
 
 
 def test_a_delivery_is_born_once_with_the_same_id_in_every_run(bench: Bench) -> None:
     first, second = bench.ledger(), bench.ledger()
-    first.plan(DAY, [(None, decision())])
-    second.plan(DAY, [(None, decision(amount_minor=1))])
+    DeliveryPlan(first).write(DAY, [(None, decision())])
+    DeliveryPlan(second).write(DAY, [(None, decision(amount_minor=1))])
     row = bench.row()
     assert row["delivery_id"] == key()
     assert (row["amount_minor"], row["row_version"]) == (1234, 1)
@@ -144,7 +148,7 @@ def test_what_was_sent_is_never_touched_by_the_source(
     changed = decision(state=state, reason="late", source_hash="s2", amount_minor=1)
     while_sending = bench.row()
     plan(ledger, changed)
-    ledger.plan(DAY, [(stale, changed)])
+    DeliveryPlan(ledger).write(DAY, [(stale, changed)])
     assert bench.row() == while_sending
     ledger.record([result(one)])
     accepted = bench.row()
@@ -154,7 +158,7 @@ def test_what_was_sent_is_never_touched_by_the_source(
 
 def test_no_delivery_is_born_sent(ledger: Ledger) -> None:
     with pytest.raises(IllegalTransitionError):
-        ledger.plan(DAY, [(None, decision(state=State.ACCEPTED))])
+        DeliveryPlan(ledger).write(DAY, [(None, decision(state=State.ACCEPTED))])
 
 
 def test_a_delivery_is_given_to_one_of_two_runs(bench: Bench) -> None:
@@ -187,7 +191,7 @@ def test_without_its_intent_a_claim_does_not_stand(
     def claim_with_a_broken_intent() -> None:
         with bench.database.write() as connection:
             (one,) = ledger.claim(connection, [key()], SENDABLE, NOW + LEASE).values()
-            ledger.intend(connection, [attempt(one, "intent")] * 2)
+            ledger.write_intents(connection, [attempt(one, "intent")] * 2)
 
     with pytest.raises(sqlalchemy.exc.IntegrityError):
         claim_with_a_broken_intent()
@@ -204,7 +208,7 @@ def test_an_outcome_of_a_lost_claim_is_kept_but_moves_nothing(bench: Bench) -> N
     bench.clock.pass_by(seconds=121)
     with bench.database.write() as connection:
         assert slow.renew(connection, [kept], bench.clock() + LEASE)
-    assert quick.release_abandoned(State.RETRYABLE, "owner_died") == 1
+    assert release_abandoned(quick, State.RETRYABLE, "owner_died") == 1
     (taken,) = claim(quick, "O1").values()
     before = bench.row("O1")
 
@@ -222,7 +226,7 @@ def test_a_lost_lease_is_not_renewed(bench: Bench) -> None:
     plan(slow, decision())
     (one,) = claim(slow).values()
     bench.clock.pass_by(seconds=121)
-    quick.release_abandoned(State.UNCERTAIN, "owner_died")
+    release_abandoned(quick, State.UNCERTAIN, "owner_died")
     with bench.database.write() as connection:
         assert not slow.renew(connection, [one], bench.clock() + LEASE)
 
@@ -233,10 +237,10 @@ def test_only_a_dead_owner_is_taken_over(bench: Bench, ledger: Ledger) -> None:
     heir = bench.ledger()
     for seconds in (119, -3600):
         bench.clock.pass_by(seconds=seconds)
-        assert heir.release_abandoned(State.UNCERTAIN, "owner_died") == 0
+        assert release_abandoned(heir, State.UNCERTAIN, "owner_died") == 0
     bench.clock.pass_by(seconds=3601)
-    assert heir.release_abandoned(State.UNCERTAIN, "owner_died") == 2
-    assert heir.release_abandoned(State.UNCERTAIN, "owner_died") == 0
+    assert release_abandoned(heir, State.UNCERTAIN, "owner_died") == 2
+    assert release_abandoned(heir, State.UNCERTAIN, "owner_died") == 0
     assert set(bench.states().values()) == {"uncertain"}
     assert bench.row()["owner"] is None
     assert [one["reason"] for one in bench.attempts("outcome")] == ["owner_died"] * 2
@@ -248,7 +252,7 @@ def test_an_abandoned_claim_counts_as_a_send_from_its_start(bench: Bench) -> Non
     claim(ledger)
     bench.clock.pass_by(days=2)
     wait = timedelta(minutes=45)
-    bench.ledger().release_abandoned(State.RETRYABLE, "owner_died", wait)
+    release_abandoned(bench.ledger(), State.RETRYABLE, "owner_died", wait)
     row = bench.row()
     assert (row["first_sent_at"], row["last_sent_at"]) == (NOW, NOW)
     assert row["next_attempt_at"] == NOW + timedelta(days=2) + wait
@@ -266,16 +270,16 @@ def test_a_destination_leaves_the_claims_of_another_alone(database: Database) ->
         wanted = [delivery_id("fake", "theirs", "sale:O1")]
         theirs.claim(connection, wanted, SENDABLE, NOW + LEASE)
     clock.pass_by(days=1)
-    assert ours.release_abandoned(State.UNCERTAIN, "owner_died") == 0
-    assert set(ours.rows(["O1"])) == {"sale:O1"}
+    assert release_abandoned(ours, State.UNCERTAIN, "owner_died") == 0
+    assert set(DeliveryPlan(ours).rows(["O1"])) == {"sale:O1"}
 
 
 def test_giving_up_is_recorded_with_its_reason(bench: Bench, ledger: Ledger) -> None:
     plan(ledger, decision("O1"), decision("O2"))
     first, second = claim(ledger, "O1", "O2").values()
     ledger.record([result(first, State.RETRYABLE), result(second, State.UNCERTAIN)])
-    rows = ledger.rows(["O1", "O2"]).values()
-    ledger.exhaust([(row, "dedup_window_over", None) for row in rows])
+    rows = DeliveryPlan(ledger).rows(["O1", "O2"]).values()
+    DeliveryPlan(ledger).exhaust([(row, "dedup_window_over", None) for row in rows])
     assert set(bench.states().values()) == {"exhausted"}
     assert bench.row()["state_reason"] == "dedup_window_over"
 
@@ -286,5 +290,5 @@ def test_what_moved_meanwhile_is_not_given_up(bench: Bench, ledger: Ledger) -> N
     ledger.record([result(one, State.RETRYABLE)])
     stale = row_of(ledger)
     claim(bench.ledger())
-    ledger.exhaust([(stale, "attempts_used_up", None)])
+    DeliveryPlan(ledger).exhaust([(stale, "attempts_used_up", None)])
     assert bench.row()["state"] == "sending"

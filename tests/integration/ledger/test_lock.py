@@ -33,10 +33,10 @@ def test_one_run_holds_a_destination_and_the_next_one_is_told(
     with (
         destination_lock(database, "shop"),
         pytest.raises(DestinationBusyError, match="Sending failed for shop"),
-        destination_lock(database, "shop", patience=0),
+        destination_lock(database, "shop", max_wait=0),
     ):
         pass
-    with destination_lock(database, "shop", patience=0) as still_held:
+    with destination_lock(database, "shop", max_wait=0) as still_held:
         assert still_held()
 
 

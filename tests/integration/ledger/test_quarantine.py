@@ -14,8 +14,8 @@ from assets.ledger.database import Database
 from assets.ledger.quarantine import (
     BLOCKING,
     Quarantine,
+    quarantined_order_ids,
     quarantined_orders,
-    refused_order_ids,
 )
 from pipelines.runs.day_results import DayResult
 from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
@@ -195,7 +195,7 @@ def rejected(dataset: str, digest: str, order_id: str | None) -> dict[str, Any]:
 
 
 def test_a_stand_in_is_no_order_that_the_join_must_refuse(database: Database) -> None:
-    Quarantine(database, KEY, datetime.now(UTC)).keep(
+    Quarantine(database, KEY, datetime.now(UTC)).store(
         [
             rejected("completed_orders", "a", None),
             rejected("completed_orders", "b", "o-1"),
@@ -205,6 +205,6 @@ def test_a_stand_in_is_no_order_that_the_join_must_refuse(database: Database) ->
             rejected("conversions", "f", "o-4"),
         ]
     )
-    assert refused_order_ids(database, KEY, BLOCKING[:2]) == {"o-1", "o-2"}
+    assert quarantined_order_ids(database, KEY, BLOCKING[:2]) == {"o-1", "o-2"}
     held = [row["order_id"] for row in quarantined_orders(database, KEY)]
     assert held == ["o-1", "o-4", f"row:{'a' * 16}"]

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from assets.ledger.database import Database
-from assets.ledger.retention import forget_bodies
+from assets.ledger.retention import purge_bodies
 from pipelines.build import build
 from support.deployment import DAY, Deployment, deployed
 from support.engine import NOW, Bench, FakeTransport, answer, many
@@ -32,23 +32,23 @@ def bench(database: Database) -> Bench:
 def test_old_bodies_go_and_everything_else_stays(bench: Bench) -> None:
     before = attempts(bench)
     held = [row for row in before if any(row[name] for name in BODIES)]
-    assert forget_bodies(bench.database, NOW + timedelta(seconds=1)) == len(held) > 3
+    assert purge_bodies(bench.database, NOW + timedelta(seconds=1)) == len(held) > 3
     after = attempts(bench)
     assert all(row[name] is None for row in after for name in BODIES)
     kept = [{**row, **dict.fromkeys(BODIES)} for row in before]
     assert after == kept
     assert any(row["request_hash"] for row in after)
-    assert forget_bodies(bench.database, NOW + timedelta(seconds=1)) == 0
+    assert purge_bodies(bench.database, NOW + timedelta(seconds=1)) == 0
 
 
 def test_young_bodies_stay(bench: Bench) -> None:
     before = attempts(bench)
-    assert forget_bodies(bench.database, NOW - timedelta(seconds=1)) == 0
+    assert purge_bodies(bench.database, NOW - timedelta(seconds=1)) == 0
     assert attempts(bench) == before
 
 
 def test_a_forgotten_partition_is_finished_as_before(bench: Bench) -> None:
-    forget_bodies(bench.database, NOW + timedelta(days=1))
+    purge_bodies(bench.database, NOW + timedelta(days=1))
     assert bench.run(many(3)).requests == 0
 
 

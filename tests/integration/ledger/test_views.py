@@ -11,7 +11,7 @@ from assets.ledger.database import Database
 from assets.ledger.ledger import Ledger
 from assets.ledger.quarantine import Quarantine
 from assets.ledger.rows import Total
-from assets.ledger.runs import keep_source_totals, start_run
+from assets.ledger.runs import replace_source_totals, start_run
 from assets.ledger.states import State
 from assets.ledger.tables import delivery
 from assets.ledger.totals import totals
@@ -69,7 +69,7 @@ class Book:
             }
             for currency, (digits, count, minor) in orders.items()
         ]
-        keep_source_totals(self.database, DAY, rows, run_id="run-1", at=NOW)
+        replace_source_totals(self.database, DAY, rows, run_id="run-1", at=NOW)
 
     def export(self, destination: str = "shop") -> None:
         ledger = Ledger(
@@ -222,7 +222,7 @@ def gone(book: Book, order_id: str, partition_key: str = DAY) -> None:
         "subject": "shop",
         "destination": "shop",
     }
-    Quarantine(book.database, partition_key, NOW).doubt([issue])
+    Quarantine(book.database, partition_key, NOW).add_issues([issue])
 
 
 def test_what_was_reported_and_is_gone_is_listed_with_its_money(book: Book) -> None:

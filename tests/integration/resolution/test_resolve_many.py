@@ -6,7 +6,7 @@ import pytest
 
 from assets.ledger.database import Database
 from assets.ledger.states import State
-from assets.resolution.resolve import Chosen, ResolveError, resolve_all
+from assets.resolution.resolve import ResolveError, Selection, resolve_all
 from support.engine import (
     DAY,
     LOST,
@@ -27,7 +27,7 @@ def close(bench: Bench, state: State, **changes: Any) -> list[str]:
     which = {
         name: changes.pop(name) for name in ("reason", "order_ids") if name in changes
     }
-    chosen = Chosen(destination="shop", first=DAY, last=DAY, state=state, **which)
+    chosen = Selection(destination="shop", first=DAY, last=DAY, state=state, **which)
     done = resolve_all(bench.database, chosen, **said | changes, clock=lambda: NOW)
     return [one.order_id for one in done]
 

@@ -104,7 +104,7 @@ TOLD = {"amount_minor": 1234, "currency": "USD", "currency_digits": 2}
 
 
 def test_a_duplicate_is_ours_too_where_a_person_thought_we_had_not_sent_it() -> None:
-    before = claimed(told=TOLD, payload_hash="old")
+    before = claimed(previous_amount=TOLD, payload_hash="old")
     state, changes = apply(Verdict.DUPLICATE, before)
     assert (state, changes["state_reason"]) == (State.DUPLICATE, "own")
     assert changes["amount_minor"] == 1234
@@ -115,7 +115,7 @@ def test_a_duplicate_is_ours_too_where_a_person_thought_we_had_not_sent_it() -> 
 def test_what_was_told_before_a_person_decided_is_over_once_we_are_answered_so(
     verdict: Verdict,
 ) -> None:
-    before = claimed(told=TOLD, payload_hash="old", source_hash="old")
+    before = claimed(previous_amount=TOLD, payload_hash="old", source_hash="old")
     assert apply(verdict, before)[1]["amount_minor"] == 1500
 
 

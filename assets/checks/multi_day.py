@@ -16,13 +16,13 @@ DAYS = "days"
 """Metadata of an evaluation that stands for several: of each day, how it came out."""
 
 
-class DayChecks:
+class MultiDayChecks:
     """What the checks of each day said."""
 
     def __init__(self) -> None:
         self._said: dict[str | None, list[dg.AssetCheckResult]] = {}
 
-    def keep(self, check: dg.AssetCheckResult) -> None:
+    def add(self, check: dg.AssetCheckResult) -> None:
         """Take the evaluation of one day."""
         kept = self._said.setdefault(check.check_name, [])
         if PARTITION not in (check.metadata or {}):
@@ -38,7 +38,7 @@ class DayChecks:
                 yield _one_for_all(checks)
 
 
-def each_day(evaluation: dg.AssetCheckEvaluation) -> Iterable[Mapping[str, Any]]:
+def outcomes_by_day(evaluation: dg.AssetCheckEvaluation) -> Iterable[Mapping[str, Any]]:
     """Return how each day came out of which an evaluation speaks."""
     if DAYS in evaluation.metadata:
         found: Any = evaluation.metadata[DAYS].value

@@ -17,14 +17,14 @@ from assets.ledger.tables import delivery_attempt
 _WORTH = ("amount_minor", "currency", "currency_digits")
 
 
-def what_was_reported(row: Mapping[str, Any]) -> dict[str, Any] | None:
+def previous_send(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what is to be remembered of a delivery; None: nothing was told."""
     if row["first_sent_at"] is None:
         return None
     return {name: row[name] for name in (*_WORTH, "payload_hash")}
 
 
-def reported_before(
+def attach_previous_sends(
     connection: Connection, claims: Iterable[Claimed]
 ) -> dict[str, Claimed]:
     """Return those claims of which a person had to decide, with what was told then."""
@@ -51,7 +51,7 @@ def reported_before(
         key: replace(
             doubted[key],
             payload_hash=told["payload_hash"],
-            told={name: told[name] for name in _WORTH},
+            previous_amount={name: told[name] for name in _WORTH},
         )
         for key, told in newest.items()
     }

@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from assets.checks.days import DAYS, DayChecks
+from assets.checks.multi_day import DAYS, MultiDayChecks
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 MONDAY, TUESDAY = "2026-11-16", "2026-11-17"
@@ -26,9 +26,9 @@ def said(
 
 
 def kept(*checks: dg.AssetCheckResult) -> dg.AssetCheckResult:
-    days = DayChecks()
+    days = MultiDayChecks()
     for check in checks:
-        days.keep(check)
+        days.add(check)
     (one,) = days.results()
     return one
 
