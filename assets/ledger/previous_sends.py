@@ -1,8 +1,9 @@
-"""What a provider had been told of a delivery that a person called not delivered.
+"""What was sent before a person resolved a delivery as not delivered.
 
-The person may be wrong: where the provider then says that it has the order already, it
-is our own duplicate, worth what was told first. The delivery forgets its first send, so
-that the limits on repeats begin anew; the `manual` event of the decision remembers.
+The person may be wrong. If the provider then reports a duplicate, the earlier send is
+what it has, and the delivery is worth what was sent then. Resolving clears
+`first_sent_at`, so that the limits on repeats start again. The `manual` event keeps
+the earlier content.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,31 +15,31 @@ from sqlalchemy import Connection, select
 from assets.ledger.rows import Claimed
 from assets.ledger.tables import delivery_attempt
 
-_WORTH = ("amount_minor", "currency", "currency_digits")
+_AMOUNT = ("amount_minor", "currency", "currency_digits")
 
 
 def previous_send(row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what is to be remembered of a delivery; None: nothing was told."""
+    """Return what was sent for a delivery; None: nothing was sent."""
     if row["first_sent_at"] is None:
         return None
-    return {name: row[name] for name in (*_WORTH, "payload_hash")}
+    return {name: row[name] for name in (*_AMOUNT, "payload_hash")}
 
 
 def attach_previous_sends(
     connection: Connection, claims: Iterable[Claimed]
 ) -> dict[str, Claimed]:
-    """Return those claims of which a person had to decide, with what was told then."""
-    doubted = {
+    """Return the claims that a person re-opened, with what was sent before that."""
+    reopened = {
         one.delivery_id: one
         for one in claims
         if one.first_sent_at is None and one.attempt_no > 1
     }
-    if not doubted:
+    if not reopened:
         return {}
     statement = (
         select(delivery_attempt.c.delivery_id, delivery_attempt.c.request_json)
         .where(
-            delivery_attempt.c.delivery_id.in_(doubted),
+            delivery_attempt.c.delivery_id.in_(reopened),
             delivery_attempt.c.event == "manual",
             delivery_attempt.c.request_json.is_not(None),
         )
@@ -49,9 +50,9 @@ def attach_previous_sends(
     }
     return {
         key: replace(
-            doubted[key],
-            payload_hash=told["payload_hash"],
-            previous_amount={name: told[name] for name in _WORTH},
+            reopened[key],
+            payload_hash=sent["payload_hash"],
+            previous_amount={name: sent[name] for name in _AMOUNT},
         )
-        for key, told in newest.items()
+        for key, sent in newest.items()
     }

@@ -1,11 +1,11 @@
-"""Rows of the source that are not fit to be sent, and doubts about those that are.
+"""Quarantined rows of the source, and data issues of rows that are sent.
 
-A quarantined row is kept with its reasons until a run of its partition no longer finds
-it: then it counts as resolved. Nothing here decides what is wrong with a row.
+A quarantined row is stored with its reasons until a run of its partition does not find
+it again; then it is resolved. What makes a row unfit is decided in `validation`.
 
-A row of `completed_orders` is an order even where its order id is missing or must not
-be kept: it stands under a stand-in id, so that no order vanishes from the counts. So
-does an order that has its delivery on another day, where the source has it too.
+A row of `completed_orders` counts as an order even if its order id is missing or must
+not be stored: it gets a placeholder id, so that no order is missing from the counts. So
+does a row of an order whose delivery belongs to another partition.
 """
 
 from collections import defaultdict
@@ -27,11 +27,11 @@ ITEMS = "order_items"
 REPEATED = "repeated_orders"
 """Orders that the source has on another day as well."""
 BLOCKING = (ORDERS, ITEMS, REPEATED, "conversions")
-"""A bad row of these takes its whole order; others only lack an attribution."""
+"""A bad row of these quarantines its order; of others, only attribution is lost."""
 
 
 def placeholder_order_id(source_row_hash: str) -> str:
-    """Return the order id of a row of `completed_orders` that has none of its own."""
+    """Return an order id for a row of `completed_orders` that has no usable one."""
     return f"row:{source_row_hash[:16]}"
 
 
@@ -39,9 +39,10 @@ class Quarantine:
     """The quarantined rows and data issues of one partition.
 
     Args:
-        database: Where the delivery tables are.
+        database: The delivery tables.
         partition_key: The partition.
-        at: When this run looked, aware UTC; rows not seen since are resolved.
+        at: When this run read the source, aware UTC. Rows last seen earlier are
+            resolved.
     """
 
     def __init__(self, database: Database, partition_key: str, at: datetime) -> None:
@@ -50,7 +51,7 @@ class Quarantine:
         self.at = at
 
     def store(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Keep rejected rows.
+        """Store quarantined rows.
 
         Args:
             rows: dataset, source_row_hash, row_no, order_id, order_at, amount_minor,
@@ -70,14 +71,18 @@ class Quarantine:
                 connection.execute(statement, fresh)
 
     def add_issues(self, issues: Sequence[Mapping[str, Any]]) -> None:
-        """Keep data issues: order_id, code, subject, maybe detail and destination."""
+        """Store data issues.
+
+        Args:
+            issues: order_id, code, subject; optional: detail, destination.
+        """
         rows = [issue(self.partition_key, self.at, **one) for one in issues]
         if rows:
             with self.database.write() as connection:
                 write_issues(connection, rows)
 
     def mark_resolved(self, dataset: str) -> None:
-        """Call resolved what was kept of `dataset` before and not seen this time."""
+        """Mark the rows of `dataset` as resolved that this run did not see again."""
         with self.database.write() as connection:
             connection.execute(
                 update(quarantine_row)
@@ -93,10 +98,10 @@ class Quarantine:
                 self._delete_placeholders(connection)
 
     def _delete_placeholders(self, connection: Connection) -> None:
-        """Drop the deliveries of resolved rows that could not have their own id.
+        """Delete the deliveries of resolved rows that had a placeholder id.
 
-        Nothing was ever sent of them, and the mended row has deliveries under its own
-        id: with both, one order would count twice.
+        They were never sent, and the corrected row has deliveries under its own id.
+        With both, one order would count twice.
         """
         resolved = select(quarantine_row.c.source_row_hash).where(
             quarantine_row.c.partition_key == self.partition_key,
@@ -105,10 +110,10 @@ class Quarantine:
         ids = [
             placeholder_order_id(one) for one in connection.execute(resolved).scalars()
         ]
-        for some in bind_batches(ids):
+        for batch in bind_batches(ids):
             connection.execute(
                 delete(delivery).where(
-                    delivery.c.order_id.in_(some),
+                    delivery.c.order_id.in_(batch),
                     delivery.c.partition_key == self.partition_key,
                     delivery.c.state == State.QUARANTINED,
                     delivery.c.attempts == 0,
@@ -130,12 +135,12 @@ def issue(
 
     Args:
         partition_key: The partition of the order.
-        at: When it was seen, aware UTC.
-        order_id: Which order is in doubt.
+        at: When the issue was seen, aware UTC.
+        order_id: The order.
         code: A code of the closed list in `docs/delivery-tables.md`.
-        subject: What of the order: a column, an experience, a destination.
+        subject: The part of the order: a column, an experience, a destination.
         detail: What was expected and what was found.
-        destination: Whom it concerns; None: all of them.
+        destination: The destination that the issue concerns; None: all of them.
     """
     return {
         "partition_key": partition_key,
@@ -150,7 +155,7 @@ def issue(
 
 
 def write_issues(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write data issues in the caller's transaction; a known one keeps its start."""
+    """Write data issues in the caller's transaction; known ones keep `first_seen`."""
     if rows:
         columns = ("detail", "last_seen")
         statement = insert_or_update(connection, data_issue, columns)
@@ -160,12 +165,13 @@ def write_issues(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> N
 def quarantined_orders(
     database: Database, partition_key: str
 ) -> list[Mapping[str, Any]]:
-    """Return, per order that is held back, its open quarantined row.
+    """Return one open quarantined row for each quarantined order of a partition.
 
-    Several rows of one order come as one: the money of the row that knows it, and all
-    reasons. A row of `completed_orders` without a readable order id is an order of its
-    own, under its `stand_in`; so is a row of an order that is counted on another day,
-    which it names as `original_order_id`. A line whose order is not of the day is none.
+    Several rows of one order are merged: the amount of the row that has one, and all
+    reasons. A row of `completed_orders` without a usable order id is an order of its
+    own, under its `placeholder_order_id`. So is a row of an order that another
+    partition counts; `original_order_id` names that order. A row of `order_items`
+    whose order is not in the partition is left out.
     """
     statement = (
         select(quarantine_row)
@@ -182,32 +188,32 @@ def quarantined_orders(
     )
     with database.read() as connection:
         found = connection.execute(statement).mappings()
-        rows = sorted((_named(dict(row)) for row in found), key=_order_id)
+        rows = sorted((_identified(dict(row)) for row in found), key=_order_id)
         orders = [list(own) for _, own in groupby(rows, _order_id)]
-        held = [_merged(own) for own in orders if any(map(_is_an_order, own))]
-        days = days_of(connection, [row["order_id"] for row in held])
+        merged = [_merged(own) for own in orders if any(map(_is_order, own))]
+        days = days_of(connection, [row["order_id"] for row in merged])
     return [
         row
         if days.get(row["order_id"], partition_key) == partition_key
-        # It has its delivery there, and this row is another one.
+        # The order has its delivery there. This row is a second one.
         else row
         | {
             "order_id": placeholder_order_id(row["source_row_hash"]),
             "original_order_id": row["order_id"],
         }
-        for row in held
+        for row in merged
     ]
 
 
 def quarantined_order_ids(
     database: Database, partition_key: str, datasets: Sequence[str]
 ) -> set[str]:
-    """Return the orders of which a row was refused, without stand-ins.
+    """Return the order ids of open quarantined rows, without placeholders.
 
     Args:
-        database: Where the delivery tables are.
+        database: The delivery tables.
         partition_key: The partition.
-        datasets: Whose rows.
+        datasets: Only rows of these datasets.
     """
     statement = select(quarantine_row.c.order_id).where(
         quarantine_row.c.partition_key == partition_key,
@@ -222,20 +228,20 @@ def quarantined_order_ids(
 def quarantined_on_other_days(
     database: Database, partition_key: str, order_ids: Iterable[Sequence[str]]
 ) -> OrdersByDay:
-    """Return those of some orders of which another day refused a row.
+    """Return the orders that have a quarantined row on another day, by that day.
 
     Args:
-        database: Where the delivery tables are.
+        database: The delivery tables.
         partition_key: The day of the orders.
-        order_ids: The orders, some at a time.
+        order_ids: The orders, in chunks.
     """
     found: OrdersByDay = defaultdict(set)
     with database.read() as connection:
-        for some in chain.from_iterable(map(bind_batches, order_ids)):
+        for batch in chain.from_iterable(map(bind_batches, order_ids)):
             statement = select(
                 quarantine_row.c.partition_key, quarantine_row.c.order_id
             ).where(
-                quarantine_row.c.order_id.in_(some),
+                quarantine_row.c.order_id.in_(batch),
                 quarantine_row.c.partition_key != partition_key,
                 quarantine_row.c.dataset.in_([ORDERS, REPEATED]),
                 quarantine_row.c.resolved_at.is_(None),
@@ -245,15 +251,15 @@ def quarantined_on_other_days(
     return dict(found)
 
 
-def _named(row: Mapping[str, Any]) -> dict[str, Any]:
+def _identified(row: Mapping[str, Any]) -> dict[str, Any]:
     order_id = row["order_id"]
     if order_id is None:
         order_id = placeholder_order_id(row["source_row_hash"])
     return {**row, "order_id": order_id}
 
 
-def _is_an_order(row: Mapping[str, Any]) -> bool:
-    """A bad line is none: the join refuses its order, unless that is of another day."""
+def _is_order(row: Mapping[str, Any]) -> bool:
+    """A bad line is not: the join refuses its order if it belongs to this day."""
     return str(row["dataset"]) != ITEMS
 
 
@@ -264,6 +270,6 @@ def _order_id(row: Mapping[str, Any]) -> str:
 def _merged(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     reasons = dict.fromkeys(code for row in rows for code in row["reasons"])
     if len(reasons) > 1:
-        # It says only that another row of the order was refused, which is here.
+        # It only says that another row of the order is unfit; that row is merged here.
         reasons.pop("unfit_row", None)
     return {**rows[-1], "reasons": list(reasons)}

@@ -1,7 +1,7 @@
-"""Takes back from the published copy what the delivery tables lost to a restore.
+"""Recovers deliveries from the published copy after a restore of the delivery tables.
 
 The copy in the warehouse outlives a restore of the delivery tables to an earlier time.
-What it knows as told, or as perhaps told, must not look as if it had never been sent.
+Deliveries that it shows as sent, or as possibly sent, must not look never sent.
 """
 
 import json
@@ -32,7 +32,7 @@ REASON = "recovered"
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A delivery that was taken back; `before` is None where there was none."""
+    """A recovered delivery; `before` is None if it did not exist."""
 
     destination: str
     partition_key: str
@@ -50,19 +50,19 @@ def recover(
     why: str,
     clock: Clock = utc_now,
 ) -> list[Recovered]:
-    """Take over what the copy knows as told and the delivery tables do not.
+    """Recover deliveries that the copy shows as sent and the delivery tables do not.
 
-    A day is taken over as a whole or not at all. Each delivery gets a `manual` attempt
-    and the attempts that the copy kept of it. Doing it again changes nothing.
+    A partition is recovered as a whole or not at all. Each delivery gets a `manual`
+    attempt and its attempts of the copy. Recovering again changes nothing.
 
     Args:
         database: The delivery tables.
-        warehouse: Which holds the copy.
+        warehouse: Holds the copy.
         first: First partition, `YYYY-MM-DD`.
-        last: Last partition.
-        by: Who decided.
-        why: What it rests on.
-        clock: Tells the time.
+        last: Last partition, inclusive.
+        by: The person who decided.
+        why: The reason for the decision.
+        clock: Returns the current time.
 
     Raises:
         LedgerError: The copy cannot be read.
@@ -71,9 +71,9 @@ def recover(
     for partition_key in _partitions(warehouse, first, last):
         rows = _published_deliveries(warehouse, partition_key)
         with database.write() as connection:
-            for part in bind_batches(rows):
+            for batch in bind_batches(rows):
                 done += _restore(
-                    connection, warehouse, part, now=clock(), by=by, why=why
+                    connection, warehouse, batch, now=clock(), by=by, why=why
                 )
     return done
 
@@ -95,7 +95,7 @@ def _published_deliveries(
         )
         .order_by(copy.c.delivery_id)
     )
-    # A warehouse without locks may hold a row twice.
+    # A warehouse without locks may contain a row twice.
     rows = {row["delivery_id"]: row for row in _read(warehouse, statement)}
     return [*rows.values()]
 
@@ -152,19 +152,19 @@ def _decide(
 
 
 def _is_newer_in_copy(row: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:
-    """Tell whether the copy knows more of a delivery than the delivery tables."""
+    """Return whether the copy is ahead of the delivery tables for a delivery."""
     if known is None:
         return True
     if State(known["state"]) in DELIVERED:
         return False
-    # What is delivered stays so: where it is not, that was forgotten.
+    # Delivered states are final, so the delivery tables lost this one.
     return State(row["state"]) in DELIVERED or row["attempts"] > known["attempts"]
 
 
 def _restored_columns(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     values = dict(row)
     if row["state"] == State.SENDING:
-        # Published in mid-run: its bytes may have left.
+        # The copy was made during the run: the request may have been sent.
         values |= {
             "state": State.UNCERTAIN,
             "state_reason": REASON,
@@ -183,15 +183,15 @@ def _restored_columns(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 def _restore_attempts(
     connection: Connection, warehouse: Engine, delivery_ids: Sequence[str]
 ) -> None:
-    """The next publishing replaces the copy: what it holds is taken back as well."""
+    """Restore attempts from the copy, which the next publishing replaces."""
     copy = published_table(delivery_attempt.name, delivery_attempt.columns)
     statement = select(copy).where(copy.c.delivery_id.in_(delivery_ids))
-    kept = [
+    attempts = [
         {**row, "request_json": _parsed(row["request_json"])}
         for row in _read(warehouse, statement)
     ]
-    if kept:
-        connection.execute(insert_if_new(connection, delivery_attempt), kept)
+    if attempts:
+        connection.execute(insert_if_new(connection, delivery_attempt), attempts)
 
 
 def _read(warehouse: Engine, statement: Any) -> list[dict[str, Any]]:
@@ -199,13 +199,13 @@ def _read(warehouse: Engine, statement: Any) -> list[dict[str, Any]]:
     try:
         with warehouse.connect() as connection:
             found = connection.execute(statement).mappings().all()
-    except SQLAlchemyError as wrong:
+    except SQLAlchemyError as error:
         message = (
             f"Recovering failed: expected the tables of schema {SCHEMA} in the "
-            f"warehouse, got {type(wrong).__name__}. Take what was delivered from the "
-            "providers' reports: attribution resolve orders."
+            f"warehouse, got {type(error).__name__}. Take the delivered orders from "
+            "the providers' reports: attribution resolve orders."
         )
-        # Its own text may hold the address.
+        # The text of the error may contain the database URL.
         raise LedgerError(message) from None
     return [
         {

@@ -1,4 +1,4 @@
-"""What a person decides about deliveries that no run can finish by itself."""
+"""Resolves deliveries that no run can finish, by the decision of a person."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from assets.ledger.tables import delivery, delivery_attempt
 
 
 class ResolveError(Exception):
-    """A delivery cannot be resolved so; the message says why."""
+    """A delivery cannot be resolved this way. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a decision came to."""
+    """A resolved delivery with its state before and after."""
 
     destination: str
     order_id: str
@@ -36,9 +36,9 @@ class Selection:
     Attributes:
         destination: Configured name.
         first: First partition, `YYYY-MM-DD`.
-        last: Last partition.
-        state: The state they are in.
-        reason: Only those with this `state_reason`; None: with any.
+        last: Last partition, inclusive.
+        state: The state of the deliveries.
+        reason: Only deliveries with this `state_reason`; None: any.
         order_ids: Only these orders; None: all.
     """
 
@@ -51,12 +51,12 @@ class Selection:
 
     @property
     def place(self) -> str:
-        """Where they are, for messages."""
+        """Destination and partitions, for messages."""
         until = "" if self.last == self.first else f" to {self.last}"
         return f"{self.destination} {self.first}{until}"
 
     def find(self, connection: Connection) -> list[dict[str, Any]]:
-        """Read and lock them."""
+        """Read and lock the deliveries, by order id."""
         statement = select(delivery).where(
             delivery.c.destination == self.destination,
             delivery.c.partition_key.between(self.first, self.last),
@@ -64,8 +64,8 @@ class Selection:
         )
         if self.reason is not None:
             statement = statement.where(delivery.c.state_reason == self.reason)
-        in_order = statement.order_by(delivery.c.order_id).with_for_update()
-        found = [dict(row) for row in connection.execute(in_order).mappings()]
+        locked = statement.order_by(delivery.c.order_id).with_for_update()
+        found = [dict(row) for row in connection.execute(locked).mappings()]
         if self.order_ids is None:
             return found
         return [row for row in found if row["order_id"] in self.order_ids]
@@ -80,22 +80,22 @@ def resolve(
     why: str,
     clock: Clock = utc_now,
 ) -> Resolution:
-    """Settle a delivery by a person's word, kept as a `manual` attempt.
+    """Resolve a delivery by a person's decision, stored as a `manual` attempt.
 
-    Delivered: it counts as accepted. Not delivered: it is pending, and the next run of
-    its partition sends it. Where the provider then says that it has it already, what
-    was sent before is what it has (`told.py`).
+    Delivered: the delivery becomes accepted. Not delivered: it becomes pending, and the
+    next run of its partition sends it. If the provider then reports a duplicate, it has
+    the earlier send (`assets/ledger/previous_sends.py`).
 
     Args:
         database: The delivery tables.
-        delivery_id: The whole id, or as much of it as no other has.
-        is_delivered: What the person found out.
-        by: Who decided.
-        why: What it rests on.
-        clock: Tells the time.
+        delivery_id: The delivery id, or a unique prefix of it.
+        is_delivered: Whether the provider has the conversion.
+        by: The person who decided.
+        why: The reason for the decision.
+        clock: Returns the current time.
 
     Raises:
-        ResolveError: There is no such delivery, or nothing is open about it.
+        ResolveError: No single delivery has this id, or it needs no decision.
     """
     after = State.ACCEPTED if is_delivered else State.PENDING
     with database.write() as connection:
@@ -105,7 +105,7 @@ def resolve(
 
 def resolve_all(
     database: Database,
-    chosen: Selection,
+    selection: Selection,
     *,
     is_delivered: bool,
     by: str,
@@ -113,47 +113,47 @@ def resolve_all(
     may_repeat: bool = False,
     clock: Clock = utc_now,
 ) -> Sequence[Resolution]:
-    """Settle many deliveries in one state.
+    """Resolve many deliveries in one state.
 
-    All of them or none: each is kept as a `manual` attempt of its own.
+    The change is all or nothing; each delivery gets a `manual` attempt.
 
     Args:
         database: The delivery tables.
-        chosen: Which.
-        is_delivered: Whether the provider took them; if not, the next run of their
+        selection: The deliveries.
+        is_delivered: Whether the provider has them. If not, the next run of their
             partition sends or stages them.
-        by: Who decided.
-        why: What it rests on.
-        may_repeat: Also what was sent and may have counted becomes not delivered.
-        clock: Tells the time.
+        by: The person who decided.
+        why: The reason for the decision.
+        may_repeat: Re-open deliveries as well that were sent and may have counted.
+        clock: Returns the current time.
 
     Raises:
-        ResolveError: None is there, one of the orders is not, or the provider may have
-            one that is to be sent again.
+        ResolveError: No delivery or not every order was found, or a delivery that is
+            to be sent again may have counted.
     """
     after = State.ACCEPTED if is_delivered else State.PENDING
-    _check_legal(chosen, after)
+    _check_legal(selection, after)
     with database.write() as connection:
-        rows = chosen.find(connection)
+        rows = selection.find(connection)
         ids = sorted({row["order_id"] for row in rows})
-        missing = sorted(set(chosen.order_ids or ()).difference(ids))
+        missing = sorted(set(selection.order_ids or ()).difference(ids))
         if missing or not rows:
             what = f"{len(missing)} that are not" if missing else "none"
             which = f" ({', '.join(missing[:3])})" if missing else ""
             message = (
-                f"Resolving failed for {chosen.place}: expected {chosen.state} "
-                f"deliveries, got {what}{which}. Look at them with `attribution "
-                "status`; nothing was changed."
+                f"Resolving failed for {selection.place}: expected {selection.state} "
+                f"deliveries, got {what}{which}. Run `attribution status` to "
+                "see them. Nothing was changed."
             )
             raise ResolveError(message)
-        told = [row for row in rows if row["first_sent_at"] is not None]
-        is_risky = after is State.PENDING and chosen.state is not State.STAGED
-        if told and is_risky and not may_repeat:
+        sent = [row for row in rows if row["first_sent_at"] is not None]
+        is_risky = after is State.PENDING and selection.state is not State.STAGED
+        if sent and is_risky and not may_repeat:
             message = (
-                f"Resolving failed for {chosen.place}: expected deliveries that were "
-                f"never sent, got {len(told)} that were and may have counted. Look "
-                "them up at the provider; `--may-repeat` sends them again all the "
-                "same. Nothing was changed."
+                f"Resolving failed for {selection.place}: expected deliveries that "
+                f"were never sent, got {len(sent)} that were and may have counted. "
+                "Look them up at the provider. `--may-repeat` sends them again anyway. "
+                "Nothing was changed."
             )
             raise ResolveError(message)
         now = clock()
@@ -163,16 +163,16 @@ def resolve_all(
         ]
 
 
-def _check_legal(chosen: Selection, after: State) -> None:
-    """Raise where a person may not decide so.
+def _check_legal(selection: Selection, after: State) -> None:
+    """Raise unless a person may move deliveries from this state to `after`.
 
     Raises:
-        ResolveError: The state says that nothing is open about such a delivery.
+        ResolveError: `MANUAL_TRANSITIONS` does not contain the transition.
     """
-    if after not in MANUAL_TRANSITIONS.get(chosen.state, frozenset()):
+    if after not in MANUAL_TRANSITIONS.get(selection.state, frozenset()):
         message = (
-            f"Resolving failed for {chosen.place}: expected a state that may become "
-            f"{after}, got {chosen.state}. Nothing was changed."
+            f"Resolving failed for {selection.place}: expected a state that may become "
+            f"{after}, got {selection.state}. Nothing was changed."
         )
         raise ResolveError(message)
 
@@ -186,15 +186,15 @@ def apply_resolution(
     why: str,
     now: datetime,
 ) -> Resolution:
-    """Move a delivery that is read and locked, and keep the decision.
+    """Move a locked delivery to its new state and store the decision.
 
     Args:
-        connection: The transaction in which it was read.
-        row: The delivery as it is.
+        connection: The transaction that read and locked the delivery.
+        row: The delivery as it was read.
         after: `accepted` or `pending`.
-        by: Who decided.
-        why: What it rests on.
-        now: The time.
+        by: The person who decided.
+        why: The reason for the decision.
+        now: The current time.
     """
     is_delivered = after is State.ACCEPTED
     connection.execute(
@@ -234,8 +234,8 @@ def _find(connection: Connection, delivery_id: str, after: State) -> Mapping[str
     if after not in MANUAL_TRANSITIONS.get(before, frozenset()):
         message = (
             f"Resolving failed for {row['destination']} {row['order_id']}: expected a "
-            f"delivery that waits for a person, got one that is {before}. Nothing is "
-            "open about it."
+            f"delivery that waits for a person, got one that is {before}. It needs no "
+            "decision."
         )
         raise ResolveError(message)
     return row
@@ -244,14 +244,14 @@ def _find(connection: Connection, delivery_id: str, after: State) -> Mapping[str
 def manual_attempt(
     row: Mapping[str, Any], after: State, now: datetime, *, by: str, why: str
 ) -> dict[str, Any]:
-    """Return the attempt that keeps a person's decision about a delivery.
+    """Return the `manual` attempt that stores a person's decision.
 
     Args:
-        row: The delivery as it was.
-        after: What it becomes.
-        now: The time.
-        by: Who decided.
-        why: What it rests on.
+        row: The delivery before the decision.
+        after: Its new state.
+        now: The current time.
+        by: The person who decided.
+        why: The reason for the decision.
     """
     return {
         "attempt_id": new_attempt_id(),

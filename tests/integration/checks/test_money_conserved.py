@@ -165,8 +165,8 @@ def test_an_order_without_a_delivery_is_found(bench: Bench) -> None:
     tamper(bench, "O2", order_id="O9")
     found = balance(bench, [order("O1"), order("O2")], [held("O3")])
     assert differing(found) == {
-        Difference.MISSING: ["O2", "O3"],
-        Difference.GONE: ["O9"],
+        Difference.NO_DELIVERY: ["O2", "O3"],
+        Difference.NOT_IN_SOURCE: ["O9"],
     }
     assert not found.is_explained
     assert found.difference() == {USD: 700}
@@ -222,7 +222,7 @@ def test_a_reported_order_that_vanished_stays_a_difference(bench: Bench) -> None
     for _ in range(2):
         bench.run([order("O1")])
         found = balance(bench, [order("O1")])
-        assert differing(found) == {Difference.GONE: ["O2"]}
+        assert differing(found) == {Difference.NOT_IN_SOURCE: ["O2"]}
         assert found.is_explained
         assert found.difference() == {USD: -1234}
     bench.run([order("O1"), order("O2")])
@@ -233,7 +233,7 @@ def test_an_unanswered_order_that_vanished_is_a_difference(bench: Bench) -> None
     bench.transport = FakeTransport({"O1": LOST})
     bench.run([order()], limit=1)
     bench.run([])
-    assert differing(balance(bench, [])) == {Difference.GONE: ["O1"]}
+    assert differing(balance(bench, [])) == {Difference.NOT_IN_SOURCE: ["O1"]}
 
 
 @pytest.mark.parametrize("reply", [REFUSED, words(O1="rejected"), None])
@@ -297,7 +297,7 @@ def test_an_order_that_moved_is_missing_nowhere(bench: Bench) -> None:
 def test_other_destinations_are_not_looked_at(bench: Bench) -> None:
     bench.run([order()])
     tamper(bench, "O1", destination="other")
-    assert differing(balance(bench, [order()])) == {Difference.MISSING: ["O1"]}
+    assert differing(balance(bench, [order()])) == {Difference.NO_DELIVERY: ["O1"]}
     assert differing(balance(bench, [])) == {}
 
 
@@ -306,8 +306,9 @@ def test_of_many_orders_the_first_are_named_and_all_are_counted(
 ) -> None:
     monkeypatch.setattr(bind_limit, "SLICE", 1)
     found = balance(bench, [order(f"O{number:02}") for number in range(33)])
-    assert found.counts == {Difference.MISSING: 33}
-    assert found.listed[Difference.MISSING] == [f"O{number:02}" for number in range(20)]
+    assert found.counts == {Difference.NO_DELIVERY: 33}
+    first = [f"O{number:02}" for number in range(20)]
+    assert found.listed[Difference.NO_DELIVERY] == first
 
 
 # Through Dagster.

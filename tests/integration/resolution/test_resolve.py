@@ -143,7 +143,7 @@ def test_the_decision_is_kept_with_name_and_reason(bench: Bench) -> None:
 
 def test_what_is_settled_cannot_be_resolved(bench: Bench) -> None:
     decide(bench, is_delivered=True)
-    with pytest.raises(ResolveError, match="Nothing is open about it"):
+    with pytest.raises(ResolveError, match="It needs no decision"):
         decide(bench, is_delivered=False)
     assert bench.states() == {"O1": "accepted"}
 
