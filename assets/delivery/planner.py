@@ -18,9 +18,10 @@ from assets.delivery.assessment import Assessment, Assessor, end, may_be_reporte
 from assets.delivery.decision import Decider, fault_of, gone
 from assets.delivery.recall import Memory
 from assets.ledger import retry
+from assets.ledger.data_issues import issue_row, write_issues
 from assets.ledger.delivery_plan import DeliveryPlan
+from assets.ledger.delivery_rows import rows_in_states, rows_of_orders
 from assets.ledger.ledger import Ledger
-from assets.ledger.quarantine import issue, write_issues
 from assets.ledger.rows import Decision, Row, delivery_id
 from assets.ledger.states import REPLANNABLE, State
 from assets.providers.base import Doubting, Provider
@@ -95,7 +96,7 @@ class Planner:
         """
         by_order = {row["order_id"]: row for row in quarantined}
         self._held = list(by_order)
-        known = self.deliveries.rows(list(by_order))
+        known = rows_of_orders(self.ledger, list(by_order))
         decisions = [
             (known.get(self._decider.key(order_id)), self._decider.quarantined(row))
             for order_id, row in by_order.items()
@@ -128,7 +129,7 @@ class Planner:
         states = retry.sendable_states(self.provider.resend)
         left = {
             row.order_id: row
-            for row in self.deliveries.rows_in_states(self.partition_key, states)
+            for row in rows_in_states(self.ledger, self.partition_key, states)
         }
         if left:
             for chunk in chunks:
@@ -162,7 +163,7 @@ class Planner:
         unsent = missing_orders.keep_account(
             self.ledger, self.partition_key, orders, count
         )
-        rows = self.deliveries.rows(unsent).values()
+        rows = rows_of_orders(self.ledger, unsent).values()
         here = [row for row in rows if row.partition_key == self.partition_key]
         self.deliveries.write(self.partition_key, [(row, gone(row)) for row in here])
 
@@ -182,7 +183,7 @@ class Planner:
 
     def due(self, chunk: Chunk, now: datetime) -> list[Conversion]:
         """Return the planned conversions of a chunk that are to be sent now."""
-        known = self.deliveries.rows(chunk.order_ids)
+        known = rows_of_orders(self.ledger, chunk.order_ids)
         rows = [known.get(self._decider.key(order_id)) for order_id in chunk.order_ids]
         policy = self.provider.resend
         conversions = self.memory.attach(
@@ -200,7 +201,7 @@ class Planner:
 
     def assess(self, chunk: Chunk, now: datetime) -> Assessment:
         """Return what is to be done about the orders of a chunk; write nothing."""
-        known = self.deliveries.rows(chunk.order_ids)
+        known = rows_of_orders(self.ledger, chunk.order_ids)
         chunk = self.memory.recalled(chunk)
         found = Assessment()
         earlier = event_change.by_order(known.values(), self.provider.event)
@@ -264,7 +265,7 @@ class Planner:
     def drift(self, order_id: str, state: State, now: datetime) -> dict[str, Any]:
         """Return the data issue of an order that changed after it was reported."""
         name = self.destination.name
-        return issue(
+        return issue_row(
             self.partition_key,
             now,
             order_id=order_id,
@@ -285,7 +286,7 @@ class Planner:
         name = self.destination.name
         self._keep(
             [
-                issue(
+                issue_row(
                     self.partition_key,
                     now,
                     order_id=conversion.order_id,
@@ -310,7 +311,7 @@ class Planner:
         decision = self._decider.decision(
             conversion, state=State.QUARANTINED, reason=reason, detail=detail
         )
-        known = self.deliveries.rows([conversion.order_id])
+        known = rows_of_orders(self.ledger, [conversion.order_id])
         row = known[self._decider.key(conversion.order_id)]
         if row.state in REPLANNABLE:
             self.deliveries.write(self.partition_key, [(row, decision)])

@@ -13,6 +13,7 @@ from typing import Any
 from assets.delivery.decision import fault_of
 from assets.delivery.exchange import Conversation
 from assets.delivery.planner import Chunk, Planner
+from assets.ledger.delivery_rows import rows_of_orders
 from assets.ledger.states import REPLANNABLE, State
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
@@ -64,7 +65,7 @@ def _hold(
 ) -> None:
     """Count the quarantined orders of which nothing was ever sent."""
     by_order = {row["order_id"]: row for row in quarantined}
-    rows = planner.deliveries.rows(list(by_order)).values()
+    rows = rows_of_orders(planner.ledger, list(by_order)).values()
     sent = {row.delivery_id for row in rows if row.state not in REPLANNABLE}
     for order_id, row in by_order.items():
         if planner.delivery_id(order_id) not in sent:

@@ -1,34 +1,31 @@
-"""Which deliveries of a destination exist, and what the source says of each.
+"""Every change of a delivery that needs no request.
 
-Every change of a delivery that needs no request: it is created, planned anew, moved to
-another partition or given up. Claims and results of requests belong in `ledger.py`.
+A delivery is created, planned again, moved to another partition or given up. Claims and
+results of requests belong in `ledger.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import bindparam, update
 
-from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import insert_if_new
 from assets.ledger.ledger import Ledger
 from assets.ledger.rows import (
-    MAX_ATTEMPTS,
-    NOT_PROCESSED,
     Decision,
     Row,
     delivery_id,
 )
 from assets.ledger.states import REPLANNABLE, State, check_transition
-from assets.ledger.tables import delivery, delivery_attempt
+from assets.ledger.tables import delivery
 
 DETAIL_LENGTH = 512
 """Characters of `state_detail`."""
 
 
 class DeliveryPlan:
-    """Reads the deliveries of one destination and writes what is planned for them.
+    """Writes what is planned for the deliveries of one destination.
 
     Args:
         ledger: The ledger of the destination.
@@ -36,37 +33,6 @@ class DeliveryPlan:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-
-    def rows(self, order_ids: Sequence[str]) -> dict[str, Row]:
-        """Return the deliveries of these orders, by conversion key."""
-        found: dict[str, Row] = {}
-        with self._ledger.database.read() as connection:
-            for batch in bind_batches(order_ids):
-                statement = select(*_ROW_COLUMNS).where(
-                    delivery.c.destination == self._ledger.destination,
-                    delivery.c.order_id.in_(batch),
-                )
-                for one in connection.execute(statement).mappings():
-                    found[one["conversion_key"]] = _row(dict(one))
-            at_limit = [row for row in found.values() if row.attempts >= MAX_ATTEMPTS]
-            counts = _unprocessed_attempts(
-                connection, [row.delivery_id for row in at_limit]
-            )
-        for row in at_limit:
-            count = counts.get(row.delivery_id, 0)
-            found[row.conversion_key] = replace(row, unprocessed_attempts=count)
-        return found
-
-    def rows_in_states(self, partition_key: str, states: Iterable[State]) -> list[Row]:
-        """Return the deliveries of a partition that are in one of `states`."""
-        statement = select(*_ROW_COLUMNS).where(
-            delivery.c.destination == self._ledger.destination,
-            delivery.c.partition_key == partition_key,
-            delivery.c.state.in_(list(states)),
-        )
-        with self._ledger.database.read() as connection:
-            found = connection.execute(statement).mappings()
-            return [_row(dict(row)) for row in found]
 
     def write(
         self, partition_key: str, decisions: Iterable[tuple[Row | None, Decision]]
@@ -247,9 +213,6 @@ class DeliveryPlan:
                 connection.execute(_UPDATE_PLANNED, list(changed))
 
 
-_ROW_COLUMNS = tuple(
-    delivery.c[name] for name in Row.__dataclass_fields__ if name in delivery.c
-)
 _SOURCE_COLUMNS = (
     "amount_minor",
     "currency",
@@ -277,29 +240,6 @@ _UPDATE_PLANNED = (
         | {"row_version": delivery.c.row_version + 1}
     )
 )
-
-
-def _unprocessed_attempts(
-    connection: Connection, delivery_ids: Sequence[str]
-) -> dict[str, int]:
-    """Return by delivery id how many attempts the provider did not process."""
-    attempt = delivery_attempt.c
-    statement = (
-        select(attempt.delivery_id, func.count(attempt.attempt_no.distinct()))
-        .where(
-            attempt.delivery_id.in_(delivery_ids),
-            attempt.event == "outcome",
-            attempt.reason.in_(NOT_PROCESSED),
-        )
-        .group_by(attempt.delivery_id)
-    )
-    if not delivery_ids:
-        return {}
-    return {row[0]: row[1] for row in connection.execute(statement)}
-
-
-def _row(found: Mapping[str, Any]) -> Row:
-    return Row(**{**found, "state": State(found["state"])})
 
 
 def _truncated(detail: str | None) -> str | None:

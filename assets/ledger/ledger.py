@@ -24,8 +24,8 @@ from sqlalchemy import (
 
 from assets.ledger import remembered_keys
 from assets.ledger.attempts import append_attempts, drop_recorded
+from assets.ledger.data_issues import write_issues
 from assets.ledger.database import Database
-from assets.ledger.quarantine import write_issues
 from assets.ledger.rows import NOT_PROCESSED, Claimed, Clock, Result, utc_now
 from assets.ledger.states import State, check_transition
 from assets.ledger.tables import delivery, delivery_attempt

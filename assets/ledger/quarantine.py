@@ -1,4 +1,4 @@
-"""Quarantined rows of the source, and data issues of rows that are sent.
+"""Quarantined rows of the source, by partition.
 
 A quarantined row is stored with its reasons until a run of its partition does not find
 it again; then it is resolved. What makes a row unfit is decided in `validation`.
@@ -17,10 +17,11 @@ from typing import Any
 from sqlalchemy import Connection, delete, or_, select, update
 
 from assets.ledger.bind_limit import bind_batches
+from assets.ledger.data_issues import issue_row, write_issues
 from assets.ledger.database import Database, insert_or_update
 from assets.ledger.order_days import OrdersByDay, days_of
 from assets.ledger.states import State
-from assets.ledger.tables import data_issue, delivery, quarantine_row
+from assets.ledger.tables import delivery, quarantine_row
 
 ORDERS = "completed_orders"
 ITEMS = "order_items"
@@ -76,7 +77,7 @@ class Quarantine:
         Args:
             issues: order_id, code, subject; optional: detail, destination.
         """
-        rows = [issue(self.partition_key, self.at, **one) for one in issues]
+        rows = [issue_row(self.partition_key, self.at, **one) for one in issues]
         if rows:
             with self.database.write() as connection:
                 write_issues(connection, rows)
@@ -119,47 +120,6 @@ class Quarantine:
                     delivery.c.attempts == 0,
                 )
             )
-
-
-def issue(
-    partition_key: str,
-    at: datetime,
-    *,
-    order_id: str,
-    code: str,
-    subject: str,
-    detail: str | None = None,
-    destination: str | None = None,
-) -> dict[str, Any]:
-    """Return a row of `data_issue`.
-
-    Args:
-        partition_key: The partition of the order.
-        at: When the issue was seen, aware UTC.
-        order_id: The order.
-        code: A code of the closed list in `docs/delivery-tables.md`.
-        subject: The part of the order: a column, an experience, a destination.
-        detail: What was expected and what was found.
-        destination: The destination that the issue concerns; None: all of them.
-    """
-    return {
-        "partition_key": partition_key,
-        "order_id": order_id,
-        "code": code,
-        "subject": subject,
-        "detail": detail,
-        "destination": destination,
-        "first_seen": at,
-        "last_seen": at,
-    }
-
-
-def write_issues(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write data issues in the caller's transaction; known ones keep `first_seen`."""
-    if rows:
-        columns = ("detail", "last_seen")
-        statement = insert_or_update(connection, data_issue, columns)
-        connection.execute(statement, list(rows))
 
 
 def quarantined_orders(

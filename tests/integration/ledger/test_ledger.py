@@ -11,6 +11,7 @@ import sqlalchemy.exc
 from assets.ledger.abandoned import release_abandoned
 from assets.ledger.database import Database
 from assets.ledger.delivery_plan import DeliveryPlan
+from assets.ledger.delivery_rows import rows_of_orders
 from assets.ledger.ledger import Ledger
 from assets.ledger.rows import (
     Claimed,
@@ -55,7 +56,7 @@ def decision(order_id: str = "O1", **changes: Any) -> Decision:
 
 def plan(ledger: Ledger, *decisions: Decision) -> None:
     ids = [one.order_id for one in decisions]
-    known = DeliveryPlan(ledger).rows(ids)
+    known = rows_of_orders(ledger, ids)
     DeliveryPlan(ledger).write(
         DAY, [(known.get(one.conversion_key), one) for one in decisions]
     )
@@ -101,7 +102,7 @@ def result(
 
 
 def row_of(ledger: Ledger, order_id: str = "O1") -> Row:
-    (row,) = DeliveryPlan(ledger).rows([order_id]).values()
+    (row,) = rows_of_orders(ledger, [order_id]).values()
     return row
 
 
@@ -271,14 +272,14 @@ def test_a_destination_leaves_the_claims_of_another_alone(database: Database) ->
         theirs.claim(connection, wanted, SENDABLE, NOW + LEASE)
     clock.pass_by(days=1)
     assert release_abandoned(ours, State.UNCERTAIN, "owner_died") == 0
-    assert set(DeliveryPlan(ours).rows(["O1"])) == {"sale:O1"}
+    assert set(rows_of_orders(ours, ["O1"])) == {"sale:O1"}
 
 
 def test_giving_up_is_recorded_with_its_reason(bench: Bench, ledger: Ledger) -> None:
     plan(ledger, decision("O1"), decision("O2"))
     first, second = claim(ledger, "O1", "O2").values()
     ledger.record([result(first, State.RETRYABLE), result(second, State.UNCERTAIN)])
-    rows = DeliveryPlan(ledger).rows(["O1", "O2"]).values()
+    rows = rows_of_orders(ledger, ["O1", "O2"]).values()
     DeliveryPlan(ledger).exhaust([(row, "dedup_window_over", None) for row in rows])
     assert set(bench.states().values()) == {"exhausted"}
     assert bench.row()["state_reason"] == "dedup_window_over"
