@@ -1,4 +1,4 @@
-"""The ledger: who may send what, held by both databases."""
+"""Planning, claiming and recording deliveries, on both databases."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -106,7 +106,7 @@ def row_of(ledger: Ledger, order_id: str = "O1") -> Row:
     return row
 
 
-def test_a_delivery_is_born_once_with_the_same_id_in_every_run(bench: Bench) -> None:
+def test_a_delivery_is_created_once_with_the_same_id_in_every_run(bench: Bench) -> None:
     first, second = bench.ledger(), bench.ledger()
     DeliveryPlan(first).write(DAY, [(None, decision())])
     DeliveryPlan(second).write(DAY, [(None, decision(amount_minor=1))])
@@ -128,7 +128,7 @@ def test_planning_the_same_again_changes_nothing(bench: Bench, ledger: Ledger) -
     assert bench.rows() == before
 
 
-def test_a_suppressed_delivery_is_sent_once_its_reason_is_gone(
+def test_a_suppressed_delivery_is_sent_once_its_reason_no_longer_applies(
     bench: Bench, ledger: Ledger
 ) -> None:
     plan(ledger, decision(state=State.SUPPRESSED, reason="no_click_id"))
@@ -140,7 +140,7 @@ def test_a_suppressed_delivery_is_sent_once_its_reason_is_gone(
 
 
 @pytest.mark.parametrize("state", [State.SUPPRESSED, State.QUARANTINED])
-def test_what_was_sent_is_never_touched_by_the_source(
+def test_planning_never_changes_a_sent_delivery(
     bench: Bench, ledger: Ledger, state: State
 ) -> None:
     plan(ledger, decision())
@@ -157,12 +157,12 @@ def test_what_was_sent_is_never_touched_by_the_source(
     assert bench.row() == accepted
 
 
-def test_no_delivery_is_born_sent(ledger: Ledger) -> None:
+def test_no_delivery_is_created_as_sent(ledger: Ledger) -> None:
     with pytest.raises(IllegalTransitionError):
         DeliveryPlan(ledger).write(DAY, [(None, decision(state=State.ACCEPTED))])
 
 
-def test_a_delivery_is_given_to_one_of_two_runs(bench: Bench) -> None:
+def test_only_one_of_two_runs_claims_a_delivery(bench: Bench) -> None:
     first, second = bench.ledger(), bench.ledger()
     plan(first, decision("O1"), decision("O2"), decision("O3"))
     assert set(claim(first, "O1", "O2")) == {key("O1"), key("O2")}
@@ -170,7 +170,9 @@ def test_a_delivery_is_given_to_one_of_two_runs(bench: Bench) -> None:
     assert claim(second) == {}
 
 
-def test_what_is_not_due_is_not_given_to_anybody(bench: Bench, ledger: Ledger) -> None:
+def test_a_delivery_that_is_not_due_is_not_claimed(
+    bench: Bench, ledger: Ledger
+) -> None:
     plan(ledger, decision())
     (one,) = claim(ledger).values()
     due = {"next_attempt_at": NOW + timedelta(seconds=5)}
@@ -183,7 +185,7 @@ def test_what_is_not_due_is_not_given_to_anybody(bench: Bench, ledger: Ledger) -
     assert (again.attempt_no, again.from_state) == (2, State.RETRYABLE)
 
 
-def test_without_its_intent_a_claim_does_not_stand(
+def test_a_claim_without_its_intent_is_rolled_back(
     bench: Bench, ledger: Ledger
 ) -> None:
     plan(ledger, decision())
@@ -200,7 +202,7 @@ def test_without_its_intent_a_claim_does_not_stand(
     assert bench.attempts() == []
 
 
-def test_an_outcome_of_a_lost_claim_is_kept_but_moves_nothing(bench: Bench) -> None:
+def test_a_result_of_a_lost_claim_is_fenced_and_changes_no_state(bench: Bench) -> None:
     slow, quick = bench.ledger(), bench.ledger()
     plan(slow, decision("O1"), decision("O2"))
     lost, kept = claim(slow, "O1", "O2").values()
@@ -232,16 +234,16 @@ def test_a_lost_lease_is_not_renewed(bench: Bench) -> None:
         assert not slow.renew(connection, [one], bench.clock() + LEASE)
 
 
-def test_only_a_dead_owner_is_taken_over(bench: Bench, ledger: Ledger) -> None:
+def test_only_expired_claims_are_released(bench: Bench, ledger: Ledger) -> None:
     plan(ledger, decision("O1"), decision("O2"))
     claim(ledger, "O1", "O2")
-    heir = bench.ledger()
+    successor = bench.ledger()
     for seconds in (119, -3600):
         bench.clock.pass_by(seconds=seconds)
-        assert release_abandoned(heir, State.UNCERTAIN, "owner_died") == 0
+        assert release_abandoned(successor, State.UNCERTAIN, "owner_died") == 0
     bench.clock.pass_by(seconds=3601)
-    assert release_abandoned(heir, State.UNCERTAIN, "owner_died") == 2
-    assert release_abandoned(heir, State.UNCERTAIN, "owner_died") == 0
+    assert release_abandoned(successor, State.UNCERTAIN, "owner_died") == 2
+    assert release_abandoned(successor, State.UNCERTAIN, "owner_died") == 0
     assert set(bench.states().values()) == {"uncertain"}
     assert bench.row()["owner"] is None
     assert [one["reason"] for one in bench.attempts("outcome")] == ["owner_died"] * 2
@@ -259,7 +261,7 @@ def test_an_abandoned_claim_counts_as_a_send_from_its_start(bench: Bench) -> Non
     assert row["next_attempt_at"] == NOW + timedelta(days=2) + wait
 
 
-def test_a_destination_leaves_the_claims_of_another_alone(database: Database) -> None:
+def test_a_destination_does_not_release_claims_of_another(database: Database) -> None:
     clock = Clock()
     ours, theirs = (
         Ledger(database, destination=one, provider="fake", run_id="r", clock=clock)
@@ -285,7 +287,9 @@ def test_giving_up_is_recorded_with_its_reason(bench: Bench, ledger: Ledger) -> 
     assert bench.row()["state_reason"] == "dedup_window_over"
 
 
-def test_what_moved_meanwhile_is_not_given_up(bench: Bench, ledger: Ledger) -> None:
+def test_a_delivery_claimed_meanwhile_is_not_given_up(
+    bench: Bench, ledger: Ledger
+) -> None:
     plan(ledger, decision())
     (one,) = claim(ledger).values()
     ledger.record([result(one, State.RETRYABLE)])

@@ -1,4 +1,4 @@
-"""Several days in one run: of each check one evaluation stands for all of them."""
+"""Evaluations of several days in one run are merged into one per check."""
 
 import dagster as dg
 import pytest
@@ -9,7 +9,7 @@ ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 MONDAY, TUESDAY = "2026-11-16", "2026-11-17"
 
 
-def said(
+def evaluation(
     day: str | None,
     *,
     passed: bool = False,
@@ -25,7 +25,7 @@ def said(
     )
 
 
-def kept(*checks: dg.AssetCheckResult) -> dg.AssetCheckResult:
+def merged(*checks: dg.AssetCheckResult) -> dg.AssetCheckResult:
     days = MultiDayChecks()
     for check in checks:
         days.add(check)
@@ -34,22 +34,25 @@ def kept(*checks: dg.AssetCheckResult) -> dg.AssetCheckResult:
 
 
 @pytest.mark.parametrize("is_reversed", [False, True])
-def test_the_worst_day_is_kept_and_each_day_is_told(is_reversed: bool) -> None:
-    both = [said(MONDAY, severity=ERROR, text="Lost."), said(TUESDAY, text="Drift.")]
-    one = kept(*(reversed(both) if is_reversed else both))
+def test_the_worst_day_is_kept_with_the_outcome_of_each_day(is_reversed: bool) -> None:
+    both = [
+        evaluation(MONDAY, severity=ERROR, text="Lost."),
+        evaluation(TUESDAY, text="Drift."),
+    ]
+    one = merged(*(reversed(both) if is_reversed else both))
     assert one.severity is ERROR
     assert one.description is not None
     assert one.description.startswith("Lost. Failed of 2 days: ")
     days = (one.metadata or {})[DAYS]
     assert isinstance(days, dg.JsonMetadataValue)
     assert isinstance(days.value, list)
-    told = {day["partition"]: (day["is_error"], day["text"]) for day in days.value}
-    assert told == {MONDAY: (True, "Lost."), TUESDAY: (False, "Drift.")}
+    outcomes = {day["partition"]: (day["is_error"], day["text"]) for day in days.value}
+    assert outcomes == {MONDAY: (True, "Lost."), TUESDAY: (False, "Drift.")}
 
 
-def test_a_good_day_does_not_hide_a_bad_one_before_it() -> None:
-    assert not kept(said(MONDAY), said(TUESDAY, passed=True)).passed
+def test_a_passed_day_does_not_hide_an_earlier_failure() -> None:
+    assert not merged(evaluation(MONDAY), evaluation(TUESDAY, passed=True)).passed
 
 
-def test_of_the_destination_as_a_whole_the_last_word_holds() -> None:
-    assert kept(said(None), said(None, passed=True)).passed
+def test_the_last_evaluation_of_a_destination_check_is_kept() -> None:
+    assert merged(evaluation(None), evaluation(None, passed=True)).passed
