@@ -115,20 +115,20 @@ def _restore(
         row["delivery_id"]: dict(row)
         for row in connection.execute(statement.with_for_update()).mappings()
     }
-    taken = [
+    newer = [
         row for row in rows if _is_newer_in_copy(row, known.get(row["delivery_id"]))
     ]
-    if not taken:
+    if not newer:
         return []
-    for row in taken:
+    for row in newer:
         is_it = delivery.c.delivery_id == row["delivery_id"]
         is_known = row["delivery_id"] in known
         change = update(delivery).where(is_it) if is_known else insert(delivery)
         connection.execute(change.values(_restored_columns(row, now)))
-    _restore_attempts(connection, warehouse, [row["delivery_id"] for row in taken])
+    _restore_attempts(connection, warehouse, [row["delivery_id"] for row in newer])
     return [
         _decide(connection, row, known.get(row["delivery_id"]), now, by=by, why=why)
-        for row in taken
+        for row in newer
     ]
 
 
@@ -157,7 +157,7 @@ def _is_newer_in_copy(row: Mapping[str, Any], known: Mapping[str, Any] | None) -
         return True
     if State(known["state"]) in DELIVERED:
         return False
-    # Delivered states are final, so the delivery tables lost this one.
+    # A delivered delivery stays delivered. The restore lost it where it is not.
     return State(row["state"]) in DELIVERED or row["attempts"] > known["attempts"]
 
 

@@ -135,27 +135,9 @@ def resolve_all(
     _check_legal(selection, after)
     with database.write() as connection:
         rows = selection.find(connection)
-        ids = sorted({row["order_id"] for row in rows})
-        missing = sorted(set(selection.order_ids or ()).difference(ids))
-        if missing or not rows:
-            what = f"{len(missing)} that are not" if missing else "none"
-            which = f" ({', '.join(missing[:3])})" if missing else ""
-            message = (
-                f"Resolving failed for {selection.place}: expected {selection.state} "
-                f"deliveries, got {what}{which}. Run `attribution status` to "
-                "see them. Nothing was changed."
-            )
-            raise ResolveError(message)
-        sent = [row for row in rows if row["first_sent_at"] is not None]
-        is_risky = after is State.PENDING and selection.state is not State.STAGED
-        if sent and is_risky and not may_repeat:
-            message = (
-                f"Resolving failed for {selection.place}: expected deliveries that "
-                f"were never sent, got {len(sent)} that were and may have counted. "
-                "Look them up at the provider. `--may-repeat` sends them again anyway. "
-                "Nothing was changed."
-            )
-            raise ResolveError(message)
+        _check_found(selection, rows)
+        if after is State.PENDING and not may_repeat:
+            _check_unsent(selection, rows)
         now = clock()
         return [
             apply_resolution(connection, row, after, by=by, why=why, now=now)
@@ -173,6 +155,42 @@ def _check_legal(selection: Selection, after: State) -> None:
         message = (
             f"Resolving failed for {selection.place}: expected a state that may become "
             f"{after}, got {selection.state}. Nothing was changed."
+        )
+        raise ResolveError(message)
+
+
+def _check_found(selection: Selection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise unless there are deliveries, and one for each selected order.
+
+    Raises:
+        ResolveError: Deliveries are missing.
+    """
+    found = {row["order_id"] for row in rows}
+    missing = sorted(set(selection.order_ids or ()).difference(found))
+    if missing or not rows:
+        what = f"{len(missing)} that are not" if missing else "none"
+        which = f" ({', '.join(missing[:3])})" if missing else ""
+        message = (
+            f"Resolving failed for {selection.place}: expected {selection.state} "
+            f"deliveries, got {what}{which}. Look at the states with `attribution "
+            "status`. Nothing was changed."
+        )
+        raise ResolveError(message)
+
+
+def _check_unsent(selection: Selection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise unless sending the deliveries again is harmless.
+
+    Raises:
+        ResolveError: Some deliveries were sent and may have counted.
+    """
+    sent = [row for row in rows if row["first_sent_at"] is not None]
+    if sent and selection.state is not State.STAGED:
+        message = (
+            f"Resolving failed for {selection.place}: expected deliveries that were "
+            f"never sent, got {len(sent)} that were and may have counted. Look them up "
+            "at the provider. `--may-repeat` sends them again anyway. Nothing was "
+            "changed."
         )
         raise ResolveError(message)
 

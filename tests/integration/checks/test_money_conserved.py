@@ -310,7 +310,7 @@ def test_other_destinations_are_ignored(bench: Bench) -> None:
 def test_the_first_differing_orders_are_listed_and_all_are_counted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bind_limit, "SLICE", 1)
+    monkeypatch.setattr(bind_limit, "MAX_BIND_VALUES", 1)
     found = balance(bench, [order(f"O{number:02}") for number in range(33)])
     assert found.counts == {Difference.NO_DELIVERY: 33}
     first = [f"O{number:02}" for number in range(20)]
