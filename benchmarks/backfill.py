@@ -27,7 +27,7 @@ from assets.partitions import days_between
 from benchmarks.processes import Ui, Words, free_port, running
 from pipelines.configuration.config import DEMO_CONFIG, load_config
 from pipelines.demo.warehouse import seed
-from pipelines.runs.backfill import left_to_do, run_each, run_together
+from pipelines.runs.backfill import run_in_ranges, run_one_by_one, unfinished_assets
 from pipelines.runs.launch import Launcher
 from pipelines.sandbox.server import SandboxServer
 
@@ -81,7 +81,7 @@ def each(folder: Path, days: list[date]) -> None:
     """A run per day, one after another."""
     with launcher(folder) as started:
         left = dict.fromkeys(days, started.assets_of([]))
-        results = list(run_each(started, left, [], "", iter))
+        results = list(run_one_by_one(started, left, [], "", iter))
         assert all(result.finished for result in results)
 
 
@@ -89,7 +89,7 @@ def together(folder: Path, days: list[date]) -> None:
     """One run for all days."""
     with launcher(folder) as started:
         left = dict.fromkeys(days, started.assets_of([]))
-        results = list(run_together(started, left, [], ""))
+        results = list(run_in_ranges(started, left, [], ""))
         assert all(result.finished for result in results)
 
 
@@ -121,7 +121,7 @@ def from_ui(folder: Path, days: list[date], seconds: list[float]) -> None:
 def wait_until_made(folder: Path, days: list[date]) -> None:
     """Wait until each day is green: the backfill says so half a minute later."""
     with launcher(folder) as started:
-        while left_to_do(started, days, []):
+        while unfinished_assets(started, days, []):
             time.sleep(2)
 
 

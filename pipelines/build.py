@@ -22,12 +22,12 @@ from assets.resources import Destinations, Source
 from assets.settlements import settlement_asset
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
-from pipelines.alerts.alerting import sensors
+from pipelines.alerts.sensors import alert_sensors
 from pipelines.configuration.config import Config
-from pipelines.configuration.settings import addresses
+from pipelines.configuration.settings import destination_urls
+from pipelines.failed_partitions import publish_red_days
 from pipelines.jobs import export_day, follow_submissions, nightly_export
 from pipelines.json_logs import json_logger
-from pipelines.red_days import publish_red_days
 from pipelines.retention import retention_job, retention_schedule
 from pipelines.schedules import hourly_settlement, nightly_schedule
 
@@ -65,7 +65,7 @@ def build(config: Config) -> dg.Definitions:
             *([hourly_settlement(partitions)] if queues else []),
         ],
         resources={
-            "source": dg.ResourceDefinition(lambda _context: lent_source(config)),
+            "source": dg.ResourceDefinition(lambda _context: managed_source(config)),
             "destinations": dg.ResourceDefinition(
                 lambda _context: open_destinations(config)
             ),
@@ -74,7 +74,7 @@ def build(config: Config) -> dg.Definitions:
         loggers={"console": json_logger} if config.log_format == "json" else None,
         sensors=[
             # Not there yet when this is read.
-            *sensors(config, lambda: definitions.resolve_asset_graph()),  # noqa: PLW0108
+            *alert_sensors(config, lambda: definitions.resolve_asset_graph()),  # noqa: PLW0108
             *(sensor for _, sensor in red_days),
         ],
     )
@@ -125,7 +125,7 @@ def extra_columns(
 
 
 @contextmanager
-def lent_source(config: Config) -> Iterator[Source]:
+def managed_source(config: Config) -> Iterator[Source]:
     """Return the configured source; its connections are closed afterwards."""
     source = open_source(config)
     try:
@@ -139,7 +139,7 @@ def open_destinations(config: Config) -> Destinations:
     return Destinations(
         zone=config.zone,
         open_destination=lambda name: open_destination(config, name),
-        urls={name: addresses(one) for name, one in config.destinations.items()},
+        urls={name: destination_urls(one) for name, one in config.destinations.items()},
         credentials={name: config.credentials(name) for name in config.destinations},
         outbox=config.staging / "outbox",
         spool=config.staging / "spool",

@@ -2,7 +2,7 @@
 
 from pipelines.build import build
 from pipelines.configuration.config import load_config
-from pipelines.runs.lost_interrupts import send_again
+from pipelines.runs.interrupts import resend_lost_interrupts
 
-send_again()
+resend_lost_interrupts()
 defs = build(load_config())

@@ -1,4 +1,5 @@
-"""Who is told when something needs a person: rules, texts, channels, the sensors.
+"""Alerts: the rules, the messages, the channels, the sensor that runs them.
 
-The figures that the rules judge come from `assets.figures`.
+The figures in a message come from the delivery tables and belong in `assets.figures`
+and `assets.ledger`.
 """

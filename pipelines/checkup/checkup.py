@@ -19,9 +19,9 @@ from assets.ledger.tables import metadata
 from assets.source.warehouse import WarehouseError
 from assets.staging import StagingError
 from assets.validation.schemas import EXTRACTS, contract_columns
-from pipelines.alerts.channels import is_understood
-from pipelines.build import extra_columns, lent_source, open_destination
-from pipelines.checkup.connections import connect, is_connected_to
+from pipelines.alerts.channels import is_valid_address
+from pipelines.build import extra_columns, managed_source, open_destination
+from pipelines.checkup.connections import connect, needs_connection
 from pipelines.configuration.config import (
     CONFIG_VARIABLE,
     DEMO_CONFIG,
@@ -29,7 +29,7 @@ from pipelines.configuration.config import (
     ConfigError,
     dagster_home,
 )
-from pipelines.runs.history import instance_folder, of_history, open_instance
+from pipelines.runs.history import history_errors, instance_folder, open_instance
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TAKES_BACK = frozenset({"duckdb", "postgresql"})
@@ -45,7 +45,7 @@ class Finding:
     text: str
 
 
-def check_up(config: Config, *, offline: bool = False) -> Iterator[Finding]:
+def run_checks(config: Config, *, offline: bool = False) -> Iterator[Finding]:
     """Look at configuration, delivery tables, warehouse and destinations.
 
     Args:
@@ -62,7 +62,7 @@ def check_up(config: Config, *, offline: bool = False) -> Iterator[Finding]:
     for name in config.destinations:
         found = _look(f"destination {name}", partial(_destination, config, name))
         yield found
-        if found.is_good and not offline and is_connected_to(config, name):
+        if found.is_good and not offline and needs_connection(config, name):
             yield _look(f"connection {name}", partial(connect, config, name))
     for name in config.alerts.channels:
         yield _look(f"alert channel {name}", partial(_channel, config, name))
@@ -71,7 +71,7 @@ def check_up(config: Config, *, offline: bool = False) -> Iterator[Finding]:
 def _channel(config: Config, name: str) -> str:
     path = f"alerts.channels.{name}"
     config.require(path)
-    if not is_understood(config.alerts.channels[name]):
+    if not is_valid_address(config.alerts.channels[name]):
         message = (
             f"Checking failed for {path}.url: expected an address in the form of "
             "Apprise, got another. docs/alerts.md shows some."
@@ -116,19 +116,19 @@ def _without_secrets(address: str) -> str:
 
 def _history() -> str:
     is_named = "as DAGSTER_HOME says" if dagster_home() else "DAGSTER_HOME is not set"
-    with open_instance() as instance, of_history():
+    with open_instance() as instance, history_errors():
         instance.get_runs_count()
     return f"{instance_folder()}, {is_named}; it answers"
 
 
 def _ledger(config: Config) -> str:
-    with lent_source(config) as source:
+    with managed_source(config) as source:
         source.database.ensure_version()
     return "reachable, at this program's version"
 
 
 def _statement(config: Config, name: str) -> str:
-    with lent_source(config) as source:
+    with managed_source(config) as source:
         # A window without orders: only the columns are looked at.
         for _ in source.warehouse.frames(name, _EPOCH, _EPOCH):
             pass
@@ -160,7 +160,7 @@ _TABLE = {"completed_orders": "fields", "order_items": "item_fields"}
 
 def _not_given(config: Config, statement: str, sent: frozenset[str]) -> set[str]:
     """Return what is sent of the columns that no row has beyond the contract."""
-    with lent_source(config) as source:
+    with managed_source(config) as source:
         try:
             given = set(source.warehouse.columns(statement))
         except WarehouseError:
@@ -171,7 +171,7 @@ def _not_given(config: Config, statement: str, sent: frozenset[str]) -> set[str]
 
 
 def _publishing(config: Config) -> str:
-    with lent_source(config) as source, source.warehouse.writing() as engine:
+    with managed_source(config) as source, source.warehouse.writing() as engine:
         if engine.dialect.name not in _TAKES_BACK:
             return f"not tried: {engine.dialect.name} does not take a table back"
         try:

@@ -14,7 +14,7 @@ from assets.transport.errors import NO_ANSWER, REFUSED, UNKNOWN_NAME
 from assets.transport.http import CONNECT_SECONDS, HttpTransport
 from pipelines.build import open_destination, open_destinations
 from pipelines.configuration.config import Config, ConfigError
-from pipelines.configuration.settings import addresses
+from pipelines.configuration.settings import destination_urls
 
 _TOLD = {
     UNKNOWN_NAME: (
@@ -42,7 +42,7 @@ _OTHER = "Check its address and `proxy`"
 _SANDBOX = "Start `attribution sandbox`, or look without connections (--offline)"
 
 
-def is_connected_to(config: Config, name: str) -> bool:
+def needs_connection(config: Config, name: str) -> bool:
     """Tell whether a run would connect to a destination, not write a file for it."""
     settings = config.destinations[name]
     channel = open_destination(config, name).provider.channel
@@ -62,7 +62,7 @@ def connect(config: Config, name: str) -> str:
     destination = open_destination(config, name)
     made = open_destinations(config).transport(destination, "")
     transport = cast("HttpTransport", made)  # as `is_connected_to` says
-    (url,) = addresses(config.destinations[name])
+    (url,) = destination_urls(config.destinations[name])
     found = _tried(transport, url)
     if found is None:
         return f"{urlsplit(url).netloc} answers; no request was made"

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 DAY = ["%Y-%m-%d"]
 
 
-def said(what: str) -> Callable[[typer.Context, typer.CallbackParam, str], str]:
+def not_blank(what: str) -> Callable[[typer.Context, typer.CallbackParam, str], str]:
     """Return a callback that takes no blanks for what is to be said.
 
     Args:
@@ -27,7 +27,7 @@ def said(what: str) -> Callable[[typer.Context, typer.CallbackParam, str], str]:
     return read
 
 
-To = Annotated[
+DestinationNames = Annotated[
     list[str] | None,
     typer.Option("--to", help="Only this destination; may be given several times."),
 ]
@@ -36,18 +36,24 @@ Override = Annotated[
     str,
     typer.Option(
         help="Why a day is right that a guard refuses; it is kept.",
-        callback=said("a reason"),
+        callback=not_blank("a reason"),
     ),
 ]
 By = Annotated[
     str,
-    typer.Option(help="Your name, kept with the decision.", callback=said("a name")),
+    typer.Option(
+        help="Your name, kept with the decision.", callback=not_blank("a name")
+    ),
 ]
 Why = Annotated[
     str,
-    typer.Option(help="What it rests on, kept as well.", callback=said("a reason")),
+    typer.Option(
+        help="What it rests on, kept as well.", callback=not_blank("a reason")
+    ),
 ]
-From = Annotated[
+FirstDay = Annotated[
     datetime | None, typer.Option("--from", formats=DAY, help="First day.")
 ]
-Until = Annotated[datetime | None, typer.Option("--to", formats=DAY, help="Last day.")]
+LastDay = Annotated[
+    datetime | None, typer.Option("--to", formats=DAY, help="Last day.")
+]

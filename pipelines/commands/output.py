@@ -16,7 +16,7 @@ from assets.ledger.states import State
 _ORDER = {state: position for position, state in enumerate(State)}
 
 
-def on_one_line(text: str) -> str:
+def single_line(text: str) -> str:
     """Return `text` with `?` for what would break a line or command a terminal."""
     return "".join(one if one.isprintable() else "?" for one in text)
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.commands.options import DAY, Override, To
+from pipelines.commands.options import DAY, DestinationNames, Override
 from pipelines.commands.shared import (
-    LEFT_OVER,
-    REFUSED,
+    EXIT_REFUSED,
+    EXIT_UNFINISHED,
     console,
     errors,
-    explained,
-    opened,
+    open_database,
+    reports_errors,
 )
 from pipelines.configuration.config import Config, ConfigError, load_config
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pipelines.runs.day_results import DayResult
 
 
-@explained
+@reports_errors
 def export(
     day: Annotated[datetime, typer.Option("--date", formats=DAY, help="The day.")],
-    to: To = None,
+    to: DestinationNames = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Send nothing; open no socket.")
     ] = False,
@@ -46,7 +46,7 @@ def export(
     _end([result])
 
 
-@explained
+@reports_errors
 def backfill(
     first: Annotated[datetime, typer.Option("--from", formats=DAY, help="First day.")],
     last: Annotated[datetime, typer.Option("--to", formats=DAY, help="Last day.")],
@@ -67,7 +67,7 @@ def backfill(
     from rich.progress import track
 
     from assets.partitions import days_between
-    from pipelines.runs.backfill import left_to_do, run_each, run_together
+    from pipelines.runs.backfill import run_in_ranges, run_one_by_one, unfinished_assets
     from pipelines.runs.launch import Launcher
 
     config, names = load_config(), destination or []
@@ -82,28 +82,28 @@ def backfill(
     for day in (days[0], days[-1]):
         launcher.check(day, names)
     everything = dict.fromkeys(days, launcher.assets_of(names))
-    left = everything if finished_too else left_to_do(launcher, days, names)
+    left = everything if finished_too else unfinished_assets(launcher, days, names)
     if len(left) < len(days):
         errors.print(
             f"{len(days) - len(left)} of {len(days)} days are finished; --all looks at "
             "them again."
         )
     if single_run:
-        results = list(run_together(launcher, left, names, override))
+        results = list(run_in_ranges(launcher, left, names, override))
     else:
         with_progress = partial(track, description="Days", console=errors)
-        results = list(run_each(launcher, left, names, override, with_progress))
+        results = list(run_one_by_one(launcher, left, names, override, with_progress))
     _print_states(config, days[0], days[-1])
     _end(results)
 
 
 def _dry_run(launcher: Any, day: date, names: list[str], override: str) -> None:
     from pipelines.commands.output import print_preview
-    from pipelines.runs.dry_run import previews
+    from pipelines.runs.dry_run import preview_destinations
 
     staged = launcher.export(day, to=names, override=override, until_conversions=True)
     _end([staged])
-    for name, found in previews(launcher.config, day.isoformat(), names):
+    for name, found in preview_destinations(launcher.config, day.isoformat(), names):
         print_preview(console, name, found)
 
 
@@ -112,7 +112,7 @@ def _print_states(config: Config, first: date, last: date) -> None:
     from pipelines.commands.output import print_states
 
     days = {"first": first.isoformat(), "last": last.isoformat()}
-    with opened(config) as database:
+    with open_database(config) as database:
         found, waiting = (
             totals(database, **days),
             needing_a_person(database, **days),
@@ -133,4 +133,4 @@ def _end(results: "list[DayResult]") -> None:
             errors.print(f"{result.day} {step}: {why}", markup=False, highlight=False)
     if failed:
         refused = all(result.refused for result in failed)
-        raise typer.Exit(REFUSED if refused else LEFT_OVER)
+        raise typer.Exit(EXIT_REFUSED if refused else EXIT_UNFINISHED)

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from pipelines.configuration.config import Config, ConfigError, load_config
 
-LEFT_OVER = 1
-WRONG = 2
-REFUSED = 3
+EXIT_UNFINISHED = 1
+EXIT_ERROR = 2
+EXIT_REFUSED = 3
 
 console = Console(soft_wrap=True)
 
@@ -46,7 +46,7 @@ def _logs_json() -> bool:
 errors = Errors(stderr=True, soft_wrap=True)
 
 
-def explained(command: Callable[..., None]) -> Callable[..., None]:
+def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Print what a person can mend as one message, without a traceback."""
 
     @wraps(command)
@@ -61,17 +61,17 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **kwargs)
         except (ConfigError, LedgerError, StagingError, WarehouseError) as wrong:
             errors.print(str(wrong), style="red", markup=False)
-            raise typer.Exit(WRONG) from None
+            raise typer.Exit(EXIT_ERROR) from None
         except OSError as wrong:
             if wrong.errno == errno.EPIPE:  # whoever read the output has gone
                 raise
             errors.print(_of_machine(wrong), style="red", markup=False)
-            raise typer.Exit(WRONG) from None
+            raise typer.Exit(EXIT_ERROR) from None
         except SQLAlchemyError as wrong:
             # Its own text may hold the address.
             cause = type(getattr(wrong, "orig", None) or wrong).__name__
             errors.print(_UNREACHABLE.format(cause=cause), style="red", markup=False)
-            raise typer.Exit(WRONG) from None
+            raise typer.Exit(EXIT_ERROR) from None
 
     return wrapped
 
@@ -99,7 +99,7 @@ _PORT_TAKEN = (
 
 
 @contextmanager
-def opened(config: Config) -> Iterator[Any]:
+def open_database(config: Config) -> Iterator[Any]:
     """Lend the delivery tables."""
     from assets.ledger.database import Database
 

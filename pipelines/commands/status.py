@@ -7,18 +7,20 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import AsJson, From, Until
-from pipelines.commands.shared import WRONG, console, explained, opened
+from pipelines.commands.options import AsJson, FirstDay, LastDay
+from pipelines.commands.shared import EXIT_ERROR, console, open_database, reports_errors
 from pipelines.configuration.config import load_config
 
 
-@explained
-def status(first: From = None, last: Until = None, as_json: AsJson = False) -> None:
+@reports_errors
+def status(
+    first: FirstDay = None, last: LastDay = None, as_json: AsJson = False
+) -> None:
     """Count deliveries and their money by destination and state."""
     from assets.ledger.totals import totals
     from pipelines.commands.output import by_state, print_states
 
-    with opened(load_config()) as database:
+    with open_database(load_config()) as database:
         found = totals(database, first=_key(first), last=_key(last))
     if as_json:
         typer.echo(json.dumps(by_state(found)))
@@ -26,7 +28,7 @@ def status(first: From = None, last: Until = None, as_json: AsJson = False) -> N
         print_states(console, found)
 
 
-@explained
+@reports_errors
 def metrics(
     file: Annotated[
         Path | None,
@@ -40,7 +42,7 @@ def metrics(
 
     config = load_config()
     first = datetime.now(config.zone).date() - timedelta(days=days)
-    with opened(config) as database:
+    with open_database(config) as database:
         measured = measure(
             database,
             list(config.destinations),
@@ -56,7 +58,7 @@ def metrics(
         write(found, file)
 
 
-@explained
+@reports_errors
 def check(
     *,
     offline: Annotated[
@@ -64,15 +66,15 @@ def check(
     ] = False,
 ) -> None:
     """Check configuration, connections, and the statements against the contract."""
-    from pipelines.checkup.checkup import check_up
+    from pipelines.checkup.checkup import run_checks
 
     failed = False
-    for finding in check_up(load_config(), offline=offline):
+    for finding in run_checks(load_config(), offline=offline):
         failed = failed or not finding.is_good
         mark = "[green]ok[/green]  " if finding.is_good else "[red]fail[/red]"
         console.print(mark, finding.subject, end=" ")
         console.print(finding.text, markup=False, highlight=False)
-    raise typer.Exit(WRONG if failed else 0)
+    raise typer.Exit(EXIT_ERROR if failed else 0)
 
 
 def _key(day: datetime | None) -> str | None:

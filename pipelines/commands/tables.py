@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipelines.commands.options import DAY, By, Why
-from pipelines.commands.shared import console, explained, opened
+from pipelines.commands.shared import console, open_database, reports_errors
 from pipelines.configuration.config import ConfigError, load_config
 
 
@@ -20,15 +20,15 @@ class Verdict(StrEnum):
     NOT_DELIVERED = "not-delivered"
 
 
-@explained
+@reports_errors
 def migrate() -> None:
     """Make the delivery tables, or bring them to this program's version."""
-    with opened(load_config()) as database:
+    with open_database(load_config()) as database:
         database.migrate()
     console.print("The delivery tables are at this program's version.")
 
 
-@explained
+@reports_errors
 def resolve(
     delivery: Annotated[
         str,
@@ -74,20 +74,20 @@ def resolve(
     ] = False,
 ) -> None:
     """Settle what no run can finish: say whether it was delivered."""
-    from pipelines.commands.output import on_one_line
-    from pipelines.commands.resolving import Word, resolved
+    from pipelines.commands.output import single_line
+    from pipelines.commands.resolution import Decision, resolve_deliveries
 
-    word = Word(
+    decision = Decision(
         is_delivered=verdict is Verdict.DELIVERED, by=by, why=why, may_repeat=may_repeat
     )
     only = None if orders is None else _lines(orders)
     config = load_config()
-    with opened(config) as database:
-        done = resolved(
+    with open_database(config) as database:
+        done = resolve_deliveries(
             config,
             database,
             delivery,
-            word,
+            decision,
             first=day and day.date(),
             last=until and until.date(),
             destination=to,
@@ -96,12 +96,12 @@ def resolve(
         )
     for one in done:
         said = f"{one.destination} {one.order_id}: {one.before} -> {one.after}"
-        console.print(on_one_line(said), markup=False, highlight=False)
+        console.print(single_line(said), markup=False, highlight=False)
     if not done:
         console.print("All of them are known as delivered; nothing was changed.")
 
 
-@explained
+@reports_errors
 def recover(
     first: Annotated[datetime, typer.Option("--from", formats=DAY, help="First day.")],
     last: Annotated[datetime, typer.Option("--to", formats=DAY, help="Last day.")],
@@ -113,10 +113,10 @@ def recover(
     from collections import Counter
 
     from assets.resolution.recover import recover as take_back
-    from pipelines.build import lent_source
+    from pipelines.build import managed_source
 
     since, until = first.date().isoformat(), last.date().isoformat()
-    with lent_source(load_config()) as source, source.warehouse.writing() as engine:
+    with managed_source(load_config()) as source, source.warehouse.writing() as engine:
         done = take_back(
             source.database, engine, first=since, last=until, by=by, why=why
         )

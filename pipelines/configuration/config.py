@@ -15,9 +15,9 @@ from typing import Any
 from dotenv import load_dotenv
 from pydantic import ValidationError
 
+from pipelines.configuration.environment_values import EnvironmentValues
 from pipelines.configuration.errors import problem
-from pipelines.configuration.named_values import NamedValues
-from pipelines.configuration.secrets import refuse_written_secrets
+from pipelines.configuration.secrets import reject_literal_secrets
 from pipelines.configuration.settings import Config, ConfigError
 
 __all__ = [
@@ -51,7 +51,7 @@ def load_config(
         load_dotenv(".env")
         environ = os.environ
     path = path or Path(environ.get(CONFIG_VARIABLE) or DEMO_CONFIG)
-    values = NamedValues(environ)
+    values = EnvironmentValues(environ)
     tree = _beside(path, values.resolve(_parse(path)))
     try:
         config = Config.model_validate(tree)
@@ -59,7 +59,7 @@ def load_config(
         problems = "\n".join(problem(one, values.unset) for one in wrong.errors())
         message = f"Reading configuration failed for {path}:\n{problems}"
         raise ConfigError(message) from None
-    refuse_written_secrets(config, values, path)
+    reject_literal_secrets(config, values, path)
     config.remember(path, values)
     return config
 
@@ -73,7 +73,7 @@ def demo_environ(home: Path) -> dict[str, str]:
     Args:
         home: Folder of the demo's own Dagster instance.
     """
-    values = NamedValues({})
+    values = EnvironmentValues({})
     values.resolve(_parse(DEMO_CONFIG))
     # Empty, not left out: `.env` fills in what is left out.
     return {

@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from assets.providers.settings import LOOPBACK_HOSTS, DestinationSettings
-from pipelines.configuration.named_values import NamedValues
-from pipelines.configuration.settings import Config, ConfigError, addresses
+from pipelines.configuration.environment_values import EnvironmentValues
+from pipelines.configuration.settings import Config, ConfigError, destination_urls
 
 
-def refuse_written_secrets(config: Config, values: NamedValues, path: Path) -> None:
+def reject_literal_secrets(
+    config: Config, values: EnvironmentValues, path: Path
+) -> None:
     """Raise if a secret stands in the file instead of the name of its variable.
 
     Raises:
@@ -28,7 +30,7 @@ def refuse_written_secrets(config: Config, values: NamedValues, path: Path) -> N
         raise ConfigError(message)
 
 
-def _written_secrets(config: Config, values: NamedValues) -> Iterator[str]:
+def _written_secrets(config: Config, values: EnvironmentValues) -> Iterator[str]:
     in_file = values.written | values.defaults
     for key in ("warehouse_url", "ledger_url", "proxy"):
         if _PASSWORD.search(str(in_file.get(key, ""))):
@@ -56,7 +58,7 @@ def _secret_keys(settings: DestinationSettings) -> Iterator[str]:
 
 
 def _stays_here(settings: DestinationSettings) -> bool:
-    parts = [urlsplit(url) for url in addresses(settings)]
+    parts = [urlsplit(url) for url in destination_urls(settings)]
     return bool(parts) and all(
         part.scheme == "http" and part.hostname in LOOPBACK_HOSTS for part in parts
     )

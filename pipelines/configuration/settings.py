@@ -23,8 +23,8 @@ from assets.providers.registry import AnySettings, make_provider
 from assets.providers.settings import DestinationSettings
 from assets.source.guards import Guards
 from assets.thresholds import CheckSettings
-from pipelines.alerts.rules import Alerts
-from pipelines.configuration.named_values import NamedValues
+from pipelines.alerts.rules import AlertSettings
+from pipelines.configuration.environment_values import EnvironmentValues
 
 
 class ConfigError(Exception):
@@ -78,7 +78,7 @@ class Config(BaseModel):
     allow_private_hosts: bool = False
     guards: Guards = Guards()
     checks: CheckSettings = CheckSettings()
-    alerts: Alerts = Alerts()
+    alerts: AlertSettings = AlertSettings()
     log_format: Literal["text", "json"] = "text"
     keep_bodies_days: int = Field(default=90, ge=1)
     destinations: dict[str, AnySettings] = Field(min_length=1)
@@ -137,7 +137,7 @@ class Config(BaseModel):
             raise ValueError(message)
         return self
 
-    def remember(self, path: Path, values: NamedValues) -> None:
+    def remember(self, path: Path, values: EnvironmentValues) -> None:
         """Keep where this was read from, and what is named there."""
         self._path = path.absolute()
         self._unset.update(values.unset)
@@ -178,7 +178,7 @@ class Config(BaseModel):
         ]
 
 
-def addresses(settings: DestinationSettings) -> list[str]:
+def destination_urls(settings: DestinationSettings) -> list[str]:
     """Return the addresses to which a destination's requests may go."""
     named = (getattr(settings, key, None) for key in ("base_url", "endpoint_url"))
     return [url for url in named if url]

@@ -11,13 +11,13 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from assets.deliveries import delivery_key
 from assets.figures.status import partitions_left
 from assets.providers.registry import make_provider
-from pipelines.build import lent_source
+from pipelines.build import managed_source
 from pipelines.configuration.config import Config
 from pipelines.runs.day_results import DayResult
 from pipelines.runs.launch import Assets, Launcher
 
 
-def left_to_do(
+def unfinished_assets(
     launcher: Launcher, days: Sequence[date], to: Sequence[str]
 ) -> dict[date, Assets]:
     """Return the assets of each day that are not finished, and what follows them.
@@ -50,7 +50,7 @@ def left_to_do(
 
 def _open_days(config: Config) -> dict[dg.AssetKey, Collection[str]]:
     """Ask the delivery tables which days of each destination a run would help."""
-    with lent_source(config) as source:
+    with managed_source(config) as source:
         now = source.database.clock()()
         return {
             delivery_key(name): partitions_left(
@@ -64,7 +64,7 @@ def _open_days(config: Config) -> dict[dg.AssetKey, Collection[str]]:
         }
 
 
-def run_each(
+def run_one_by_one(
     launcher: Launcher,
     left: Mapping[date, Assets],
     to: Sequence[str],
@@ -87,12 +87,12 @@ def run_each(
             return
 
 
-def run_together(
+def run_in_ranges(
     launcher: Launcher, left: Mapping[date, Assets], to: Sequence[str], override: str
 ) -> Iterator[DayResult]:
     """Run days that follow one another, and have the same left to do, in one run."""
     for days in _stretches(left):
-        results = launcher.export_together(
+        results = launcher.export_range(
             days, to=to, override=override, only=left[days[0]]
         )
         yield from results

@@ -44,7 +44,7 @@ class DayResult:
         return not self.failures
 
 
-def of_one_day(day: date, result: dg.JobExecutionResult) -> DayResult:
+def result_of_one_day(day: date, result: dg.JobExecutionResult) -> DayResult:
     """Return how a run of one day ended."""
     return DayResult(
         day,
@@ -55,7 +55,7 @@ def of_one_day(day: date, result: dg.JobExecutionResult) -> DayResult:
     )
 
 
-def of_several_days(
+def results_of_several_days(
     days: Sequence[date],
     result: dg.JobExecutionResult,
     unmade: Collection[str],
@@ -83,7 +83,7 @@ def of_several_days(
     ]
 
 
-def refusals(
+def guard_messages(
     instance: dg.DagsterInstance, asset: dg.AssetKey, days: Collection[str]
 ) -> dict[str, str]:
     """Return what a guard said of failed days of an asset; of most it said nothing."""

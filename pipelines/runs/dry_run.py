@@ -10,11 +10,11 @@ from assets.deliveries import staged_chunks
 from assets.delivery.planner import Planner
 from assets.delivery.preview import Preview, preview
 from assets.ledger.ledger import Ledger
-from pipelines.build import lent_source, open_destination
+from pipelines.build import managed_source, open_destination
 from pipelines.configuration.config import Config
 
 
-def previews(
+def preview_destinations(
     config: Config, partition_key: str, names: Sequence[str]
 ) -> Iterator[tuple[str, Preview]]:
     """Yield what a run would do, destination by destination.
@@ -24,7 +24,7 @@ def previews(
         partition_key: A partition whose conversions are staged.
         names: Only these destinations; none: all.
     """
-    with lent_source(config) as source:
+    with managed_source(config) as source:
         for name in names or config.destinations:
             destination = open_destination(config, name)
             ledger = Ledger(

@@ -26,7 +26,7 @@ def open_instance() -> dg.DagsterInstance:
     """
     folder = instance_folder()
     # Its YAML, its keys and its variables: each breaks in another library's way.
-    with of_history(Exception):
+    with history_errors(Exception):
         return dg.DagsterInstance.from_config(str(folder))
 
 
@@ -47,7 +47,7 @@ def instance_folder() -> Path:
 
 
 @contextmanager
-def of_history(*more: type[Exception]) -> Iterator[None]:
+def history_errors(*more: type[Exception]) -> Iterator[None]:
     """Raise what only Dagster's own storage can raise here as one message.
 
     Args:

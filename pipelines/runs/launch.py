@@ -32,13 +32,17 @@ from assets.deliveries import delivery_key
 from assets.ledger.database import LedgerError
 from assets.orders import completed_orders
 from assets.source.warehouse import WarehouseError
-from pipelines.build import build, lent_source
+from pipelines.build import build, managed_source
 from pipelines.configuration.config import Config, ConfigError
+from pipelines.failed_partitions import publish_partitions, wrote_to_tables
 from pipelines.jobs import export_day
-from pipelines.red_days import changed_tables, copy_days
-from pipelines.runs.day_results import DayResult, of_one_day, of_several_days
-from pipelines.runs.history import of_history, open_instance
-from pipelines.runs.lost_interrupts import send_again
+from pipelines.runs.day_results import (
+    DayResult,
+    result_of_one_day,
+    results_of_several_days,
+)
+from pipelines.runs.history import history_errors, open_instance
+from pipelines.runs.interrupts import resend_lost_interrupts
 
 LOCATION = "attribution"
 _ORIGIN = RemoteJobOrigin(
@@ -59,7 +63,7 @@ class Launcher:
     def __init__(
         self, config: Config, instance: dg.DagsterInstance | None = None
     ) -> None:
-        send_again()
+        resend_lost_interrupts()
         self.config = config
         self.instance = instance or open_instance()
         self._job = build(config).resolve_job_def(export_day.name)
@@ -109,9 +113,9 @@ class Launcher:
         tags = {PARTITION_NAME_TAG: day.isoformat()}
         result = self._execute(tags, selected, config)
         self._publish_red(result, [day])
-        return of_one_day(day, result)
+        return result_of_one_day(day, result)
 
-    def export_together(
+    def export_range(
         self,
         days: Sequence[date],
         *,
@@ -153,7 +157,7 @@ class Launcher:
             for key in (day.isoformat() for day in days)
             if any((asset, key) not in made for asset in selected)
         }
-        return of_several_days(days, result, unmade)
+        return results_of_several_days(days, result, unmade)
 
     def check(self, day: date, to: Sequence[str]) -> None:
         """Raise what `export` would raise before it starts a run."""
@@ -173,7 +177,7 @@ class Launcher:
                 f"{self.config.timezone}. Choose such a day."
             )
             raise ConfigError(message)
-        with lent_source(self.config) as source:
+        with managed_source(self.config) as source:
             source.database.ensure_version()
 
     def _selected(self, to: Sequence[str], only: Assets | None) -> Assets:
@@ -188,7 +192,7 @@ class Launcher:
         job = (
             self._job.get_subset(asset_selection=selection) if selection else self._job
         )
-        with of_history():
+        with history_errors():
             run = self.instance.create_run_for_job(
                 job,
                 run_config=config,
@@ -203,13 +207,13 @@ class Launcher:
         if result.success:
             return
         failed = [event.step_key or "" for event in result.get_step_failure_events()]
-        if self.config.publish and changed_tables(failed):
+        if self.config.publish and wrote_to_tables(failed):
             # The run has failed already, and says why.
             with (
                 suppress(LedgerError, WarehouseError),
-                lent_source(self.config) as source,
+                managed_source(self.config) as source,
             ):
-                copy_days(source, [day.isoformat() for day in days])
+                publish_partitions(source, [day.isoformat() for day in days])
 
     def _run_config(
         self, selected: Assets, to: Sequence[str], limit: int, override: str

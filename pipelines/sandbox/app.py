@@ -5,8 +5,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pipelines.sandbox.state import Sandbox
-from pipelines.sandbox.wire import respond
+from pipelines.sandbox.responses import respond
+from pipelines.sandbox.simulator import Sandbox
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _INDEX = """\

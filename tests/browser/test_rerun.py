@@ -41,7 +41,7 @@ def journal(dev: DagsterDev) -> list[Entry]:
 
 def fail_thirty_percent(dev: DagsterDev, day: date) -> None:
     rule = rf"trackdesk/bumpy:status=503~D{day:%Y%m%d}-\d+[259]$"
-    dev.deployment.server.sandbox.misbehave(rule)
+    dev.deployment.server.sandbox.set_faults(rule)
 
 
 def carried(entries: list[Entry]) -> Counter[str]:
@@ -68,7 +68,7 @@ def test_a_failed_day_is_red_for_one_destination_and_sends_what_failed_there(
         assert dev.ended(dev.launch(day, job)) == "FAILURE"
     else:
         assert export(dev, day) == 1
-    dev.deployment.server.sandbox.misbehave()
+    dev.deployment.server.sandbox.set_faults()
     failed, everything = failed_and_all(journal(dev)[before:])
     assert len(failed) / len(everything) == THIRTY_PERCENT
 

@@ -240,7 +240,7 @@ def deployed(
         deployment.instance.dispose()
 
 
-def without_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def disable_in_run_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave every retry to the next run, so that no test waits for one."""
     monkeypatch.setattr(dispatch, "PATIENCE", timedelta(seconds=-1))
 

@@ -173,7 +173,7 @@ def orders_in_json(body: bytes) -> Sequence[str]:
 
 
 @dataclass
-class Books:
+class SubmissionStore:
     """What a bookkeeper saw and counted.
 
     Attributes:
@@ -216,7 +216,7 @@ class Bookkeeper(Server):
         self.script = script or always(TAKEN)
         self.dedupes = dedupes
         self.orders_of = orders_of
-        self.books = Books()
+        self.books = SubmissionStore()
         self._clock = clock
         self._asked: Counter[str] = Counter()
         self.busy = 0

@@ -5,7 +5,7 @@ Sources: `convert-custom-integrations.txt` sections 3 and 4 (fields and values) 
 strings, amounts are numbers, and what is empty is left out.
 """
 
-from pipelines.sandbox.checks import (
+from pipelines.sandbox.field_checks import (
     Check,
     Problem,
     boolean,

@@ -10,7 +10,8 @@ first one.
 import re
 from collections.abc import Mapping
 
-from pipelines.sandbox.checks import (
+from pipelines.sandbox.exchange import Operation, Reply, Request, parse_json
+from pipelines.sandbox.field_checks import (
     Check,
     Problem,
     currency,
@@ -20,7 +21,6 @@ from pipelines.sandbox.checks import (
     one_of,
     record,
 )
-from pipelines.sandbox.exchange import Operation, Reply, Request, parse_json
 
 _string = expected("a string", lambda value: isinstance(value, str))
 _filled = expected(

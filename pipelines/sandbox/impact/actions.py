@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from itertools import islice
 from urllib.parse import urlencode
 
-from pipelines.sandbox.checks import Problem, instant, one_of, pattern, record
-from pipelines.sandbox.impact.books import PENDING, Submission
+from pipelines.sandbox.field_checks import Problem, instant, one_of, pattern, record
 from pipelines.sandbox.impact.fields import integer
+from pipelines.sandbox.impact.submissions import PENDING, Submission
 
 _LONGEST_RANGE = timedelta(days=45)
 _FURTHEST_BACK = timedelta(days=3 * 365)

@@ -8,11 +8,11 @@ published specifications named there. What a conversion must look like is in
 import re
 from collections.abc import Iterable, Mapping
 
-from pipelines.sandbox.checks import Problem
 from pipelines.sandbox.exchange import Operation, Reply, Request, parse_form
+from pipelines.sandbox.field_checks import Problem
 from pipelines.sandbox.impact.actions import check_query, check_size, show_page
-from pipelines.sandbox.impact.books import Books
 from pipelines.sandbox.impact.rules import check_conversion, latest_event
+from pipelines.sandbox.impact.submissions import SubmissionStore
 
 _ADVERTISER = r"/Advertisers/(?P<account>[^/]+)"
 
@@ -34,7 +34,7 @@ class Impact:
         """
         self._secrets = secrets
         self._future_tolerance = future_tolerance
-        self._books = Books(settle_after)
+        self._books = SubmissionStore(settle_after)
         self.operations = (
             Operation(
                 "POST",

@@ -8,7 +8,7 @@ together is in `impact_rules.py`.
 import re
 from datetime import date
 
-from pipelines.sandbox.checks import (
+from pipelines.sandbox.field_checks import (
     Check,
     Problem,
     currency,

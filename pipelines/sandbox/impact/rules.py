@@ -8,7 +8,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from pipelines.sandbox.checks import Problem, parse_instant
+from pipelines.sandbox.field_checks import Problem, parse_instant
 from pipelines.sandbox.impact.fields import (
     ATTRIBUTION_KEYS,
     MONEY,

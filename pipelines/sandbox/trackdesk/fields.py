@@ -4,7 +4,7 @@ Sources: `trackdesk-manual-conversions.txt` sections 2 and 3, `trackdesk.md` sec
 (types, exclusions) and 5 (reasons). No length is published for any text.
 """
 
-from pipelines.sandbox.checks import (
+from pipelines.sandbox.field_checks import (
     Check,
     Problem,
     currency,

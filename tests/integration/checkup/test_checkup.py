@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from assets.source import duckdb_lock
-from pipelines.checkup.checkup import Finding, check_up
+from pipelines.checkup.checkup import Finding, run_checks
 from pipelines.configuration.config import load_config
 from support.deployment import ROOT, Deployment, deployed
 
@@ -29,7 +29,7 @@ def shop(tmp_path: Path) -> Iterator[Deployment]:
 
 
 def findings(shop: Deployment) -> dict[str, Finding]:
-    return {one.subject: one for one in check_up(shop.config)}
+    return {one.subject: one for one in run_checks(shop.config)}
 
 
 def with_postgres(shop: Deployment, url: str, user: str) -> None:
@@ -199,7 +199,7 @@ def test_the_first_lines_say_which_deployment_is_looked_at(
 
 
 def test_the_configuration_of_the_demo_is_called_so() -> None:
-    first = next(iter(check_up(load_config(None, {}))))
+    first = next(iter(run_checks(load_config(None, {}))))
     assert "destinations.toml (the demo's: ATTRIBUTION_CONFIG is not set)" in first.text
 
 
@@ -216,7 +216,7 @@ def test_the_delivery_tables_are_named_without_a_secret(
     shop: Deployment, address: str, shown: str
 ) -> None:
     shop.environ["LEDGER"] = address
-    first = next(iter(check_up(shop.config)))
+    first = next(iter(run_checks(shop.config)))
     assert first.text.endswith(shown)
     assert "canary" not in first.text
     assert "ary@" not in first.text

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipelines.checkup import connections
-from pipelines.checkup.checkup import Finding, check_up
+from pipelines.checkup.checkup import Finding, run_checks
 from pipelines.configuration.config import Config, load_config
 from support.raw_server import Server
 from support.tls import Authority
@@ -65,7 +65,9 @@ def configured(folder: Path, url: str, more: str = "", settings: str = "") -> Co
 
 def looked(config: Config, **options: Any) -> Finding | None:
     """What is found of the connection to the shop."""
-    found = [one for one in check_up(config, **options) if "connection" in one.subject]
+    found = [
+        one for one in run_checks(config, **options) if "connection" in one.subject
+    ]
     assert [one.subject for one in found] in ([], ["connection shop"])
     return found[0] if found else None
 

@@ -17,8 +17,8 @@ from support.deployment import (
     NAMES,
     Deployment,
     deployed,
+    disable_in_run_retries,
     process,
-    without_patience,
 )
 
 BEFORE = DAY - timedelta(days=1)
@@ -27,7 +27,7 @@ BEFORE = DAY - timedelta(days=1)
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     """Two days of few orders; the command is run from its folder."""
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path, orders_per_day=20, days=2) as deployment:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)
@@ -49,7 +49,7 @@ def test_a_good_export_shows_every_state_and_ends_well(shop: Deployment) -> None
 
 
 def test_an_export_that_left_something_ends_with_one(shop: Deployment) -> None:
-    shop.server.sandbox.misbehave("trackdesk/bumpy:status=503~.")
+    shop.server.sandbox.set_faults("trackdesk/bumpy:status=503~.")
     done = shop.attribution("export", "--date", str(DAY))
     assert done.exit_code == 1
     assert "sends only what is missing" in said(done.stderr)
@@ -82,7 +82,7 @@ def test_a_backfill_exports_every_day_and_goes_on_after_a_bad_one(
     shop: Deployment,
 ) -> None:
     pattern = BEFORE.strftime("%Y%m%d")
-    shop.server.sandbox.misbehave(f"trackdesk/bumpy:status=503~^D{pattern}")
+    shop.server.sandbox.set_faults(f"trackdesk/bumpy:status=503~^D{pattern}")
     words = ["backfill", "--from", str(BEFORE), "--to", str(DAY)]
     done = shop.attribution(*words)
     assert done.exit_code == 1

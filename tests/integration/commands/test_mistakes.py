@@ -12,7 +12,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from pipelines.cli import app
-from pipelines.commands.shared import explained
+from pipelines.commands.shared import reports_errors
 from support.deployment import COMMAND, HEAD, START
 
 NAMES = sorted(get_command(app).commands)  # type: ignore[attr-defined]
@@ -106,7 +106,9 @@ def test_what_the_machine_refuses_is_told_with_its_file(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(typer.Exit) as ended:
-        explained(lambda: (folder / "none").write_bytes((folder / "no").read_bytes()))()
+        reports_errors(
+            lambda: (folder / "none").write_bytes((folder / "no").read_bytes())
+        )()
     assert ended.value.exit_code == 2
     told = capsys.readouterr().err
     assert told.startswith(f"Running failed for {folder / 'no'}: expected ")

@@ -19,7 +19,7 @@ import yaml
 
 from assets.partitions import days_between
 from benchmarks.processes import Ui, free_port, running
-from pipelines.runs.backfill import left_to_do
+from pipelines.runs.backfill import unfinished_assets
 from pipelines.runs.launch import Launcher
 from support.deployment import DAY, NAMES, ROOT, START, Deployment, deployed
 from support.postgres import copy_warehouse, new_database
@@ -46,7 +46,7 @@ class Running:
         launcher = Launcher(self.shop.config, self.instance)
         return {
             day: {key.to_user_string() for key in keys}
-            for day, keys in left_to_do(launcher, DAYS, []).items()
+            for day, keys in unfinished_assets(launcher, DAYS, []).items()
         }
 
 
@@ -142,7 +142,7 @@ def test_a_month_for_all_destinations_from_the_ui(started: Running) -> None:
     held = {(one.destination, one.partition_key) for one in started.shop.totals()}
     assert held == {(name, key) for name in NAMES for key in keys}
 
-    started.shop.server.sandbox.misbehave()
+    started.shop.server.sandbox.set_faults()
     again = started.ui.backfill([str(BAD)], [name.split("/") for name in left[BAD]])
     assert started.ui.wait_for_backfill(again) == "COMPLETED_SUCCESS"
     assert started.left() == {}

@@ -24,8 +24,8 @@ from support.deployment import (
     SECRETS,
     Deployment,
     deployed,
+    disable_in_run_retries,
     process,
-    without_patience,
 )
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
@@ -47,13 +47,13 @@ def read(text: str) -> Samples:
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path, orders_per_day=20) as found:
         yield found
 
 
 def test_metrics_say_what_the_delivery_tables_hold(shop: Deployment) -> None:
-    shop.server.sandbox.misbehave("trackdesk/bumpy:status=503~[0-4]$")
+    shop.server.sandbox.set_faults("trackdesk/bumpy:status=503~[0-4]$")
     shop.run()
     done = shop.attribution("metrics")
     assert done.exit_code == 0
@@ -83,7 +83,7 @@ def test_metrics_say_what_the_delivery_tables_hold(shop: Deployment) -> None:
 
 
 def test_a_run_that_the_brake_ended_is_counted(shop: Deployment) -> None:
-    shop.server.sandbox.misbehave("trackdesk/bumpy:status=401 no~.")
+    shop.server.sandbox.set_faults("trackdesk/bumpy:status=401 no~.")
     shop.run(to=["trackdesk_bumpy"])
     done = shop.attribution("metrics")
     assert read(done.stdout)["runs_stopped", "trackdesk_bumpy", "configuration"] == 1

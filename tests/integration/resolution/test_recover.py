@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from assets.ledger.tables import delivery_attempt
 from pipelines.runs import launch
-from support.deployment import DAY, Deployment, deployed, without_patience
+from support.deployment import DAY, Deployment, deployed, disable_in_run_retries
 
 BEFORE = DAY - timedelta(days=1)
 NAME = "convert_web"
@@ -55,7 +55,7 @@ def shop(
 ) -> Iterator[Deployment]:
     """What was delivered, in a copy that goes on as the first one."""
     copytree(delivered, tmp_path, dirs_exist_ok=True)
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path) as deployment:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)

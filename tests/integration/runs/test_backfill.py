@@ -18,9 +18,9 @@ from assets.deliveries import delivery_key
 from assets.partitions import days_between
 from pipelines.build import build
 from pipelines.runs import launch
-from pipelines.runs.backfill import left_to_do
+from pipelines.runs.backfill import unfinished_assets
 from pipelines.runs.launch import Launcher
-from support.deployment import DAY, Deployment, deployed, without_patience
+from support.deployment import DAY, Deployment, deployed, disable_in_run_retries
 
 DAYS = days_between(DAY - timedelta(days=2), DAY)
 FIRST, BAD, LAST = DAYS
@@ -34,7 +34,7 @@ RED = AssetPartitionStatus.FAILED
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     """Three days of few orders."""
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     guards = "[guards]\nusual_orders = 5\n"
     with deployed(tmp_path, orders_per_day=8, days=3, more=guards) as deployment:
         monkeypatch.chdir(tmp_path)
@@ -62,7 +62,7 @@ def colours(shop: Deployment, key: dg.AssetKey) -> dict[Any, Any]:
 def refuse_a_day(shop: Deployment) -> None:
     """Let one destination fail on one day."""
     pattern = BAD.strftime("%Y%m%d")
-    shop.server.sandbox.misbehave(f"trackdesk/demo:status=503~^D{pattern}")
+    shop.server.sandbox.set_faults(f"trackdesk/demo:status=503~^D{pattern}")
 
 
 def runs(shop: Deployment) -> int:
@@ -90,7 +90,7 @@ def test_each_day_succeeds_or_fails_on_its_own(
 def test_a_restart_touches_only_what_failed(shop: Deployment, mode: list[str]) -> None:
     refuse_a_day(shop)
     backfill(shop, *mode)
-    shop.server.sandbox.misbehave()
+    shop.server.sandbox.set_faults()
     before, entries = runs(shop), len(shop.server.sandbox.journal.entries)
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
         again = backfill(shop, *mode)
@@ -178,7 +178,7 @@ def test_from_failure_makes_no_day_green_of_which_something_before_failed(
 ) -> None:
     refuse_a_day(shop)
     backfill(shop, "--single-run")
-    shop.server.sandbox.misbehave()
+    shop.server.sandbox.set_faults()
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
         again = from_failure(shop)
         assert not again.success
@@ -240,13 +240,13 @@ def test_a_green_day_whose_last_run_was_told_to_stop_is_left_to_do(
 ) -> None:
     assert backfill(shop).exit_code == 0
     launcher = Launcher(shop.config, shop.instance)
-    assert left_to_do(launcher, DAYS, TO) == {}
+    assert unfinished_assets(launcher, DAYS, TO) == {}
     with shop.ledger() as database, database.write() as connection:
         connection.exec_driver_sql(
             "update export_run set outcome = 'stopped_terminated' "
             f"where destination = 'impact_us' and partition_key = '{BAD}'"
         )
-    left = left_to_do(launcher, DAYS, TO)
+    left = unfinished_assets(launcher, DAYS, TO)
     assert set(left) == {BAD}
     assert delivery_key("impact_us") in left[BAD]
     assert not left[BAD] & {delivery_key("trackdesk_main"), dg.AssetKey("conversions")}
@@ -269,7 +269,7 @@ def test_what_a_killed_run_left_is_done_by_the_next_backfill(shop: Deployment) -
         job, tags={"dagster/partition": str(BAD)}, status=dg.DagsterRunStatus.STARTED
     )
     assert run.is_finished is False
-    assert set(left_to_do(launcher, DAYS, TO)) == {BAD}
+    assert set(unfinished_assets(launcher, DAYS, TO)) == {BAD}
 
 
 def test_a_destination_that_is_switched_on_again_has_its_days_left(

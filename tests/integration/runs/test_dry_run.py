@@ -16,7 +16,7 @@ from assets.delivery.preview import Preview, preview
 from assets.ledger.database import Database
 from assets.providers.base import Limits
 from pipelines.runs import launch
-from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
+from support.deployment import DAY, NAMES, Deployment, deployed, disable_in_run_retries
 from support.engine import DAY as BENCH_DAY
 from support.engine import Bench, Chunk, FakeProvider, many, order
 
@@ -29,7 +29,7 @@ LINE = re.compile(
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path) as deployment:
         monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)
         monkeypatch.setenv("COLUMNS", "200")

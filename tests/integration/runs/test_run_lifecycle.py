@@ -62,7 +62,7 @@ def states_of(
 
 def start_slowly(dev: DagsterDev, day: date, job: str) -> str:
     """Start a run and wait until some orders are answered and some on the wire."""
-    dev.deployment.server.sandbox.misbehave(f"{SLOW}~D{day:%Y%m%d}")
+    dev.deployment.server.sandbox.set_faults(f"{SLOW}~D{day:%Y%m%d}")
     run_id = dev.launch(day, job)
     wait_until(lambda: len(requests_of(dev, day)) >= 2, "requests", RUNS_WITHIN)
     return run_id
@@ -97,14 +97,16 @@ def test_a_run_that_is_cancelled_leaves_nothing_in_sending(
     assert states["accepted"] == sent
     assert states["pending"] > 0
     assert states["sending"] == states["uncertain"] == 0
-    dev.deployment.server.sandbox.misbehave()
+    dev.deployment.server.sandbox.set_faults()
     assert dev.ended(dev.launch(day, job)) == "SUCCESS"
     check_finished(dev, day)
 
 
 def test_refused_credentials_cost_one_request_and_one_run(dev: DagsterDev) -> None:
     day = DAYS[2]
-    dev.deployment.server.sandbox.misbehave(f"trackdesk/bumpy:status=401~D{day:%Y%m%d}")
+    dev.deployment.server.sandbox.set_faults(
+        f"trackdesk/bumpy:status=401~D{day:%Y%m%d}"
+    )
     run_id = dev.launch(day)
     assert dev.ended(run_id) == "FAILURE"
     wait_until(

@@ -166,7 +166,7 @@ def test_a_rate_strikes_the_same_tries_in_every_run() -> None:
 def test_faults_can_be_replaced_while_the_server_runs() -> None:
     with SandboxServer(faults=["idme:status=500"]) as server:
         assert send(server).status_code == 500
-        server.sandbox.misbehave()
+        server.sandbox.set_faults()
         assert send(server).status_code == 200
 
 

@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 
 from pipelines.sandbox.impact.actions import check_size, show_page
-from pipelines.sandbox.impact.books import Books
+from pipelines.sandbox.impact.submissions import SubmissionStore
 from pipelines.sandbox.server import SandboxServer
-from support.sandbox_account import (
+from support.sandbox_impact_account import (
     CONVERSION,
     Account,
     generic_errors,
@@ -82,7 +82,7 @@ def test_a_wrong_look_up_of_actions_is_refused(
 
 
 def test_actions_come_in_pages() -> None:
-    books = Books(settle_after=0)
+    books = SubmissionStore(settle_after=0)
     now = datetime(2026, 2, 2, tzinfo=UTC)
     for number in range(3):
         at = now - timedelta(minutes=9 - number)
@@ -101,7 +101,7 @@ def test_actions_come_in_pages() -> None:
 
 
 def test_more_than_ten_pages_of_actions_are_not_listed() -> None:
-    books = Books(settle_after=0)
+    books = SubmissionStore(settle_after=0)
     now = datetime(2026, 2, 2, tzinfo=UTC)
     for number in range(21):
         books.queue("IR1", {**CONVERSION, "OrderId": f"O{number}"}, now, error="")

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from pipelines.sandbox.server import SandboxServer
-from support.sandbox_account import (
+from support.sandbox_impact_account import (
     Account,
     errors,
 )

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipelines.runs.lost_interrupts import send_again
+from pipelines.runs.interrupts import resend_lost_interrupts
 
 
 @pytest.fixture(autouse=True)
 def _watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    send_again()
+    resend_lost_interrupts()
     yield
     gc.collect()
 
@@ -39,7 +39,7 @@ def test_an_interrupt_that_nothing_lets_out_comes_again() -> None:
 def test_other_errors_are_told_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
     monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(lost.exc_type))
-    send_again()
+    resend_lost_interrupts()
 
     def fail(_gone: object) -> None:
         raise ValueError
@@ -52,5 +52,5 @@ def test_other_errors_are_told_as_before(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_process_is_watched_once() -> None:
     watching = sys.unraisablehook
-    send_again()
+    resend_lost_interrupts()
     assert sys.unraisablehook is watching

@@ -25,7 +25,7 @@ PAUSE_SECONDS = 0.1
 _INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
 
-def send_again() -> None:
+def resend_lost_interrupts() -> None:
     """Watch this process for lost interrupts, from now on; once is enough."""
     if getattr(sys.unraisablehook, "func", None) is not _look:
         sys.unraisablehook = partial(_look, sys.unraisablehook)

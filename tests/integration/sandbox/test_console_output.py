@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 import requests
+from pipelines.sandbox.format_entry import format_entry
 
 from pipelines.sandbox.faults import KINDS
-from pipelines.sandbox.printed import printed
 from pipelines.sandbox.server import SandboxServer
 from support.deployment import ROOT
 
@@ -33,7 +33,7 @@ TRACKDESK = {
 
 def lines(server: SandboxServer) -> list[str]:
     """What was printed, without the time."""
-    return [printed(entry)[9:] for entry in server.sandbox.journal.entries]
+    return [format_entry(entry)[9:] for entry in server.sandbox.journal.entries]
 
 
 def post_idme(server: SandboxServer, **changes: Any) -> None:
@@ -53,7 +53,7 @@ def test_a_line_says_when_where_what_and_what_came_of_it() -> None:
     with SandboxServer() as server:
         post_impact(server)
     (entry,) = server.sandbox.journal.entries
-    assert printed(entry) == (
+    assert format_entry(entry) == (
         f"{entry.at[11:19]} impact/IR1 POST /Advertisers/{{account}}/Conversions O1 "
         "-> 200 taken"
     )

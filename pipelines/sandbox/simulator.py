@@ -12,11 +12,11 @@ from hashlib import sha256
 
 from pipelines.sandbox.convert.api import Convert
 from pipelines.sandbox.exchange import Operation, Provider, Reply, Request
+from pipelines.sandbox.fault_replies import fault_reply
 from pipelines.sandbox.faults import Fault, Faults, parse
 from pipelines.sandbox.idme.api import IdMe
 from pipelines.sandbox.impact.api import Impact
 from pipelines.sandbox.journal import Entry, Journal
-from pipelines.sandbox.replies import reply_instead
 from pipelines.sandbox.routing import find_operation, split_target
 from pipelines.sandbox.trackdesk.api import Trackdesk
 
@@ -75,11 +75,11 @@ class Sandbox:
         self._effects = defaultdict(Counter)
         self._requests: defaultdict[tuple[str, str], Counter[str]]
         self._requests = defaultdict(Counter)
-        self.misbehave(*faults)
+        self.set_faults(*faults)
         for entry in self.journal.load():
             self._restore(entry)
 
-    def misbehave(self, *faults: str) -> None:
+    def set_faults(self, *faults: str) -> None:
         """Replaces the faults and forgets how often they struck; none ends them."""
         self._faults = Faults([parse(fault) for fault in faults], self._seed)
 
@@ -172,7 +172,7 @@ def _answer(
     provider: Provider, operation: Operation, request: Request, fault: Fault | None
 ) -> tuple[bool, Reply]:
     """Whether the provider took the request into its books, and the reply."""
-    instead = reply_instead(fault, provider) if fault else None
+    instead = fault_reply(fault, provider) if fault else None
     instead = instead or operation.refuse(request)
     if instead is not None:
         return False, instead

@@ -21,7 +21,7 @@ ORDERS = "orders"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
+class Decision:
     """What a person said.
 
     Attributes:
@@ -34,11 +34,11 @@ class Word:
     may_repeat: bool = False
 
 
-def resolved(
+def resolve_deliveries(
     config: Config,
     database: Database,
     which: str,
-    word: Word,
+    decision: Decision,
     *,
     first: date | None,
     last: date | None,
@@ -62,11 +62,11 @@ def resolved(
     Raises:
         ConfigError: The words do not fit together, or do not fit what is there.
     """
-    by, why = word.by, word.why
+    by, why = decision.by, decision.why
     is_many = which == ORDERS or which in {*BY_A_PERSON}
     try:
         if not is_many and first is None and destination is None:
-            verdict = word.is_delivered
+            verdict = decision.is_delivered
             one = resolve(database, which, is_delivered=verdict, by=by, why=why)
             return [one]
         if not is_many or first is None or destination is None:
@@ -78,7 +78,7 @@ def resolved(
             raise ConfigError(message)
         if which == ORDERS:
             told = _told(config, destination, first)
-            _check_orders(word, order_ids, last, reason)
+            _check_orders(decision, order_ids, last, reason)
             return declare_delivered(database, told, order_ids or (), by=by, why=why)
         chosen = Chosen(
             destination=destination,
@@ -91,8 +91,8 @@ def resolved(
         return resolve_all(
             database,
             chosen,
-            is_delivered=word.is_delivered,
-            may_repeat=word.may_repeat,
+            is_delivered=decision.is_delivered,
+            may_repeat=decision.may_repeat,
             by=by,
             why=why,
         )
@@ -117,12 +117,12 @@ def _told(config: Config, destination: str, day: date) -> Told:
 
 
 def _check_orders(
-    word: Word,
+    decision: Decision,
     order_ids: Collection[str] | None,
     last: date | None,
     reason: str | None,
 ) -> None:
-    if order_ids is None or last or reason or not word.is_delivered:
+    if order_ids is None or last or reason or not decision.is_delivered:
         message = (
             "Resolving failed: expected `orders delivered` with --date, --to and "
             "--orders, got other words. Take out --until and --reason; what is not "

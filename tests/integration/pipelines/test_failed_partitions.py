@@ -9,10 +9,10 @@ import dagster as dg
 import pytest
 
 from pipelines.build import build
-from pipelines.red_days import changed_tables, publish_red_days
+from pipelines.failed_partitions import publish_red_days, wrote_to_tables
 from pipelines.runs.day_results import DayResult
 from pipelines.runs.launch import Launcher
-from support.deployment import DAY, ZONE, Deployment, deployed, without_patience
+from support.deployment import DAY, ZONE, Deployment, deployed, disable_in_run_retries
 
 COPIED = "select destination, state, count(*) from attribution.delivery group by all"
 START_OF_DAY = datetime.combine(DAY, time(), ZoneInfo(ZONE))
@@ -23,7 +23,7 @@ TO = ["trackdesk_bumpy", "trackdesk_main"]
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     """A shop in which one of two destinations is down."""
     monkeypatch.chdir(tmp_path)
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     faults = ["trackdesk/bumpy:status=503"]
     with deployed(tmp_path, faults=faults, days=2, orders_per_day=12) as deployment:
         yield deployment
@@ -93,7 +93,7 @@ def test_days_that_were_exported_together_are_copied_together(
     shop: Deployment,
 ) -> None:
     days = [DAY - timedelta(days=1), DAY]
-    results = Launcher(shop.config, shop.instance).export_together(days, to=TO)
+    results = Launcher(shop.config, shop.instance).export_range(days, to=TO)
     assert not any(result.finished for result in results)
     assert copied(shop) == held(shop)
     request = sensed(shop, results[0])
@@ -109,11 +109,11 @@ def test_a_run_that_delivered_nothing_is_not_copied(shop: Deployment) -> None:
 
 
 def test_of_a_run_whose_worker_died_nobody_knows_so_it_is_copied() -> None:
-    assert changed_tables([])
+    assert wrote_to_tables([])
 
 
 def test_a_day_that_moved_is_copied_once(shop: Deployment) -> None:
-    shop.server.sandbox.misbehave()
+    shop.server.sandbox.set_faults()
     assert shop.run(to=TO).finished
     shop.warehouse("delete from completed_orders where completed_at < ?", START_OF_DAY)
     shop.warehouse(

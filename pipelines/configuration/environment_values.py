@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass
-class NamedValues:
+class EnvironmentValues:
     """Takes named values out of the environment and notes which are not set.
 
     Attributes:

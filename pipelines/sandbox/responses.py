@@ -12,12 +12,12 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipelines.sandbox.exchange import Reply
-from pipelines.sandbox.state import Exchange
+from pipelines.sandbox.simulator import Exchange
 
 _WITHOUT_BODY = (204, 304)
 
 
-class LendingProtocol(H11Protocol):
+class TransportProtocol(H11Protocol):
     """Puts the transport of its connection into the state of each request."""
 
     def connection_made(  # type: ignore[override]

@@ -32,7 +32,7 @@ class Days(dg.Config):
     days: list[str]
 
 
-def copy_days(source: Source, days: Sequence[str]) -> int:
+def publish_partitions(source: Source, days: Sequence[str]) -> int:
     """Copy the delivery tables of some days; return how many rows.
 
     Raises:
@@ -43,7 +43,7 @@ def copy_days(source: Source, days: Sequence[str]) -> int:
         return sum(sum(publish(source.database, engine, day).values()) for day in days)
 
 
-def changed_tables(failed_steps: Collection[str]) -> bool:
+def wrote_to_tables(failed_steps: Collection[str]) -> bool:
     """Tell whether a run that failed in these steps wrote what is not published.
 
     Of a run whose worker died, no step is known: it may have.
@@ -60,7 +60,7 @@ def publish_red_days() -> tuple[dg.JobDefinition, dg.SensorDefinition]:
     def red_days(
         context: dg.OpExecutionContext, config: Days, source: dg.ResourceParam[Source]
     ) -> None:
-        context.add_output_metadata({"rows": copy_days(source, config.days)})
+        context.add_output_metadata({"rows": publish_partitions(source, config.days)})
 
     @dg.job(
         name=JOB,
@@ -80,7 +80,7 @@ def publish_red_days() -> tuple[dg.JobDefinition, dg.SensorDefinition]:
         run = context.dagster_run
         days = _days_of(run.tags)
         failed = [event.step_key or "" for event in context.get_step_failure_events()]
-        if not days or not changed_tables(failed):
+        if not days or not wrote_to_tables(failed):
             return dg.SkipReason("Nothing was delivered by the run that failed.")
         return dg.RunRequest(
             run_key=run.run_id,

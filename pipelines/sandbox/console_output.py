@@ -15,7 +15,7 @@ _PLAIN = re.compile(r"[^@]{1,64}")
 _FIELD = re.compile(r"[A-Za-z_$][A-Za-z0-9_.\[\]$-]{0,79}")
 
 
-def printed(entry: Entry) -> str:
+def format_entry(entry: Entry) -> str:
     """Return the line: time, account, request, orders, what was answered and why."""
     account = f"/{entry.account}" if entry.account else ""
     words = [

@@ -15,7 +15,7 @@ _INJECTED = "fault injected by the sandbox"
 _HOURLY_LIMIT = "1000"
 
 
-def reply_instead(fault: Fault, provider: Provider) -> Reply | None:
+def fault_reply(fault: Fault, provider: Provider) -> Reply | None:
     """The reply of a fault that keeps the request from the provider, else None."""
     if fault.kind == "status":
         return _status(fault.value, provider)

@@ -75,7 +75,7 @@ class Submission:
         }
 
 
-class Books:
+class SubmissionStore:
     """The submissions of all accounts."""
 
     def __init__(self, settle_after: float) -> None:
