@@ -1,4 +1,4 @@
-"""What Dagster loads: the definitions of the configured deployment."""
+"""The module that Dagster loads: the definitions of the configured deployment."""
 
 from pipelines.build import build
 from pipelines.configuration.config import load_config

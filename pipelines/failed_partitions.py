@@ -1,8 +1,9 @@
-"""The analysts' copy of red days, which `published_deliveries` does not follow.
+"""Publishes the delivery tables of partitions that failed.
 
-One destination that fails would otherwise keep the figures of all from the analysts.
-Copied by a job, not by the asset: that stays missing for the day, and whoever runs the
-rest of the day again makes it, too.
+The asset `published_deliveries` follows all destinations, so that one destination that
+fails would keep the deliveries of all others from the analysts. The job here copies
+such partitions. The asset stays missing, and the next run of the partition materializes
+it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,76 +22,82 @@ from assets.partitions import days_between
 from assets.resources import Source
 
 JOB = "publish_red_days"
-_CHANGE_TABLES = ("deliveries", "settlements", "published_deliveries")
+_WRITING_ASSETS = ("deliveries", "settlements", "published_deliveries")
 
-Answer: TypeAlias = dg.RunRequest | dg.SkipReason
+SensorResult: TypeAlias = dg.RunRequest | dg.SkipReason
 
 
-class Days(dg.Config):
-    """Which days are copied, `YYYY-MM-DD`."""
+class PartitionsConfig(dg.Config):
+    """The partitions to copy, as `YYYY-MM-DD`."""
 
     days: list[str]
 
 
 def publish_partitions(source: Source, days: Sequence[str]) -> int:
-    """Copy the delivery tables of some days; return how many rows.
+    """Copy the delivery tables of some partitions; return the number of rows.
 
     Raises:
-        LedgerError: The warehouse refused.
-        WarehouseError: It cannot be opened.
+        LedgerError: The warehouse refused the rows.
+        WarehouseError: The warehouse cannot be opened.
     """
     with source.warehouse.writing() as engine:
         return sum(sum(publish(source.database, engine, day).values()) for day in days)
 
 
 def wrote_to_tables(failed_steps: Collection[str]) -> bool:
-    """Tell whether a run that failed in these steps wrote what is not published.
+    """Return whether a run that failed in these steps may have unpublished rows.
 
-    Of a run whose worker died, no step is known: it may have.
+    No step is known of a run whose worker was killed, so that the answer is yes.
     """
     return not failed_steps or any(
-        step.startswith(_CHANGE_TABLES) for step in failed_steps
+        step.startswith(_WRITING_ASSETS) for step in failed_steps
     )
 
 
-def publish_red_days() -> tuple[dg.JobDefinition, dg.SensorDefinition]:
-    """Return the job, and the sensor that runs it after each red run."""
+def publishing_job_and_sensor() -> tuple[dg.JobDefinition, dg.SensorDefinition]:
+    """Return the job, and the sensor that starts it after each failed run."""
 
-    @dg.op(description="Copies the delivery tables of days that are not finished.")
-    def red_days(
-        context: dg.OpExecutionContext, config: Days, source: dg.ResourceParam[Source]
+    @dg.op(
+        name="red_days",
+        description="Copies the delivery tables of failed partitions to the warehouse.",
+    )
+    def publish_failed(
+        context: dg.OpExecutionContext,
+        config: PartitionsConfig,
+        source: dg.ResourceParam[Source],
     ) -> None:
-        context.add_output_metadata({"rows": publish_partitions(source, config.days)})
+        rows = publish_partitions(source, config.days)
+        context.add_output_metadata({"rows": rows})
 
     @dg.job(
         name=JOB,
-        description="The analysts' copy of days of which something is red.",
+        description="Publishes the deliveries of failed partitions to the analysts.",
         executor_def=dg.in_process_executor,
     )
     def job() -> None:
-        red_days()
+        publish_failed()
 
     @dg.run_failure_sensor(
         name=JOB,
-        description="Copies what a red run delivered all the same.",
+        description="Publishes what a failed run has delivered.",
         request_job=job,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-    def sensor(context: dg.RunFailureSensorContext) -> Answer:
+    def sensor(context: dg.RunFailureSensorContext) -> SensorResult:
         run = context.dagster_run
-        days = _days_of(run.tags)
+        days = _partitions_of(run.tags)
         failed = [event.step_key or "" for event in context.get_step_failure_events()]
         if not days or not wrote_to_tables(failed):
-            return dg.SkipReason("Nothing was delivered by the run that failed.")
+            return dg.SkipReason("The failed run delivered nothing.")
         return dg.RunRequest(
             run_key=run.run_id,
-            run_config={"ops": {red_days.name: {"config": {"days": days}}}},
+            run_config={"ops": {publish_failed.name: {"config": {"days": days}}}},
         )
 
     return job, sensor
 
 
-def _days_of(tags: Mapping[str, str]) -> list[str]:
+def _partitions_of(tags: Mapping[str, str]) -> list[str]:
     first = tags.get(ASSET_PARTITION_RANGE_START_TAG, tags.get(PARTITION_NAME_TAG))
     if first is None:
         return []

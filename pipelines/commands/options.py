@@ -1,4 +1,4 @@
-"""Options that several commands take."""
+"""Command line options that several commands share."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,13 +8,14 @@ import typer
 from click.core import ParameterSource
 
 DAY = ["%Y-%m-%d"]
+"""The format of a day."""
 
 
 def not_blank(what: str) -> Callable[[typer.Context, typer.CallbackParam, str], str]:
-    """Return a callback that takes no blanks for what is to be said.
+    """Return a callback that rejects a blank value.
 
     Args:
-        what: How it is called.
+        what: What the value is, for the error message.
     """
 
     def read(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
@@ -35,20 +36,21 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Override = Annotated[
     str,
     typer.Option(
-        help="Why a day is right that a guard refuses; it is kept.",
+        help="Accept a day that a guard refuses; the reason is stored.",
         callback=not_blank("a reason"),
     ),
 ]
 By = Annotated[
     str,
     typer.Option(
-        help="Your name, kept with the decision.", callback=not_blank("a name")
+        help="Your name, stored with the decision.", callback=not_blank("a name")
     ),
 ]
 Why = Annotated[
     str,
     typer.Option(
-        help="What it rests on, kept as well.", callback=not_blank("a reason")
+        help="The reason for the decision, stored with it.",
+        callback=not_blank("a reason"),
     ),
 ]
 FirstDay = Annotated[

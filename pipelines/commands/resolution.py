@@ -1,4 +1,4 @@
-"""`attribution resolve`: which deliveries the words of the command line mean."""
+"""Resolves the deliveries that the arguments of `attribution resolve` select."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,35 @@ ORDERS = "orders"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What a person said.
+class Selection:
+    """The deliveries that a person selected.
 
     Attributes:
-        may_repeat: What may have counted is to be sent again as well.
+        target: The id of a delivery, a state, or `orders`.
+        first: The day; None with an id.
+        last: The last of several days; None for one day.
+        destination: Name of the destination; None with an id.
+        reason: Only deliveries with this reason code; None for all.
+        order_ids: Only these orders; None for all.
+    """
+
+    target: str
+    first: date | None = None
+    last: date | None = None
+    destination: str | None = None
+    reason: str | None = None
+    order_ids: Collection[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a person decided about the deliveries.
+
+    Attributes:
+        is_delivered: Whether the provider has them.
+        by: Name of the person.
+        why: The reason.
+        may_repeat: Whether orders that may have counted are sent again as well.
     """
 
     is_delivered: bool
@@ -35,72 +59,58 @@ class Decision:
 
 
 def resolve_deliveries(
-    config: Config,
-    database: Database,
-    which: str,
-    decision: Decision,
-    *,
-    first: date | None,
-    last: date | None,
-    destination: str | None,
-    reason: str | None,
-    order_ids: Collection[str] | None,
+    config: Config, database: Database, selection: Selection, decision: Decision
 ) -> Sequence[Resolved]:
-    """Settle one delivery, all in a state, or a list of orders.
+    """Resolve one delivery, all deliveries in a state, or a list of orders.
 
     Args:
-        config: Names the destinations.
+        config: The deployment.
         database: The delivery tables.
-        which: The id of a delivery, a state, or `orders`.
-        word: What was said.
-        first: The day; not with an id.
-        last: The last of several days.
-        destination: Whose; not with an id.
-        reason: Only what stands there for this reason.
-        order_ids: Only these orders.
+        selection: The deliveries.
+        decision: The decision about them.
 
     Raises:
-        ConfigError: The words do not fit together, or do not fit what is there.
+        ConfigError: The arguments do not fit together, or there is no such delivery.
     """
-    by, why = decision.by, decision.why
-    is_many = which == ORDERS or which in {*BY_A_PERSON}
+    target = selection.target
+    by, why, is_delivered = decision.by, decision.why, decision.is_delivered
+    is_id = target != ORDERS and target not in {*BY_A_PERSON}
     try:
-        if not is_many and first is None and destination is None:
-            verdict = decision.is_delivered
-            one = resolve(database, which, is_delivered=verdict, by=by, why=why)
-            return [one]
-        if not is_many or first is None or destination is None:
+        if is_id and selection.first is None and selection.destination is None:
+            return [
+                resolve(database, target, is_delivered=is_delivered, by=by, why=why)
+            ]
+        if is_id or selection.first is None or selection.destination is None:
             message = (
                 "Resolving failed: expected a delivery id, or `staged`, `uncertain`, "
                 "`exhausted`, `rejected` or `orders` with --date and --to. Give one of "
                 "the two."
             )
             raise ConfigError(message)
-        if which == ORDERS:
-            told = _told(config, destination, first)
-            _check_orders(decision, order_ids, last, reason)
-            return declare_delivered(database, told, order_ids or (), by=by, why=why)
-        chosen = Chosen(
-            destination=destination,
-            first=first.isoformat(),
-            last=(last or first).isoformat(),
-            state=State(which),
-            reason=reason,
-            order_ids=order_ids,
-        )
+        if target == ORDERS:
+            report = _report(config, selection.destination, selection.first)
+            orders = _declared_orders(selection, decision)
+            return declare_delivered(database, report, orders, by=by, why=why)
         return resolve_all(
             database,
-            chosen,
-            is_delivered=decision.is_delivered,
+            Chosen(
+                destination=selection.destination,
+                first=selection.first.isoformat(),
+                last=(selection.last or selection.first).isoformat(),
+                state=State(target),
+                reason=selection.reason,
+                order_ids=selection.order_ids,
+            ),
+            is_delivered=is_delivered,
             may_repeat=decision.may_repeat,
             by=by,
             why=why,
         )
-    except ResolveError as wrong:
-        raise ConfigError(str(wrong)) from None
+    except ResolveError as error:
+        raise ConfigError(str(error)) from None
 
 
-def _told(config: Config, destination: str, day: date) -> Told:
+def _report(config: Config, destination: str, day: date) -> Told:
     if destination not in config.destinations:
         message = (
             f"Resolving failed: expected one of {', '.join(config.destinations)}, got "
@@ -116,16 +126,18 @@ def _told(config: Config, destination: str, day: date) -> Told:
     )
 
 
-def _check_orders(
-    decision: Decision,
-    order_ids: Collection[str] | None,
-    last: date | None,
-    reason: str | None,
-) -> None:
-    if order_ids is None or last or reason or not decision.is_delivered:
+def _declared_orders(selection: Selection, decision: Decision) -> Collection[str]:
+    orders = selection.order_ids
+    if (
+        orders is None
+        or selection.last
+        or selection.reason
+        or not decision.is_delivered
+    ):
         message = (
             "Resolving failed: expected `orders delivered` with --date, --to and "
-            "--orders, got other words. Take out --until and --reason; what is not "
-            "delivered needs no word."
+            "--orders, got other arguments. Take out --until and --reason. Orders that "
+            "were not delivered need no decision."
         )
         raise ConfigError(message)
+    return orders

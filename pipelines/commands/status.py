@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: `status`, `metrics` and `check`."""
+"""The read-only commands: `status`, `metrics` and `check`."""
 
 import json
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from pipelines.configuration.config import load_config
 def status(
     first: FirstDay = None, last: LastDay = None, as_json: AsJson = False
 ) -> None:
-    """Count deliveries and their money by destination and state."""
+    """Print orders and revenue by destination and state."""
     from assets.ledger.totals import totals
     from pipelines.commands.output import by_state, print_states
 
@@ -32,13 +32,15 @@ def status(
 def metrics(
     file: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="Replace this file instead of printing."),
+        typer.Option(dir_okay=False, help="Write to this file instead of printing."),
     ] = None,
-    days: Annotated[int, typer.Option(min=1, help="Of the last so many days.")] = 7,
+    days: Annotated[
+        int, typer.Option(min=1, help="Figures of this many last days.")
+    ] = 7,
 ) -> None:
-    """Print figures per destination in the text format of Prometheus."""
+    """Print figures per destination in the Prometheus text format."""
     from assets.figures.metrics import measure
-    from pipelines.metrics import DeliveryMetrics, exposition, write
+    from pipelines.metrics import DeliveryMetrics, exposition, write_file
 
     config = load_config()
     first = datetime.now(config.zone).date() - timedelta(days=days)
@@ -51,11 +53,11 @@ def metrics(
                 name for name, one in config.destinations.items() if not one.enabled
             },
         )
-        found = DeliveryMetrics(measured, database.clock()())
+        current = DeliveryMetrics(measured, database.clock()())
     if file is None:
-        typer.echo(exposition(found), nl=False)
+        typer.echo(exposition(current), nl=False)
     else:
-        write(found, file)
+        write_file(current, file)
 
 
 @reports_errors
@@ -65,7 +67,7 @@ def check(
         bool, typer.Option("--offline", help="Connect to no provider.")
     ] = False,
 ) -> None:
-    """Check configuration, connections, and the statements against the contract."""
+    """Check that everything that a run needs is there."""
     from pipelines.checkup.checkup import run_checks
 
     failed = False

@@ -1,7 +1,7 @@
-"""The dry run of a staged partition: what each destination would be sent.
+"""The dry run of a staged partition: what a run would send to each destination.
 
-Nothing is sent and no delivery is written. The partition is staged anew beforehand, so
-staged files and quarantined rows are written as by any run.
+A dry run sends nothing and writes no delivery. The caller stages the partition first,
+which writes staged files and quarantined rows as any run does.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,12 +17,12 @@ from pipelines.configuration.config import Config
 def preview_destinations(
     config: Config, partition_key: str, names: Sequence[str]
 ) -> Iterator[tuple[str, Preview]]:
-    """Yield what a run would do, destination by destination.
+    """Yield the name of each destination and the preview of its deliveries.
 
     Args:
         config: The deployment.
         partition_key: A partition whose conversions are staged.
-        names: Only these destinations; none: all.
+        names: The destinations; empty for all.
     """
     with managed_source(config) as source:
         for name in names or config.destinations:

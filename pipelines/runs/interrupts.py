@@ -1,8 +1,8 @@
-"""An interrupt that was raised where no exception gets out is sent again.
+"""Sends an interrupt again if Python discarded its exception.
 
-A signal interrupts whatever runs, also what Python calls when an object goes: a
-finaliser, the callback of a weak reference. What is raised there is only printed, and a
-process that was told to stop would go on.
+A signal can arrive while Python runs a finaliser or the callback of a weak reference.
+Python only prints an exception that is raised there, so that the process would ignore
+the request to stop.
 """
 
 import os
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
 
     Hook = Callable[[UnraisableHookArgs], object]
 
-PAUSE_SECONDS = 0.1
-"""By then the finaliser is over."""
+DELAY_SECONDS = 0.1
+"""Long enough for the finaliser to return."""
 _INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
 
 def resend_lost_interrupts() -> None:
-    """Watch this process for lost interrupts, from now on; once is enough."""
-    if getattr(sys.unraisablehook, "func", None) is not _look:
-        sys.unraisablehook = partial(_look, sys.unraisablehook)
+    """Install the hook in this process; a second call changes nothing."""
+    if getattr(sys.unraisablehook, "func", None) is not _resend:
+        sys.unraisablehook = partial(_resend, sys.unraisablehook)
 
 
-def _look(before: "Hook", lost: "UnraisableHookArgs") -> None:
-    if issubclass(lost.exc_type, _INTERRUPTS):
-        again = threading.Timer(PAUSE_SECONDS, os.kill, (os.getpid(), signal.SIGINT))
-        again.daemon = True
-        again.start()
+def _resend(previous_hook: "Hook", unraisable: "UnraisableHookArgs") -> None:
+    if issubclass(unraisable.exc_type, _INTERRUPTS):
+        interrupt = os.getpid(), signal.SIGINT
+        timer = threading.Timer(DELAY_SECONDS, os.kill, interrupt)
+        timer.daemon = True
+        timer.start()
     else:
-        before(lost)
+        previous_hook(unraisable)

@@ -133,7 +133,7 @@ def test_an_unavailable_warehouse_is_one_message(
     assert "deliveries/" not in text
 
 
-@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("in_one_run", [False, True])
 def test_a_refused_day_is_announced_with_the_message_of_the_guard(
     shop: Deployment, inbox: Inbox, ticker: Ticker, in_one_run: bool
 ) -> None:
@@ -157,7 +157,7 @@ def test_a_failing_check_is_announced_with_its_next_action_and_recovers(
     shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
     shop.server.sandbox.set_faults("convert:lost_reply~.")
-    shop.run(to=["convert_web"])
+    shop.run(destinations=["convert_web"])
     ticker.tick()
     text = "\n".join(inbox.texts)
     assert "WARNING deliveries/convert_web nothing_uncertain\nconvert_web: " in text
@@ -169,7 +169,7 @@ def test_a_failing_check_is_announced_with_its_next_action_and_recovers(
         )
     shop.server.sandbox.set_faults()
     with later(hours=1):
-        shop.run(to=["convert_web"])
+        shop.run(destinations=["convert_web"])
     ticker.tick()
     assert "RECOVERED deliveries/convert_web nothing_uncertain" in inbox.texts[-1]
 
@@ -192,7 +192,9 @@ def test_checks_of_a_run_of_several_days_are_announced_for_each_day(
     named = f"{check} {days[0]}, {days[1]} (2 days)"
 
     def in_one_run() -> None:
-        Launcher(shop.config, shop.instance).export_range(days, to=["trackdesk_main"])
+        Launcher(shop.config, shop.instance).export_range(
+            days, destinations=["trackdesk_main"]
+        )
         ticker.tick()
 
     shop.server.sandbox.set_faults(
@@ -338,7 +340,7 @@ def test_an_alert_is_sent_by_mail(
 
 
 @pytest.mark.parametrize(
-    ("url", "understood"),
+    ("url", "valid"),
     [
         ("mailtos://user:password@mail.example?to=oncall@shop.example", True),
         ("slack://TAAAAAAAA/BBBBBBBBB/cccccccccccccccccccccccc/#alerts", True),

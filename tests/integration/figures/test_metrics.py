@@ -84,7 +84,7 @@ def test_metrics_say_what_the_delivery_tables_hold(shop: Deployment) -> None:
 
 def test_a_run_that_the_brake_ended_is_counted(shop: Deployment) -> None:
     shop.server.sandbox.set_faults("trackdesk/bumpy:status=401 no~.")
-    shop.run(to=["trackdesk_bumpy"])
+    shop.run(destinations=["trackdesk_bumpy"])
     done = shop.attribution("metrics")
     assert read(done.stdout)["runs_stopped", "trackdesk_bumpy", "configuration"] == 1
 

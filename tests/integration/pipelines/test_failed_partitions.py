@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from pipelines.build import build
-from pipelines.failed_partitions import publish_red_days, wrote_to_tables
+from pipelines.failed_partitions import publishing_job_and_sensor, wrote_to_tables
 from pipelines.runs.day_results import DayResult
 from pipelines.runs.launch import Launcher
 from support.deployment import DAY, ZONE, Deployment, deployed, disable_in_run_retries
@@ -48,7 +48,7 @@ def is_published(shop: Deployment) -> bool:
 
 def sensed(shop: Deployment, run: DayResult) -> dg.RunRequest | dg.SkipReason:
     """What the sensor says of a run."""
-    _, sensor = publish_red_days()
+    _, sensor = publishing_job_and_sensor()
     found = shop.instance.get_run_by_id(run.run_id)
     assert found is not None
     (failure,) = shop.instance.all_logs(
@@ -70,14 +70,14 @@ def empty_the_copy(shop: Deployment) -> None:
 
 
 def test_a_red_day_is_copied_and_stays_to_be_published(shop: Deployment) -> None:
-    assert not shop.run(to=TO).finished
+    assert not shop.run(destinations=TO).finished
     assert copied(shop) == held(shop)
     assert ("trackdesk_main", "accepted") in copied(shop)
     assert not is_published(shop)
 
 
 def test_a_daemon_does_the_same_after_a_red_run(shop: Deployment) -> None:
-    run = shop.run(to=TO)
+    run = shop.run(destinations=TO)
     empty_the_copy(shop)
     request = sensed(shop, run)
     assert isinstance(request, dg.RunRequest)
@@ -93,7 +93,7 @@ def test_days_that_were_exported_together_are_copied_together(
     shop: Deployment,
 ) -> None:
     days = [DAY - timedelta(days=1), DAY]
-    results = Launcher(shop.config, shop.instance).export_range(days, to=TO)
+    results = Launcher(shop.config, shop.instance).export_range(days, destinations=TO)
     assert not any(result.finished for result in results)
     assert copied(shop) == held(shop)
     request = sensed(shop, results[0])
@@ -104,7 +104,7 @@ def test_days_that_were_exported_together_are_copied_together(
 
 def test_a_run_that_delivered_nothing_is_not_copied(shop: Deployment) -> None:
     shop.warehouse("drop table visitor_bucketing")
-    run = shop.run(to=TO)
+    run = shop.run(destinations=TO)
     assert isinstance(sensed(shop, run), dg.SkipReason)
 
 
@@ -114,12 +114,12 @@ def test_of_a_run_whose_worker_died_nobody_knows_so_it_is_copied() -> None:
 
 def test_a_day_that_moved_is_copied_once(shop: Deployment) -> None:
     shop.server.sandbox.set_faults()
-    assert shop.run(to=TO).finished
+    assert shop.run(destinations=TO).finished
     shop.warehouse("delete from completed_orders where completed_at < ?", START_OF_DAY)
     shop.warehouse(
         "update completed_orders set completed_at = completed_at - interval 1 day"
     )
-    assert shop.run(DAY - timedelta(days=1), to=TO).finished
+    assert shop.run(DAY - timedelta(days=1), destinations=TO).finished
     assert copied(shop) == held(shop)
     for table, key in (
         ("delivery", "delivery_id"),

@@ -43,9 +43,9 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two days were delivered; the backup was made after the first one."""
     folder = tmp_path_factory.mktemp("delivered")
     with deployed(folder, orders_per_day=14, days=2) as deployment:
-        deployment.run(BEFORE, to=[NAME])
+        deployment.run(BEFORE, destinations=[NAME])
         keep(folder, "ledger.db", "backup.db")
-        deployment.run(DAY, to=[NAME])
+        deployment.run(DAY, destinations=[NAME])
     return folder
 
 

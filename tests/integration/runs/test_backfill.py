@@ -253,7 +253,7 @@ def test_a_green_day_whose_last_run_was_told_to_stop_is_left_to_do(
 
 
 def test_days_apart_from_one_another_are_runs_of_their_own(shop: Deployment) -> None:
-    shop.run(BAD, to=TO)
+    shop.run(BAD, destinations=TO)
     done = backfill(shop, "--single-run")
     assert done.exit_code == 0, done.stderr
     assert runs(shop) == 1 + 2
@@ -263,7 +263,7 @@ def test_what_a_killed_run_left_is_done_by_the_next_backfill(shop: Deployment) -
     """A run that was killed stays as it was when it died: begun, not ended."""
     launcher = Launcher(shop.config, shop.instance)
     for day in DAYS:
-        shop.run(day, to=TO)
+        shop.run(day, destinations=TO)
     job = launcher._job.get_subset(asset_selection=set(launcher.assets_of(TO)))
     run = shop.instance.create_run_for_job(
         job, tags={"dagster/partition": str(BAD)}, status=dg.DagsterRunStatus.STARTED

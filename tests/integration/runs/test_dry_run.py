@@ -107,7 +107,7 @@ def test_quarantined_orders_are_told_before_and_after_they_have_a_delivery(
         done = shop.attribution(*words)
         assert "quarantined money_mismatch: 1\n" in done.stdout
         assert f"quarantined missing_order_id: {tests}\n" in done.stdout
-        shop.run(to=["impact_us"])
+        shop.run(destinations=["impact_us"])
 
 
 def previewed(bench: Bench, held: dict[str, str]) -> Preview:
