@@ -1,8 +1,8 @@
-"""The body of a Convert.com tracking request and what its fields may contain.
+"""The fields of a Convert.com tracking request and their valid values.
 
 Sources: `convert-custom-integrations.txt` sections 3 and 4 (fields and values) and
 `convert.md` section 3 (required fields, closed lists, from the specification). Ids are
-strings, amounts are numbers, and what is empty is left out.
+strings, amounts are numbers, and empty fields are left out.
 """
 
 from pipelines.sandbox.field_checks import (
@@ -34,7 +34,7 @@ _not_personal = expected(
 
 
 def _distinct(check: Check, name: str) -> Check:
-    """An array as `check` has it, no two members of which have the same `name`."""
+    """Return `check` for an array whose members must differ in `name`."""
 
     def check_array(value: object, path: str) -> list[Problem]:
         problems = check(value, path)
@@ -123,10 +123,10 @@ _VISITOR = record(
 
 
 def tracking(address: tuple[str, str] | None) -> Check:
-    """The whole body; where the path names account and project, the body's agree.
+    """Return the check of the body; its account and project must match the path.
 
     Args:
-        address: Account and project of the path; None where it has an SDK key.
+        address: Account and project in the path; None if it has an SDK key.
     """
     account, project = map(one_of, address) if address else (_digits, _digits)
     return record(

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import requests
-from pipelines.sandbox.format_entry import format_entry
 
+from pipelines.sandbox.console_output import format_entry
 from pipelines.sandbox.faults import KINDS
 from pipelines.sandbox.server import SandboxServer
 from support.deployment import ROOT

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from pipelines.sandbox.convert.api import LARGEST_BODY
+from pipelines.sandbox.convert.api import MAX_BODY_BYTES
 from pipelines.sandbox.server import SandboxServer
 
 AGENT = {"User-Agent": "ConvertAgent/1.0"}
@@ -226,7 +226,7 @@ def test_the_ids_of_the_path_are_whole_numbers(
 
 
 def test_a_body_without_bound_is_refused(server: SandboxServer) -> None:
-    reply = send(server, changed(lambda b: b.update(source="x" * LARGEST_BODY)))
+    reply = send(server, changed(lambda b: b.update(source="x" * MAX_BODY_BYTES)))
     assert (reply.status_code, reply.json()["code"]) == (413, 413)
 
 

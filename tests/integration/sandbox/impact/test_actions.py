@@ -1,33 +1,17 @@
 """The sandbox as impact.com: the list of actions."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from pipelines.sandbox.impact.actions import check_size, show_page
 from pipelines.sandbox.impact.submissions import SubmissionStore
-from pipelines.sandbox.server import SandboxServer
 from support.sandbox_impact_account import (
     CONVERSION,
     Account,
     generic_errors,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        yield server
-
-
-@pytest.fixture
-def account(server: SandboxServer) -> Iterator[Account]:
-    account = Account(server, f"IR{uuid4().hex}")
-    yield account
-    account.session.close()
 
 
 def oids(page: dict[str, Any]) -> list[str]:

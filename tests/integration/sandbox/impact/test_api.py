@@ -1,10 +1,6 @@
 """The sandbox as impact.com, over HTTP: conversions, submissions, credentials."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
-
-import pytest
 
 from pipelines.sandbox.server import SandboxServer
 from support.sandbox_impact_account import (
@@ -14,19 +10,6 @@ from support.sandbox_impact_account import (
     Account,
     errors,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        yield server
-
-
-@pytest.fixture
-def account(server: SandboxServer) -> Iterator[Account]:
-    account = Account(server, f"IR{uuid4().hex}")
-    yield account
-    account.session.close()
 
 
 def test_a_conversion_is_queued_and_settles_without_an_error(account: Account) -> None:
