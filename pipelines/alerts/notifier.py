@@ -8,12 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 import dagster as dg
-
-# Dagster offers no other way to ask for backfills under way.
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from pydantic import BaseModel, Field
 
+from assets.dagster_internals import AssetGraph, BulkActionsFilter, BulkActionStatus
 from pipelines.alerts.messages import DescribeUnfinished, Message, compose
 from pipelines.alerts.queue import SEND_SECONDS, Backoff, MessageQueue
 from pipelines.alerts.rules import (

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 import dagster as dg
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
+from assets.dagster_internals import AssetGraph
 from pipelines.alerts.channels import send
 from pipelines.alerts.figures import describe_unfinished
 from pipelines.alerts.messages import Message

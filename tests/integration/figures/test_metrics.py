@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from assets.figures.metrics import Measured, measure
 from assets.ledger.rows import Total
 from assets.ledger.states import State
-from pipelines.metrics import DeliveryMetrics, exposition, write
+from pipelines.metrics import DeliveryMetrics, exposition, write_file
 from support.deployment import (
     DAY,
     NAMES,
@@ -161,7 +161,7 @@ def test_money_of_several_days_is_added_exactly_by_currency() -> None:
 def test_the_file_is_replaced_at_once(tmp_path: Path) -> None:
     file = tmp_path / "attribution.prom"
     file.write_text("before", encoding="utf-8")
-    write(DeliveryMetrics({"shop": Measured()}, NOW), file)
+    write_file(DeliveryMetrics({"shop": Measured()}, NOW), file)
     assert read(file.read_text())["retries", "shop"] == 0
     assert list(tmp_path.iterdir()) == [file]
 

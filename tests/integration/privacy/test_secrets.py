@@ -21,7 +21,6 @@ from assets.providers.impact import fields as impact_fields
 from assets.validation import rejects
 from pipelines.build import open_destination, open_source
 from pipelines.cli import app
-from pipelines.sandbox.console_output import printed
 from support import canaries
 from support.canaries import (
     CITY,
@@ -192,7 +191,7 @@ def test_nothing_that_is_secret_or_personal_is_kept_or_printed(
     entries = shop.server.sandbox.journal.entries
     # The sandbox names the account that was spoken to: it has no secret of its own.
     accounts = SECRETS["IMPACT_SID"], SECRETS["CONVERT_KEY"]
-    lines = "\n".join(map(printed, entries))
+    lines = "\n".join(map(format_entry, entries))
     for account in accounts:
         lines = lines.replace(f"/{account} ", " ")
     # What the sandbox's server logs is the provider's own.
