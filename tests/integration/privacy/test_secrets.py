@@ -21,6 +21,7 @@ from assets.providers.impact import fields as impact_fields
 from assets.validation import rejects
 from pipelines.build import open_destination, open_source
 from pipelines.cli import app
+from pipelines.sandbox.console_output import format_entry
 from support import canaries
 from support.canaries import (
     CITY,
