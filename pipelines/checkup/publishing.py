@@ -8,6 +8,7 @@ from assets.ledger.publishing import SCHEMA
 from assets.ledger.tables import metadata
 from pipelines.build import managed_source
 from pipelines.configuration.config import Config, ConfigError
+from pipelines.errors import cause_name
 
 _TRANSACTIONAL_DDL = frozenset({"duckdb", "postgresql"})
 """Dialects that can roll back the creation of a table."""
@@ -30,7 +31,7 @@ def check_publishing(config: Config) -> str:
                 _publish_no_rows(connection)
                 transaction.rollback()
         except SQLAlchemyError as error:
-            cause = type(getattr(error, "orig", None) or error).__name__
+            cause = cause_name(error)
             message = (
                 f"Publishing failed for schema {SCHEMA}: expected a warehouse that "
                 f"answers and takes the delivery tables, got {cause}. Give its user "

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from pipelines.configuration.config import Config, ConfigError, load_config
+from pipelines.errors import cause_name
 
 EXIT_UNFINISHED = 1
 EXIT_ERROR = 2
@@ -69,7 +70,7 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(EXIT_ERROR) from None
         except SQLAlchemyError as error:
             # Its text may contain the address of the database.
-            cause = type(getattr(error, "orig", None) or error).__name__
+            cause = cause_name(error)
             errors.print(_UNREACHABLE.format(cause=cause), style="red", markup=False)
             raise typer.Exit(EXIT_ERROR) from None
 

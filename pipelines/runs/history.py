@@ -8,6 +8,7 @@ import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.configuration.config import ConfigError, dagster_home
+from pipelines.errors import cause_name
 
 _STORAGE_ERRORS: tuple[type[Exception], ...] = (SQLAlchemyError,)
 try:
@@ -59,7 +60,7 @@ def history_errors(*more: type[Exception]) -> Iterator[None]:
     try:
         yield
     except (*_STORAGE_ERRORS, *more) as error:
-        cause = type(getattr(error, "orig", None) or error).__name__
+        cause = cause_name(error)
         message = (
             f"Asking Dagster's history failed for {instance_folder()}: expected a "
             f"valid dagster.yaml and its database to answer, got {cause}. "

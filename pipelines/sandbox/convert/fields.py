@@ -5,6 +5,8 @@ Sources: `convert-custom-integrations.txt` sections 3 and 4 (fields and values) 
 strings, amounts are numbers, and empty fields are left out.
 """
 
+from collections.abc import Mapping
+
 from pipelines.sandbox.field_checks import (
     Check,
     Problem,
@@ -48,6 +50,20 @@ def _distinct(check: Check, name: str) -> Check:
     return check_array
 
 
+def _selecting(
+    check: Check, selector: str, name: str, checks: Mapping[str, Check]
+) -> Check:
+    """Return `check` for an object whose `selector` selects the check of `name`."""
+
+    def check_object(value: object, path: str) -> list[Problem]:
+        problems = check(value, path)
+        if problems or not isinstance(value, dict):
+            return problems
+        return checks[value[selector]](value[name], f"{path}.{name}")
+
+    return check_object
+
+
 _SEGMENTS = record(
     {
         "browser": one_of("IE", "CH", "FF", "OP", "SF", "OTH"),
@@ -76,25 +92,21 @@ _GOAL_VALUES: dict[str, Check] = {
     "transactionId": _some_text,
     **{f"customDimension{n}": _DIMENSION for n in range(1, 6)},
 }
-_GOAL_ENTRY = record(
-    {"key": one_of(*_GOAL_VALUES), "value": expected("a value", lambda _: True)},
-    required=("key", "value"),
+_GOAL_ENTRY = _selecting(
+    record(
+        {"key": one_of(*_GOAL_VALUES), "value": expected("a value", lambda _: True)},
+        required=("key", "value"),
+    ),
+    "key",
+    "value",
+    _GOAL_VALUES,
 )
-
-
-def _goal_entry(value: object, path: str) -> list[Problem]:
-    problems = _GOAL_ENTRY(value, path)
-    if problems or not isinstance(value, dict):
-        return problems
-    return _GOAL_VALUES[value["key"]](value["value"], f"{path}.value")
-
-
 _DATA = {
     "conversion": record(
         {
             "goalId": _some_text,
             "bucketingData": mapping(_some_text),
-            "goalData": _distinct(each(_goal_entry), "key"),
+            "goalData": _distinct(each(_GOAL_ENTRY), "key"),
         },
         required=("goalId",),
     ),
@@ -103,21 +115,17 @@ _DATA = {
         required=("experienceId", "variationId"),
     ),
 }
-_EVENT = record(
-    {"eventType": one_of(*_DATA), "data": expected("a value", lambda _: True)},
-    required=("eventType", "data"),
+_EVENT = _selecting(
+    record(
+        {"eventType": one_of(*_DATA), "data": expected("a value", lambda _: True)},
+        required=("eventType", "data"),
+    ),
+    "eventType",
+    "data",
+    _DATA,
 )
-
-
-def _event(value: object, path: str) -> list[Problem]:
-    problems = _EVENT(value, path)
-    if problems or not isinstance(value, dict):
-        return problems
-    return _DATA[value["eventType"]](value["data"], f"{path}.data")
-
-
 _VISITOR = record(
-    {"visitorId": _not_personal, "segments": _SEGMENTS, "events": each(_event)},
+    {"visitorId": _not_personal, "segments": _SEGMENTS, "events": each(_EVENT)},
     required=("visitorId", "events"),
 )
 
