@@ -65,7 +65,7 @@ def test_a_failed_day_is_red_for_one_destination_and_sends_what_failed_there(
     fail_thirty_percent(dev, day)
     before = len(journal(dev))
     if job == "nightly_export":
-        assert dev.ended(dev.launch(day, job)) == "FAILURE"
+        assert dev.wait_for_end(dev.launch(day, job)) == "FAILURE"
     else:
         assert export(dev, day) == 1
     dev.deployment.server.sandbox.set_faults()

@@ -91,14 +91,14 @@ def test_a_run_that_is_cancelled_leaves_nothing_in_sending(
 ) -> None:
     run_id = start_slowly(dev, day, job)
     dev.terminate(run_id)
-    assert dev.ended(run_id) == "CANCELED"
+    assert dev.wait_for_end(run_id) == "CANCELED"
     sent = len(requests_of(dev, day))
     states = states_of(dev, day)
     assert states["accepted"] == sent
     assert states["pending"] > 0
     assert states["sending"] == states["uncertain"] == 0
     dev.deployment.server.sandbox.set_faults()
-    assert dev.ended(dev.launch(day, job)) == "SUCCESS"
+    assert dev.wait_for_end(dev.launch(day, job)) == "SUCCESS"
     check_finished(dev, day)
 
 
@@ -108,7 +108,7 @@ def test_refused_credentials_cost_one_request_and_one_run(dev: DagsterDev) -> No
         f"trackdesk/bumpy:status=401~D{day:%Y%m%d}"
     )
     run_id = dev.launch(day)
-    assert dev.ended(run_id) == "FAILURE"
+    assert dev.wait_for_end(run_id) == "FAILURE"
     wait_until(
         lambda: any("Not retrying run" in one for one in dev.messages(run_id)),
         "the daemon to look at the failed run",
@@ -127,10 +127,10 @@ def test_a_worker_that_is_killed_is_started_again_once_and_sends_nothing_twice(
     run_id = start_slowly(dev, day, job)
     os.kill(dev.worker(run_id), signal.SIGKILL)
     on_the_wire = set(requests_of(dev, day))
-    assert dev.ended(run_id) == "FAILURE"
+    assert dev.wait_for_end(run_id) == "FAILURE"
     wait_until(lambda: len(runs_of(dev, day)) > 1, "a second run", RUNS_WITHIN)
     again = next(run for run in dev.runs() if run["parentRunId"] == run_id)
-    assert dev.ended(again["runId"]) == "SUCCESS"
+    assert dev.wait_for_end(again["runId"]) == "SUCCESS"
     assert runs_of(dev, day) == ["SUCCESS", "FAILURE"]
     twice = {order for order, sent in requests_of(dev, day).items() if sent > 1}
     assert twice <= on_the_wire
@@ -158,7 +158,7 @@ def test_two_dagster_instances_with_the_same_delivery_tables_send_each_order_onc
         timeout=RUNS_WITHIN,
     )
     assert other.returncode == 0, other.stderr
-    assert dev.ended(run_id) == "SUCCESS", dev.messages(run_id)
+    assert dev.wait_for_end(run_id) == "SUCCESS", dev.messages(run_id)
     check_finished(dev, day)
 
 
@@ -174,6 +174,6 @@ def test_code_that_is_reloaded_during_a_run_does_not_disturb_it(
     assert "deliveries/idme_late" in dev.assets()
     assert dev.run(run_id)["status"] not in ENDED
     path.write_text(before)
-    assert dev.ended(run_id) == "SUCCESS"
+    assert dev.wait_for_end(run_id) == "SUCCESS"
     dev.reload()
     check_finished(dev, day)
