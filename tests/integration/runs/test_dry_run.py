@@ -1,4 +1,4 @@
-"""A dry run tells what a run would send, to the cent, and opens no socket."""
+"""A dry run shows exactly what a run would send, and opens no socket."""
 
 import re
 from collections import Counter
@@ -38,21 +38,21 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
 
 @pytest.fixture
 def no_socket(shop: Deployment) -> Iterator[None]:
-    """From here on, whoever makes a socket to another process fails."""
+    """Make every new socket to another process fail."""
     disable_socket(allow_unix_socket=True)
     yield
     enable_socket()
 
 
 def dry_run(shop: Deployment, *words: str) -> dict[str, re.Match[str]]:
-    """What is told, by destination."""
+    """Return the line of each destination."""
     done = shop.attribution("export", "--date", str(DAY), "--dry-run", *words)
     assert done.exit_code == 0, done.stderr
     return {found["name"]: found for found in LINE.finditer(done.stdout)}
 
 
-def worth(told: re.Match[str]) -> dict[str, Decimal]:
-    amounts = (one.split(" ") for one in (told["worth"] or "").split(", ") if one)
+def revenue(line: re.Match[str]) -> dict[str, Decimal]:
+    amounts = (one.split(" ") for one in (line["worth"] or "").split(", ") if one)
     return {code: Decimal(text.replace(",", "")) for text, code in amounts}
 
 
@@ -68,8 +68,8 @@ def test_no_socket_is_opened_and_nothing_is_written(
     assert shop.server.sandbox.journal.entries == []
 
 
-def test_what_is_told_is_what_a_run_then_sends(shop: Deployment) -> None:
-    told = dry_run(shop)
+def test_a_dry_run_shows_what_a_run_then_sends(shop: Deployment) -> None:
+    line = dry_run(shop)
     shop.run()
     for name in NAMES:
         sent = [one for one in shop.totals(destination=name) if one.state in SENT]
@@ -79,25 +79,25 @@ def test_what_is_told_is_what_a_run_then_sends(shop: Deployment) -> None:
             assert one.currency_digits is not None
             amount = money.from_minor(one.amount_minor, one.currency_digits)
             amounts[one.currency] = amounts.get(one.currency, Decimal(0)) + amount
-        assert int(told[name]["orders"]) == sum(one.orders for one in sent) > 0
-        assert worth(told[name]) == amounts
+        assert int(line[name]["orders"]) == sum(one.orders for one in sent) > 0
+        assert revenue(line[name]) == amounts
 
 
 def test_after_a_good_run_nothing_would_be_sent(shop: Deployment) -> None:
     shop.run()
     before = shop.rows()
-    told = dry_run(shop)
-    assert {(one["orders"], one["requests"]) for one in told.values()} == {("0", "0")}
+    line = dry_run(shop)
+    assert {(one["orders"], one["requests"]) for one in line.values()} == {("0", "0")}
     assert shop.rows() == before
 
 
-def test_money_is_told_at_the_digits_of_its_currency(shop: Deployment) -> None:
-    for told in dry_run(shop).values():
-        for amount in told["worth"].split(", "):
+def test_amounts_have_the_digits_of_their_currency(shop: Deployment) -> None:
+    for line in dry_run(shop).values():
+        for amount in line["worth"].split(", "):
             assert re.fullmatch(r"[\d,]+\.\d\d [A-Z]{3}", amount)
 
 
-def test_quarantined_orders_are_told_before_and_after_they_have_a_delivery(
+def test_quarantined_orders_are_previewed_before_and_after_they_have_a_delivery(
     shop: Deployment,
 ) -> None:
     tests = shop.warehouse("select count(*) from completed_orders where is_test")[0][0]
@@ -119,7 +119,9 @@ def previewed(bench: Bench, held: dict[str, str]) -> Preview:
     return preview(planner, [Chunk(many(5))], quarantined)
 
 
-def test_an_order_of_which_no_request_can_be_built_is_told(database: Database) -> None:
+def test_an_order_without_a_valid_request_is_previewed_as_such(
+    database: Database,
+) -> None:
     limits = Limits(conversions_per_request=3)
     bench = Bench(database, FakeProvider(limits=limits, unbuildable={"O00001"}))
     found = previewed(bench, {})
@@ -129,12 +131,14 @@ def test_an_order_of_which_no_request_can_be_built_is_told(database: Database) -
     assert bench.rows() == {}
 
 
-def test_an_order_that_was_sent_is_not_told_as_quarantined(database: Database) -> None:
+def test_an_order_that_was_sent_is_not_previewed_as_quarantined(
+    database: Database,
+) -> None:
     bench = Bench(database)
     bench.run([order("sent")])
     found = previewed(bench, {"sent": "no_items", "new": "money_mismatch"})
     assert found.withheld == Counter({("quarantined", "money_mismatch"): 1})
 
 
-def test_only_the_named_destination_is_looked_at(shop: Deployment) -> None:
+def test_only_the_named_destination_is_previewed(shop: Deployment) -> None:
     assert set(dry_run(shop, "--to", "convert_web")) == {"convert_web"}

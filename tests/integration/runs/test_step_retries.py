@@ -1,4 +1,4 @@
-"""A deployment may let Dagster try failed steps again: not where no retry can help."""
+"""Step retries of Dagster apply only to failures that a retry can fix."""
 
 from pathlib import Path
 

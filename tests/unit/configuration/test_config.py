@@ -1,4 +1,4 @@
-"""A wrong configuration is refused when it is read, with the place and the way out."""
+"""An invalid configuration is refused with its key and the next action."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def refusal(folder: Path, text: str, **environ: str) -> str:
     return str(refused.value)
 
 
-def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
+def test_missing_keys_have_their_defaults(tmp_path: Path) -> None:
     config = read(tmp_path, PLAIN)
     settings = config.destinations["shop"]
     assert (config.lookback_days, config.nightly_hour) == (7, 3)
@@ -152,14 +152,14 @@ def test_a_wrong_key_is_named_with_its_path(
     assert said in text
 
 
-def test_an_unknown_key_is_answered_with_every_known_one(tmp_path: Path) -> None:
+def test_an_unknown_key_is_reported_with_all_valid_keys(tmp_path: Path) -> None:
     text = refusal(tmp_path, PLAIN.replace("campaign_id", "campain_id"))
     for known in ("campaign_id", "event_type_code", "fields", "enabled", "base_url"):
         assert re.search(rf"\b{known}\b", text), known
     assert "ledger_url" not in text
 
 
-def test_every_wrong_key_is_told_at_once(tmp_path: Path) -> None:
+def test_all_invalid_keys_are_reported_at_once(tmp_path: Path) -> None:
     text = PLAIN.replace("America/New_York", "Mars").replace("1000", "0")
     told = refusal(tmp_path, text).splitlines()
     assert [line.partition(":")[0].strip() for line in told[1:]] == [
@@ -221,7 +221,7 @@ def test_a_secret_is_not_written_as_a_default_either(
     assert "t0ken" not in told
 
 
-def test_the_sandbox_may_be_told_a_default(tmp_path: Path) -> None:
+def test_a_secret_for_the_sandbox_may_have_a_default(tmp_path: Path) -> None:
     text = PLAIN.replace('{ env = "IMPACT_TOKEN" }', IN_FILE)
     url = '{ env = "URL", default = "http://127.0.0.1:8787/impact" }'
     text = text.replace("campaign_id", f"base_url = {url}\ncampaign_id")
@@ -265,7 +265,7 @@ def test_an_address_without_a_password_may_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["{ env = 3 }", '{ env = "" }', '{ envv = "IMPACT_TOKEN" }', "[1]"]
 )
-def test_a_value_that_is_named_badly_is_refused(tmp_path: Path, name: str) -> None:
+def test_an_invalid_reference_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "destinations.toml"
     path.write_text(PLAIN.replace('{ env = "IMPACT_TOKEN" }', name))
     with pytest.raises(ConfigError, match=r"destinations\.shop\.auth_token: "):
@@ -279,7 +279,7 @@ def test_a_value_is_taken_from_its_variable_before_its_default(tmp_path: Path) -
     assert read(tmp_path, text, STAGING="/data").staging == Path("/data")
 
 
-def test_files_beside_the_configuration_are_found_from_anywhere(
+def test_relative_paths_do_not_depend_on_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -299,7 +299,7 @@ def test_files_beside_the_configuration_are_found_from_anywhere(
     assert found.resolve() == tmp_path / "sql"
 
 
-def test_a_folder_of_statements_is_asked_for_by_the_name_of_its_variable(
+def test_an_unset_variable_of_the_statements_folder_is_named(
     tmp_path: Path,
 ) -> None:
     text = 'extract_dir = { env = "SQL" }' + PLAIN
@@ -329,14 +329,14 @@ def test_a_missing_variable_is_named_when_it_is_used(tmp_path: Path) -> None:
         ('"America/New_York"', "timezone"),
     ],
 )
-def test_what_definitions_need_is_asked_for_by_the_name_of_its_variable(
+def test_an_unset_variable_that_definitions_need_is_named(
     tmp_path: Path, key: str, named: str
 ) -> None:
     text = refusal(tmp_path, PLAIN.replace(key, '{ env = "SOME_NUMBER" }'))
     assert f"{named}: expected a value in the environment variable SOME_NUMBER" in text
 
 
-def test_a_variable_that_holds_nonsense_is_not_quoted(tmp_path: Path) -> None:
+def test_an_invalid_value_of_a_variable_is_not_quoted(tmp_path: Path) -> None:
     text = refusal(tmp_path, PLAIN, IMPACT_SID="canary with spaces/")
     assert "destinations.shop.account_sid: expected letters" in text
     assert "canary" not in text
@@ -360,12 +360,12 @@ def test_a_file_that_cannot_be_read_is_named(
     assert str(path) in str(refused.value)
 
 
-def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
+def test_a_folder_instead_of_the_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a TOML file"):
         load_config(None, {"ATTRIBUTION_CONFIG": str(tmp_path)})
 
 
-def test_no_secret_shows_in_what_is_made_of_it(tmp_path: Path) -> None:
+def test_no_secret_is_in_the_repr_of_the_objects(tmp_path: Path) -> None:
     text = HEAD.format(folder=tmp_path, start="2026-01-01")
     text += DESTINATIONS.format(url="http://127.0.0.1:1")
     address = f"postgresql+psycopg://me:{PASSWORD}@127.0.0.1:1/shop"

@@ -47,7 +47,7 @@ def installed(program: str) -> bool:
     return program in known | {"python", "pg_isready"}
 
 
-def test_the_usual_services_are_there() -> None:
+def test_the_compose_file_has_the_expected_services() -> None:
     assert set(SERVICES) == {"postgres", *OURS}
 
 
@@ -79,7 +79,7 @@ def test_dagster_knows_the_commands(words: tuple[str, ...]) -> None:
         assert option in told.stdout
 
 
-def test_every_variable_that_the_files_of_dagster_name_is_given() -> None:
+def test_every_variable_in_the_dagster_files_is_set() -> None:
     for file in ("dagster.yaml", "workspace.yaml"):
         needed = named((DEPLOY / file).read_text())
         for name in OURS:
@@ -98,7 +98,7 @@ def test_the_workspace_names_the_service_and_its_port() -> None:
     )
 
 
-def test_who_waits_for_whom_waits_for_something_that_tells() -> None:
+def test_a_service_waits_only_for_services_with_a_health_check() -> None:
     for service in SERVICES.values():
         for other, how in service.get("depends_on", {}).items():
             if how["condition"] == "service_healthy":
@@ -108,12 +108,12 @@ def test_who_waits_for_whom_waits_for_something_that_tells() -> None:
     )
 
 
-def test_a_database_that_is_still_being_made_is_not_called_healthy() -> None:
+def test_a_database_that_is_being_initialised_is_not_healthy() -> None:
     test = SERVICES["postgres"]["healthcheck"]["test"]
     assert test[test.index("--host") + 1] == "127.0.0.1"
 
 
-def test_migrating_is_tried_again_until_it_is_done() -> None:
+def test_migrate_is_retried_until_it_succeeds() -> None:
     assert SERVICES["migrate"]["restart"] == "on-failure"
 
 
@@ -130,7 +130,7 @@ def test_the_addresses_are_those_of_the_services() -> None:
     assert SERVICES["postgres"]["environment"]["POSTGRES_DB"] == ledger
 
 
-def test_no_secret_stands_in_a_file() -> None:
+def test_no_secret_is_in_a_file() -> None:
     environment = SERVICES["postgres"]["environment"]
     assert "POSTGRES_PASSWORD" not in environment
     secret = environment["POSTGRES_PASSWORD_FILE"].rpartition("/")[2]
@@ -144,7 +144,7 @@ def test_no_secret_stands_in_a_file() -> None:
         assert value in known or value[0] == "/" or ":PASSWORD@" in value, key
 
 
-def test_every_mounted_file_is_there_or_is_the_operator_s() -> None:
+def test_every_mounted_file_exists_or_belongs_to_the_operator() -> None:
     brought = {
         "destinations.toml",
         "attribution.env",
@@ -171,7 +171,7 @@ def test_staging_and_history_lie_on_volumes() -> None:
     assert mounts["dagster"] == home.group(1) == named
 
 
-def test_a_stop_leaves_time_for_what_is_on_the_wire() -> None:
+def test_a_stop_leaves_time_for_requests_on_the_wire() -> None:
     assert SERVICES["code"]["stop_grace_period"] == "5m"
     assert SERVICES["code"]["environment"]["TINI_KILL_PROCESS_GROUP"] == "1"
     assert SERVICES["code"]["init"] is True
@@ -297,7 +297,9 @@ def machine(tmp_path: Path) -> Machine:
     return made
 
 
-def test_a_typed_command_has_the_variables_of_the_services(machine: Machine) -> None:
+def test_a_command_in_a_shell_has_the_variables_of_the_services(
+    machine: Machine,
+) -> None:
     lines = machine.type("status", "--from", "a b").stdout.splitlines()
     assert lines[0] == "status --from a b"
     assert {"A=p$HOME;`id` & #x", "DAGSTER_HOME=/var/lib/x"} <= set(lines)
@@ -340,7 +342,7 @@ def test_comments_and_blank_lines_are_those_of_systemd(machine: Machine) -> None
         ("canary", "no ="),
     ],
 )
-def test_a_line_that_systemd_reads_otherwise_is_refused_and_not_shown(
+def test_a_line_that_systemd_reads_differently_is_refused_and_not_shown(
     machine: Machine, line: str, got: str
 ) -> None:
     machine.install(f"# said\n\nA=1\n{line}\nB=2\n")

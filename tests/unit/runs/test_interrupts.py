@@ -1,4 +1,4 @@
-"""A process that was told to stop stops, whatever it did at that moment."""
+"""An interrupt stops the process, even if it arrives in a finaliser."""
 
 import gc
 import sys
@@ -12,45 +12,47 @@ from pipelines.runs.interrupts import resend_lost_interrupts
 
 
 @pytest.fixture(autouse=True)
-def _watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     resend_lost_interrupts()
     yield
     gc.collect()
 
 
-class Thing:
-    """Something that goes."""
+class Collected:
+    """An object to be garbage collected."""
 
 
-def be_told_to_stop(_gone: object) -> None:
+def raise_interrupt(_gone: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_an_interrupt_that_nothing_lets_out_comes_again() -> None:
-    thing = Thing()
-    watch = weakref.ref(thing, be_told_to_stop)
-    del thing
+def test_an_interrupt_lost_in_a_finaliser_is_sent_again() -> None:
+    collected = Collected()
+    reference = weakref.ref(collected, raise_interrupt)
+    del collected
     with pytest.raises(KeyboardInterrupt):
         time.sleep(10)
-    assert watch() is None
+    assert reference() is None
 
 
-def test_other_errors_are_told_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(lost.exc_type))
+def test_other_errors_reach_the_previous_hook(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = []
+    monkeypatch.setattr(
+        sys, "unraisablehook", lambda lost: errors.append(lost.exc_type)
+    )
     resend_lost_interrupts()
 
     def fail(_gone: object) -> None:
         raise ValueError
 
-    thing = Thing()
-    watch = weakref.ref(thing, fail)
-    del thing
-    assert (told, watch()) == ([ValueError], None)
+    collected = Collected()
+    reference = weakref.ref(collected, fail)
+    del collected
+    assert (errors, reference()) == ([ValueError], None)
 
 
-def test_a_process_is_watched_once() -> None:
-    watching = sys.unraisablehook
+def test_the_hook_is_installed_once() -> None:
+    hook = sys.unraisablehook
     resend_lost_interrupts()
-    assert sys.unraisablehook is watching
+    assert sys.unraisablehook is hook

@@ -1,4 +1,4 @@
-"""The sandbox as impact.com: the list of actions."""
+"""The simulated impact.com: the look-up of actions."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The sandbox as impact.com: every field against the documents."""
+"""The simulated impact.com: every field against the documents."""
 
 import pytest
 
