@@ -66,7 +66,7 @@ def test_a_history_that_cannot_be_used_is_reported_by_every_command(
     for done, output in [(looked, looked.stdout), (exported, exported.stderr)]:
         assert isinstance(done.exception, SystemExit), done.exception
         assert done.exit_code == 2
-        message = f"Asking Dagster's history failed for {home}: expected a valid"
+        begin = f"Asking Dagster's history failed for {home}: expected a valid"
         assert (
             f"{message} dagster.yaml and its database to answer, got {cause}." in output
         )
