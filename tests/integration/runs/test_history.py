@@ -68,7 +68,7 @@ def test_a_history_that_cannot_be_used_is_reported_by_every_command(
         assert done.exit_code == 2
         begin = f"Asking Dagster's history failed for {home}: expected a valid"
         assert (
-            f"{message} dagster.yaml and its database to answer, got {cause}." in output
+            f"{begin} dagster.yaml and its database to answer, got {cause}." in output
         )
         assert "DAGSTER_POSTGRES_URL" in output
         assert "canary" not in done.stdout + done.stderr
