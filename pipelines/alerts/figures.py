@@ -7,13 +7,13 @@ from decimal import Decimal
 from sqlalchemy.exc import SQLAlchemyError
 
 from assets.ledger.database import Database, LedgerError
-from assets.ledger.runs import last_stops
-from assets.ledger.states import RERUN_HELPS, State
+from assets.ledger.runs import last_stop_reasons
+from assets.ledger.states import UNFINISHED, State
 from assets.ledger.totals import totals
 from assets.money import from_minor
 from pipelines.configuration.config import Config, ConfigError
 
-_UNFINISHED = RERUN_HELPS | {State.UNCERTAIN}
+_UNFINISHED = UNFINISHED | {State.UNCERTAIN}
 
 
 def describe_unfinished(
@@ -53,6 +53,6 @@ def _describe(database: Database, destination: str, partitions: Sequence[str]) -
                 amounts[one.currency] += amount
     figures = [f"{count} {state}" for state, count in sorted(orders.items())]
     figures += [f"{amount:,f} {code}" for code, amount in sorted(amounts.items())]
-    reasons = sorted(set(last_stops(database, destination, partitions).values()))
+    reasons = sorted(set(last_stop_reasons(database, destination, partitions).values()))
     stopped = f" Runs stopped: {'; '.join(reasons)}." if reasons else ""
     return f"{destination}: {', '.join(figures) or 'nothing unfinished'}.{stopped}"

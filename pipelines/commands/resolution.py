@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import date
 
 from assets.ledger.database import Database
-from assets.ledger.states import BY_A_PERSON, State
+from assets.ledger.states import MANUAL_TRANSITIONS, State
 from assets.providers.registry import make_provider
-from assets.resolution.declare import Told, declare_delivered
+from assets.resolution.declare import DeclarationTarget, declare_delivered
 from assets.resolution.resolve import (
-    Chosen,
-    Resolved,
+    Resolution,
     ResolveError,
+    Selection,
     resolve,
     resolve_all,
 )
@@ -21,7 +21,7 @@ ORDERS = "orders"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selector:
     """The deliveries that a person selected.
 
     Attributes:
@@ -59,28 +59,28 @@ class Decision:
 
 
 def resolve_deliveries(
-    config: Config, database: Database, selection: Selection, decision: Decision
-) -> Sequence[Resolved]:
+    config: Config, database: Database, selector: Selector, decision: Decision
+) -> Sequence[Resolution]:
     """Resolve one delivery, all deliveries in a state, or a list of orders.
 
     Args:
         config: The deployment.
         database: The delivery tables.
-        selection: The deliveries.
+        selector: The deliveries.
         decision: The decision about them.
 
     Raises:
         ConfigError: The arguments do not fit together, or there is no such delivery.
     """
-    target = selection.target
+    target = selector.target
     by, why, is_delivered = decision.by, decision.why, decision.is_delivered
-    is_id = target != ORDERS and target not in {*BY_A_PERSON}
+    is_id = target != ORDERS and target not in {*MANUAL_TRANSITIONS}
     try:
-        if is_id and selection.first is None and selection.destination is None:
+        if is_id and selector.first is None and selector.destination is None:
             return [
                 resolve(database, target, is_delivered=is_delivered, by=by, why=why)
             ]
-        if is_id or selection.first is None or selection.destination is None:
+        if is_id or selector.first is None or selector.destination is None:
             message = (
                 "Resolving failed: expected a delivery id, or `staged`, `uncertain`, "
                 "`exhausted`, `rejected` or `orders` with --date and --to. Give one of "
@@ -88,18 +88,18 @@ def resolve_deliveries(
             )
             raise ConfigError(message)
         if target == ORDERS:
-            report = _report(config, selection.destination, selection.first)
-            orders = _declared_orders(selection, decision)
+            report = _report(config, selector.destination, selector.first)
+            orders = _declared_orders(selector, decision)
             return declare_delivered(database, report, orders, by=by, why=why)
         return resolve_all(
             database,
-            Chosen(
-                destination=selection.destination,
-                first=selection.first.isoformat(),
-                last=(selection.last or selection.first).isoformat(),
+            Selection(
+                destination=selector.destination,
+                first=selector.first.isoformat(),
+                last=(selector.last or selector.first).isoformat(),
                 state=State(target),
-                reason=selection.reason,
-                order_ids=selection.order_ids,
+                reason=selector.reason,
+                order_ids=selector.order_ids,
             ),
             is_delivered=is_delivered,
             may_repeat=decision.may_repeat,
@@ -110,7 +110,7 @@ def resolve_deliveries(
         raise ConfigError(str(error)) from None
 
 
-def _report(config: Config, destination: str, day: date) -> Told:
+def _report(config: Config, destination: str, day: date) -> DeclarationTarget:
     if destination not in config.destinations:
         message = (
             f"Resolving failed: expected one of {', '.join(config.destinations)}, got "
@@ -118,7 +118,7 @@ def _report(config: Config, destination: str, day: date) -> Told:
         )
         raise ConfigError(message)
     settings = config.destinations[destination]
-    return Told(
+    return DeclarationTarget(
         destination=destination,
         provider=settings.provider,
         event=make_provider(settings).event,
@@ -126,14 +126,9 @@ def _report(config: Config, destination: str, day: date) -> Told:
     )
 
 
-def _declared_orders(selection: Selection, decision: Decision) -> Collection[str]:
-    orders = selection.order_ids
-    if (
-        orders is None
-        or selection.last
-        or selection.reason
-        or not decision.is_delivered
-    ):
+def _declared_orders(selector: Selector, decision: Decision) -> Collection[str]:
+    orders = selector.order_ids
+    if orders is None or selector.last or selector.reason or not decision.is_delivered:
         message = (
             "Resolving failed: expected `orders delivered` with --date, --to and "
             "--orders, got other arguments. Take out --until and --reason. Orders that "

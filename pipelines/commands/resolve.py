@@ -77,9 +77,9 @@ def resolve(
 ) -> None:
     """Record whether deliveries that no run can finish were delivered."""
     from pipelines.commands.output import single_line
-    from pipelines.commands.resolution import Decision, Selection, resolve_deliveries
+    from pipelines.commands.resolution import Decision, Selector, resolve_deliveries
 
-    selection = Selection(
+    selector = Selector(
         target=delivery,
         first=day and day.date(),
         last=until and until.date(),
@@ -92,7 +92,7 @@ def resolve(
     )
     config = load_config()
     with open_database(config) as database:
-        resolved = resolve_deliveries(config, database, selection, decision)
+        resolved = resolve_deliveries(config, database, selector, decision)
     for one in resolved:
         line = f"{one.destination} {one.order_id}: {one.before} -> {one.after}"
         console.print(single_line(line), markup=False, highlight=False)

@@ -141,13 +141,13 @@ def _dry_run(
 
 
 def _print_states(config: Config, first: date, last: date) -> None:
-    from assets.ledger.totals import needing_a_person, totals
+    from assets.ledger.totals import count_needs_human, totals
     from pipelines.commands.output import print_states
 
     days = {"first": first.isoformat(), "last": last.isoformat()}
     with open_database(config) as database:
         found = totals(database, **days)
-        waiting = needing_a_person(database, **days)
+        waiting = count_needs_human(database, **days)
     print_states(console, found)
     if waiting:
         console.print(

@@ -39,13 +39,13 @@ def metrics(
     ] = 7,
 ) -> None:
     """Print figures per destination in the Prometheus text format."""
-    from assets.figures.metrics import measure
+    from assets.figures.metrics import destination_metrics
     from pipelines.metrics import DeliveryMetrics, exposition, write_file
 
     config = load_config()
     first = datetime.now(config.zone).date() - timedelta(days=days)
     with open_database(config) as database:
-        measured = measure(
+        measured = destination_metrics(
             database,
             list(config.destinations),
             first=first.isoformat(),

@@ -23,7 +23,7 @@ import duckdb
 import pytest
 from sqlalchemy import select
 
-from assets.delivery import dispatch
+from assets.delivery import flow_control
 from assets.ledger.database import Database
 from assets.ledger.rows import Total
 from assets.ledger.tables import delivery
@@ -246,7 +246,7 @@ def deployed(
 
 def disable_in_run_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave every retry to the next run, so that no test waits for a retry."""
-    monkeypatch.setattr(dispatch, "PATIENCE", timedelta(seconds=-1))
+    monkeypatch.setattr(flow_control, "MAX_WAIT", timedelta(seconds=-1))
 
 
 def process(shop: Deployment, *words: str) -> "subprocess.CompletedProcess[str]":

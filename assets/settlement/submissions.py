@@ -1,11 +1,11 @@
-"""Follows queued deliveries to their end: what became of each submission.
+"""Follows queued deliveries to their end by asking about their submissions.
 
-A run looks at every one that is due, of whatever partition: a day that was backfilled
-long ago has nobody else who asks.
+A run asks about every submission that is due, of any partition: nothing else would ask
+about a partition that was backfilled long ago.
 
-Only for providers that take a conversion into a queue and decide later. Asking changes
+It is only for providers that queue a conversion and decide later. Asking changes
 nothing at the provider, so it needs no intent. A delivery that was queued without a
-reference has nothing to be asked by: `lookup.py` looks for it.
+reference cannot be asked about: `lookup.py` looks for it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,17 +23,25 @@ from assets.ledger.states import State
 from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Limits, Request, Settling
 from assets.providers.replies import Outcome, Reply, Verdict, seconds_until_quota
-from assets.settlement.call_budget import Allowance
+from assets.settlement.call_budget import CallBudget
 from assets.settlement.outcome import settle_attempt, settled_changes
 from assets.transport.http import Transport
 
-AGAIN = timedelta(hours=1)
-_TOO_MANY = 429
+POLL_INTERVAL = timedelta(hours=1)
+"""When a submission that is still queued is asked about again."""
+_TOO_MANY_REQUESTS = 429
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What was learned about one queued delivery; `outcome` None: still queued."""
+class SubmissionStatus:
+    """What the provider said about one queued delivery.
+
+    Attributes:
+        row: The delivery.
+        request: The last request about it.
+        reply: The last reply; None: nothing was sent.
+        outcome: How it ended; None: it is still queued.
+    """
 
     row: Mapping[str, Any]
     request: Request
@@ -42,17 +50,25 @@ class Answer:
 
     @property
     def is_refusal(self) -> bool:
-        """Whether it says something about our settings and nothing about the order."""
+        """Whether the provider refused our settings and said nothing of the order."""
         return (
             self.outcome is not None and self.outcome.verdict is Verdict.CONFIGURATION
         )
 
+    @property
+    def is_rate_limited(self) -> bool:
+        """Whether the provider asked us to wait."""
+        if self.reply is None:
+            return False
+        is_refused = self.reply.status == _TOO_MANY_REQUESTS
+        return is_refused or seconds_until_quota(self.reply) is not None
 
-class Settle:
-    """One look at the queued deliveries of a destination.
 
-    It keeps to a number of calls in an hour, together with other runs; what is left
-    over stays due for the next one.
+class SubmissionFollower:
+    """Asks once about the queued deliveries of a destination.
+
+    It keeps to a number of calls per hour, together with other runs. Deliveries that
+    are left over stay due for the next run.
 
     Attributes:
         asked: How many submissions were asked about.
@@ -60,9 +76,9 @@ class Settle:
     Args:
         provider: Reads the replies.
         ledger: The deliveries.
-        transport: Where requests go.
-        partition_key: On whose behalf it looks; kept with the attempts.
-        on_progress: Told how many submissions were asked about.
+        transport: Sends the requests.
+        partition_key: The partition of the run; stored with the attempts.
+        on_progress: Called with how many submissions were asked about.
     """
 
     def __init__(
@@ -81,7 +97,7 @@ class Settle:
         self.partition_key = partition_key
         self.asked = 0
         per_second = provider.limits.requests_per_second
-        self._allowance = Allowance(ledger, "settle")
+        self._budget = CallBudget(ledger, "settle")
         self._rate_limit = RateLimit(Limits(requests_per_second=per_second))
 
     def run(self) -> str | None:
@@ -90,16 +106,16 @@ class Settle:
         Returns:
             Why it stopped early (our credentials are refused), or None.
         """
-        begun = self.ledger.clock()
+        started = self.ledger.clock()
         with ThreadPoolExecutor(self.provider.limits.in_flight) as pool:
-            while due := self._allowed(self._due(begun)):
+            while due := self._within_budget(self._due(started)):
                 self.asked += len(due)
-                answers = list(pool.map(self._ask, due))
+                statuses = list(pool.map(self._ask, due))
                 self._on_progress(self.asked)
-                self._record([one for one in answers if not one.is_refusal])
-                stop = self._refused(answers)
-                if stop or any(map(_is_told_to_wait, answers)):
-                    return stop
+                self._record([one for one in statuses if not one.is_refusal])
+                stop_reason = self._stop_reason(statuses)
+                if stop_reason or any(one.is_rate_limited for one in statuses):
+                    return stop_reason
         return None
 
     def left(self) -> int:
@@ -117,33 +133,35 @@ class Settle:
             delivery.c.next_attempt_at <= by,
         )
 
-    def _allowed(self, due: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    def _within_budget(
+        self, due: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Mapping[str, Any]]:
         per_hour = self.provider.settle_calls
-        return due[: self._allowance.take(len(due), per_hour)] if due else due
+        return due[: self._budget.take(len(due), per_hour)] if due else due
 
-    def _due(self, begun: datetime) -> Sequence[Mapping[str, Any]]:
+    def _due(self, started: datetime) -> Sequence[Mapping[str, Any]]:
         statement = (
             select(delivery)
-            .where(self._is_due(begun))
+            .where(self._is_due(started))
             .order_by(delivery.c.next_attempt_at, delivery.c.delivery_id)
             .limit(self.provider.limits.in_flight)
         )
         with self.ledger.database.read() as connection:
             return [dict(row) for row in connection.execute(statement).mappings()]
 
-    def _ask(self, row: Mapping[str, Any]) -> Answer:
-        asking = self.provider.settlement(row["provider_ref"], row["order_id"])
-        request, reply = next(asking), None
+    def _ask(self, row: Mapping[str, Any]) -> SubmissionStatus:
+        settlement = self.provider.settlement(row["provider_ref"], row["order_id"])
+        request, reply = next(settlement), None
         try:
             while True:
                 self._rate_limit.wait()
                 reply = self.transport.send(request)
-                request = asking.send(reply)
-        except StopIteration as done:
-            outcome = done.value or self._overdue(row)
+                request = settlement.send(reply)
+        except StopIteration as end:
+            outcome = end.value or self._overdue(row)
         if outcome is not None:
             outcome = evidence.storable(outcome, self.provider.secrets)
-        return Answer(row, request, reply, outcome)
+        return SubmissionStatus(row, request, reply, outcome)
 
     def _overdue(self, row: Mapping[str, Any]) -> Outcome | None:
         age = self.ledger.clock() - row["accepted_at"]
@@ -151,60 +169,53 @@ class Settle:
             return None
         return Outcome(verdict=Verdict.UNCERTAIN, reason="settle_timeout")
 
-    def _refused(self, answers: Sequence[Answer]) -> str | None:
-        for answer in answers:
-            if answer.is_refusal and answer.outcome is not None:
-                return f"configuration: {answer.outcome.reason}"
+    def _stop_reason(self, statuses: Sequence[SubmissionStatus]) -> str | None:
+        for status in statuses:
+            if status.is_refusal and status.outcome is not None:
+                return f"configuration: {status.outcome.reason}"
         return None
 
-    def _record(self, answers: Sequence[Answer]) -> None:
+    def _record(self, statuses: Sequence[SubmissionStatus]) -> None:
         now = self.ledger.clock()
         with self.ledger.database.write() as connection:
-            for answer in answers:
-                changes = self._changes(answer, now)
+            for status in statuses:
+                changes = self._changes(status, now)
                 moved = connection.execute(
                     update(delivery)
                     .where(
-                        delivery.c.delivery_id == answer.row["delivery_id"],
+                        delivery.c.delivery_id == status.row["delivery_id"],
                         delivery.c.state == State.QUEUED,
-                        delivery.c.row_version == answer.row["row_version"],
+                        delivery.c.row_version == status.row["row_version"],
                     )
-                    .values(changes | self.ledger.touched())
+                    .values(changes | self.ledger.change_columns())
                 )
-                if moved.rowcount and answer.outcome is not None:
+                if moved.rowcount and status.outcome is not None:
                     connection.execute(
-                        delivery_attempt.insert(), self._attempt(answer, now)
+                        delivery_attempt.insert(),
+                        self._attempt(status, status.outcome, now),
                     )
 
-    def _changes(self, answer: Answer, now: datetime) -> dict[str, Any]:
-        outcome = answer.outcome
-        if outcome is None:
-            return {"next_attempt_at": now + AGAIN}
-        return settled_changes(answer.row, outcome, now)
+    def _changes(self, status: SubmissionStatus, now: datetime) -> dict[str, Any]:
+        if status.outcome is None:
+            return {"next_attempt_at": now + POLL_INTERVAL}
+        return settled_changes(status.row, status.outcome, now)
 
-    def _attempt(self, answer: Answer, now: datetime) -> dict[str, Any]:
-        outcome = answer.outcome
-        assert outcome is not None  # noqa: S101 - the caller asked
-        evidence_of_reply = (
+    def _attempt(
+        self, status: SubmissionStatus, outcome: Outcome, now: datetime
+    ) -> dict[str, Any]:
+        reply_columns = (
             {}
-            if answer.reply is None
-            else evidence.of_reply(
-                answer.reply,
+            if status.reply is None
+            else evidence.reply_columns(
+                status.reply,
                 self.provider.secrets,
-                shown=self.provider.shown(answer.reply),
+                shown=self.provider.shown(status.reply),
             )
         )
         return (
             settle_attempt(
-                self.ledger, answer.row, outcome, now, partition_key=self.partition_key
+                self.ledger, status.row, outcome, now, partition_key=self.partition_key
             )
-            | evidence.of_request(answer.request)
-            | evidence_of_reply
+            | evidence.request_columns(status.request)
+            | reply_columns
         )
-
-
-def _is_told_to_wait(answer: Answer) -> bool:
-    reply = answer.reply
-    if reply is None:
-        return False
-    return reply.status == _TOO_MANY or seconds_until_quota(reply) is not None
