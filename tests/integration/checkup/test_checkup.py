@@ -145,10 +145,10 @@ def test_a_mapped_column_that_is_missing_is_named(shop: Deployment) -> None:
     shop.warehouse("alter table completed_orders rename column store_code to shop")
     shop.warehouse("alter table order_items add column store_code varchar")
     found = findings(shop)
-    told = found["destination impact_us"]
-    assert not told.is_good
-    assert "completed_orders.sql to give every column" in told.text
-    assert "none named store_code" in told.text
+    finding = found["destination impact_us"]
+    assert not finding.is_good
+    assert "completed_orders.sql to give every column" in finding.text
+    assert "none named store_code" in finding.text
     assert found["destination convert_web"].is_good
 
 
@@ -190,8 +190,8 @@ def test_the_first_lines_name_the_checked_deployment(
         f"{shop.config_path}, zone America/New_York, "
         f"ledger sqlite:///{shop.folder}/ledger.db"
     )
-    told = found["Dagster's history"].text
-    assert told == f"{shop.folder}, as DAGSTER_HOME says; it answers"
+    finding = found["Dagster's history"].text
+    assert finding == f"{shop.folder}, as DAGSTER_HOME says; it answers"
     (shop.folder / "dagster.yaml").unlink()
     missing = findings(shop)["Dagster's history"]
     assert not missing.is_good

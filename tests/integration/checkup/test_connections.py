@@ -238,9 +238,9 @@ def test_a_ca_bundle_without_certificates_is_reported(
     bundle = tmp_path / "junk.pem"
     bundle.write_text(junk)
     config = configured(tmp_path, start().url, f'ca_bundle = "{bundle}"')
-    told = error_of(config)
-    assert f"expected ca_bundle {bundle} to be a file of certificates" in told
-    assert "got no certificate in it. Correct ca_bundle." in told
+    text = error_of(config)
+    assert f"expected ca_bundle {bundle} to be a file of certificates" in text
+    assert "got no certificate in it. Correct ca_bundle." in text
 
 
 def test_a_missing_ca_bundle_is_reported(tmp_path: Path, start: Start) -> None:

@@ -63,8 +63,8 @@ def test_only_the_named_destinations_are_exported(shop: Deployment) -> None:
     words = ["--to", "impact_us", "--to", "idme_wallet"]
     done = shop.attribution("export", "--date", str(DAY), *words)
     assert done.exit_code == 0
-    held = {one.destination for one in shop.totals()}
-    assert held == {"impact_us", "idme_wallet"}
+    found = {one.destination for one in shop.totals()}
+    assert found == {"impact_us", "idme_wallet"}
     assert shop.states("impact_us")["settled"] > 0
 
 
@@ -101,12 +101,12 @@ def test_status_is_json_with_exact_money(shop: Deployment) -> None:
     rows = json.loads(shop.attribution(*words).stdout)
     assert sum(row["orders"] for row in rows) == 20
     assert {row["destination"] for row in rows} == {"impact_us"}
-    held = shop.totals(first=str(DAY), last=str(DAY))
+    found = shop.totals(first=str(DAY), last=str(DAY))
     for row in rows:
         for currency, text in row["revenue"].items():
             minor = sum(
                 one.amount_minor
-                for one in held
+                for one in found
                 if (one.state, one.currency) == (row["state"], currency)
             )
             assert isinstance(text, str)

@@ -53,7 +53,7 @@ class RunningDeployment:
 def commands(folder: Path, ports: dict[str, int]) -> dict[str, list[str]]:
     """The commands of the services, on this machine and on free ports."""
     services = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())["services"]
-    elsewhere = {
+    local_values = {
         "0.0.0.0": "127.0.0.1",
         "4000": str(ports["code"]),
         "3000": str(ports["webserver"]),
@@ -62,7 +62,7 @@ def commands(folder: Path, ports: dict[str, int]) -> dict[str, list[str]]:
     return {
         name: [
             str(BIN / services[name]["command"][0]),
-            *(elsewhere.get(one, one) for one in services[name]["command"][1:]),
+            *(local_values.get(one, one) for one in services[name]["command"][1:]),
         ]
         for name in SERVICES
     }
@@ -71,9 +71,9 @@ def commands(folder: Path, ports: dict[str, int]) -> dict[str, list[str]]:
 @pytest.fixture
 def databases(postgres_server: str) -> Iterator[dict[str, str]]:
     """The delivery tables, a warehouse and Dagster's history."""
-    with ExitStack() as lent:
+    with ExitStack() as stack:
         ledger, warehouse, history = (
-            lent.enter_context(new_database(postgres_server)) for _ in range(3)
+            stack.enter_context(new_database(postgres_server)) for _ in range(3)
         )
         yield {
             "LEDGER": ledger,
@@ -139,8 +139,8 @@ def test_a_month_for_all_destinations_from_the_ui(started: RunningDeployment) ->
     assert started.ui.wait_for_backfill(backfill) == "COMPLETED_FAILED"
     unfinished = started.unfinished()
     assert unfinished == {BAD: {"deliveries/trackdesk_bumpy", "published_deliveries"}}
-    held = {(one.destination, one.partition_key) for one in started.shop.totals()}
-    assert held == {(name, key) for name in NAMES for key in keys}
+    delivered = {(one.destination, one.partition_key) for one in started.shop.totals()}
+    assert delivered == {(name, key) for name in NAMES for key in keys}
 
     started.shop.server.sandbox.set_faults()
     again = started.ui.backfill(

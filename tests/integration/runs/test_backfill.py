@@ -184,8 +184,8 @@ def test_from_failure_materializes_no_day_whose_upstream_failed(
         again = re_execute_from_failure(shop)
         assert not again.success
         (failure,) = again.get_step_failure_events()
-        said = str(failure.step_failure_data.error)
-        assert f"attribution backfill --from {BAD} --to {BAD}" in said
+        text = str(failure.step_failure_data.error)
+        assert f"attribution backfill --from {BAD} --to {BAD}" in text
         published = dg.AssetKey("published_deliveries")
         assert statuses(shop, published) == {
             FIRST: SUCCEEDED,
@@ -232,8 +232,8 @@ def test_an_order_that_a_person_released_makes_a_succeeded_day_unfinished(
     (row,) = (
         one for one in shop.rows("trackdesk_main").values() if one["order_id"] == like
     )
-    said = ["not-delivered", "--by", "Ann", "--why", "outage"]
-    assert shop.attribution("resolve", row["delivery_id"], *said).exit_code == 0
+    text = ["not-delivered", "--by", "Ann", "--why", "outage"]
+    assert shop.attribution("resolve", row["delivery_id"], *text).exit_code == 0
     done = backfill(shop)
     assert done.exit_code == 0, done.stderr
     assert "2 of 3 days are finished" in done.stderr

@@ -107,10 +107,11 @@ def test_quarantined_orders_are_previewed_before_and_after_they_have_a_delivery(
         shop.run(destinations=["impact_us"])
 
 
-def previewed(bench: Bench, held: dict[str, str]) -> Preview:
+def previewed(bench: Bench, quarantined_orders: dict[str, str]) -> Preview:
     partition = bench.dispatch().partition
     quarantined = [
-        {"order_id": order_id, "reasons": [reason]} for order_id, reason in held.items()
+        {"order_id": order_id, "reasons": [reason]}
+        for order_id, reason in quarantined_orders.items()
     ]
     return preview(partition, [Chunk(many(5))], quarantined)
 

@@ -124,11 +124,11 @@ def test_the_journal_is_served_by_provider_and_account() -> None:
         url = f"{server.url}/journal"
         everything = requests.get(url).text.splitlines()
         tenant = requests.get(url, {"provider": "trackdesk", "account": "acme"}).text
-        nobody = requests.get(url, {"account": "nobody"}).text
+        unknown = requests.get(url, {"account": "nobody"}).text
         index = requests.get(server.url).text
     assert len(everything) == 2
     assert json.loads(tenant)["path"] == "/trackdesk/acme/tracking/external-cid/v1"
-    assert nobody == ""
+    assert unknown == ""
     assert "/trackdesk/<tenant>" in index
 
 
@@ -153,8 +153,8 @@ def test_the_sandbox_serves_until_it_is_interrupted() -> None:
         assert process.stdout is not None
         assert requests.get(process.stdout.readline().strip()).ok
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=20)
-    assert told.rstrip().endswith("KeyboardInterrupt")
+        _, stderr = process.communicate(timeout=20)
+    assert stderr.rstrip().endswith("KeyboardInterrupt")
 
 
 @pytest.mark.parametrize("order_id", ["\ud800", "\u202eO1", "é😀", "O 1\r\n"])

@@ -1,4 +1,4 @@
-"""What `deploy/` says of containers and units fits together; no engine is run here."""
+"""The files in `deploy/` fit together and fit the program; no container runs here."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ DEPLOY = ROOT / "deploy"
 BIN = Path(sys.executable).parent
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("migrate", "code", "daemon", "webserver")
+OWN_SERVICES = ("migrate", "code", "daemon", "webserver")
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 EXAMPLE = dict(
@@ -38,7 +38,7 @@ def unit(path: Path) -> ConfigParser:
 
 
 def named(text: str) -> set[str]:
-    """The variables that a Dagster file takes from the environment."""
+    """Return the variables that a Dagster file takes from the environment."""
     return set(re.findall(r"env: (\w+)", text))
 
 
@@ -48,7 +48,7 @@ def installed(program: str) -> bool:
 
 
 def test_the_compose_file_has_the_expected_services() -> None:
-    assert set(SERVICES) == {"postgres", *OURS}
+    assert set(SERVICES) == {"postgres", *OWN_SERVICES}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -65,24 +65,24 @@ def test_a_unit_starts_what_the_service_of_its_name_starts(path: Path) -> None:
     assert Path(started[0]).name == service[0]
     same = {"0.0.0.0": "127.0.0.1", "/etc/dagster/": "/etc/attribution/"}
     expected = " ".join(service[1:])
-    for ours, theirs in same.items():
-        expected = expected.replace(ours, theirs)
+    for own, theirs in same.items():
+        expected = expected.replace(own, theirs)
     assert " ".join(started[1:]) == expected
 
 
 @pytest.mark.parametrize("words", [("code-server", "start"), ("api",)])
 def test_dagster_knows_the_commands(words: tuple[str, ...]) -> None:
-    told = subprocess.run(
+    completed = subprocess.run(
         [BIN / "dagster", *words, "--help"], capture_output=True, text=True, check=True
     )
     for option in ("--module-name", "--location-name") if len(words) > 1 else ():
-        assert option in told.stdout
+        assert option in completed.stdout
 
 
 def test_every_variable_in_the_dagster_files_is_set() -> None:
     for file in ("dagster.yaml", "workspace.yaml"):
         needed = named((DEPLOY / file).read_text())
-        for name in OURS:
+        for name in OWN_SERVICES:
             assert needed <= set(EXAMPLE) | set(SERVICES[name]["environment"]), name
         assert needed <= set(EXAMPLE)
 
@@ -94,7 +94,8 @@ def test_the_workspace_names_the_service_and_its_port() -> None:
     location = command[command.index("--location-name") + 1]
     assert location == server["grpc_server"]["location_name"]
     assert all(
-        SERVICES[name]["environment"]["DAGSTER_CODE_HOST"] == "code" for name in OURS
+        SERVICES[name]["environment"]["DAGSTER_CODE_HOST"] == "code"
+        for name in OWN_SERVICES
     )
 
 
@@ -215,14 +216,16 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     if verify is None:
         assert all(unit(path).has_option("Service", "ExecStart") for path in UNITS)
         return
-    told = subprocess.run(
+    completed = subprocess.run(
         [verify, "verify", "--man=no", *sorted(tmp_path.glob("*.service"))],
         capture_output=True,
         text=True,
         check=False,
     )
-    about_ours = [line for line in told.stderr.splitlines() if "attribution-" in line]
-    assert about_ours == []
+    own_lines = [
+        line for line in completed.stderr.splitlines() if "attribution-" in line
+    ]
+    assert own_lines == []
 
 
 def test_statements_lie_beside_the_destinations_file() -> None:
