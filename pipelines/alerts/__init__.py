@@ -1,5 +1,4 @@
-"""Alerts: the rules, the messages, the channels, the sensor that runs them.
+"""Alerts: the rules, the messages, the channels, and the sensor that runs them.
 
-The figures in a message come from the delivery tables and belong in `assets.figures`
-and `assets.ledger`.
+Their settings belong in `configuration`, the figures of deliveries in `assets`.
 """

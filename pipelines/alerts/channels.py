@@ -7,7 +7,7 @@ switched off here.
 import logging
 
 from pipelines.alerts.messages import Message
-from pipelines.alerts.rules import Channel
+from pipelines.configuration.alerts import Channel
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
 """Apprise's defaults are 4 seconds each. A slower webhook takes the message after

@@ -13,16 +13,10 @@ from pydantic import BaseModel, Field
 from assets.dagster_internals import AssetGraph, BulkActionsFilter, BulkActionStatus
 from pipelines.alerts.messages import DescribeUnfinished, Message, compose
 from pipelines.alerts.queue import SEND_SECONDS, Backoff, MessageQueue
-from pipelines.alerts.rules import (
-    Alert,
-    AlertSettings,
-    Announced,
-    compare,
-    is_wanted,
-    split_refused,
-)
+from pipelines.alerts.rules import Alert, Announced, compare, is_wanted, split_refused
 from pipelines.alerts.snapshot import take_snapshot
-from pipelines.runs.day_results import guard_messages
+from pipelines.configuration.alerts import AlertSettings
+from pipelines.run_events import guard_messages
 
 _RUNS_UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,

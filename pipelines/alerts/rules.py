@@ -1,4 +1,4 @@
-"""Alert rules and settings: which changes of the deployment are announced.
+"""Alert rules: which changes of the deployment are announced.
 
 A failed partition and a failing check are announced when they begin and when they end,
 never in between: a retry that fails again is not announced. The rules are pure
@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel
+
+from pipelines.configuration.alerts import Channel
 
 REDUNDANT_CHECKS = frozenset({"finished", "no_partition_left"})
 """Checks that repeat what the alert of the partition says."""
@@ -20,39 +22,6 @@ MAX_GUARD_MESSAGES = 7
 """Number of refused partitions whose guard message is quoted in one alert."""
 
 Level = Literal["error", "warn"]
-
-
-class Channel(BaseModel):
-    """A place that alerts are sent to.
-
-    Attributes:
-        url: Address in the form of Apprise: `mailtos://`, `slack://`, `jsons://` ...
-        warnings: Whether the channel gets warnings as well as errors.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    url: SecretStr
-    warnings: bool = True
-
-
-class AlertSettings(BaseModel):
-    """The `[alerts]` table of the configuration.
-
-    Attributes:
-        channels: Channels by a name of your choice; none switches alerts off.
-        ui_url: Address of the Dagster UI, for links.
-        digest_minutes: Longest time that alerts wait for runs under way, so that a
-            night, or the backfill of a month, is one message.
-        every_seconds: Interval between two ticks of the sensor.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    channels: Mapping[str, Channel] = {}
-    ui_url: str | None = Field(default=None, pattern="^https?://")
-    digest_minutes: int = Field(default=60, ge=0)
-    every_seconds: int = Field(default=60, ge=10)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pipelines.alerts.channels import send
 from pipelines.alerts.figures import describe_unfinished
 from pipelines.alerts.messages import Message
 from pipelines.alerts.notifier import Notifier
-from pipelines.alerts.rules import AlertSettings
+from pipelines.configuration.alerts import AlertSettings
 from pipelines.configuration.config import Config, ConfigError
 
 

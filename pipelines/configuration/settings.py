@@ -23,7 +23,7 @@ from assets.providers.registry import AnySettings, make_provider
 from assets.providers.settings import DestinationSettings
 from assets.source.guards import Guards
 from assets.thresholds import CheckSettings
-from pipelines.alerts.rules import AlertSettings
+from pipelines.configuration.alerts import AlertSettings
 from pipelines.configuration.environment_values import EnvironmentValues
 
 

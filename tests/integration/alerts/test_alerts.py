@@ -13,10 +13,10 @@ import time_machine
 
 from pipelines.alerts.channels import is_valid_address
 from pipelines.alerts.notifier import Cursor, Notifier
-from pipelines.alerts.rules import Channel
 from pipelines.alerts.sensors import make_notifier
 from pipelines.build import build
 from pipelines.checkup.checkup import run_checks
+from pipelines.configuration.alerts import Channel
 from pipelines.demo.warehouse import seed
 from pipelines.runs.launch import Launcher
 from support.deployment import (

@@ -19,7 +19,7 @@ from pipelines.alerts.queue import (
     Backoff,
     MessageQueue,
 )
-from pipelines.alerts.rules import AlertSettings, Channel
+from pipelines.configuration.alerts import AlertSettings, Channel
 
 SENSOR_SECONDS = 60
 """Dagster ends a tick after this time."""

@@ -7,15 +7,14 @@ import pytest
 from pipelines.alerts.messages import compose
 from pipelines.alerts.rules import (
     Alert,
-    AlertSettings,
     Announced,
-    Channel,
     Evaluation,
     Snapshot,
     compare,
     is_wanted,
     split_refused,
 )
+from pipelines.configuration.alerts import AlertSettings, Channel
 from support.project import ROOT
 
 SHOP = "deliveries/shop"
