@@ -1,1 +1,4 @@
-"""Speed and memory, as ratios against a baseline measured in the same run."""
+"""Benchmarks: speed and memory, as ratios to a baseline of the same run.
+
+Tests of behaviour belong in `tests`; nothing here asserts a figure.
+"""

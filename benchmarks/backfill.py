@@ -1,11 +1,11 @@
-"""What a day of a backfill costs: seconds per partition-day in each mode, one run.
+"""Measures backfills: seconds per partition in each mode.
 
     python -m benchmarks.backfill [DAYS]
 
 The baseline is `attribution backfill`: a run per day, one after another, in one
-process. Rounds go through all modes in turn, on days of few orders and with the sandbox
-as the provider, so that what is measured is the running of days. Medians, and their
-ratio to the baseline. The modes of the UI include what its daemon waits.
+process. Each round measures all modes. The days have few orders and the sandbox is the
+provider, so that the figures show the overhead of the runs. The output is medians and
+their ratios to the baseline. The modes of the UI include the delays of its daemon.
 """
 
 import os
@@ -24,10 +24,10 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from assets.partitions import days_between
-from benchmarks.processes import Ui, Words, free_port, running
+from benchmarks.processes import Command, Ui, free_port, running
 from pipelines.configuration.config import DEMO_CONFIG, load_config
 from pipelines.demo.warehouse import seed
-from pipelines.runs.backfill import left_to_do, run_each, run_together
+from pipelines.runs.backfill import run_in_ranges, run_one_by_one, unfinished_assets
 from pipelines.runs.launch import Launcher
 from pipelines.sandbox.server import SandboxServer
 
@@ -42,10 +42,10 @@ Mode = Callable[[Path, list[date]], None]
 
 @contextmanager
 def deployment(days: list[date], days_per_run: int) -> Iterator[Path]:
-    """Seed a fresh warehouse; yield a folder with configuration and instance."""
-    # The last of Dagster's processes may write while it is told to end.
-    kept = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-    with kept as name, SandboxServer(0) as server:
+    """Seed a new warehouse; yield a folder with configuration and instance."""
+    # A Dagster process may still write to the folder while it ends.
+    temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with temporary as name, SandboxServer(0) as server:
         folder = Path(name)
         text = DEMO_CONFIG.read_text()
         text = text.replace("http://127.0.0.1:8787", server.url)
@@ -65,8 +65,8 @@ def deployment(days: list[date], days_per_run: int) -> Iterator[Path]:
 
 
 @contextmanager
-def launcher(folder: Path) -> Iterator[Launcher]:
-    """What the command line starts runs with."""
+def running_launcher(folder: Path) -> Iterator[Launcher]:
+    """Open the launcher that the command line uses."""
     config = load_config(folder / "destinations.toml", {})
     before = Path.cwd()
     os.chdir(folder)
@@ -77,26 +77,26 @@ def launcher(folder: Path) -> Iterator[Launcher]:
         os.chdir(before)
 
 
-def each(folder: Path, days: list[date]) -> None:
-    """A run per day, one after another."""
-    with launcher(folder) as started:
-        left = dict.fromkeys(days, started.assets_of([]))
-        results = list(run_each(started, left, [], "", iter))
+def run_per_day(folder: Path, days: list[date]) -> None:
+    """Run each day in a run of its own, one after another."""
+    with running_launcher(folder) as launcher:
+        left = dict.fromkeys(days, launcher.assets_of([]))
+        results = list(run_one_by_one(launcher, left, [], "", iter))
         assert all(result.finished for result in results)
 
 
-def together(folder: Path, days: list[date]) -> None:
-    """One run for all days."""
-    with launcher(folder) as started:
-        left = dict.fromkeys(days, started.assets_of([]))
-        results = list(run_together(started, left, [], ""))
+def single_run(folder: Path, days: list[date]) -> None:
+    """Run all days in one run."""
+    with running_launcher(folder) as launcher:
+        left = dict.fromkeys(days, launcher.assets_of([]))
+        results = list(run_in_ranges(launcher, left, [], ""))
         assert all(result.finished for result in results)
 
 
 def from_ui(folder: Path, days: list[date], seconds: list[float]) -> None:
-    """A backfill by the daemon; its own seconds, without those of the start."""
+    """Backfill through the daemon; append the seconds without those of its start."""
     port = free_port()
-    loaded = ["-m", "pipelines.definitions"]
+    module = ["-m", "pipelines.definitions"]
     environ = {
         "ATTRIBUTION_CONFIG": str(folder / "destinations.toml"),
         **dict.fromkeys((f"ATTRIBUTION_{name}" for name in FOLDERS), ""),
@@ -104,9 +104,9 @@ def from_ui(folder: Path, days: list[date], seconds: list[float]) -> None:
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "PYTHONPATH": str(ROOT),
     }
-    commands: dict[str, Words] = {
-        "daemon": [BIN / "dagster-daemon", "run", *loaded],
-        "webserver": [BIN / "dagster-webserver", "--port", str(port), *loaded],
+    commands: dict[str, Command] = {
+        "daemon": [BIN / "dagster-daemon", "run", *module],
+        "webserver": [BIN / "dagster-webserver", "--port", str(port), *module],
     }
     with running(commands, folder, environ):
         ui = Ui(f"http://127.0.0.1:{port}")
@@ -114,18 +114,18 @@ def from_ui(folder: Path, days: list[date], seconds: list[float]) -> None:
         assets = ui.assets()
         start = time.perf_counter()
         ui.backfill([day.isoformat() for day in days], assets)
-        wait_until_made(folder, days)
+        wait_until_materialized(folder, days)
         seconds.append(time.perf_counter() - start)
 
 
-def wait_until_made(folder: Path, days: list[date]) -> None:
-    """Wait until each day is green: the backfill says so half a minute later."""
-    with launcher(folder) as started:
-        while left_to_do(started, days, []):
+def wait_until_materialized(folder: Path, days: list[date]) -> None:
+    """Wait until each day succeeded; the backfill shows it half a minute later."""
+    with running_launcher(folder) as launcher:
+        while unfinished_assets(launcher, days, []):
             time.sleep(2)
 
 
-def measured(mode: Mode, days: list[date], days_per_run: int) -> float:
+def seconds_per_day(mode: Mode, days: list[date], days_per_run: int) -> float:
     """Return seconds per day."""
     with deployment(days, days_per_run) as folder:
         start = time.perf_counter()
@@ -133,10 +133,10 @@ def measured(mode: Mode, days: list[date], days_per_run: int) -> float:
         return (time.perf_counter() - start) / len(days)
 
 
-def measured_in_ui(days: list[date], days_per_run: int) -> float:
-    """Return seconds per day, from the click to the last green day."""
+def seconds_per_day_in_ui(days: list[date], days_per_run: int) -> float:
+    """Return seconds per day, from the click to the last day that succeeds."""
     seconds: list[float] = []
-    measured(partial(from_ui, seconds=seconds), days, days_per_run)
+    seconds_per_day(partial(from_ui, seconds=seconds), days, days_per_run)
     return seconds[0] / len(days)
 
 
@@ -145,10 +145,10 @@ def main(count: int) -> None:
     yesterday = datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=1)
     days = days_between(yesterday - timedelta(days=count - 1), yesterday)
     modes: dict[str, Callable[[], float]] = {
-        BASELINE: lambda: measured(each, days, 1),
-        "one run, command line": lambda: measured(together, days, 1),
-        "a run per day, UI": lambda: measured_in_ui(days, 1),
-        "one run, UI": lambda: measured_in_ui(days, count),
+        BASELINE: lambda: seconds_per_day(run_per_day, days, 1),
+        "one run, command line": lambda: seconds_per_day(single_run, days, 1),
+        "a run per day, UI": lambda: seconds_per_day_in_ui(days, 1),
+        "one run, UI": lambda: seconds_per_day_in_ui(days, count),
     }
     found: dict[str, list[float]] = {name: [] for name in modes}
     for _ in range(ROUNDS):

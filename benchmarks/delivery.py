@@ -1,10 +1,10 @@
-"""What the ledger costs: conversions per second with it and without, in the same run.
+"""Measures the cost of the ledger: conversions per second with and without it.
 
     python -m benchmarks.delivery [ORDERS]
 
-The baseline sends the same requests through the same transport with as many threads
-and keeps nothing. Rounds alternate; medians and their ratio are printed. A second part
-counts what is delivered against a provider that fails five times in a hundred.
+The baseline sends the same requests through the same transport with as many threads,
+and stores nothing. Rounds alternate, and the output is the medians and their ratio. A
+second part counts the deliveries to a provider that fails five requests in a hundred.
 """
 
 import resource
@@ -55,7 +55,7 @@ ORDER = Conversion(
 
 
 class Orders:
-    """Some staged orders, made when they are asked for."""
+    """A chunk of staged orders; conversions are built on demand."""
 
     def __init__(self, first: int, count: int) -> None:
         ids = [f"O{first + number:08}" for number in range(count)]
@@ -63,7 +63,7 @@ class Orders:
         self.source_hashes: Sequence[str] = ["-"] * count
 
     def conversion(self, index: int) -> Conversion:
-        """Build one of them."""
+        """Build the conversion of one order."""
         return replace(ORDER, order_id=self.order_ids[index])
 
 
@@ -86,7 +86,7 @@ def stub(failing: float = 0.0, latency: float = LATENCY) -> Iterator[str]:
 
 
 def provider(url: str) -> Trackdesk:
-    """Return the provider that is measured."""
+    """Return the provider client to measure."""
     settings = TrackdeskSettings(
         provider="trackdesk",
         base_url=url,
@@ -98,7 +98,7 @@ def provider(url: str) -> Trackdesk:
 
 
 def with_ledger(url: str, orders: int, folder: Path) -> tuple[float, Summary]:
-    """Deliver; return seconds and what came of it."""
+    """Deliver with the ledger; return seconds and the summary."""
     database = Database(f"sqlite:///{folder}/{time.monotonic_ns()}.db")
     database.migrate()
     target = Destination(
@@ -123,7 +123,7 @@ def with_ledger(url: str, orders: int, folder: Path) -> tuple[float, Summary]:
 
 
 def without_ledger(url: str, orders: int) -> float:
-    """Send the same requests and keep nothing; return seconds."""
+    """Send the same requests and store nothing; return seconds."""
     target = provider(url)
     transport = HttpTransport([urlsplit(url).netloc], connections=IN_FLIGHT)
     batch = Orders(0, orders)
@@ -140,18 +140,18 @@ def without_ledger(url: str, orders: int) -> float:
 
 def measure_cost(orders: int) -> None:
     """Print conversions per second with the ledger and without."""
-    ours, bare = [], []
+    with_rates, without_rates = [], []
     with tempfile.TemporaryDirectory() as folder, stub() as url:
         for _ in range(ROUNDS):
-            ours.append(orders / with_ledger(url, orders, Path(folder))[0])
-            bare.append(orders / without_ledger(url, orders))
-    print(f"with ledger     {median(ours):8.0f} conversions/s")
-    print(f"without ledger  {median(bare):8.0f} conversions/s")
-    print(f"ratio           {median(ours) / median(bare):8.2f}")
+            with_rates.append(orders / with_ledger(url, orders, Path(folder))[0])
+            without_rates.append(orders / without_ledger(url, orders))
+    print(f"with ledger     {median(with_rates):8.0f} conversions/s")
+    print(f"without ledger  {median(without_rates):8.0f} conversions/s")
+    print(f"ratio           {median(with_rates) / median(without_rates):8.2f}")
 
 
 def measure_failures(orders: int) -> None:
-    """Print what is delivered against a provider that fails at random."""
+    """Print the deliveries to a provider that fails at random."""
     with tempfile.TemporaryDirectory() as folder, stub(0.05, 0.0) as url:
         seconds, summary = with_ledger(url, orders, Path(folder))
     delivered = sum(one.orders for one in summary.totals if one.state in DELIVERED)

@@ -1,6 +1,6 @@
-"""A deployment's own processes on this machine: code server, daemon, webserver.
+"""Runs the processes of a deployment on this machine: code server, daemon, webserver.
 
-For what only they do: backfills of the UI. `Ui` asks what a browser asks.
+Backfills from the UI need them. `Ui` sends the queries that a browser sends.
 """
 
 import os
@@ -14,12 +14,12 @@ from typing import Any
 
 import requests
 
-Words = Sequence[str | Path]
+Command = Sequence[str | Path]
 _ENDED = {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
 
 
 def free_port() -> int:
-    """Return a port of this machine on which nobody listens."""
+    """Return a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -27,15 +27,15 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    commands: Mapping[str, Words], folder: Path, environ: Mapping[str, str]
+    commands: Mapping[str, Command], folder: Path, environ: Mapping[str, str]
 ) -> Iterator[dict[str, "subprocess.Popen[bytes]"]]:
-    """Run programs, each with a log in `folder`, until the block ends."""
+    """Run programs until the block ends, each with a log in `folder`."""
     with ExitStack() as stack:
         started = {}
-        for name, words in commands.items():
+        for name, command in commands.items():
             log = stack.enter_context((folder / f"{name}.log").open("wb"))
             started[name] = subprocess.Popen(
-                [str(word) for word in words],
+                [str(word) for word in command],
                 cwd=folder,
                 env=os.environ | dict(environ),
                 stdout=log,
@@ -56,21 +56,21 @@ def running(
 
 
 class Ui:
-    """What a person does in the UI.
+    """The actions of a person in the UI.
 
     Args:
-        url: Of the webserver.
+        url: URL of the webserver.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def wait(self, seconds: float = 300) -> None:
-        """Wait until it shows the assets."""
+        """Wait until the UI shows the assets."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             try:
-                if self.ask("{ assetNodes { id } }")["assetNodes"]:
+                if self.query("{ assetNodes { id } }")["assetNodes"]:
                     return
             except (requests.RequestException, KeyError, TypeError):
                 pass
@@ -78,15 +78,15 @@ class Ui:
         message = f"expected assets at {self._url}, got none in {seconds:.0f} s"
         raise TimeoutError(message)
 
-    def ask(self, query: str, **variables: Any) -> Any:
-        """Return the answer to a GraphQL query."""
-        body = {"query": query, "variables": variables}
+    def query(self, text: str, **variables: Any) -> Any:
+        """Return the data of a GraphQL query."""
+        body = {"query": text, "variables": variables}
         reply = requests.post(f"{self._url}/graphql", json=body, timeout=60).json()
         return reply["data"]
 
     def backfill(self, days: Sequence[str], assets: Sequence[Sequence[str]]) -> str:
         """Launch a backfill of assets; return its id."""
-        launched = self.ask(
+        launched = self.query(
             """mutation ($assets: [AssetKeyInput!], $days: [String!]) {
               launchPartitionBackfill(
                 backfillParams: {assetSelection: $assets, partitionNames: $days}
@@ -98,10 +98,10 @@ class Ui:
         return str(launched["backfillId"])
 
     def wait_for_backfill(self, backfill_id: str, seconds: float = 900) -> str:
-        """Wait for its end; return its status."""
+        """Wait for the end of a backfill; return its status."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            found = self.ask(
+            found = self.query(
                 """query ($id: String!) { partitionBackfillOrError(backfillId: $id) {
                   ... on PartitionBackfill { status } } }""",
                 id=backfill_id,
@@ -114,13 +114,13 @@ class Ui:
 
     def assets(self) -> list[list[str]]:
         """Return the path of every asset."""
-        found = self.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
+        found = self.query("{ assetNodes { assetKey { path } } }")["assetNodes"]
         return [node["assetKey"]["path"] for node in found]
 
     def runs(self, backfill_id: str) -> list[dict[str, Any]]:
-        """Return the runs of a backfill with their times."""
+        """Return the runs of a backfill, with their times."""
         return list(
-            self.ask(
+            self.query(
                 """query ($id: String!) { runsOrError(filter: {tags: [
                   {key: "dagster/backfill", value: $id}]}) { ... on Runs { results {
                   runId status startTime endTime } } } }""",

@@ -1,20 +1,20 @@
-"""A provider that answers after a while and fails now and then; for measuring only.
+"""A provider stub with a latency and a share of failures, for benchmarks.
 
     python -m benchmarks.stub PORT LATENCY_SECONDS FAILING_SHARE
 
-It runs in a process of its own, so that its work is not counted as the exporter's.
+It runs in its own process, so that its work is not measured.
 """
 
 import asyncio
 import random
 import sys
 
-HEAD = (
+REPLY = (
     "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
     "Content-Length: 2\r\n\r\n{{}}"
 )
-GOOD = HEAD.format(status=200).encode()
-BAD = HEAD.format(status=500).encode()
+OK_REPLY = REPLY.format(status=200).encode()
+ERROR_REPLY = REPLY.format(status=500).encode()
 
 
 async def _answer(
@@ -26,10 +26,10 @@ async def _answer(
     try:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
-            told = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-            await reader.readexactly(int(told or 0))
+            length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+            await reader.readexactly(int(length or 0))
             await asyncio.sleep(latency)
-            writer.write(BAD if random.random() < failing else GOOD)
+            writer.write(ERROR_REPLY if random.random() < failing else OK_REPLY)
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()

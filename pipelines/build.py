@@ -1,4 +1,4 @@
-"""Puts the pieces together: configuration in, Dagster definitions out.
+"""Builds the Dagster definitions and their resources from the configuration.
 
 Tests and the command line call `build` with a configuration of their own.
 """
@@ -22,17 +22,17 @@ from assets.resources import Destinations, Source
 from assets.settlements import settlement_asset
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
-from pipelines.alerts.alerting import sensors
+from pipelines.alerts.sensors import alert_sensors
 from pipelines.configuration.config import Config
-from pipelines.configuration.settings import addresses
+from pipelines.configuration.settings import destination_urls
+from pipelines.failed_partitions import publishing_job_and_sensor
 from pipelines.jobs import export_day, follow_submissions, nightly_export
 from pipelines.json_logs import json_logger
-from pipelines.red_days import publish_red_days
 from pipelines.retention import retention_job, retention_schedule
 from pipelines.schedules import hourly_settlement, nightly_schedule
 
-_FOLLOWED = {"deliveries", "settlements"}
-_NO_MAPPING = {
+_PUBLISHED_GROUPS = {"deliveries", "settlements"}
+_OPERATIONAL_SETTINGS = {
     "base_url",
     "in_flight",
     "requests_per_second",
@@ -45,27 +45,27 @@ _NO_MAPPING = {
 
 
 def build(config: Config) -> dg.Definitions:
-    """Return everything that Dagster is to know of a deployment."""
+    """Return the Dagster definitions of a deployment."""
     partitions = daily(config.timezone, config.start_date)
     nightly = nightly_schedule(
         partitions, hour=config.nightly_hour, lookback_days=config.lookback_days
     )
     retention = retention_job(config.keep_bodies_days, published=config.publish)
     queues = any(REGISTRY[one.provider].queues for one in config.destinations.values())
-    red_days = [publish_red_days()] if config.publish else []
+    publishing = [publishing_job_and_sensor()] if config.publish else []
     definitions = dg.Definitions(
         assets=partitioned(_assets(config), partitions, config.backfill_days_per_run),
         jobs=[
             *(export_day, nightly_export, retention),
             *([follow_submissions] if queues else []),
-            *(job for job, _ in red_days),
+            *(job for job, _ in publishing),
         ],
         schedules=[
             *(nightly, retention_schedule(retention, config.timezone)),
             *([hourly_settlement(partitions)] if queues else []),
         ],
         resources={
-            "source": dg.ResourceDefinition(lambda _context: lent_source(config)),
+            "source": dg.ResourceDefinition(lambda _context: managed_source(config)),
             "destinations": dg.ResourceDefinition(
                 lambda _context: open_destinations(config)
             ),
@@ -73,19 +73,19 @@ def build(config: Config) -> dg.Definitions:
         executor=dg.in_process_executor,
         loggers={"console": json_logger} if config.log_format == "json" else None,
         sensors=[
-            # Not there yet when this is read.
-            *sensors(config, lambda: definitions.resolve_asset_graph()),  # noqa: PLW0108
-            *(sensor for _, sensor in red_days),
+            # `definitions` is not assigned yet when this line runs.
+            *alert_sensors(config, lambda: definitions.resolve_asset_graph()),  # noqa: PLW0108
+            *(sensor for _, sensor in publishing),
         ],
     )
     return definitions
 
 
 def open_source(config: Config) -> Source:
-    """Return the configured source.
+    """Return the source; the caller disposes of its database.
 
     Raises:
-        ConfigError: A variable that it needs is not set.
+        ConfigError: A variable that the source needs is not set.
     """
     for key in ("warehouse_url", "ledger_url", "staging", "extract_dir"):
         config.require(key)
@@ -110,11 +110,11 @@ def open_source(config: Config) -> Source:
 def extra_columns(
     settings: DestinationSettings, statement: str | None = None
 ) -> frozenset[str]:
-    """Return the columns beyond the contract that a destination is sent.
+    """Return the columns beyond the contract that a destination maps.
 
     Args:
         settings: The destination.
-        statement: Only those of this statement; None: of any.
+        statement: Only columns of this statement; None for all statements.
     """
     return frozenset(
         column.removeprefix("extra.")
@@ -125,8 +125,8 @@ def extra_columns(
 
 
 @contextmanager
-def lent_source(config: Config) -> Iterator[Source]:
-    """Return the configured source; its connections are closed afterwards."""
+def managed_source(config: Config) -> Iterator[Source]:
+    """Open the source for the duration of the block."""
     source = open_source(config)
     try:
         yield source
@@ -135,11 +135,11 @@ def lent_source(config: Config) -> Iterator[Source]:
 
 
 def open_destinations(config: Config) -> Destinations:
-    """Return the configured destinations; secrets are looked up when one is opened."""
+    """Return the destinations; the secrets of one are read when it is opened."""
     return Destinations(
         zone=config.zone,
         open_destination=lambda name: open_destination(config, name),
-        urls={name: addresses(one) for name, one in config.destinations.items()},
+        urls={name: destination_urls(one) for name, one in config.destinations.items()},
         credentials={name: config.credentials(name) for name in config.destinations},
         outbox=config.staging / "outbox",
         spool=config.staging / "spool",
@@ -154,12 +154,12 @@ def open_destination(config: Config, name: str) -> Destination:
     """Return one configured destination.
 
     Raises:
-        ConfigError: A variable that it needs is not set.
+        ConfigError: A variable that the destination needs is not set.
     """
     config.require(f"destinations.{name}")
     settings = config.destinations[name]
-    # Secrets are masked in it, and pace left out: neither changes what is reported.
-    shape = settings.model_dump_json(exclude=_NO_MAPPING)
+    # The dump masks secrets. Neither they nor the limits change what is reported.
+    shape = settings.model_dump_json(exclude=_OPERATIONAL_SETTINGS)
     return Destination(
         name=name,
         provider_name=settings.provider,
@@ -176,7 +176,7 @@ def _digest(text: str) -> str:
 
 
 def _assets(config: Config) -> Sequence[dg.AssetsDefinition]:
-    made = [
+    assets = [
         orders.completed_orders,
         orders.order_items,
         identifiers.visitor_identifiers,
@@ -185,10 +185,12 @@ def _assets(config: Config) -> Sequence[dg.AssetsDefinition]:
         conversions,
     ]
     for name, settings in config.destinations.items():
-        made.append(delivery_asset(name, settings.provider))
+        assets.append(delivery_asset(name, settings.provider))
         if REGISTRY[settings.provider].queues:
-            made.append(settlement_asset(name, settings.provider))
+            assets.append(settlement_asset(name, settings.provider))
     if config.publish:
-        last = [asset.key for asset in made if asset.key.path[0] in _FOLLOWED]
-        made.append(published_asset(last))
-    return made
+        published = [
+            asset.key for asset in assets if asset.key.path[0] in _PUBLISHED_GROUPS
+        ]
+        assets.append(published_asset(published))
+    return assets

@@ -1,23 +1,24 @@
-"""The `attribution` command: which commands there are. `commands/` holds each.
+"""The `attribution` command line; the modules in `commands` implement its commands.
 
-Commands import what they need when they are called, so that `--help` and `status` are
-quick.
+A command imports what it needs when it is called, so that `--help` and `status` are
+fast.
 """
 
 try:
     import typer
 
+    from pipelines.commands.resolve import resolve
     from pipelines.commands.runs import backfill, export
     from pipelines.commands.status import check, metrics, status
-    from pipelines.commands.tables import migrate, recover, resolve
+    from pipelines.commands.tables import migrate, recover
     from pipelines.commands.trial import demo, sandbox
 except KeyboardInterrupt:
-    # Ctrl-C while the program loads; later, typer ends it like this.
+    # Ctrl-C during the imports: exit as typer does after them.
     raise SystemExit(130) from None
 
 app = typer.Typer(
     name="attribution",
-    help="Tells marketing providers about completed orders, once each.",
+    help="Reports completed orders to marketing providers, once each.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -38,5 +39,5 @@ for command in (
 
 
 def main() -> None:
-    """Run the command; the entry point of the installed script."""
+    """Run the command line; the entry point of the installed script."""
     app()

@@ -1,8 +1,8 @@
-"""What Dagster loads: the definitions of the configured deployment."""
+"""The module that Dagster loads: the definitions of the configured deployment."""
 
 from pipelines.build import build
 from pipelines.configuration.config import load_config
-from pipelines.runs.lost_interrupts import send_again
+from pipelines.runs.interrupts import resend_lost_interrupts
 
-send_again()
+resend_lost_interrupts()
 defs = build(load_config())

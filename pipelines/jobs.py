@@ -1,8 +1,8 @@
-"""Jobs: which assets run together, and with which executor. No asset code here."""
+"""Jobs: which assets run together, and with which executor."""
 
 import dagster as dg
 
-PRELOADED = [
+_PRELOADED_MODULES = [
     "assets.source.extract",
     "assets.joining.join",
     "assets.delivery.dispatch",
@@ -13,7 +13,7 @@ export_day = dg.define_asset_job(
     "export_day",
     selection=dg.AssetSelection.all(),
     executor_def=dg.in_process_executor,
-    description="One day for all destinations in one process: backfills, the CLI.",
+    description="Exports one day to all destinations, in one process.",
 )
 
 nightly_export = dg.define_asset_job(
@@ -22,15 +22,15 @@ nightly_export = dg.define_asset_job(
     executor_def=dg.multiprocess_executor.configured(
         {
             "max_concurrent": 4,
-            "start_method": {"forkserver": {"preload_modules": PRELOADED}},
+            "start_method": {"forkserver": {"preload_modules": _PRELOADED_MODULES}},
         }
     ),
-    description="One day for all destinations, so that a slow one delays no other.",
+    description="Exports one day to all destinations, each in its own process.",
 )
 
 follow_submissions = dg.define_asset_job(
     "follow_submissions",
     selection=dg.AssetSelection.key_prefixes("settlements"),
     executor_def=dg.in_process_executor,
-    description="Asks what became of queued deliveries; sends no conversion.",
+    description="Queries the results of queued deliveries; sends no conversion.",
 )

@@ -1,7 +1,7 @@
-"""Log lines as JSON, one object per line, for whoever collects logs.
+"""Log lines as JSON, one object per line, for log collectors.
 
-Dagster's own JSON logger prints each record with all of Python's attributes; this one
-prints what a person searches for.
+Dagster's own JSON logger prints all attributes of a Python log record. This one prints
+the keys that a person searches for.
 """
 
 import json
@@ -13,18 +13,18 @@ from typing import Any
 import dagster as dg
 
 
-def line(level: str, message: str, *, at: float, **more: Any) -> str:
+def json_line(level: str, message: str, *, at: float, **more: Any) -> str:
     """Return one line.
 
     Args:
         level: `INFO` and so on.
-        message: What is said.
+        message: The message.
         at: Seconds since the epoch.
         more: Further keys; those without a value are left out.
     """
-    told = {key: value for key, value in more.items() if value}
+    present = {key: value for key, value in more.items() if value}
     when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return json.dumps({"at": when, "level": level, "message": message, **told})
+    return json.dumps({"at": when, "level": level, "message": message, **present})
 
 
 class JsonFormatter(logging.Formatter):
@@ -33,7 +33,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line."""
         meta = getattr(record, "dagster_meta", {})
-        return line(
+        return json_line(
             record.levelname,
             meta.get("orig_message") or record.getMessage(),
             at=record.created,
@@ -55,8 +55,8 @@ def _error(event: dg.DagsterEvent | None) -> str | None:
 @dg.logger({"log_level": dg.Field(str, default_value="DEBUG")})
 def json_logger(context: dg.InitLoggerContext) -> logging.Logger:
     """Log lines of a run as JSON on stderr; Dagster's own events are DEBUG."""
-    made = logging.Logger("dagster", context.logger_config["log_level"])
+    logger = logging.Logger("dagster", context.logger_config["log_level"])
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    made.addHandler(handler)
-    return made
+    logger.addHandler(handler)
+    return logger

@@ -1,4 +1,4 @@
-"""The job that forgets old requests and replies, and when it runs."""
+"""The job that deletes the bodies of old requests and replies, and its schedule."""
 
 from datetime import timedelta
 
@@ -10,15 +10,18 @@ from assets.resources import Source
 
 
 def retention_job(keep_days: int, *, published: bool) -> dg.JobDefinition:
-    """Make the job.
+    """Return the job.
 
     Args:
-        keep_days: Bodies younger than so many days stay.
-        published: The warehouse has a copy of the delivery tables.
+        keep_days: Age in days up to which bodies are kept.
+        published: Whether the warehouse has a copy of the delivery tables.
     """
 
-    @dg.op(description=f"After {keep_days} days only hashes stay of what was said.")
-    def forgotten_bodies(
+    @dg.op(
+        name="forgotten_bodies",
+        description=f"Keeps only hashes of bodies older than {keep_days} days.",
+    )
+    def delete_bodies(
         context: dg.OpExecutionContext, source: dg.ResourceParam[Source]
     ) -> None:
         before = utc_now() - timedelta(days=keep_days)
@@ -26,22 +29,22 @@ def retention_job(keep_days: int, *, published: bool) -> dg.JobDefinition:
         if published:
             with source.warehouse.writing() as engine:
                 purge_published_bodies(engine, before)
-        context.log.info("%d requests and replies forgotten", count)
+        context.log.info("Deleted the bodies of %d requests and replies", count)
         context.add_output_metadata({"attempts": count})
 
     @dg.job(
         name="retention",
-        description="Forgets old requests and replies; keeps what came of them.",
+        description="Deletes old request and reply bodies; keeps the outcomes.",
         executor_def=dg.in_process_executor,
     )
     def retention() -> None:
-        forgotten_bodies()
+        delete_bodies()
 
     return retention
 
 
 def retention_schedule(job: dg.JobDefinition, timezone: str) -> dg.ScheduleDefinition:
-    """Every Sunday at noon, when no night is being exported."""
+    """Return the schedule: Sundays at noon, when no nightly export runs."""
     return dg.ScheduleDefinition(
         name="retention",
         job=job,

@@ -1,4 +1,4 @@
-"""Schedules: when the days are exported."""
+"""Schedules: when days are exported and queued deliveries are followed."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,14 +12,14 @@ from pipelines.jobs import follow_submissions, nightly_export
 def nightly_schedule(
     partitions: dg.DailyPartitionsDefinition, *, hour: int, lookback_days: int
 ) -> dg.ScheduleDefinition:
-    """Every night: yesterday, and the days before it again for orders that came late.
+    """Return the schedule that exports yesterday, and earlier days for late orders.
 
-    What is delivered is not sent again, so that looking again costs no request.
+    Delivered orders are not sent again, so that an earlier day costs no request.
 
     Args:
-        partitions: The daily partitions; their zone is the schedule's.
+        partitions: The daily partitions; the schedule runs in their time zone.
         hour: Local hour, 0 to 23.
-        lookback_days: How many days in all.
+        lookback_days: Number of days to export, yesterday included.
     """
     zone = ZoneInfo(partitions.timezone)
 
@@ -39,7 +39,7 @@ def nightly_schedule(
                 yield dg.RunRequest(
                     run_key=f"{night}:{key}",
                     partition_key=key,
-                    # Yesterday first: it has the most to send.
+                    # Yesterday has the most to send.
                     tags={"dagster/priority": str(-age)},
                 )
 
@@ -49,13 +49,13 @@ def nightly_schedule(
 def hourly_settlement(
     partitions: dg.DailyPartitionsDefinition,
 ) -> dg.ScheduleDefinition:
-    """Every hour: what became of queued deliveries, of whatever day.
+    """Return the schedule that follows the queued deliveries of all days every hour.
 
-    Processing takes longer than the night's run, and calls are limited by the hour.
-    The run stands under yesterday.
+    The provider processes them after the nightly run has ended, and limits the requests
+    per hour. The run has the partition of yesterday.
 
     Args:
-        partitions: The daily partitions; their zone is the schedule's.
+        partitions: The daily partitions; the schedule runs in their time zone.
     """
     zone = ZoneInfo(partitions.timezone)
 

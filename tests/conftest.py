@@ -94,7 +94,7 @@ def empty_postgres(postgres_server: str) -> Iterator[str]:
 @pytest.fixture
 def postgres_tables(postgres_server: str, empty_postgres: str) -> Iterator[Database]:
     """Empty delivery tables on PostgreSQL, ready at once."""
-    with new_database(postgres_server, like=empty_postgres) as url:
+    with new_database(postgres_server, template=empty_postgres) as url:
         database = Database(url)
         yield database
         database.dispose()

@@ -1,4 +1,4 @@
-"""Who is told when something needs a person: rules, texts, channels, the sensors.
+"""Alerts: the rules, the messages, the channels, and the sensor that runs them.
 
-The figures that the rules judge come from `assets.figures`.
+Their settings belong in `configuration`, the figures of deliveries in `assets`.
 """

@@ -1,22 +1,23 @@
-"""How a message leaves: e-mail, Slack, Teams, a webhook, whatever Apprise knows.
+"""Sends messages by e-mail, Slack, Teams, a webhook, or any other Apprise service.
 
-An address is a secret as a whole, and Apprise writes addresses into its log: here it
-writes none.
+The whole address of a channel is a secret. Apprise logs addresses, so that its log is
+switched off here.
 """
 
 import logging
 
-from pipelines.alerts.rules import Channel
-from pipelines.alerts.text import Message
+from pipelines.alerts.messages import Message
+from pipelines.configuration.alerts import Channel
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
-"""Apprise's own are 4: a slower webhook takes a message and seems not to have."""
+"""Apprise's defaults are 4 seconds each. A slower webhook takes the message after
+Apprise has given up, and would get it again."""
 TIMEOUT_SECONDS = CONNECT_SECONDS + READ_SECONDS
-"""A channel that does not answer must not use up the time of a look."""
+"""Bounds the time that one channel takes of a tick."""
 
 logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
 
-# Apprise takes a third of a second to import, which no run needs.
+# Importing Apprise takes a third of a second, and runs do not need it.
 # ruff: noqa: PLC0415
 
 
@@ -27,9 +28,11 @@ def send(channel: Channel, message: Message) -> bool:
     sender = apprise.Apprise()
     if not sender.add(channel.url.get_secret_value()):
         return False
-    for one in sender:
-        one.socket_connect_timeout = max(one.socket_connect_timeout, CONNECT_SECONDS)
-        one.socket_read_timeout = max(one.socket_read_timeout, READ_SECONDS)
+    for service in sender:
+        service.socket_connect_timeout = max(
+            service.socket_connect_timeout, CONNECT_SECONDS
+        )
+        service.socket_read_timeout = max(service.socket_read_timeout, READ_SECONDS)
     good, bad = apprise.NotifyType.SUCCESS, apprise.NotifyType.FAILURE
     taken = sender.notify(
         body=message.body,
@@ -41,8 +44,8 @@ def send(channel: Channel, message: Message) -> bool:
     return bool(taken)
 
 
-def is_understood(channel: Channel) -> bool:
-    """Tell whether an address is one that a message can be sent to."""
+def is_valid_address(channel: Channel) -> bool:
+    """Return whether Apprise can send to the address of a channel."""
     import apprise
 
     return bool(apprise.Apprise().add(channel.url.get_secret_value()))

@@ -1,7 +1,8 @@
-"""What waits for each channel, and when it is tried.
+"""The messages that wait for each channel, and when each channel is tried.
 
-A look has little time, and a channel may be slow or down: what is not sent now waits in
-the sensor's cursor, and a channel that took nothing rests before it is tried again.
+A tick has little time, and a channel may be slow or down. Messages that are not sent
+wait in the cursor of the sensor. A channel that refused a message is tried again after
+a backoff.
 """
 
 import logging
@@ -12,29 +13,29 @@ from itertools import accumulate
 
 from pydantic import BaseModel
 
-from pipelines.alerts.text import Message, together
+from pipelines.alerts.messages import Message, combine
 
-LOOK_SECONDS = 35
-"""Later in a look nothing more is sent. Dagster gives up on one that takes 60, forgets
-what it told, and would tell it again; the last message may take 15."""
-KEPT = 100
-"""Messages that wait for one channel; the oldest go first."""
-APART = 3
-"""So many waiting messages are sent one by one; more are put together."""
-LONGEST = 10_000
-"""Characters of messages that are put together."""
-SHORTEST_REST, LONGEST_REST = 60, 3_600
-"""Seconds; doubled with every failure."""
+SEND_SECONDS = 35
+"""A tick begins no message later than this. Dagster ends a tick after 60 seconds and
+drops its cursor, so that the alerts would be sent again; a message may take 15."""
+MAX_QUEUED = 100
+"""Messages that wait for one channel; beyond that the oldest are dropped."""
+MAX_SEPARATE = 3
+"""Up to this number, waiting messages are sent one by one; more are combined."""
+MAX_COMBINED_CHARACTERS = 10_000
+"""Length of the bodies that are combined into one message."""
+MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 60, 3_600
+"""The backoff doubles with every failure."""
 
 _log = logging.getLogger(__name__)
 
 
-class Rest(BaseModel):
-    """Of a channel that did not take a message.
+class Backoff(BaseModel):
+    """The state of a channel that did not take a message.
 
     Attributes:
-        failures: How often, one after the other.
-        until: When it is tried again, in seconds since the epoch.
+        failures: Number of consecutive failures.
+        until: Time of the next try, in seconds since the epoch.
     """
 
     failures: int
@@ -42,42 +43,43 @@ class Rest(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
-    """Sends what waits.
+class MessageQueue:
+    """Sends the messages that wait.
 
     Attributes:
-        unsent: Messages by channel that it has not taken.
-        rests: Channels that are not tried for a while.
-        send: Sends a message to a channel; tells whether it was taken.
-        clock: Seconds since the epoch.
+        unsent: Waiting messages by channel.
+        backoffs: Channels that are not tried at present.
+        send: Sends a message to a channel; returns whether the channel took it.
+        clock: Returns the time in seconds since the epoch.
     """
 
     unsent: dict[str, list[Message]]
-    rests: dict[str, Rest]
+    backoffs: dict[str, Backoff]
     send: Callable[[str, Message], bool]
     clock: Callable[[], float]
 
     def add(self, name: str, message: Message) -> None:
-        """Let a message wait for a channel."""
+        """Queue a message for a channel."""
         waiting = self.unsent.setdefault(name, [])
         waiting.append(message)
-        if len(waiting) > KEPT:
-            _log.warning("Alerts for %s: %s wait, the oldest is dropped.", name, KEPT)
-            del waiting[:-KEPT]
+        if len(waiting) > MAX_QUEUED:
+            _log.warning(
+                "Alerts for %s: %s wait, the oldest is dropped.", name, MAX_QUEUED
+            )
+            del waiting[:-MAX_QUEUED]
 
-    def forget(self, name: str) -> None:
-        """Drop what waits for a channel that is no longer configured."""
+    def remove(self, name: str) -> None:
+        """Drop the queue of a channel that is not configured."""
         self.unsent.pop(name, None)
-        self.rests.pop(name, None)
+        self.backoffs.pop(name, None)
 
-    def post(self, until: float) -> None:
-        """Send what waits, oldest first, to each channel in turn.
+    def send_waiting(self, until: float) -> None:
+        """Send the waiting messages, oldest first, to each channel in turn.
 
-        Channels that took their last message come first: none waits for one that is
-        down.
+        Channels without failures come first, so that none waits for one that is down.
 
         Args:
-            until: Nothing is begun after it, in seconds since the epoch.
+            until: No message is begun after this time, in seconds since the epoch.
         """
         now = self.clock()
         ready = (name for name in self.unsent if self._is_ready(name, now))
@@ -87,50 +89,54 @@ class Posting:
             if self._send_next(name) and name in self.unsent:
                 turns.append(name)
 
-    def said(self) -> list[str]:
-        """Say what waits, and until when."""
-        return [self._said(name, waiting) for name, waiting in self.unsent.items()]
+    def summaries(self) -> list[str]:
+        """Return one sentence for each channel with waiting messages."""
+        return [self._summary(name) for name in self.unsent]
 
-    def _said(self, name: str, waiting: list[Message]) -> str:
-        count = f"{len(waiting)} message{'s' * (len(waiting) > 1)} for {name}"
-        if name not in self.rests:
-            return f"{count} left for the next look."
-        minutes = max(0, self.rests[name].until - self.clock()) / 60
+    def _summary(self, name: str) -> str:
+        waiting = len(self.unsent[name])
+        count = f"{waiting} message{'s' * (waiting > 1)} for {name}"
+        if name not in self.backoffs:
+            return f"{count} left for the next tick."
+        minutes = max(0, self.backoffs[name].until - self.clock()) / 60
         return (
-            f"{count} not taken, tries: {self._failures(name)}; "
-            f"the next in {minutes:.0f} min."
+            f"{count} not sent, failed tries: {self._failures(name)}; "
+            f"next try in {minutes:.0f} min."
         )
 
     def _is_ready(self, name: str, now: float) -> bool:
-        return name not in self.rests or self.rests[name].until <= now
+        return name not in self.backoffs or self.backoffs[name].until <= now
 
     def _failures(self, name: str) -> int:
-        return self.rests[name].failures if name in self.rests else 0
+        return self.backoffs[name].failures if name in self.backoffs else 0
 
     def _send_next(self, name: str) -> bool:
-        """Send one message, or several in one; tell whether it was taken."""
+        """Send one message, or several combined; return whether it was taken."""
         waiting = self.unsent[name]
         count = 1
-        if len(waiting) > APART:
+        if len(waiting) > MAX_SEPARATE:
             lengths = accumulate(len(one.body) for one in waiting)
-            count = max(1, sum(length <= LONGEST for length in lengths))
-        if not self.send(name, together(waiting[:count])):
-            self._rest(name)
+            fitting = sum(length <= MAX_COMBINED_CHARACTERS for length in lengths)
+            count = max(1, fitting)
+        if not self.send(name, combine(waiting[:count])):
+            self._back_off(name)
             return False
-        self.rests.pop(name, None)
+        self.backoffs.pop(name, None)
         del waiting[:count]
         if not waiting:
             del self.unsent[name]
         return True
 
-    def _rest(self, name: str) -> None:
+    def _back_off(self, name: str) -> None:
         failures = self._failures(name) + 1
-        # The exponent is bounded: a channel may be down for years.
-        seconds = min(LONGEST_REST, SHORTEST_REST * 2 ** min(failures - 1, 10))
-        self.rests[name] = Rest(failures=failures, until=self.clock() + seconds)
+        # A channel may be down for years; the bound keeps the power small.
+        doublings = min(failures - 1, 10)
+        seconds = min(MAX_BACKOFF_SECONDS, MIN_BACKOFF_SECONDS * 2**doublings)
+        self.backoffs[name] = Backoff(failures=failures, until=self.clock() + seconds)
         _log.warning(
-            "Telling failed for the channel %s: expected it to take a message, got "
-            "a refusal or no answer. %s See its address, and `attribution check`.",
+            "Sending alerts failed for the channel %s: expected the channel to take "
+            "the message, got a refusal or no reply. %s Check its address with "
+            "`attribution check`.",
             name,
-            self._said(name, self.unsent[name]),
+            self._summary(name),
         )

@@ -1,9 +1,9 @@
-"""Alerts: what has changed since people were last told. Pure rules and settings.
+"""Alert rules: which changes of the deployment are announced.
 
 A failed partition and a failing check are announced when they begin and when they end,
-never while they last: a retry that fails again is no news. What is read of Dagster
-stands in `seeing.py`, how news are put in `alert_text.py`, how they leave in
-`posting.py` and `channels.py`.
+never in between: a retry that fails again is not announced. The rules are pure
+functions. `snapshot.py` reads Dagster, `messages.py` writes the text, `queue.py` and
+`channels.py` send it.
 """
 
 from collections import defaultdict
@@ -11,59 +11,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel
 
-UNTOLD = frozenset({"finished", "no_partition_left"})
-"""Checks that say of a partition what its own alert says."""
+from pipelines.configuration.alerts import Channel
 
-REFUSALS = 7
-"""Refused days of which the guard's own words are told."""
+REDUNDANT_CHECKS = frozenset({"finished", "no_partition_left"})
+"""Checks that repeat what the alert of the partition says."""
+
+MAX_GUARD_MESSAGES = 7
+"""Number of refused partitions whose guard message is quoted in one alert."""
 
 Level = Literal["error", "warn"]
 
 
-class Channel(BaseModel):
-    """Where alerts go.
-
-    Attributes:
-        url: Address in the form of Apprise: `mailtos://`, `slack://`, `jsons://` ...
-        warnings: Whether warnings go there, too.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    url: SecretStr
-    warnings: bool = True
-
-
-class Alerts(BaseModel):
-    """Who is told of what goes wrong.
-
-    Attributes:
-        channels: By a name of your own; none: nobody is told.
-        ui_url: Address of the Dagster UI, for links.
-        digest_minutes: While runs are under way news wait, at most so long: a night,
-            or the backfill of a month, is one message.
-        every_seconds: How often is looked.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    channels: Mapping[str, Channel] = {}
-    ui_url: str | None = Field(default=None, pattern="^https?://")
-    digest_minutes: int = Field(default=60, ge=0)
-    every_seconds: int = Field(default=60, ge=10)
-
-
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One evaluation of a check.
+    """One evaluation of an asset check.
 
     Attributes:
         check: `<asset>:<name>`.
-        partition: Of which it speaks; empty: of the whole destination.
-        failed: How badly; None: it passed.
-        text: What it said.
+        partition: The partition that was checked; empty for a whole destination.
+        failed: Severity of the failure; None if the check passed.
+        text: Text of the result.
     """
 
     check: str
@@ -73,29 +42,29 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What Dagster shows at one look.
+class Snapshot:
+    """What Dagster shows of the deployment at one tick.
 
     Attributes:
-        failed: Failed partitions by asset; one that is run again just now is in
-            neither.
-        green: The same for what ended well.
-        upstream: The assets, near and far, that an asset is made from.
-        evaluations: Of checks since the last look, oldest first.
+        failed: Failed partitions by asset. A partition that is being run again is
+            neither here nor in `succeeded`.
+        succeeded: Materialized partitions by asset.
+        upstream: All direct and indirect upstream assets of an asset.
+        evaluations: Check evaluations since the previous tick, oldest first.
     """
 
     failed: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    green: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    succeeded: Mapping[str, frozenset[str]] = field(default_factory=dict)
     upstream: Mapping[str, frozenset[str]] = field(default_factory=dict)
     evaluations: Sequence[Evaluation] = ()
 
 
-class Told(BaseModel):
-    """What people were last told.
+class Announced(BaseModel):
+    """The failures that were announced and have not recovered.
 
     Attributes:
         failed: Failed partitions by asset.
-        checks: Check -> partition -> how badly it fails.
+        checks: Check -> partition -> severity of its failure.
     """
 
     failed: dict[str, list[str]] = {}
@@ -103,15 +72,15 @@ class Told(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """One thing to tell.
+class Alert:
+    """One failure or recovery to announce.
 
     Attributes:
         kind: What happened.
         subjects: Assets, or one check as `<asset>:<name>`.
-        partitions: Of which; none: of the whole destination.
-        level: How bad it is, or was.
-        text: What the check said last, or the guard that refused the days.
+        partitions: The partitions concerned; none for a whole destination.
+        level: Severity of the failure that began or ended.
+        text: Latest text of the check, or of the guard that refused the partitions.
     """
 
     kind: Literal["failed", "recovered"]
@@ -122,81 +91,91 @@ class News:
 
     @property
     def check(self) -> str | None:
-        """Name of the check; None: it is about partitions."""
-        asset, found, name = self.subjects[0].partition(":")
+        """Name of the check; None if the alert is about partitions."""
+        _, found, name = self.subjects[0].partition(":")
         return name if found else None
 
 
-def compare(told: Told, seen: Seen) -> tuple[list[News], Told]:
-    """Return what is new, and what people know once they were told."""
-    partition_news, failed = _partitions(told, seen)
-    check_news, checks = _checks(told, seen.evaluations)
-    return partition_news + check_news, Told(failed=failed, checks=checks)
+def compare(announced: Announced, snapshot: Snapshot) -> tuple[list[Alert], Announced]:
+    """Return the new alerts, and what is announced once they are sent."""
+    partition_alerts, failed = _compare_partitions(announced, snapshot)
+    check_alerts, checks = _compare_checks(announced, snapshot.evaluations)
+    return partition_alerts + check_alerts, Announced(failed=failed, checks=checks)
 
 
-def apart(news: News, refused: Mapping[str, str]) -> list[News]:
-    """Tell days that a guard refused apart from those that failed otherwise.
+def split_refused(alert: Alert, refused: Mapping[str, str]) -> list[Alert]:
+    """Separate the partitions that a guard refused from those that failed otherwise.
 
     Args:
-        news: What failed.
-        refused: What the guard said, by partition.
+        alert: An alert about failed partitions.
+        refused: Message of the guard by partition.
     """
-    days = tuple(day for day in news.partitions if day in refused)
-    others = tuple(day for day in news.partitions if day not in refused)
-    said = "\n".join(refused[day] for day in days[:REFUSALS])
+    days = tuple(day for day in alert.partitions if day in refused)
+    others = tuple(day for day in alert.partitions if day not in refused)
+    text = "\n".join(refused[day] for day in days[:MAX_GUARD_MESSAGES])
     return [
-        *([replace(news, partitions=days, text=said)] if days else []),
-        *([replace(news, partitions=others)] if others or not days else []),
+        *([replace(alert, partitions=days, text=text)] if days else []),
+        *([replace(alert, partitions=others)] if others or not days else []),
     ]
 
 
-def _partitions(told: Told, seen: Seen) -> tuple[list[News], dict[str, list[str]]]:
+def is_wanted(alert: Alert, channel: Channel) -> bool:
+    """Return whether a channel gets an alert."""
+    return channel.warnings or alert.level == "error"
+
+
+def _compare_partitions(
+    announced: Announced, snapshot: Snapshot
+) -> tuple[list[Alert], dict[str, list[str]]]:
     began: dict[str, set[str]] = {}
     ended: dict[str, set[str]] = {}
-    still: dict[str, list[str]] = {}
-    for asset in sorted({*told.failed, *seen.failed}):
-        known = set(told.failed.get(asset, ()))
-        failed = seen.failed.get(asset, frozenset())
-        green = seen.green.get(asset, frozenset())
-        began[asset] = _first_causes(asset, seen) - known
-        ended[asset] = known & green
-        # What is run again just now is still what people know of it.
-        lasting = (known & failed) | began[asset] | (known - failed - green)
-        if lasting:
-            still[asset] = sorted(lasting)
-    news = [*_grouped("failed", began), *_grouped("recovered", ended)]
-    return news, still
+    lasting: dict[str, list[str]] = {}
+    for asset in sorted({*announced.failed, *snapshot.failed}):
+        known = set(announced.failed.get(asset, ()))
+        failed = snapshot.failed.get(asset, frozenset())
+        succeeded = snapshot.succeeded.get(asset, frozenset())
+        began[asset] = _root_failures(asset, snapshot) - known
+        ended[asset] = known & succeeded
+        # A partition that is being run again keeps its announced state.
+        running = known - failed - succeeded
+        if days := (known & failed) | began[asset] | running:
+            lasting[asset] = sorted(days)
+    alerts = [*_grouped("failed", began), *_grouped("recovered", ended)]
+    return alerts, lasting
 
 
-def _first_causes(asset: str, seen: Seen) -> set[str]:
-    """Leave out what failed only because something before it did."""
-    above = (seen.failed.get(one, frozenset()) for one in seen.upstream.get(asset, ()))
-    return set(seen.failed.get(asset, frozenset()).difference(*above))
+def _root_failures(asset: str, snapshot: Snapshot) -> set[str]:
+    """Leave out the partitions of which an upstream asset failed as well."""
+    upstream = (
+        snapshot.failed.get(one, frozenset())
+        for one in snapshot.upstream.get(asset, ())
+    )
+    return set(snapshot.failed.get(asset, frozenset()).difference(*upstream))
 
 
 def _grouped(
     kind: Literal["failed", "recovered"], found: Mapping[str, Iterable[str]]
-) -> list[News]:
-    """Tell in one piece what happened to several assets on the same days."""
+) -> list[Alert]:
+    """Return one alert for all assets to which it happened on the same days."""
     by_days: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for asset, partitions in found.items():
         if days := tuple(sorted(partitions)):
             by_days[days].append(asset)
-    return [News(kind, tuple(assets), days) for days, assets in by_days.items()]
+    return [Alert(kind, tuple(assets), days) for days, assets in by_days.items()]
 
 
-def _checks(
-    told: Told, evaluations: Sequence[Evaluation]
-) -> tuple[list[News], dict[str, dict[str, Level]]]:
+def _compare_checks(
+    announced: Announced, evaluations: Sequence[Evaluation]
+) -> tuple[list[Alert], dict[str, dict[str, Level]]]:
     latest = {
         (one.check, one.partition): one
         for one in evaluations
-        if one.check.rpartition(":")[2] not in UNTOLD
+        if one.check.rpartition(":")[2] not in REDUNDANT_CHECKS
     }
-    known = {check: dict(days) for check, days in told.checks.items()}
+    known = {check: dict(days) for check, days in announced.checks.items()}
     changed: defaultdict[tuple[str, Level | None], list[Evaluation]]
     changed = defaultdict(list)
-    was: dict[str, Level] = {}
+    previous_level: dict[str, Level] = {}
     for (check, partition), one in sorted(latest.items()):
         days = known.setdefault(check, {})
         before = days.pop(partition, None)
@@ -204,20 +183,15 @@ def _checks(
             days[partition] = one.failed
         if one.failed != before:
             changed[check, one.failed].append(one)
-            was[check] = before or was.get(check, "warn")
-    news = [
-        News(
+            previous_level[check] = before or previous_level.get(check, "warn")
+    alerts = [
+        Alert(
             "failed" if level else "recovered",
             (check,),
             tuple(one.partition for one in ones if one.partition),
-            level or was[check],
+            level or previous_level[check],
             ones[-1].text if level else "",
         )
         for (check, level), ones in changed.items()
     ]
-    return news, {check: days for check, days in known.items() if days}
-
-
-def is_wanted(one: News, channel: Channel) -> bool:
-    """Tell whether a channel is told of it."""
-    return channel.warnings or one.level == "error"
+    return alerts, {check: days for check, days in known.items() if days}

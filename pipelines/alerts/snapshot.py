@@ -1,4 +1,4 @@
-"""What Dagster shows of a deployment at one look: partitions, and checks evaluated."""
+"""Reads a snapshot of the deployment from Dagster: partitions and check results."""
 
 import time
 from collections import defaultdict
@@ -8,36 +8,37 @@ import dagster as dg
 
 from assets.checks.multi_day import outcomes_by_day
 from assets.dagster_internals import AssetGraph, AssetPartitionStatus
-from pipelines.alerts.rules import Evaluation, Seen
+from pipelines.alerts.rules import Evaluation, Snapshot
 
 LONGEST_RUN_SECONDS = 86_400
-HISTORY = 1_000
-"""Evaluations of one check that are read at one look."""
+"""A check that was planned earlier than this is not evaluated any more."""
+MAX_EVALUATIONS = 1_000
+"""Evaluations of one check that are read at one tick."""
 
 
-def see(
+def take_snapshot(
     instance: dg.DagsterInstance, graph: AssetGraph, after: int
-) -> tuple[Seen, int]:
-    """Return what there is to see, and the number of the last evaluation in it.
+) -> tuple[Snapshot, int]:
+    """Return the snapshot, and the id of the last evaluation in it.
 
     Args:
-        instance: Dagster's history.
+        instance: The Dagster instance of the deployment.
         graph: The assets and checks of the deployment.
-        after: Only evaluations with a higher number.
+        after: Only evaluations with a higher id are read.
     """
     failed: dict[str, frozenset[str]] = {}
-    green: dict[str, frozenset[str]] = {}
+    succeeded: dict[str, frozenset[str]] = {}
     upstream: dict[str, frozenset[str]] = {}
     for key in graph.executable_asset_keys:
         name = key.to_user_string()
         by_status = _partitions(instance, graph, key)
         failed[name] = frozenset(by_status[AssetPartitionStatus.FAILED])
-        green[name] = frozenset(by_status[AssetPartitionStatus.MATERIALIZED])
+        succeeded[name] = frozenset(by_status[AssetPartitionStatus.MATERIALIZED])
         upstream[name] = frozenset(
             one.to_user_string() for one in graph.get_ancestor_asset_keys(key)
         )
     evaluations, last = _evaluations(instance, graph.asset_check_keys, after)
-    return Seen(failed, green, upstream, evaluations), last
+    return Snapshot(failed, succeeded, upstream, evaluations), last
 
 
 def _partitions(
@@ -63,18 +64,20 @@ def _evaluations(
     for key, newest in latest.items():
         if newest.id <= after:
             continue
-        for record in storage.get_asset_check_execution_history(key, limit=HISTORY):
+        for record in storage.get_asset_check_execution_history(
+            key, limit=MAX_EVALUATIONS
+        ):
             if record.id > after:
                 if isinstance(record.evaluation, dg.AssetCheckEvaluation):
-                    found[record.id] = _read(key, record.evaluation)
+                    found[record.id] = _by_partition(key, record.evaluation)
                 elif record.create_timestamp > time.time() - LONGEST_RUN_SECONDS:
                     planned.append(record.id)
-    # A row is made when its run begins, and filled in when the check is evaluated.
+    # Dagster inserts the row when the run begins and completes it at the evaluation.
     last = min(planned) - 1 if planned else max(found, default=after)
     return [one for number in sorted(found) for one in found[number]], last
 
 
-def _read(
+def _by_partition(
     key: dg.AssetCheckKey, evaluation: dg.AssetCheckEvaluation
 ) -> list[Evaluation]:
     return [

@@ -1,4 +1,4 @@
-"""`attribution check`: is everything there that a run needs? Writes nothing.
+"""`attribution check`: tests that everything that a run needs is there.
 
-How settings are read belongs in `configuration`.
+The checks change nothing. How settings are read belongs in `configuration`.
 """

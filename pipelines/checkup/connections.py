@@ -1,6 +1,7 @@
-"""Does a provider answer? Its name, a connection, its certificate; no request is made.
+"""Checks the connection to a provider: DNS, TCP and TLS, without a request.
 
-Connecting is the transport's; how long is waited, and what is told, belongs here.
+The connection itself belongs in `assets.transport`; the timeout and the messages belong
+here.
 """
 
 import ssl
@@ -14,61 +15,63 @@ from assets.transport.errors import NO_ANSWER, REFUSED, UNKNOWN_NAME
 from assets.transport.http import CONNECT_SECONDS, HttpTransport
 from pipelines.build import open_destination, open_destinations
 from pipelines.configuration.config import Config, ConfigError
-from pipelines.configuration.settings import addresses
+from pipelines.configuration.settings import destination_urls
 
-_TOLD = {
+_ERRORS = {
     UNKNOWN_NAME: (
-        "a name that nobody knows",
-        "Check its address, and the name servers of this machine",
+        "an unknown host name",
+        "Check the address, and the name servers of this machine",
     ),
     REFUSED: (
         "a refused connection",
-        "Check its address and the firewall, or wait for the provider",
+        "Check the address and the firewall, or wait for the provider",
     ),
     NO_ANSWER: (
         "no answer in {seconds:g} seconds",
-        "Check its address, the firewall and `proxy`, or wait for the provider",
+        "Check the address, the firewall and `proxy`, or wait for the provider",
     ),
     CERTIFICATE: (
         "a certificate that cannot be verified",
-        "Check its address; `ca_bundle` names the authorities to trust",
+        "Check the address; `ca_bundle` names the authorities to trust",
     ),
     PRIVATE_ADDRESS: (
         "an address in a private network",
-        "Check its address; `allow_private_hosts` lets it be there",
+        "Check the address; `allow_private_hosts` allows it",
     ),
 }
-_OTHER = "Check its address and `proxy`"
-_SANDBOX = "Start `attribution sandbox`, or look without connections (--offline)"
+_OTHER_ACTION = "Check the address and `proxy`"
+_SANDBOX_ACTION = (
+    "Start `attribution sandbox`, or check without connections (--offline)"
+)
 
 
-def is_connected_to(config: Config, name: str) -> bool:
-    """Tell whether a run would connect to a destination, not write a file for it."""
+def needs_connection(config: Config, name: str) -> bool:
+    """Return whether a run connects to a destination, and does not write a file."""
     settings = config.destinations[name]
     channel = open_destination(config, name).provider.channel
     return settings.enabled and channel == "http"
 
 
 def connect(config: Config, name: str) -> str:
-    """Connect to a destination with the settings of a run, and hang up.
+    """Connect to a destination with the settings of a run, and disconnect.
 
     Returns:
-        What answered.
+        Text that names the host.
 
     Raises:
-        ConfigError: Nothing did, or nothing that may be spoken to.
+        ConfigError: The host does not answer, or a run must not connect to it.
     """
     _check_ca_bundle(config, name)
     destination = open_destination(config, name)
-    made = open_destinations(config).transport(destination, "")
-    transport = cast("HttpTransport", made)  # as `is_connected_to` says
-    (url,) = addresses(config.destinations[name])
-    found = _tried(transport, url)
-    if found is None:
+    transport = open_destinations(config).transport(destination, "")
+    http = cast("HttpTransport", transport)  # `needs_connection` ensures it
+    (url,) = destination_urls(config.destinations[name])
+    error = _connection_error(http, url)
+    if error is None:
         return f"{urlsplit(url).netloc} answers; no request was made"
-    got, action = _TOLD.get(found, (found, _OTHER))
-    if found == REFUSED and urlsplit(url).hostname in LOOPBACK_HOSTS:
-        action = _SANDBOX
+    got, action = _ERRORS.get(error, (error, _OTHER_ACTION))
+    if error == REFUSED and urlsplit(url).hostname in LOOPBACK_HOSTS:
+        action = _SANDBOX_ACTION
     message = (
         f"Connecting failed for {name}: expected {urlsplit(url).netloc} to answer, got "
         f"{got.format(seconds=CONNECT_SECONDS)}. {action}."
@@ -81,8 +84,8 @@ def _check_ca_bundle(config: Config, name: str) -> None:
         return
     try:
         ssl.create_default_context(cafile=config.ca_bundle)
-    except OSError as wrong:
-        got = "no certificate in it" if isinstance(wrong, ssl.SSLError) else "none"
+    except OSError as error:
+        got = "no certificate in it" if isinstance(error, ssl.SSLError) else "none"
         message = (
             f"Connecting failed for {name}: expected ca_bundle {config.ca_bundle} to "
             f"be a file of certificates (PEM), got {got}. Correct ca_bundle."
@@ -90,9 +93,9 @@ def _check_ca_bundle(config: Config, name: str) -> None:
         raise ConfigError(message) from None
 
 
-def _tried(transport: HttpTransport, url: str) -> str | None:
+def _connection_error(transport: HttpTransport, url: str) -> str | None:
     found: list[str | None] = []
-    # In a thread: nothing else ends the look-up of a name that hangs.
+    # A name look-up has no timeout, so that a thread runs it.
     attempt = threading.Thread(
         target=lambda: found.append(transport.connect(url)), daemon=True
     )

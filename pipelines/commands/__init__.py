@@ -1,1 +1,4 @@
-"""What each command of `attribution` does: read options, call, print, exit."""
+"""The commands of `attribution`: each reads its options, calls the code, prints, exits.
+
+What a command does belongs in the package that it calls.
+"""

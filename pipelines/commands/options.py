@@ -1,4 +1,4 @@
-"""Options that several commands take."""
+"""Command line options that several commands share."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,13 +8,14 @@ import typer
 from click.core import ParameterSource
 
 DAY = ["%Y-%m-%d"]
+"""The format of a day."""
 
 
-def said(what: str) -> Callable[[typer.Context, typer.CallbackParam, str], str]:
-    """Return a callback that takes no blanks for what is to be said.
+def not_blank(what: str) -> Callable[[typer.Context, typer.CallbackParam, str], str]:
+    """Return a callback that rejects a blank value.
 
     Args:
-        what: How it is called.
+        what: What the value is, for the error message.
     """
 
     def read(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
@@ -27,7 +28,7 @@ def said(what: str) -> Callable[[typer.Context, typer.CallbackParam, str], str]:
     return read
 
 
-To = Annotated[
+DestinationNames = Annotated[
     list[str] | None,
     typer.Option("--to", help="Only this destination; may be given several times."),
 ]
@@ -35,19 +36,26 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Override = Annotated[
     str,
     typer.Option(
-        help="Why a day is right that a guard refuses; it is kept.",
-        callback=said("a reason"),
+        help="Accept a day that a guard refuses; the reason is stored.",
+        callback=not_blank("a reason"),
     ),
 ]
 By = Annotated[
     str,
-    typer.Option(help="Your name, kept with the decision.", callback=said("a name")),
+    typer.Option(
+        help="Your name, stored with the decision.", callback=not_blank("a name")
+    ),
 ]
 Why = Annotated[
     str,
-    typer.Option(help="What it rests on, kept as well.", callback=said("a reason")),
+    typer.Option(
+        help="The reason for the decision, stored with it.",
+        callback=not_blank("a reason"),
+    ),
 ]
-From = Annotated[
+FirstDay = Annotated[
     datetime | None, typer.Option("--from", formats=DAY, help="First day.")
 ]
-Until = Annotated[datetime | None, typer.Option("--to", formats=DAY, help="Last day.")]
+LastDay = Annotated[
+    datetime | None, typer.Option("--to", formats=DAY, help="Last day.")
+]

@@ -1,4 +1,4 @@
-"""What the command line prints of deliveries: tables for people, rows for scripts."""
+"""Formats deliveries for the terminal: tables for people, rows for scripts."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from assets.ledger.states import State
 _ORDER = {state: position for position, state in enumerate(State)}
 
 
-def on_one_line(text: str) -> str:
-    """Return `text` with `?` for what would break a line or command a terminal."""
+def single_line(text: str) -> str:
+    """Return `text` with `?` for line breaks and terminal control characters."""
     return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def by_state(totals: Sequence[Total]) -> list[dict[str, Any]]:
-    """Return one row per destination and state, money by currency as exact text."""
+    """Return one row per destination and state; amounts are decimal strings."""
     orders: dict[tuple[str, State], int] = defaultdict(int)
     amounts: dict[tuple[str, State], dict[str, Decimal]] = defaultdict(dict)
     for one in totals:
@@ -48,7 +48,7 @@ def by_state(totals: Sequence[Total]) -> list[dict[str, Any]]:
 
 
 def print_states(console: Console, totals: Sequence[Total]) -> None:
-    """Print a table destination x state with counts and money."""
+    """Print a table of orders and revenue by destination and state."""
     table = Table("destination", "state")
     table.add_column("orders", justify="right")
     table.add_column("revenue", justify="right")
@@ -57,17 +57,17 @@ def print_states(console: Console, totals: Sequence[Total]) -> None:
         name = row["destination"]
         if previous not in {None, name}:
             table.add_section()
-        shown = "" if name == previous else name
+        label = "" if name == previous else name
         previous = name
         amounts = (f"{Decimal(text):,} {code}" for code, text in row["revenue"].items())
-        table.add_row(shown, row["state"], f"{row['orders']:,}", "\n".join(amounts))
+        table.add_row(label, row["state"], f"{row['orders']:,}", "\n".join(amounts))
     console.print(table)
 
 
 def print_preview(console: Console, name: str, found: Preview) -> None:
-    """Print what a run would do for one destination."""
+    """Print what a run would send to one destination."""
     amounts = ", ".join(
-        f"{_at_its_digits(amount, code):,} {code}"
+        f"{_with_minor_digits(amount, code):,} {code}"
         for code, amount in found.amounts.items()
     )
     console.print(
@@ -78,6 +78,6 @@ def print_preview(console: Console, name: str, found: Preview) -> None:
         console.print(f"  {state} {reason}: {orders:,}")
 
 
-def _at_its_digits(amount: Decimal, currency: str) -> Decimal:
+def _with_minor_digits(amount: Decimal, currency: str) -> Decimal:
     digits = money.minor_digits(currency)
     return money.from_minor(money.to_minor(amount, digits), digits)

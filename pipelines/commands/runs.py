@@ -1,39 +1,46 @@
-"""Commands that run days: `export` and `backfill`."""
+"""The commands that run partitions: `export` and `backfill`."""
 
 from datetime import date, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.commands.options import DAY, Override, To
+from pipelines.commands.options import DAY, DestinationNames, Override
 from pipelines.commands.shared import (
-    LEFT_OVER,
-    REFUSED,
+    EXIT_REFUSED,
+    EXIT_UNFINISHED,
     console,
     errors,
-    explained,
-    opened,
+    open_database,
+    reports_errors,
 )
 from pipelines.configuration.config import Config, ConfigError, load_config
 
 if TYPE_CHECKING:
     from pipelines.runs.day_results import DayResult
+    from pipelines.runs.launch import Launcher
 
 
-@explained
+@reports_errors
 def export(
     day: Annotated[datetime, typer.Option("--date", formats=DAY, help="The day.")],
-    to: To = None,
+    to: DestinationNames = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Send nothing; open no socket.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Show what would be sent, without a connection."
+        ),
     ] = False,
     limit: Annotated[
-        int, typer.Option(min=0, help="Send at most so many to each; 0: all.")
+        int,
+        typer.Option(
+            min=0, help="Send at most this many orders to each destination; 0: all."
+        ),
     ] = 0,
     override: Override = "",
 ) -> None:
-    """Export one day: extract, join, deliver what is missing."""
+    """Export one day: extract, join, and deliver what is missing."""
     from pipelines.runs.launch import Launcher
 
     config, names = load_config(), to or []
@@ -41,12 +48,14 @@ def export(
     if dry_run:
         _dry_run(launcher, day.date(), names, override)
         return
-    result = launcher.export(day.date(), to=names, limit=limit, override=override)
+    result = launcher.export(
+        day.date(), destinations=names, limit=limit, override=override
+    )
     _print_states(config, day.date(), day.date())
-    _end([result])
+    _exit([result])
 
 
-@explained
+@reports_errors
 def backfill(
     first: Annotated[datetime, typer.Option("--from", formats=DAY, help="First day.")],
     last: Annotated[datetime, typer.Option("--to", formats=DAY, help="Last day.")],
@@ -57,54 +66,78 @@ def backfill(
     override: Override = "",
     *,
     finished_too: Annotated[
-        bool, typer.Option("--all", help="Also days that are finished: late orders.")
+        bool,
+        typer.Option("--all", help="Also export finished days, for late orders."),
     ] = False,
     single_run: Annotated[
-        bool, typer.Option("--single-run", help="One Dagster run instead of one a day.")
+        bool,
+        typer.Option(
+            "--single-run", help="One Dagster run instead of one for each day."
+        ),
     ] = False,
 ) -> None:
-    """Export what is not finished of many days; each succeeds or fails on its own."""
+    """Export the unfinished days of a range; each succeeds or fails on its own."""
     from rich.progress import track
 
-    from assets.partitions import days_between
-    from pipelines.runs.backfill import left_to_do, run_each, run_together
+    from pipelines.runs.backfill import (
+        run_in_ranges,
+        run_one_by_one,
+        unfinished_assets,
+    )
     from pipelines.runs.launch import Launcher
+    from pipelines.runs.preconditions import check_export
 
     config, names = load_config(), destination or []
     launcher = Launcher(config)
-    days = days_between(first.date(), last.date())
-    if not days:
-        message = (
-            f"Backfilling failed: expected --from before --to, got {first.date()} and "
-            f"{last.date()}. Swap them."
-        )
-        raise ConfigError(message)
+    days = _days(first.date(), last.date())
     for day in (days[0], days[-1]):
-        launcher.check(day, names)
+        check_export(config, day, names)
     everything = dict.fromkeys(days, launcher.assets_of(names))
-    left = everything if finished_too else left_to_do(launcher, days, names)
-    if len(left) < len(days):
+    unfinished = (
+        everything if finished_too else unfinished_assets(launcher, days, names)
+    )
+    if len(unfinished) < len(days):
         errors.print(
-            f"{len(days) - len(left)} of {len(days)} days are finished; --all looks at "
-            "them again."
+            f"{len(days) - len(unfinished)} of {len(days)} days are finished; --all "
+            "exports them again."
         )
     if single_run:
-        results = list(run_together(launcher, left, names, override))
+        results = list(run_in_ranges(launcher, unfinished, names, override))
     else:
         with_progress = partial(track, description="Days", console=errors)
-        results = list(run_each(launcher, left, names, override, with_progress))
+        results = list(
+            run_one_by_one(launcher, unfinished, names, override, with_progress)
+        )
     _print_states(config, days[0], days[-1])
-    _end(results)
+    _exit(results)
 
 
-def _dry_run(launcher: Any, day: date, names: list[str], override: str) -> None:
+def _days(first: date, last: date) -> list[date]:
+    from assets.partitions import days_between
+
+    days = days_between(first, last)
+    if not days:
+        message = (
+            f"Backfilling failed: expected --from before --to, got {first} and {last}. "
+            "Swap them."
+        )
+        raise ConfigError(message)
+    return days
+
+
+def _dry_run(
+    launcher: "Launcher", day: date, destinations: list[str], override: str
+) -> None:
     from pipelines.commands.output import print_preview
-    from pipelines.runs.dry_run import previews
+    from pipelines.runs.dry_run import preview_destinations
 
-    staged = launcher.export(day, to=names, override=override, until_conversions=True)
-    _end([staged])
-    for name, found in previews(launcher.config, day.isoformat(), names):
-        print_preview(console, name, found)
+    staged = launcher.export(
+        day, destinations=destinations, override=override, until_conversions=True
+    )
+    _exit([staged])
+    previews = preview_destinations(launcher.config, day.isoformat(), destinations)
+    for name, preview in previews:
+        print_preview(console, name, preview)
 
 
 def _print_states(config: Config, first: date, last: date) -> None:
@@ -112,11 +145,9 @@ def _print_states(config: Config, first: date, last: date) -> None:
     from pipelines.commands.output import print_states
 
     days = {"first": first.isoformat(), "last": last.isoformat()}
-    with opened(config) as database:
-        found, waiting = (
-            totals(database, **days),
-            count_needs_human(database, **days),
-        )
+    with open_database(config) as database:
+        found = totals(database, **days)
+        waiting = count_needs_human(database, **days)
     print_states(console, found)
     if waiting:
         console.print(
@@ -125,12 +156,12 @@ def _print_states(config: Config, first: date, last: date) -> None:
         )
 
 
-def _end(results: "list[DayResult]") -> None:
-    """Tell what failed; leave with 1 where a re-run helps, 3 where only a word does."""
+def _exit(results: "list[DayResult]") -> None:
+    """Print the failures and exit: 3 if guards refused all failed days, else 1."""
     failed = [result for result in results if not result.finished]
     for result in failed:
         for step, why in result.failures.items():
             errors.print(f"{result.day} {step}: {why}", markup=False, highlight=False)
     if failed:
         refused = all(result.refused for result in failed)
-        raise typer.Exit(REFUSED if refused else LEFT_OVER)
+        raise typer.Exit(EXIT_REFUSED if refused else EXIT_UNFINISHED)

@@ -1,7 +1,7 @@
-"""What every command needs: where it prints, how it ends, what it opens.
+"""What all commands share: consoles, exit statuses, error output, the database.
 
-Exit status: 0 nothing is left that a re-run helps; 1 something is; 2 usage or
-configuration; 3 a guard refused a day.
+Exit status: 0, nothing is left that another run can finish; 1, something is left; 2,
+the usage or the configuration is wrong; 3, a guard refused a day.
 """
 
 import errno
@@ -15,25 +15,26 @@ import typer
 from rich.console import Console
 
 from pipelines.configuration.config import Config, ConfigError, load_config
+from pipelines.errors import cause_name
 
-LEFT_OVER = 1
-WRONG = 2
-REFUSED = 3
+EXIT_UNFINISHED = 1
+EXIT_ERROR = 2
+EXIT_REFUSED = 3
 
 console = Console(soft_wrap=True)
 
 
 class Errors(Console):
-    """Prints what went wrong, as JSON where the configuration says so."""
+    """Prints errors, as JSON if the configuration says so."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print as text, or as one JSON object."""
+        """Print text, or one JSON object."""
         if not _logs_json():
             super().print(*objects, **options)
         elif all(isinstance(one, str) for one in objects):  # no progress bar
-            from pipelines.json_logs import line
+            from pipelines.json_logs import json_line
 
-            typer.echo(line("ERROR", " ".join(objects), at=time.time()), err=True)
+            typer.echo(json_line("ERROR", " ".join(objects), at=time.time()), err=True)
 
 
 def _logs_json() -> bool:
@@ -46,8 +47,8 @@ def _logs_json() -> bool:
 errors = Errors(stderr=True, soft_wrap=True)
 
 
-def explained(command: Callable[..., None]) -> Callable[..., None]:
-    """Print what a person can mend as one message, without a traceback."""
+def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorate a command to print expected errors without a traceback."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
@@ -59,30 +60,30 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
 
         try:
             command(*args, **kwargs)
-        except (ConfigError, LedgerError, StagingError, WarehouseError) as wrong:
-            errors.print(str(wrong), style="red", markup=False)
-            raise typer.Exit(WRONG) from None
-        except OSError as wrong:
-            if wrong.errno == errno.EPIPE:  # whoever read the output has gone
+        except (ConfigError, LedgerError, StagingError, WarehouseError) as error:
+            errors.print(str(error), style="red", markup=False)
+            raise typer.Exit(EXIT_ERROR) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of the output has exited
                 raise
-            errors.print(_of_machine(wrong), style="red", markup=False)
-            raise typer.Exit(WRONG) from None
-        except SQLAlchemyError as wrong:
-            # Its own text may hold the address.
-            cause = type(getattr(wrong, "orig", None) or wrong).__name__
+            errors.print(_os_error_message(error), style="red", markup=False)
+            raise typer.Exit(EXIT_ERROR) from None
+        except SQLAlchemyError as error:
+            # Its text may contain the address of the database.
+            cause = cause_name(error)
             errors.print(_UNREACHABLE.format(cause=cause), style="red", markup=False)
-            raise typer.Exit(WRONG) from None
+            raise typer.Exit(EXIT_ERROR) from None
 
     return wrapped
 
 
-def _of_machine(wrong: OSError) -> str:
-    if wrong.errno == errno.EADDRINUSE:
+def _os_error_message(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
         return _PORT_TAKEN
-    what = "" if wrong.filename is None else f" for {wrong.filename}"
+    what = "" if error.filename is None else f" for {error.filename}"
     return (
-        f"Running failed{what}: expected the machine to do what it was asked, got "
-        f"{wrong.strerror or type(wrong).__name__}. Check path, rights and disk."
+        f"Running failed{what}: expected the operating system to allow it, got "
+        f"{error.strerror or type(error).__name__}. Check path, rights and disk."
     )
 
 
@@ -99,8 +100,8 @@ _PORT_TAKEN = (
 
 
 @contextmanager
-def opened(config: Config) -> Iterator[Any]:
-    """Lend the delivery tables."""
+def open_database(config: Config) -> Iterator[Any]:
+    """Open the delivery tables for the duration of the block."""
     from assets.ledger.database import Database
 
     config.require("ledger_url")

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from pipelines.commands.shared import console, explained
+from pipelines.commands.shared import console, reports_errors
 from pipelines.configuration.config import ConfigError
 
 
-@explained
+@reports_errors
 def sandbox(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: a free one.")
@@ -42,7 +42,7 @@ def sandbox(
         console.print("Sandbox ended.")
 
 
-@explained
+@reports_errors
 def demo(
     ui: Annotated[
         bool, typer.Option("--ui", help="Open the Dagster UI on the demo afterwards.")
@@ -55,6 +55,6 @@ def demo(
 
 
 def _print_entry(entry: Any) -> None:
-    from pipelines.sandbox.printed import printed
+    from pipelines.sandbox.console_output import format_entry
 
-    console.print(printed(entry), markup=False, highlight=False)
+    console.print(format_entry(entry), markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""One TOML file and the environment, read into settings; mistakes named by path.
+"""Configuration: reads one TOML file and the environment into typed settings.
 
 The settings of a provider belong in its package under `assets.providers`.
 """

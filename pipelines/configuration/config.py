@@ -1,9 +1,10 @@
-"""The destinations file, read into typed settings. The only reader of the environment.
+"""Reads the destinations file and the environment into typed settings.
 
-A wrong key fails here, with its path and what was expected, never at the first order.
-Values may be named instead of written: `{ env = "NAME" }`, with an optional `default`;
-a secret must be named, without a default. Definitions load without the variables;
-using a value whose variable is not set fails with the variable's name.
+No other module reads the environment. An invalid key fails here, with its path and what
+was expected, and not at the first order. A value can refer to a variable,
+`{ env = "NAME" }`, with an optional `default`; a secret must do so, without a default.
+Definitions load without the variables. The use of a value whose variable is not set
+fails with the name of the variable.
 """
 
 import os
@@ -15,9 +16,9 @@ from typing import Any
 from dotenv import load_dotenv
 from pydantic import ValidationError
 
-from pipelines.configuration.errors import problem
-from pipelines.configuration.named_values import NamedValues
-from pipelines.configuration.secrets import refuse_written_secrets
+from pipelines.configuration.environment_values import EnvironmentValues
+from pipelines.configuration.errors import describe_error
+from pipelines.configuration.secrets import reject_literal_secrets
 from pipelines.configuration.settings import Config, ConfigError
 
 __all__ = [
@@ -40,51 +41,54 @@ def load_config(
     """Read the destinations file.
 
     Args:
-        path: The file; None: `$ATTRIBUTION_CONFIG`, else the demo's.
-        environ: The environment; None: this process's, with `.env` of this folder.
+        path: The file; None for `$ATTRIBUTION_CONFIG`, or else that of the demo.
+        environ: The environment; None for that of this process, with `.env` of the
+            current folder.
 
     Raises:
-        ConfigError: The file is missing, is not TOML, or says something wrong; the
-            message lists every wrong key.
+        ConfigError: The file is missing, is not TOML, or has invalid keys; the
+            message lists all of them.
     """
     if environ is None:
         load_dotenv(".env")
         environ = os.environ
     path = path or Path(environ.get(CONFIG_VARIABLE) or DEMO_CONFIG)
-    values = NamedValues(environ)
-    tree = _beside(path, values.resolve(_parse(path)))
+    values = EnvironmentValues(environ)
+    tree = _with_absolute_paths(path, values.resolve(_parse(path)))
     try:
         config = Config.model_validate(tree)
-    except ValidationError as wrong:
-        problems = "\n".join(problem(one, values.unset) for one in wrong.errors())
+    except ValidationError as error:
+        problems = "\n".join(
+            describe_error(one, values.unset) for one in error.errors()
+        )
         message = f"Reading configuration failed for {path}:\n{problems}"
         raise ConfigError(message) from None
-    refuse_written_secrets(config, values, path)
-    config.remember(path, values)
+    reject_literal_secrets(config, values, path)
+    config.record_origin(path, values)
     return config
 
 
 def demo_environ(home: Path) -> dict[str, str]:
-    """Return this process's environment without what leads away from the demo's data.
+    """Return the environment of this process without the variables of a deployment.
 
-    The demo must not read a real warehouse nor write into real delivery tables or into
-    the history of real runs.
+    The demo must not read a real warehouse, nor write to real delivery tables or to the
+    history of real runs.
 
     Args:
-        home: Folder of the demo's own Dagster instance.
+        home: Folder of the Dagster instance of the demo.
     """
-    values = NamedValues({})
+    values = EnvironmentValues({})
     values.resolve(_parse(DEMO_CONFIG))
-    # Empty, not left out: `.env` fills in what is left out.
+    # Empty and not removed, because `.env` sets variables that are missing.
     return {
         **os.environ,
-        **dict.fromkeys([CONFIG_VARIABLE, *values.named.values()], ""),
+        **dict.fromkeys([CONFIG_VARIABLE, *values.variables.values()], ""),
         "DAGSTER_HOME": str(home.absolute()),
     }
 
 
 def dagster_home() -> Path | None:
-    """Return the folder of Dagster's own configuration, if one is set."""
+    """Return DAGSTER_HOME, the folder of Dagster's own configuration, if it is set."""
     folder = os.environ.get("DAGSTER_HOME")
     return Path(folder) if folder else None
 
@@ -97,16 +101,18 @@ def _parse(path: Path) -> dict[str, Any]:
             f"Reading configuration failed for {path}: expected a TOML file, none "
             f"could be read. Set {CONFIG_VARIABLE} to your destinations file."
         )
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        message = f"Reading configuration failed for {path}: expected TOML, got {wrong}"
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"Reading configuration failed for {path}: expected TOML, got {error}"
     raise ConfigError(message)
 
 
-def _beside(path: Path, tree: dict[str, Any]) -> dict[str, Any]:
-    """Take names of what lies beside the destinations file as relative to it."""
+def _with_absolute_paths(path: Path, tree: dict[str, Any]) -> dict[str, Any]:
+    """Resolve paths that are relative to the folder of the destinations file."""
     folder = path.absolute().parent
-    named = {key: tree[key] for key in _BESIDE if isinstance(tree.get(key), str)}
+    named = {
+        key: tree[key] for key in _RELATIVE_PATHS if isinstance(tree.get(key), str)
+    }
     return tree | {key: str(folder / name) for key, name in named.items()}
 
 
-_BESIDE = ("extract_dir", "ca_bundle")
+_RELATIVE_PATHS = ("extract_dir", "ca_bundle")

@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in a line: its path, and the valid choices."""
+"""Describes an invalid setting in one line: its path and the valid choices."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
@@ -9,11 +9,11 @@ from assets.providers.registry import REGISTRY
 from pipelines.configuration.settings import Config
 
 
-def problem(error: Any, unset: Mapping[str, str]) -> str:
-    """Return where a setting is wrong, and what was expected there.
+def describe_error(error: Any, unset: Mapping[str, str]) -> str:
+    """Return the path of an invalid setting and what was expected there.
 
     Args:
-        error: As pydantic tells it.
+        error: One error of a pydantic `ValidationError`.
         unset: Key -> the variable that is not set.
     """
     path = [str(part) for part in error["loc"]]
@@ -21,7 +21,7 @@ def problem(error: Any, unset: Mapping[str, str]) -> str:
         provider = path.pop(2)
         known = set(REGISTRY[provider].settings.model_fields)
     else:
-        known = _known_at(path[:-1])
+        known = _valid_keys(path[:-1])
     text = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         text = f"no such key; expected one of {', '.join(sorted(known))}"
@@ -33,8 +33,8 @@ def problem(error: Any, unset: Mapping[str, str]) -> str:
     return f"  {where or 'file'}: {text}."
 
 
-def _known_at(path: Sequence[str]) -> set[str]:
-    """Return the keys that a table may have, the tables of destinations excepted."""
+def _valid_keys(path: Sequence[str]) -> set[str]:
+    """Return the valid keys of a table that is not a destination."""
     model: type[BaseModel] = Config
     for part in path:
         if part in model.model_fields:

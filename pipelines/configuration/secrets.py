@@ -1,4 +1,4 @@
-"""No secret stands in the destinations file: which of its values would be one."""
+"""Rejects secrets that are written in the destinations file."""
 
 import re
 from collections.abc import Iterator
@@ -8,17 +8,19 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from assets.providers.settings import LOOPBACK_HOSTS, DestinationSettings
-from pipelines.configuration.named_values import NamedValues
-from pipelines.configuration.settings import Config, ConfigError, addresses
+from pipelines.configuration.environment_values import EnvironmentValues
+from pipelines.configuration.settings import Config, ConfigError, destination_urls
 
 
-def refuse_written_secrets(config: Config, values: NamedValues, path: Path) -> None:
-    """Raise if a secret stands in the file instead of the name of its variable.
+def reject_literal_secrets(
+    config: Config, values: EnvironmentValues, path: Path
+) -> None:
+    """Raise if the file contains a secret instead of the name of its variable.
 
     Raises:
-        ConfigError: Names the key, not the secret.
+        ConfigError: A secret is in the file; the message names its key.
     """
-    for where in _written_secrets(config, values):
+    for where in _literal_secrets(config, values):
         key = where.rpartition(".")[2]
         message = (
             f"Reading configuration failed for {path} {where}: expected the name "
@@ -28,8 +30,8 @@ def refuse_written_secrets(config: Config, values: NamedValues, path: Path) -> N
         raise ConfigError(message)
 
 
-def _written_secrets(config: Config, values: NamedValues) -> Iterator[str]:
-    in_file = values.written | values.defaults
+def _literal_secrets(config: Config, values: EnvironmentValues) -> Iterator[str]:
+    in_file = values.literals | values.defaults
     for key in ("warehouse_url", "ledger_url", "proxy"):
         if _PASSWORD.search(str(in_file.get(key, ""))):
             yield key
@@ -37,11 +39,11 @@ def _written_secrets(config: Config, values: NamedValues) -> Iterator[str]:
         if (where := f"alerts.channels.{name}.url") in in_file:
             yield where
     for name, settings in config.destinations.items():
-        # What only this machine is told is no secret: the sandbox takes anything.
-        known = values.written if _stays_here(settings) else in_file
+        # The sandbox on this machine takes any value, so that a default is no secret.
+        checked = values.literals if _is_local(settings) else in_file
         for key in _secret_keys(settings):
             where = f"destinations.{name}.{key}"
-            if where in known:
+            if where in checked:
                 yield where
 
 
@@ -55,8 +57,8 @@ def _secret_keys(settings: DestinationSettings) -> Iterator[str]:
             yield from (f"{key}.{name}" for name in secret)
 
 
-def _stays_here(settings: DestinationSettings) -> bool:
-    parts = [urlsplit(url) for url in addresses(settings)]
+def _is_local(settings: DestinationSettings) -> bool:
+    parts = [urlsplit(url) for url in destination_urls(settings)]
     return bool(parts) and all(
         part.scheme == "http" and part.hostname in LOOPBACK_HOSTS for part in parts
     )

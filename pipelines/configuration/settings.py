@@ -1,6 +1,6 @@
-"""The settings of a deployment: what may be configured, and what fits together.
+"""The settings of a deployment and the rules that they must obey together.
 
-How they are read from a file belongs in `config.py`.
+Reading them from a file belongs in `config.py`.
 """
 
 from datetime import date
@@ -23,39 +23,43 @@ from assets.providers.registry import AnySettings, make_provider
 from assets.providers.settings import DestinationSettings
 from assets.source.guards import Guards
 from assets.thresholds import CheckSettings
-from pipelines.alerts.rules import Alerts
-from pipelines.configuration.named_values import NamedValues
+from pipelines.configuration.alerts import AlertSettings
+from pipelines.configuration.environment_values import EnvironmentValues
 
 
 class ConfigError(Exception):
-    """The configuration is wrong; the message says where and what to do."""
+    """The configuration is invalid; the message says where, and what to do."""
 
 
 class Config(BaseModel):
-    """Everything that is configured.
+    """The configuration of a deployment.
 
     Attributes:
-        timezone: Zone of the daily partitions.
+        timezone: Time zone of the daily partitions.
         start_date: First partition.
-        lookback_days: The nightly run looks again at so many days, for late orders.
-        backfill_days_per_run: A backfill from the UI puts so many days into one run.
+        lookback_days: Number of days that the nightly run exports, for late orders.
+        nightly_hour: Local hour of the nightly run.
+        backfill_days_per_run: Number of days in one run of a backfill from the UI.
         warehouse_url: SQLAlchemy URL of the warehouse.
         ledger_url: SQLAlchemy URL of the delivery tables: SQLite or PostgreSQL.
         staging: Folder of the staged Parquet files.
-        extract_dir: Folder with a deployment's own five statements. Relative to the
-            destinations file, as is `ca_bundle`.
-        source_timezone: Zone of naive times in the warehouse; None: naive is refused.
-        chunk_rows: Rows that are held in memory at once.
+        extract_dir: Folder with the five statements of the deployment; None for the
+            shipped ones. Relative to the destinations file, as is `ca_bundle`.
+        source_timezone: Time zone of naive times in the warehouse; None rejects them.
+        chunk_rows: Number of rows held in memory at once.
         publish: Whether the delivery tables are copied to the warehouse.
-        allow_orders_without_items: Send orders of which no line is known.
-        ca_bundle: File of certificates to trust instead of the usual ones.
-        proxy: Address of a proxy to the providers; none is taken from elsewhere.
-        allow_private_hosts: A provider's name may lead into a private network.
-        guards: What a day may look like; one that does not is not sent.
-        checks: What the asset checks tolerate.
-        alerts: Who is told of what goes wrong.
-        log_format: How commands log: text, or one JSON object per line.
-        keep_bodies_days: After so long requests and replies are kept as hashes only.
+        allow_orders_without_items: Whether orders without line items are sent.
+        ca_bundle: File of certificates to trust instead of the default ones.
+        proxy: Address of a proxy to the providers; the environment is not consulted.
+        allow_private_hosts: Whether the host name of a provider may resolve to a
+            private network.
+        guards: Limits for a day; a day outside them is not sent.
+        checks: Thresholds of the asset checks.
+        alerts: Where failures are announced.
+        log_format: Format of the logs: text, or one JSON object per line.
+        keep_bodies_days: Age in days after which only hashes of requests and replies
+            are kept.
+        destinations: The destinations by name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -78,13 +82,13 @@ class Config(BaseModel):
     allow_private_hosts: bool = False
     guards: Guards = Guards()
     checks: CheckSettings = CheckSettings()
-    alerts: Alerts = Alerts()
+    alerts: AlertSettings = AlertSettings()
     log_format: Literal["text", "json"] = "text"
     keep_bodies_days: int = Field(default=90, ge=1)
     destinations: dict[str, AnySettings] = Field(min_length=1)
 
     _unset: dict[str, str] = PrivateAttr(default_factory=dict)
-    _named: dict[str, str] = PrivateAttr(default_factory=dict)
+    _variables: dict[str, str] = PrivateAttr(default_factory=dict)
     _path: Path = PrivateAttr(default=Path())
 
     @field_validator("timezone", "source_timezone")
@@ -137,11 +141,11 @@ class Config(BaseModel):
             raise ValueError(message)
         return self
 
-    def remember(self, path: Path, values: NamedValues) -> None:
-        """Keep where this was read from, and what is named there."""
+    def record_origin(self, path: Path, values: EnvironmentValues) -> None:
+        """Store the file that this was read from, and the variables that it names."""
         self._path = path.absolute()
         self._unset.update(values.unset)
-        self._named.update(values.named)
+        self._variables.update(values.variables)
 
     @property
     def path(self) -> Path:
@@ -150,14 +154,14 @@ class Config(BaseModel):
 
     @property
     def zone(self) -> ZoneInfo:
-        """Zone of the daily partitions."""
+        """Time zone of the daily partitions."""
         return ZoneInfo(self.timezone)
 
     def require(self, path: str) -> None:
         """Raise unless every variable named at or below `path` is set.
 
         Raises:
-            ConfigError: Names the key and the variable.
+            ConfigError: A variable is not set; the message names its key.
         """
         for key, variable in self._unset.items():
             if key == path or key.startswith(f"{path}."):
@@ -174,11 +178,11 @@ class Config(BaseModel):
             variable
             for key in type(settings).model_fields
             if isinstance(getattr(settings, key), SecretStr)
-            and (variable := self._named.get(f"destinations.{name}.{key}"))
+            and (variable := self._variables.get(f"destinations.{name}.{key}"))
         ]
 
 
-def addresses(settings: DestinationSettings) -> list[str]:
-    """Return the addresses to which a destination's requests may go."""
-    named = (getattr(settings, key, None) for key in ("base_url", "endpoint_url"))
-    return [url for url in named if url]
+def destination_urls(settings: DestinationSettings) -> list[str]:
+    """Return the URLs that the requests of a destination may go to."""
+    urls = (getattr(settings, key, None) for key in ("base_url", "endpoint_url"))
+    return [url for url in urls if url]

@@ -13,7 +13,7 @@ import dagster as dg
 from rich.console import Console
 
 from assets.ledger.totals import totals
-from pipelines.build import lent_source
+from pipelines.build import managed_source
 from pipelines.commands.output import print_states
 from pipelines.configuration.config import (
     DEMO_CONFIG,
@@ -78,7 +78,7 @@ def _export(console: Console, config: Config, day: date) -> None:
     with dg.DagsterInstance.from_config(str(HOME.absolute())) as instance:
         result = Launcher(config, instance).export(day)
     key = day.isoformat()
-    with lent_source(config) as source:
+    with managed_source(config) as source:
         print_states(console, totals(source.database, first=key, last=key))
     for step, why in result.failures.items():
         console.print(f"[red]{step}[/red] {why}")

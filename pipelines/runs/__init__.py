@@ -1,4 +1,5 @@
 """Dagster runs started from the command line: a day, a backfill, a dry run.
 
-What can be typed belongs in `commands`, what Dagster loads in `pipelines` itself.
+The commands themselves belong in `commands`; jobs, schedules and sensors, which Dagster
+starts, belong in `pipelines` itself.
 """

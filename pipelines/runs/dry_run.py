@@ -1,7 +1,7 @@
-"""The dry run of a staged partition: what each destination would be sent.
+"""The dry run of a staged partition: what a run would send to each destination.
 
-Nothing is sent and no delivery is written. The partition is staged anew beforehand, so
-staged files and quarantined rows are written as by any run.
+A dry run sends nothing and writes no delivery. The caller stages the partition first,
+which writes staged files and quarantined rows as any run does.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,21 +10,21 @@ from assets.deliveries import staged_chunks
 from assets.delivery.destination_partition import DestinationPartition
 from assets.delivery.preview import Preview, preview
 from assets.ledger.ledger import Ledger
-from pipelines.build import lent_source, open_destination
+from pipelines.build import managed_source, open_destination
 from pipelines.configuration.config import Config
 
 
-def previews(
+def preview_destinations(
     config: Config, partition_key: str, names: Sequence[str]
 ) -> Iterator[tuple[str, Preview]]:
-    """Yield what a run would do, destination by destination.
+    """Yield the name of each destination and the preview of its deliveries.
 
     Args:
         config: The deployment.
         partition_key: A partition whose conversions are staged.
-        names: Only these destinations; none: all.
+        names: The destinations; empty for all.
     """
-    with lent_source(config) as source:
+    with managed_source(config) as source:
         for name in names or config.destinations:
             destination = open_destination(config, name)
             ledger = Ledger(

@@ -1,4 +1,4 @@
-"""Dagster's own history: where it is, and what is told when it does not answer."""
+"""Opens Dagster's run history, and explains the errors of its storage."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,33 +8,34 @@ import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.configuration.config import ConfigError, dagster_home
+from pipelines.errors import cause_name
 
-_AWAY: tuple[type[Exception], ...] = (SQLAlchemyError,)
+_STORAGE_ERRORS: tuple[type[Exception], ...] = (SQLAlchemyError,)
 try:
     from dagster_postgres.utils import DagsterPostgresException
 except ImportError:
-    pass  # an extra: who keeps the history on SQLite need not have it
+    pass  # an optional dependency that a history on SQLite does not need
 else:
-    _AWAY += (DagsterPostgresException,)
+    _STORAGE_ERRORS += (DagsterPostgresException,)
 
 
 def open_instance() -> dg.DagsterInstance:
-    """Return the instance of DAGSTER_HOME, else of the `dagster.yaml` of this folder.
+    """Return the instance of DAGSTER_HOME, or else of the current folder.
 
     Raises:
-        ConfigError: There is neither, or its history cannot be used.
+        ConfigError: There is no `dagster.yaml`, or its history cannot be used.
     """
     folder = instance_folder()
-    # Its YAML, its keys and its variables: each breaks in another library's way.
-    with of_history(Exception):
+    # A fault in its YAML, keys or variables raises an error of another library each.
+    with history_errors(Exception):
         return dg.DagsterInstance.from_config(str(folder))
 
 
 def instance_folder() -> Path:
-    """Return where the `dagster.yaml` of the command line is.
+    """Return the folder of the `dagster.yaml` that the command line uses.
 
     Raises:
-        ConfigError: It is not there.
+        ConfigError: The folder has no `dagster.yaml`.
     """
     folder = dagster_home() or Path.cwd()
     if not (folder / "dagster.yaml").exists():
@@ -47,24 +48,24 @@ def instance_folder() -> Path:
 
 
 @contextmanager
-def of_history(*more: type[Exception]) -> Iterator[None]:
-    """Raise what only Dagster's own storage can raise here as one message.
+def history_errors(*more: type[Exception]) -> Iterator[None]:
+    """Translate the errors of Dagster's storage into one message.
 
     Args:
-        more: Errors that are of the history here, beside those of databases.
+        more: Further error types that only the storage can raise in this block.
 
     Raises:
         ConfigError: The history cannot be used.
     """
     try:
         yield
-    except (*_AWAY, *more) as wrong:
-        cause = type(getattr(wrong, "orig", None) or wrong).__name__
+    except (*_STORAGE_ERRORS, *more) as error:
+        cause = cause_name(error)
         message = (
             f"Asking Dagster's history failed for {instance_folder()}: expected a "
             f"valid dagster.yaml and its database to answer, got {cause}. "
-            "Check DAGSTER_HOME, DAGSTER_POSTGRES_URL and that database; a new history "
-            "on SQLite takes one command at a time."
+            "Check DAGSTER_HOME, DAGSTER_POSTGRES_URL and that database. While a new "
+            "history on SQLite is created, run one command at a time."
         )
-        # Dagster's own text may hold the address.
+        # The text of the error may contain the address of the database.
         raise ConfigError(message) from None

@@ -1,1 +1,5 @@
-"""The provider simulator. Shares no code with the provider modules."""
+"""The sandbox: simulates the four providers over HTTP, with faults on request.
+
+It reads the documents of the providers for itself, so that nothing of `assets` belongs
+here, neither code nor constants.
+"""

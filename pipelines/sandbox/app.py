@@ -1,16 +1,16 @@
-"""The addresses of the sandbox."""
+"""The web application of the sandbox."""
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pipelines.sandbox.state import Sandbox
-from pipelines.sandbox.wire import respond
+from pipelines.sandbox.responses import respond
+from pipelines.sandbox.simulator import Sandbox
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _INDEX = """\
-A stand-in for four providers. Give a destination one of these as its base_url:
+This server simulates four providers. Use one of these as the base_url of a destination:
 
   impact     /impact
   convert    /convert
@@ -22,7 +22,7 @@ GET /journal?provider=&account= lists the requests received, one JSON object a l
 
 
 def create_app(sandbox: Sandbox) -> Starlette:
-    """The web application that answers for `sandbox`."""
+    """Return the web application that serves a sandbox."""
 
     async def show_index(_request: Request) -> Response:
         return PlainTextResponse(_INDEX)
@@ -44,7 +44,7 @@ def create_app(sandbox: Sandbox) -> Starlette:
         try:
             body = await request.body()
         except ClientDisconnect:
-            return Response()  # half a request is none, and nobody waits for a reply
+            return Response()  # an incomplete request; the client has disconnected
         return await respond(sandbox.receive(request.method, target, headers, body))
 
     return Starlette(

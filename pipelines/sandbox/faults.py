@@ -1,7 +1,6 @@
-"""Faults: which request is to meet which misbehaviour.
+"""Fault rules: which requests meet which fault, and the text form of a rule.
 
-Rules and their text form only. What a fault does to a reply is decided in
-`replies.py`, how it looks on the wire in `wire.py`.
+`fault_replies.py` makes the reply of a fault, and `responses.py` sends it.
 """
 
 import hashlib
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 
 PROVIDERS = ("impact", "convert", "trackdesk", "idme")
 
-# kind -> what its value looks like, and an example
+# kind -> pattern of its value, and an example
 KINDS = {
     "status": (r"[2-5][0-9]{2}(,[0-9]+)?( .+)?", "status=503 or status=503,2"),
     "delay": (r"[0-9]+(\.[0-9]+)?", "delay=2.5"),
@@ -35,7 +34,17 @@ _RULE = re.compile(
 
 @dataclass(frozen=True)
 class Fault:
-    """One rule; `value` is the text after the equals sign, "" where there is none."""
+    """One rule.
+
+    Attributes:
+        provider: Name of the provider.
+        account: The account that it applies to; None for all.
+        kind: A key of `KINDS`.
+        value: The text after the equals sign; "" if there is none.
+        rate: Share of the requests that it applies to, 0 to 1.
+        order: Pattern of the order ids that it applies to; None for all requests.
+        first: Number of requests for each order that it applies to; None for all.
+    """
 
     provider: str
     account: str | None
@@ -47,20 +56,20 @@ class Fault:
 
     @property
     def name(self) -> str:
-        """Kind and value, as the journal shows them."""
+        """Kind and value, as in the journal."""
         return f"{self.kind}={self.value}" if self.value else self.kind
 
 
 def parse(text: str) -> Fault:
-    """Reads the text form of a fault.
+    """Parse the text form of a fault.
 
     `status=503,2` adds `Retry-After: 2`; `status=403 conversion limit reached` sets
     the message; `rate_limit=30` sets the wait; `settle=CONTRACT_NOT_FOUND` ends the
-    submission with that reason (impact only). A rule with an order regex meets only
-    requests that carry an order, so `~.` leaves look-ups alone.
+    submission with that reason (impact only). A rule with an order regex applies only
+    to requests that carry an order, so that `~.` does not apply to look-ups.
 
     Raises:
-        ValueError: The text is no fault; the message shows the form and an example.
+        ValueError: The text is not a fault; the message has the form and an example.
     """
     match = _RULE.fullmatch(text)
     if match is None:
@@ -87,10 +96,10 @@ def parse(text: str) -> Fault:
 
 
 class Faults:
-    """Picks the fault of each request; the first rule that applies wins."""
+    """Selects the fault of each request; the first rule that applies wins."""
 
     def __init__(self, rules: Iterable[Fault], seed: str) -> None:
-        """Takes the rules; the same seed repeats the same choices."""
+        """Create the selector; the same seed repeats the same choices."""
         self._rules = tuple(rules)
         self._seed = seed
         self._attempts: Counter[tuple[int, str, str]] = Counter()
@@ -98,13 +107,13 @@ class Faults:
     def pick(
         self, provider: str, account: str, order_ids: list[str], subject: str
     ) -> Fault | None:
-        """The fault that meets this request, if any.
+        """Return the fault of a request, if any.
 
         Args:
-            provider: Who is asked.
-            account: The account that the path names.
-            order_ids: The orders that the request carries.
-            subject: What tries are counted by where a request carries no order.
+            provider: Name of the provider.
+            account: The account in the path.
+            order_ids: The orders in the request.
+            subject: Key by which a request without an order is counted.
         """
         for position, rule in enumerate(self._rules):
             if rule.provider != provider or rule.account not in (None, account):
@@ -112,11 +121,11 @@ class Faults:
             subjects = order_ids or [subject]
             if rule.order is not None:
                 subjects = [one for one in order_ids if rule.order.search(one)]
-            if subjects and self._strikes(position, account, subjects[0]):
+            if subjects and self._applies(position, account, subjects[0]):
                 return rule
         return None
 
-    def _strikes(self, position: int, account: str, subject: str) -> bool:
+    def _applies(self, position: int, account: str, subject: str) -> bool:
         rule = self._rules[position]
         self._attempts[position, account, subject] += 1
         attempt = self._attempts[position, account, subject]

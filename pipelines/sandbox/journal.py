@@ -1,7 +1,8 @@
-"""The journal: every request the sandbox received and what came of it.
+"""The journal: every request that the sandbox received, and its outcome.
 
-One JSON object a line, appended and flushed as requests come. The same entries are
-kept in memory for tests and for `GET /journal`. No meaning of a provider belongs here.
+The file has one JSON object a line, and each line is flushed at once. The entries are
+also kept in memory, for tests and for `GET /journal`. Nothing that is specific to a
+provider belongs here.
 """
 
 import json
@@ -17,17 +18,20 @@ class Entry:
     """One request.
 
     Attributes:
-        at: When it came, ISO 8601 in UTC.
-        path: With prefix and query, as it was sent.
-        status: What was answered; None where the connection was cut instead.
-        headers: Names in lower case; credentials replaced by `present`.
-        body: The parsed body, or its text where it could not be parsed.
-        order_ids: The orders in it, one entry per event.
+        at: Time of the request, ISO 8601 in UTC.
+        provider: Name of the provider.
+        account: The account in the path.
+        method: The HTTP method.
+        path: The path as sent, with prefix and query.
+        status: The HTTP status of the reply; None if the connection was cut instead.
+        headers: The headers, names in lower case, credentials replaced by `present`.
+        body: The parsed body, or its text if it could not be parsed.
+        order_ids: The order ids in the body, one per event.
         accepted: Whether it passed the checks and no fault kept it from the provider.
         applied: Whether it took effect; an accepted repeat does not.
-        fault: The fault that met it, such as `status=503`, or None.
-        reply: The body of the reply, also where it never went out.
-        path_template: The path without account, ids and query.
+        fault: The fault that applied, such as `status=503`, or None.
+        reply: The body of the reply, even if it was not sent.
+        path_template: The path with placeholders, without the query.
     """
 
     at: str
@@ -46,19 +50,19 @@ class Entry:
     path_template: str = ""
 
     def to_line(self) -> str:
-        """The entry as a line of JSON."""
+        """Return the entry as a line of JSON."""
         return json.dumps(vars(self)) + "\n"
 
 
 class Journal:
-    """Appends entries to a file, if there is one, and keeps them in memory."""
+    """Keeps entries in memory, and appends them to a file if one is given."""
 
     def __init__(self, path: Path | None = None, *, keep: int | None = None) -> None:
-        """Opens the file.
+        """Create the journal.
 
         Args:
             path: File to append to; None keeps entries in memory only.
-            keep: How many of the latest entries stay in memory; None keeps all.
+            keep: Number of latest entries that stay in memory; None keeps all.
         """
         self._kept: deque[Entry] = deque(maxlen=keep)
         self._path = path
@@ -70,7 +74,7 @@ class Journal:
         return list(self._kept)
 
     def load(self) -> Iterator[Entry]:
-        """Yields what the file holds from earlier runs, and keeps it in memory."""
+        """Yield the entries that the file has from earlier runs, and keep them."""
         if self._path is None or not self._path.exists():
             return
         for entry in read(self._path):
@@ -78,7 +82,7 @@ class Journal:
             yield entry
 
     def append(self, entry: Entry) -> None:
-        """Adds one entry; it is in the file when this returns."""
+        """Add an entry; it is in the file when this returns."""
         self._kept.append(entry)
         if self._path is None:
             return
@@ -89,14 +93,14 @@ class Journal:
         self._file.flush()
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
 
 def read(path: Path) -> Iterator[Entry]:
-    """Reads a journal file.
+    """Read a journal file.
 
     Raises:
         ValueError: A line is not an entry; the message names file and line.

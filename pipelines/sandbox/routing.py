@@ -1,13 +1,14 @@
-"""From the target of a request to the operation that answers it."""
+"""Finds the operation that handles a request."""
 
 import re
 from urllib.parse import parse_qsl, unquote
 
-from pipelines.sandbox.exchange import Operation, Provider, Reply
+from pipelines.sandbox.messages import Reply
+from pipelines.sandbox.provider import Operation, Provider
 
 
 def split_target(target: str) -> tuple[str, str, dict[str, str]]:
-    """Provider, path below its prefix, and query."""
+    """Return the provider, the path below its prefix, and the query."""
     path, _, query = target.partition("?")
     name, slash, rest = path.removeprefix("/").partition("/")
     return name, slash + unquote(rest), dict(parse_qsl(query))
@@ -16,10 +17,10 @@ def split_target(target: str) -> tuple[str, str, dict[str, str]]:
 def find_operation(
     provider: Provider, method: str, path: str
 ) -> tuple[Operation, dict[str, str]]:
-    """The operation at an address, and what the address names.
+    """Return the operation at an address, and the named groups of the path.
 
-    Where nothing is offered, an operation that refuses: 405 if another method is
-    offered there, else 404.
+    If there is none, the result is an operation that refuses with 405 if the address
+    has another method, else with 404.
     """
     status, message = 404, "nothing is at this address"
     for operation in provider.operations:
@@ -29,7 +30,7 @@ def find_operation(
         if match:
             status, message = 405, f"expected {operation.method} at this address"
     refusal = Reply(status, provider.failure(status, message))
-    return Operation(method, _NOWHERE, lambda _: refusal, lambda _: refusal), {}
+    return Operation(method, _UNKNOWN_PATH, lambda _: refusal, lambda _: refusal), {}
 
 
-_NOWHERE = re.compile("/(?P<nowhere>.*)")
+_UNKNOWN_PATH = re.compile("/(?P<nowhere>.*)")

@@ -11,8 +11,8 @@ import uvicorn
 
 from pipelines.sandbox.app import create_app
 from pipelines.sandbox.journal import Entry, Journal
-from pipelines.sandbox.state import Sandbox
-from pipelines.sandbox.wire import LendingProtocol
+from pipelines.sandbox.responses import TransportProtocol
+from pipelines.sandbox.simulator import Sandbox
 
 _HOST = "127.0.0.1"
 
@@ -78,7 +78,7 @@ class SandboxServer:
         self._socket = socket.create_server((_HOST, self._wanted_port), backlog=256)
         config = uvicorn.Config(
             create_app(self.sandbox),
-            http=LendingProtocol,
+            http=TransportProtocol,
             ws="none",
             lifespan="off",
             access_log=False,

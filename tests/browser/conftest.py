@@ -1,6 +1,6 @@
 """A real browser on the Dagster UI: Debian's Chromium, driven by Playwright.
 
-How the pages are clicked through belongs here; what is promised of them, in the tests.
+Navigation belongs here; expectations belong in the tests.
 """
 
 import os
@@ -60,7 +60,7 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program,
-            # Root, and a small /dev/shm, are what a container gives.
+            # A container runs as root and has a small /dev/shm.
             args=["--no-sandbox", "--disable-dev-shm-usage"],
         )
         yield browser
@@ -77,18 +77,18 @@ def ui(browser: Browser, dev: DagsterDev) -> Iterator["Ui"]:
 
 @dataclass(frozen=True)
 class Ui:
-    """The pages of the Dagster UI. Everything waits for a text, nothing for silence."""
+    """The pages of the Dagster UI; each action waits for a text of the next page."""
 
     page: Page
     url: str
 
     def open(self, path: str, text: str) -> None:
         self.page.goto(f"{self.url}{path}")
-        self.sees(text)
+        self.expect_text(text)
 
-    def sees(self, text: str, *, exact: bool = False) -> None:
+    def expect_text(self, text: str, *, exact: bool = False) -> None:
         found = self.page.get_by_text(text, exact=exact)
-        # The UI keeps an invisible copy of names, to measure them.
+        # The UI has invisible copies of names, to measure them.
         found.locator("visible=true").first.wait_for()
 
     def open_day(self, asset: str, day: date) -> None:
@@ -96,18 +96,18 @@ class Ui:
         partition = f"?view=partitions&partition={day}"
         self.open(f"/assets/{asset}{partition}", "Latest materialization")
 
-    def day_is_green(self, asset: str, day: date) -> None:
+    def day_succeeded(self, asset: str, day: date) -> None:
         self.open_day(asset, day)
-        self.sees("Materialized", exact=True)
+        self.expect_text("Materialized", exact=True)
 
-    def day_is_red(self, asset: str, day: date) -> None:
+    def day_failed(self, asset: str, day: date) -> None:
         self.open_day(asset, day)
-        self.sees("failed, and did not materialize this asset")
+        self.expect_text("failed, and did not materialize this asset")
 
     def open_run_of_this_day(self) -> None:
-        """From the page of a partition to the run that it was last made in."""
+        """Go from the page of a partition to its latest run."""
         self.page.locator("a[href^='/runs/']").first.click()
-        self.sees("Re-execute all (*)")
+        self.expect_text("Re-execute all (*)")
 
     def execute_all_again(self) -> None:
         before = self.page.url
@@ -115,12 +115,12 @@ class Ui:
         self._await_new_run(before)
 
     def open_menu(self) -> None:
-        """Of the ways to execute a run again."""
+        """Open the menu of the ways to re-execute a run."""
         self._button().locator("xpath=following::button[1]").click()
-        self.sees("From failure", exact=True)
+        self.expect_text("From failure", exact=True)
 
     def execute_again_from_failure(self) -> None:
-        """With the menu open."""
+        """Choose *From failure* in the open menu."""
         before = self.page.url
         self.page.get_by_text("From failure", exact=True).click()
         self._await_new_run(before)
@@ -129,17 +129,17 @@ class Ui:
         self.page.get_by_placeholder("Filter…").first.fill(query)
 
     def open_graph(self, groups: list[str]) -> None:
-        """Go to the asset graph, with these groups unfolded."""
+        """Go to the asset graph, with these groups expanded."""
         unfolded = ",".join(f"global@global:{group}" for group in groups)
         self.open(f"/asset-groups?expanded={unfolded}", groups[0])
 
     def show_plots(self) -> None:
-        """On the page of an asset: figures over partitions."""
+        """Show the plots over partitions on the page of an asset."""
         self.page.get_by_text("Plots", exact=True).first.click()
-        self.sees("conversions_sent")
+        self.expect_text("conversions_sent")
 
-    def picture(self, name: str) -> None:
-        """Renew a picture of the documentation, where that is asked for."""
+    def screenshot(self, name: str) -> None:
+        """Renew a screenshot of the documentation if SCREENSHOTS is set."""
         if os.environ.get("SCREENSHOTS"):
             IMAGES.mkdir(exist_ok=True)
             self.page.screenshot(path=IMAGES / f"{name}.png")
@@ -149,4 +149,4 @@ class Ui:
 
     def _await_new_run(self, before: str) -> None:
         self.page.wait_for_url(lambda url: "/runs/" in url and url != before)
-        self.sees("Success", exact=True)
+        self.expect_text("Success", exact=True)

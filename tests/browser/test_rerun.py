@@ -1,6 +1,6 @@
-"""A failed day is run again in the Dagster UI: what was missing is sent, and only that.
+"""A re-run of a failed day in the Dagster UI sends only what was missing.
 
-The journal of the sandbox tells which requests the providers got.
+The journal of the sandbox shows the requests that the providers got.
 """
 
 import subprocess
@@ -20,11 +20,11 @@ BUMPY = "deliveries/trackdesk_bumpy"
 OTHERS = [f"deliveries/{name}" for name in NAMES if name not in BUMPY]
 GOOD_DAY = DAY - timedelta(days=2)
 THIRTY_PERCENT = pytest.approx(0.3, abs=0.02)
-"""An order fails by its last digit; of a day's orders few have what Trackdesk needs."""
+"""The last digit of an order decides; few orders have what Trackdesk needs."""
 
 
 def export(dev: DagsterDev, day: date) -> int:
-    """Run a day with the command in a terminal; return its exit status."""
+    """Run a day with the command; return its exit status."""
     return subprocess.run(
         [Path(sys.executable).parent / "attribution", "export", "--date", str(day)],
         cwd=dev.deployment.folder,
@@ -41,16 +41,16 @@ def journal(dev: DagsterDev) -> list[Entry]:
 
 def fail_thirty_percent(dev: DagsterDev, day: date) -> None:
     rule = rf"trackdesk/bumpy:status=503~D{day:%Y%m%d}-\d+[259]$"
-    dev.deployment.server.sandbox.misbehave(rule)
+    dev.deployment.server.sandbox.set_faults(rule)
 
 
 def carried(entries: list[Entry]) -> Counter[str]:
-    """How many requests carried each order."""
+    """Return the number of requests for each order."""
     return Counter(order for entry in entries for order in entry.order_ids)
 
 
 def failed_and_all(entries: list[Entry]) -> tuple[set[str], set[str]]:
-    """The orders that trackdesk_bumpy was sent: those that failed, and all."""
+    """Return the failed orders and all orders sent to trackdesk_bumpy."""
     sent = [entry for entry in entries if entry.account == "bumpy"]
     return set(carried([entry for entry in sent if entry.fault])), set(carried(sent))
 
@@ -59,60 +59,62 @@ def failed_and_all(entries: list[Entry]) -> tuple[set[str], set[str]]:
     ("job", "day"),
     [("attribution export", DAY), ("nightly_export", DAY - timedelta(days=1))],
 )
-def test_a_failed_day_is_red_for_one_destination_and_sends_what_failed_there(
+def test_a_re_run_of_a_failed_day_sends_only_the_failed_orders(
     dev: DagsterDev, ui: Ui, job: str, day: date
 ) -> None:
     fail_thirty_percent(dev, day)
     before = len(journal(dev))
     if job == "nightly_export":
-        assert dev.ended(dev.launch(day, job)) == "FAILURE"
+        assert dev.wait_for_end(dev.launch(day, job)) == "FAILURE"
     else:
         assert export(dev, day) == 1
-    dev.deployment.server.sandbox.misbehave()
+    dev.deployment.server.sandbox.set_faults()
     failed, everything = failed_and_all(journal(dev)[before:])
     assert len(failed) / len(everything) == THIRTY_PERCENT
 
     for asset in OTHERS:
-        ui.day_is_green(asset, day)
-    ui.day_is_red(BUMPY, day)
-    ui.picture("red-day")
+        ui.day_succeeded(asset, day)
+    ui.day_failed(BUMPY, day)
+    ui.screenshot("red-day")
     ui.open_run_of_this_day()
-    ui.sees("Delivering failed for trackdesk_bumpy")
+    ui.expect_text("Delivering failed for trackdesk_bumpy")
     ui.filter_log("type:ASSET_OBSERVATION")
-    ui.sees("orders/retryable")
+    ui.expect_text("orders/retryable")
     ui.open_menu()
-    ui.picture("failed-run")
+    ui.screenshot("failed-run")
 
     before = len(journal(dev))
     ui.execute_again_from_failure()
-    ui.picture("run-again")
+    ui.screenshot("run-again")
     sent = journal(dev)[before:]
     assert {entry.account for entry in sent} == {"bumpy"}
     assert carried(sent) == dict.fromkeys(failed, 1)
     for asset in [BUMPY, *OTHERS]:
-        ui.day_is_green(asset, day)
+        ui.day_succeeded(asset, day)
 
 
-def test_a_good_day_that_is_run_again_sends_nothing(dev: DagsterDev, ui: Ui) -> None:
+def test_a_succeeded_day_that_is_run_again_sends_nothing(
+    dev: DagsterDev, ui: Ui
+) -> None:
     assert export(dev, GOOD_DAY) == 0
     before = len(journal(dev))
     assert before > 0
-    ui.day_is_green(BUMPY, GOOD_DAY)
+    ui.day_succeeded(BUMPY, GOOD_DAY)
     ui.open_run_of_this_day()
     ui.execute_all_again()
     assert journal(dev)[before:] == []
-    ui.day_is_green(BUMPY, GOOD_DAY)
+    ui.day_succeeded(BUMPY, GOOD_DAY)
 
 
-def test_graph_checks_and_plots_are_there_to_look_at(dev: DagsterDev, ui: Ui) -> None:
+def test_the_ui_shows_the_graph_checks_and_plots(dev: DagsterDev, ui: Ui) -> None:
     assert export(dev, GOOD_DAY) == 0
     ui.open_graph(["extract", "attribution", "delivery", "analytics"])
     for name in NAMES:
-        ui.sees(name)
-    ui.picture("asset-graph")
+        ui.expect_text(name)
+    ui.screenshot("asset-graph")
     ui.open(f"/assets/{BUMPY}?view=checks", "Latest execution")
-    ui.sees("Passed", exact=True)
-    ui.picture("checks")
+    ui.expect_text("Passed", exact=True)
+    ui.screenshot("checks")
     ui.open(f"/assets/{BUMPY}", "Latest check results")
     ui.show_plots()
-    ui.picture("plots")
+    ui.screenshot("plots")

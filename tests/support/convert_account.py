@@ -10,8 +10,8 @@ from assets.providers.base import Exchange, Request
 from assets.providers.conversion import Conversion, Item, Segments
 from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.replies import Outcome, Phase, Reply
-from pipelines.sandbox.exchange import Reply as SandboxReply
-from pipelines.sandbox.state import Sandbox
+from pipelines.sandbox.messages import Reply as SandboxReply
+from pipelines.sandbox.simulator import Sandbox
 
 REQUIRED = {
     "provider": "convert",

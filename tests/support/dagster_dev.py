@@ -1,6 +1,6 @@
-"""A running `dg dev` on a deployment: code server, daemon and webserver as people have.
+"""Runs `dg dev` on a deployment: code server, daemon and webserver.
 
-Starting, asking by GraphQL and stopping it belong here; what is asked for, in tests.
+The start, the GraphQL queries and the stop belong here; expectations belong in tests.
 """
 
 import os
@@ -23,7 +23,7 @@ from support.deployment import ROOT, Deployment
 from support.waiting import wait_until
 
 JOBS = ("export_day", "nightly_export")
-"""One of each executor: in-process and multiprocess."""
+"""One job of each executor: in-process and multiprocess."""
 
 STARTS_WITHIN = 120.0
 ENDS_WITHIN = 30.0
@@ -68,36 +68,36 @@ _ASSETS = "{ assetNodes { assetKey { path } } }"
 
 @dataclass(frozen=True)
 class DagsterDev:
-    """A running `dg dev`; `with` is the business of `dagster_dev`."""
+    """A running `dg dev`; `dagster_dev` starts and stops it."""
 
     deployment: Deployment
     url: str
     process: subprocess.Popen[bytes]
 
-    def ask(self, query: str, **variables: Any) -> Any:
-        """Return the data that a GraphQL query or mutation comes to."""
-        said = requests.post(
+    def query(self, text: str, **variables: Any) -> Any:
+        """Return the data of a GraphQL query or mutation."""
+        reply = requests.post(
             f"{self.url}/graphql",
-            json={"query": query, "variables": variables},
+            json={"query": text, "variables": variables},
             timeout=60,
         ).json()
-        assert "errors" not in said, said["errors"]
-        return said["data"]
+        assert "errors" not in reply, reply["errors"]
+        return reply["data"]
 
     def launch(self, day: date, job: str = "nightly_export") -> str:
-        """Hand a day's run to the daemon; return its id."""
+        """Launch the run of a day through the daemon; return its id."""
         tags = [{"key": "dagster/partition", "value": day.isoformat()}]
         params = {
             "selector": _SELECTOR | {"jobName": job},
             "executionMetadata": {"tags": tags},
         }
-        launched = self.ask(_LAUNCH, params=params)["launchRun"]
+        launched = self.query(_LAUNCH, params=params)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess"
         return str(launched["run"]["runId"])
 
     def runs(self) -> list[dict[str, Any]]:
-        """The latest runs, the newest first; tags as a dictionary."""
-        found = self.ask(_RUNS)["runsOrError"]["results"]
+        """Return the latest runs, newest first, with their tags as a dictionary."""
+        found = self.query(_RUNS)["runsOrError"]["results"]
         for run in found:
             run["tags"] = {one["key"]: one["value"] for one in run["tags"]}
         return list(found)
@@ -105,8 +105,8 @@ class DagsterDev:
     def run(self, run_id: str) -> dict[str, Any]:
         return next(run for run in self.runs() if run["runId"] == run_id)
 
-    def ended(self, run_id: str) -> str:
-        """Wait until a run has ended; return its status."""
+    def wait_for_end(self, run_id: str) -> str:
+        """Wait for the end of a run; return its status."""
         wait_until(
             lambda: self.run(run_id)["status"] in ENDED,
             f"run {run_id} to end",
@@ -115,27 +115,27 @@ class DagsterDev:
         return str(self.run(run_id)["status"])
 
     def terminate(self, run_id: str) -> None:
-        """What the button Terminate does."""
-        said = self.ask(_TERMINATE, id=run_id)["terminateRun"]
-        assert said["__typename"] == "TerminateRunSuccess"
+        """Do what the button Terminate does."""
+        reply = self.query(_TERMINATE, id=run_id)["terminateRun"]
+        assert reply["__typename"] == "TerminateRunSuccess"
 
     def reload(self) -> None:
-        """What the button Reload does."""
-        said = self.ask(_RELOAD, name="attribution")["reloadRepositoryLocation"]
-        assert said == {"__typename": "WorkspaceLocationEntry", "loadStatus": "LOADED"}
+        """Do what the button Reload does."""
+        reply = self.query(_RELOAD, name="attribution")["reloadRepositoryLocation"]
+        assert reply == {"__typename": "WorkspaceLocationEntry", "loadStatus": "LOADED"}
 
     def assets(self) -> set[str]:
-        """The assets that are loaded now."""
-        nodes = self.ask(_ASSETS)["assetNodes"]
+        """Return the loaded assets."""
+        nodes = self.query(_ASSETS)["assetNodes"]
         return {"/".join(node["assetKey"]["path"]) for node in nodes}
 
     def messages(self, run_id: str) -> list[str]:
-        """What a run's log says, the oldest first."""
-        events = self.ask(_EVENTS, id=run_id)["logsForRun"]["events"]
+        """Return the log messages of a run, oldest first."""
+        events = self.query(_EVENTS, id=run_id)["logsForRun"]["events"]
         return [event["message"] for event in events]
 
     def worker(self, run_id: str) -> int:
-        """The process that a run was started in."""
+        """Return the process id of the worker of a run."""
         log = "\n".join(self.messages(run_id))
         (found,) = re.findall(r"Started process for run \(pid: (\d+)\)", log)
         return int(found)
@@ -145,7 +145,7 @@ class DagsterDev:
 def dagster_dev(deployment: Deployment) -> Iterator[DagsterDev]:
     """Run `dg dev` in a deployment's folder, on a free port.
 
-    The folder is made to look like the project's, so that history lands below it.
+    Links to the project are put into the folder, so that the history is written there.
     """
     folder = deployment.folder
     copy(ROOT / "pyproject.toml", folder)
@@ -188,7 +188,7 @@ def _await_start(running: DagsterDev, log: Path) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """As Ctrl-C does it; what is left of the group after that is killed."""
+    """Stop it as Ctrl-C does, then kill the rest of its process group."""
     process.send_signal(signal.SIGINT)
     with suppress(subprocess.TimeoutExpired):
         process.wait(ENDS_WITHIN)

@@ -1,6 +1,7 @@
-"""A whole deployment in a folder: seeded warehouse, sandbox, configuration, runs.
+"""A complete deployment in a folder: seeded warehouse, sandbox, configuration, runs.
 
-Orders are few, so that a day takes about a second; all else is the product's own.
+Days have few orders, so that a day takes about a second. Everything else is the code of
+the product.
 """
 
 import os
@@ -36,7 +37,7 @@ from pipelines.sandbox.server import SandboxServer
 from support.project import ROOT
 
 with warnings.catch_warnings():
-    # typer imports what click calls deprecated; once imported, it says no more.
+    # typer imports a name that click has deprecated, which warns once.
     warnings.simplefilter("ignore", DeprecationWarning)
     from click.testing import Result
     from typer.testing import CliRunner
@@ -117,10 +118,13 @@ NAMES = (
 
 @dataclass
 class Deployment:
-    """One configured deployment; `with` is the business of `deployed`.
+    """One configured deployment; `deployed` creates and closes it.
 
     Attributes:
-        environ: What its configuration is read with.
+        folder: Folder of all its files.
+        server: The sandbox.
+        environ: The environment that its configuration is read with.
+        instance: The Dagster instance.
     """
 
     folder: Path
@@ -137,20 +141,20 @@ class Deployment:
         return load_config(self.config_path, self.environ)
 
     def run(self, day: date = DAY, **options: Any) -> DayResult:
-        """Export one day as the command line does."""
+        """Export one day, as the command line does."""
         return Launcher(self.config, self.instance).export(day, **options)
 
     def command_environ(self) -> dict[str, str]:
-        """The environment for the `attribution` command."""
+        """Return the environment of the `attribution` command."""
         path = {"ATTRIBUTION_CONFIG": str(self.config_path)}
         return os.environ | self.environ | path | {"DAGSTER_HOME": ""}
 
     def attribution(self, *words: str, **environ: str) -> Result:
-        """Run a command in this process; only that it ended is no error.
+        """Run a command in this process; an exit status is not an error.
 
         Args:
-            words: What is typed after `attribution`.
-            environ: Variables that are otherwise here.
+            words: The arguments of `attribution`.
+            environ: Variables to add or replace.
         """
         done = CliRunner().invoke(app, words, env=self.command_environ() | environ)
         if done.exception is not None and not isinstance(done.exception, SystemExit):
@@ -170,7 +174,7 @@ class Deployment:
             return totals(database, **which)
 
     def rows(self, destination: str | None = None) -> dict[str, dict[str, Any]]:
-        """The deliveries by `destination:order`, as the table holds them."""
+        """Return the rows of the delivery table by `destination:order`."""
         statement = select(delivery).order_by(delivery.c.delivery_id)
         with self.ledger() as database, database.read() as connection:
             found = connection.execute(statement).mappings()
@@ -181,16 +185,16 @@ class Deployment:
             }
 
     def states(self, destination: str) -> Counter[str]:
-        """How many deliveries of a destination stand in each state."""
+        """Return the number of deliveries of a destination by state."""
         return Counter(row["state"] for row in self.rows(destination).values())
 
     def events(self, result: DayResult, kind: dg.DagsterEventType) -> list[Any]:
-        """What a run's events of one kind tell."""
+        """Return the data of all events of one kind of a run."""
         found = self.instance.all_logs(result.run_id, of_type=kind)
         return [entry.get_dagster_event().event_specific_data for entry in found]
 
     def warehouse(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Run a statement on the warehouse: what its owner might do."""
+        """Run a statement on the warehouse, as its owner can."""
         with duckdb.connect(str(self.folder / "warehouse.db")) as connection:
             return connection.execute(statement, values).fetchall()
 
@@ -205,16 +209,16 @@ def deployed(
     days: int = 1,
     more: str = "",
 ) -> Iterator[Deployment]:
-    """Seed a warehouse, start a sandbox, write a configuration for both.
+    """Seed a warehouse, start a sandbox, and write a configuration for both.
 
     Args:
-        folder: Where everything is kept; in a copy of an earlier deployment's folder
-            its warehouse, ledger and sandbox go on.
-        faults: Misbehaviour of the sandbox, in text form.
-        environ: Variables beside the secrets.
-        orders_per_day: At least 7: a day has test orders and bad orders.
-        days: Days with orders; the last one is `DAY`.
-        more: Further TOML, keys before destinations.
+        folder: Folder of all files. A copy of the folder of an earlier deployment
+            continues its warehouse, ledger and sandbox.
+        faults: Faults of the sandbox, in text form.
+        environ: Variables in addition to the secrets.
+        orders_per_day: At least 7, because a day has test orders and bad orders.
+        days: Number of days with orders; the last one is `DAY`.
+        more: Further TOML, before the destinations.
     """
     warehouse = folder / "warehouse.db"
     if not warehouse.exists():
@@ -240,13 +244,13 @@ def deployed(
         deployment.instance.dispose()
 
 
-def without_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave every retry to the next run, so that no test waits for one."""
+def disable_in_run_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave every retry to the next run, so that no test waits for a retry."""
     monkeypatch.setattr(flow_control, "MAX_WAIT", timedelta(seconds=-1))
 
 
 def process(shop: Deployment, *words: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command as a person does."""
+    """Run a command in a process of its own."""
     return subprocess.run(
         [COMMAND, *words],
         cwd=shop.folder,

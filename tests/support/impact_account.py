@@ -10,7 +10,7 @@ from assets.providers.base import Request
 from assets.providers.conversion import Conversion, Item
 from assets.providers.impact.provider import Impact, ImpactSettings
 from assets.providers.replies import Phase, Reply
-from pipelines.sandbox.state import Sandbox
+from pipelines.sandbox.simulator import Sandbox
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 TOKEN = "s3cret-token"

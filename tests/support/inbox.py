@@ -1,4 +1,4 @@
-"""Takes messages on this machine, as a webhook and as a mail server."""
+"""Receives messages on this machine, as a webhook and as a mail server."""
 
 import json
 import socketserver
@@ -12,7 +12,13 @@ from typing import Any
 
 @dataclass
 class Inbox:
-    """What arrived."""
+    """The received messages.
+
+    Attributes:
+        url: Address in the form of Apprise.
+        texts: The messages, oldest first.
+        status: Status that the webhook replies with.
+    """
 
     url: str
     texts: list[str] = field(default_factory=list)
@@ -33,15 +39,15 @@ def _serving(server: Any) -> Iterator[int]:
 
 @contextmanager
 def webhook() -> Iterator[Inbox]:
-    """A webhook that takes JSON; `status` is what it answers."""
+    """Run a webhook that receives JSON."""
     inbox = Inbox("")
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if inbox.status == 200:
-                told = json.loads(body)
-                inbox.texts.append(f"{told['title']}\n{told['message']}")
+                message = json.loads(body)
+                inbox.texts.append(f"{message['title']}\n{message['message']}")
             self.send_response(inbox.status)
             self.end_headers()
 
@@ -54,26 +60,26 @@ def webhook() -> Iterator[Inbox]:
 
 @contextmanager
 def mail_server() -> Iterator[Inbox]:
-    """A mail server that takes everything."""
+    """Run a mail server that accepts every message."""
     inbox = Inbox("")
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            self._say("220 here")
+            self._reply("220 ready")
             for line in self.rfile:
-                word = line[:4].upper().strip()
-                if word == b"DATA":
-                    self._say("354 go on")
+                command = line[:4].upper().strip()
+                if command == b"DATA":
+                    self._reply("354 go on")
                     inbox.texts.append(self._mail())
-                self._say("221 bye" if word == b"QUIT" else "250 ok")
-                if word == b"QUIT":
+                self._reply("221 bye" if command == b"QUIT" else "250 ok")
+                if command == b"QUIT":
                     return
 
         def _mail(self) -> str:
             lines = iter(self.rfile.readline, b".\r\n")
             return b"".join(lines).decode()
 
-        def _say(self, text: str) -> None:
+        def _reply(self, text: str) -> None:
             self.wfile.write(f"{text}\r\n".encode())
 
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)

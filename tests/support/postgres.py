@@ -1,6 +1,6 @@
-"""A PostgreSQL server for one test session, from the system or from a wheel.
+"""A PostgreSQL server for the test session, from the system or from a wheel.
 
-Also how a seeded warehouse comes into it.
+It also copies a seeded warehouse into a database.
 """
 
 import os
@@ -24,7 +24,7 @@ from support.waiting import wait_until
 
 
 def _programs() -> Path:
-    """The newest installed server; else the one that the wheel carries."""
+    """Return the folder of the newest installed server, or else of the wheel."""
     installed = sorted(
         Path("/usr/lib/postgresql").glob("*/bin/initdb"),
         key=lambda found: float(found.parts[-3]),
@@ -38,14 +38,14 @@ def _programs() -> Path:
 
 
 def _unprivileged() -> str | None:
-    """PostgreSQL refuses to run as root: whom to run it as, None for ourselves."""
+    """Return another user if this one is root, which PostgreSQL refuses; else None."""
     if os.geteuid() != 0:
         return None
     known = {one.pw_name for one in pwd.getpwall()}
     return "postgres" if "postgres" in known else "nobody"
 
 
-def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for_answer(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     def answers() -> bool:
         assert server.poll() is None, log.read_text(errors="replace")
         with suppress(psycopg.OperationalError):
@@ -90,7 +90,7 @@ def running_server() -> Iterator[str]:
         )
     try:
         url = f"postgresql://tester@127.0.0.1:{port}/postgres"
-        _wait(url, server, log)
+        _wait_for_answer(url, server, log)
         yield url
     finally:
         server.send_signal(signal.SIGINT)  # ends without waiting for clients
@@ -99,21 +99,22 @@ def running_server() -> Iterator[str]:
 
 
 @contextmanager
-def new_database(server: str, like: str = "template1") -> Iterator[str]:
-    """Lend a copy of another database; yield its SQLAlchemy URL.
+def new_database(server: str, template: str = "template1") -> Iterator[str]:
+    """Create a copy of another database; yield its SQLAlchemy URL.
 
-    Hundreds of tests would fill gigabytes, so that it goes when its test ends.
+    It is dropped afterwards, because hundreds of copies would fill gigabytes.
     """
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"create database {name} template {like} strategy file_copy")
+        create = f"create database {name} template {template} strategy file_copy"
+        connection.execute(create)
         base = server.rsplit("/", 1)[0].replace("postgresql:", "postgresql+psycopg:")
         yield f"{base}/{name}"
         connection.execute(f"drop database {name} with (force)")
 
 
 def copy_warehouse(path: Path, url: str) -> None:
-    """Make the tables of a DuckDB file anew in PostgreSQL."""
+    """Copy the tables of a DuckDB file to PostgreSQL."""
     with duckdb.connect(str(path)) as source, psycopg.connect(url) as target:
         for table in EXTRACTS:
             described = source.execute(f"describe {table}").fetchall()

@@ -1,28 +1,34 @@
 """Convert.com: the Experiences Tracking API.
 
 Source: `convert.md` sections 2 (addresses, User-Agent, authentication), 6 (replies)
-and 7: no dedupe is proven, so every event counts. The body is in `convert_fields.py`.
-No maximum of a body is documented; the one here is the sandbox's own, so that a client
-that knows no bound is noticed.
+and 7: no deduplication is proven, so that every event counts. `fields.py` checks the
+body. No maximum size of a body is documented; the sandbox sets one of its own, to
+expose a client that has no limit.
 """
 
 import re
 from collections.abc import Mapping
 
+from pipelines.sandbox.bodies import parse_json
 from pipelines.sandbox.convert.fields import tracking
-from pipelines.sandbox.exchange import Operation, Reply, Request, parse_json
+from pipelines.sandbox.messages import Reply, Request
+from pipelines.sandbox.provider import Operation
 
-LARGEST_BODY = 1_048_576
+MAX_BODY_BYTES = 1_048_576
 _ACCEPTED = {"code": 200, "message": "OK"}
 
 
 class Convert:
-    """`/v1/track`, by account and project or by SDK key."""
+    """Simulates `/v1/track`, by account and project or by SDK key."""
 
     name = "convert"
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        """Takes `convert/<sdk key>` -> the secret expected of that key."""
+        """Create the provider.
+
+        Args:
+            secrets: `convert/<sdk key>` -> the secret expected of that key.
+        """
         self._secrets = secrets
         addresses = (
             "/v1/track/(?P<account>[^/]+)/(?P<project>[^/]+)",
@@ -34,11 +40,11 @@ class Convert:
         )
 
     def parse(self, body: bytes) -> object:
-        """Reads JSON."""
+        """Parse JSON."""
         return parse_json(body)
 
     def order_ids(self, body: object) -> list[str]:
-        """The transactionId of every event that has one."""
+        """Return the transactionId of every event that has one."""
         values = [
             _member(entry, "value")
             for visitor in _members(body, "visitors")
@@ -49,16 +55,16 @@ class Convert:
         return [value for value in values if isinstance(value, str)]
 
     def failure(self, status: int, message: str) -> object:
-        """`{code, message, fields}` (`convert.md` section 6)."""
+        """Return `{code, message, fields}` (`convert.md` section 6)."""
         return {"code": status, "message": message, "fields": ""}
 
     def _refuse(self, request: Request) -> Reply | None:
         if not request.headers.get("user-agent", "").startswith("ConvertAgent/"):
-            # What the bot filter takes for a bot gets a 200 and is discarded.
+            # The bot filter replies 200 and discards the events.
             return Reply(200, _ACCEPTED)
-        unwelcome = self._refuse_unread(request)
-        if unwelcome is not None:
-            return self._failed(*unwelcome)
+        failure = self._request_failure(request)
+        if failure is not None:
+            return self._failed(*failure)
         named = None if self._secret(request) else _account_and_project(request)
         check = tracking(named)
         problems = check(request.body, "")
@@ -68,8 +74,8 @@ class Convert:
         fields = ",".join(field for field, _ in problems)
         return Reply(400, {"code": 400, "message": message, "fields": fields})
 
-    def _refuse_unread(self, request: Request) -> tuple[int, str] | None:
-        """Status and message for what is refused whatever the body says."""
+    def _request_failure(self, request: Request) -> tuple[int, str] | None:
+        """Return status and message of a request that fails whatever its body is."""
         secret = self._secret(request)
         if secret and request.headers.get("authorization") != f"Bearer {secret}":
             return 401, "Unauthorized"
@@ -78,7 +84,7 @@ class Convert:
             return 404, "account and project are whole numbers"
         if request.media_type != "application/json":
             return 415, "Expected application/json"
-        if int(request.headers.get("content-length", 0)) > LARGEST_BODY:
+        if int(request.headers.get("content-length", 0)) > MAX_BODY_BYTES:
             return 413, "The body is too large"
         return None
 
@@ -86,7 +92,7 @@ class Convert:
         return Reply(status, self.failure(status, message))
 
     def _secret(self, request: Request) -> str | None:
-        """The secret of the SDK key; a key may be written `<account>/<name>`."""
+        """Return the secret of the SDK key, which may be written `<account>/<name>`."""
         named = _account_and_project(request) or (request.account,)
         return self._secrets.get("convert/" + "/".join(named))
 

@@ -1,11 +1,13 @@
-"""The body of a Convert.com tracking request and what its fields may contain.
+"""The fields of a Convert.com tracking request and their valid values.
 
 Sources: `convert-custom-integrations.txt` sections 3 and 4 (fields and values) and
 `convert.md` section 3 (required fields, closed lists, from the specification). Ids are
-strings, amounts are numbers, and what is empty is left out.
+strings, amounts are numbers, and empty fields are left out.
 """
 
-from pipelines.sandbox.checks import (
+from collections.abc import Mapping
+
+from pipelines.sandbox.field_checks import (
     Check,
     Problem,
     boolean,
@@ -34,7 +36,7 @@ _not_personal = expected(
 
 
 def _distinct(check: Check, name: str) -> Check:
-    """An array as `check` has it, no two members of which have the same `name`."""
+    """Return `check` for an array whose members must differ in `name`."""
 
     def check_array(value: object, path: str) -> list[Problem]:
         problems = check(value, path)
@@ -46,6 +48,20 @@ def _distinct(check: Check, name: str) -> Check:
         return [Problem(path, f"expected each {name} once")]
 
     return check_array
+
+
+def _selecting(
+    check: Check, selector: str, name: str, checks: Mapping[str, Check]
+) -> Check:
+    """Return `check` for an object whose `selector` selects the check of `name`."""
+
+    def check_object(value: object, path: str) -> list[Problem]:
+        problems = check(value, path)
+        if problems or not isinstance(value, dict):
+            return problems
+        return checks[value[selector]](value[name], f"{path}.{name}")
+
+    return check_object
 
 
 _SEGMENTS = record(
@@ -76,25 +92,21 @@ _GOAL_VALUES: dict[str, Check] = {
     "transactionId": _some_text,
     **{f"customDimension{n}": _DIMENSION for n in range(1, 6)},
 }
-_GOAL_ENTRY = record(
-    {"key": one_of(*_GOAL_VALUES), "value": expected("a value", lambda _: True)},
-    required=("key", "value"),
+_GOAL_ENTRY = _selecting(
+    record(
+        {"key": one_of(*_GOAL_VALUES), "value": expected("a value", lambda _: True)},
+        required=("key", "value"),
+    ),
+    "key",
+    "value",
+    _GOAL_VALUES,
 )
-
-
-def _goal_entry(value: object, path: str) -> list[Problem]:
-    problems = _GOAL_ENTRY(value, path)
-    if problems or not isinstance(value, dict):
-        return problems
-    return _GOAL_VALUES[value["key"]](value["value"], f"{path}.value")
-
-
 _DATA = {
     "conversion": record(
         {
             "goalId": _some_text,
             "bucketingData": mapping(_some_text),
-            "goalData": _distinct(each(_goal_entry), "key"),
+            "goalData": _distinct(each(_GOAL_ENTRY), "key"),
         },
         required=("goalId",),
     ),
@@ -103,30 +115,26 @@ _DATA = {
         required=("experienceId", "variationId"),
     ),
 }
-_EVENT = record(
-    {"eventType": one_of(*_DATA), "data": expected("a value", lambda _: True)},
-    required=("eventType", "data"),
+_EVENT = _selecting(
+    record(
+        {"eventType": one_of(*_DATA), "data": expected("a value", lambda _: True)},
+        required=("eventType", "data"),
+    ),
+    "eventType",
+    "data",
+    _DATA,
 )
-
-
-def _event(value: object, path: str) -> list[Problem]:
-    problems = _EVENT(value, path)
-    if problems or not isinstance(value, dict):
-        return problems
-    return _DATA[value["eventType"]](value["data"], f"{path}.data")
-
-
 _VISITOR = record(
-    {"visitorId": _not_personal, "segments": _SEGMENTS, "events": each(_event)},
+    {"visitorId": _not_personal, "segments": _SEGMENTS, "events": each(_EVENT)},
     required=("visitorId", "events"),
 )
 
 
 def tracking(address: tuple[str, str] | None) -> Check:
-    """The whole body; where the path names account and project, the body's agree.
+    """Return the check of the body; its account and project must match the path.
 
     Args:
-        address: Account and project of the path; None where it has an SDK key.
+        address: Account and project in the path; None if it has an SDK key.
     """
     account, project = map(one_of, address) if address else (_digits, _digits)
     return record(

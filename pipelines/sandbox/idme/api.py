@@ -1,16 +1,17 @@
 """ID.me: the Order Completed event.
 
 Source: `idme-conversion-tracking.txt`, section "Event shape"; the nesting and the
-time are as `idme.md` section 3 deduces them. As strict as that table: it sets no
-lengths, and "Additional properties are accepted and forwarded". Address, replies and
-the treatment of repeats are not published: the sandbox answers a repeat like the
-first one.
+time are as `idme.md` section 3 deduces them. The checks are as strict as that table: it
+sets no lengths, and "Additional properties are accepted and forwarded". Addresses,
+replies and the treatment of repeats are not published. The sandbox replies to a repeat
+as to the first event.
 """
 
 import re
 from collections.abc import Mapping
 
-from pipelines.sandbox.checks import (
+from pipelines.sandbox.bodies import parse_json
+from pipelines.sandbox.field_checks import (
     Check,
     Problem,
     currency,
@@ -20,7 +21,8 @@ from pipelines.sandbox.checks import (
     one_of,
     record,
 )
-from pipelines.sandbox.exchange import Operation, Reply, Request, parse_json
+from pipelines.sandbox.messages import Reply, Request
+from pipelines.sandbox.provider import Operation
 
 _string = expected("a string", lambda value: isinstance(value, str))
 _filled = expected(
@@ -30,8 +32,8 @@ _filled = expected(
 _object = expected("an object", lambda value: isinstance(value, dict))
 
 
-def _open(known: Mapping[str, Check], *required: str) -> Check:
-    """An object whose known fields are checked and which may have others."""
+def _open_record(known: Mapping[str, Check], *required: str) -> Check:
+    """Return a check for an object that may have other fields than the known ones."""
 
     def check(value: object, path: str) -> list[Problem]:
         others = value.keys() - known.keys() if isinstance(value, dict) else ()
@@ -55,14 +57,14 @@ def _products(value: object, path: str) -> list[Problem]:
     ]
 
 
-_PRODUCT = _open(
+_PRODUCT = _open_record(
     {
         **dict.fromkeys(("productId", "sku", "name"), _string),
         **dict.fromkeys(("brand", "category", "variant"), _string),
         **dict.fromkeys(("price", "quantity"), number),
     }
 )
-_PROPERTIES = _open(
+_PROPERTIES = _open_record(
     {
         "orderId": _filled,
         **dict.fromkeys(("total", "revenue", "shipping", "tax", "discount"), number),
@@ -86,16 +88,16 @@ _EVENT = record(
 
 
 class IdMe:
-    """`/events`, the address that an operator would get from ID.me.
+    """Simulates `/events`, the address that an operator would get from ID.me.
 
-    ID.me publishes no account in an address; `/<app>/events` is the sandbox's own, so
-    that two applications can be told apart.
+    ID.me publishes no address with an account. `/<app>/events` is an addition of the
+    sandbox, to distinguish two applications.
     """
 
     name = "idme"
 
     def __init__(self) -> None:
-        """Starts without events."""
+        """Create the provider without events."""
         self._orders: set[tuple[str, str]] = set()
         self.operations = tuple(
             Operation("POST", re.compile(address), self._refuse, self._apply)
@@ -103,17 +105,17 @@ class IdMe:
         )
 
     def parse(self, body: bytes) -> object:
-        """Reads JSON."""
+        """Parse JSON."""
         return parse_json(body)
 
     def order_ids(self, body: object) -> list[str]:
-        """The orderId of the properties, if there is one."""
+        """Return the orderId of the properties, if there is one."""
         properties = body.get("properties") if isinstance(body, dict) else None
         order_id = properties.get("orderId") if isinstance(properties, dict) else None
         return [order_id] if isinstance(order_id, str) and order_id else []
 
     def failure(self, status: int, message: str) -> object:
-        """The sandbox's own shape: the provider publishes none."""
+        """Return the body of a failure; its form is not published by the provider."""
         return {"error": {"status": status, "message": message}}
 
     def _refuse(self, request: Request) -> Reply | None:
@@ -126,7 +128,7 @@ class IdMe:
         return Reply(400, self.failure(400, message))
 
     def _apply(self, request: Request) -> Reply:
-        """An orderId counts once: "so downstream systems can dedupe"."""
+        """Count an orderId once: "so downstream systems can dedupe"."""
         order = request.account, self.order_ids(request.body)[0]
         new = order not in self._orders
         self._orders.add(order)

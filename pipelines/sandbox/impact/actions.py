@@ -1,4 +1,4 @@
-"""The look-up of impact.com actions: what may be asked, and the page that answers.
+"""The look-up of impact.com actions: the checks of the query, and the result pages.
 
 Source: `impact.md` section 7, from the actions specification named there: no filter
 by order, at most 45 days, at most 3 years back, pages of 20,000 and not under 2,000,
@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from itertools import islice
 from urllib.parse import urlencode
 
-from pipelines.sandbox.checks import Problem, instant, one_of, pattern, record
-from pipelines.sandbox.impact.books import PENDING, Submission
+from pipelines.sandbox.field_checks import Problem, instant, one_of, pattern, record
 from pipelines.sandbox.impact.fields import integer
+from pipelines.sandbox.impact.submissions import PENDING, Submission
 
-_LONGEST_RANGE = timedelta(days=45)
-_FURTHEST_BACK = timedelta(days=3 * 365)
+_MAX_RANGE = timedelta(days=45)
+_MAX_AGE = timedelta(days=3 * 365)
 _PAGE_SIZE = 20_000
-_MOST_PAGES = 10
+_MAX_PAGES = 10
 
 _QUERY = record(
     {
@@ -35,14 +35,14 @@ _QUERY = record(
 
 
 def check_query(query: Mapping[str, str], now: datetime) -> list[Problem]:
-    """The problems of a look-up."""
+    """Return the problems of a query."""
     problems = _QUERY(dict(query), "")
     if problems:
         return problems
     start, end = _range(query)
-    if not start <= end <= start + _LONGEST_RANGE:
+    if not start <= end <= start + _MAX_RANGE:
         problems.append(Problem("ActionDateEnd", "Range is longer than 45 days"))
-    if start < now - _FURTHEST_BACK:
+    if start < now - _MAX_AGE:
         problems.append(Problem("ActionDateStart", "Date is over 3 years back"))
     return problems
 
@@ -50,26 +50,26 @@ def check_query(query: Mapping[str, str], now: datetime) -> list[Problem]:
 def check_size(
     actions: Iterable[Submission], query: Mapping[str, str]
 ) -> list[Problem]:
-    """The problem of a checked query for more actions than may be listed."""
-    most = _MOST_PAGES * int(query.get("PageSize", _PAGE_SIZE))
-    if sum(1 for _ in islice(_wanted(actions, query), most + 1)) <= most:
+    """Return the problem of a query for more actions than can be listed."""
+    limit = _MAX_PAGES * int(query.get("PageSize", _PAGE_SIZE))
+    if sum(1 for _ in islice(_matching(actions, query), limit + 1)) <= limit:
         return []
-    return [Problem("PageSize", f"More than {most} actions: ask for a shorter range")]
+    return [Problem("PageSize", f"More than {limit} actions: ask for a shorter range")]
 
 
 def show_page(
     actions: Iterable[Submission], query: Mapping[str, str], path: str
 ) -> dict[str, object]:
-    """One page of the actions that a checked query asks for.
+    """Return one page of the actions that match a checked query.
 
     Args:
         actions: All actions of the account.
         query: The campaign, the range and the page.
-        path: The path of the look-up, for the address of the next page.
+        path: Path of the look-up, for the address of the next page.
     """
     page, size = int(query.get("Page", 1)), int(query.get("PageSize", _PAGE_SIZE))
     newest_first = sorted(
-        _wanted(actions, query), key=lambda action: action.completes_at, reverse=True
+        _matching(actions, query), key=lambda action: action.completes_at, reverse=True
     )
     rows = newest_first[(page - 1) * size : page * size + 1]
     more = len(rows) > size
@@ -82,7 +82,7 @@ def show_page(
     }
 
 
-def _wanted(
+def _matching(
     actions: Iterable[Submission], query: Mapping[str, str]
 ) -> Iterator[Submission]:
     start, end = _range(query)

@@ -1,40 +1,42 @@
 """impact.com: its addresses, its credentials, and its replies.
 
 Sources: `impact.md` sections 2 to 7, from `impact-conversions-reference.txt` and the
-published specifications named there. What a conversion must look like is in
-`impact_rules.py`, what the provider remembers in `impact_books.py`.
+published specifications named there. `rules.py` checks a conversion, and
+`submissions.py` has the state of the provider.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 
-from pipelines.sandbox.checks import Problem
-from pipelines.sandbox.exchange import Operation, Reply, Request, parse_form
+from pipelines.sandbox.bodies import parse_form
+from pipelines.sandbox.field_checks import Problem
 from pipelines.sandbox.impact.actions import check_query, check_size, show_page
-from pipelines.sandbox.impact.books import Books
 from pipelines.sandbox.impact.rules import check_conversion, latest_event
+from pipelines.sandbox.impact.submissions import SubmissionStore
+from pipelines.sandbox.messages import Reply, Request
+from pipelines.sandbox.provider import Operation
 
 _ADVERTISER = r"/Advertisers/(?P<account>[^/]+)"
 
 
 class Impact:
-    """The brand API: `/Conversions`, `/APISubmissions` and `/Actions`."""
+    """Simulates the brand API: `/Conversions`, `/APISubmissions` and `/Actions`."""
 
     name = "impact"
 
     def __init__(
         self, secrets: Mapping[str, str], settle_after: float, future_tolerance: float
     ) -> None:
-        """Starts with empty books.
+        """Create the provider without submissions.
 
         Args:
             secrets: `impact/<account>` -> the AuthToken expected of that account.
             settle_after: Seconds until a submission is complete.
-            future_tolerance: Seconds that an event may lie ahead of the clock.
+            future_tolerance: Seconds that an event may lie in the future.
         """
         self._secrets = secrets
         self._future_tolerance = future_tolerance
-        self._books = Books(settle_after)
+        self._submissions = SubmissionStore(settle_after)
         self.operations = (
             Operation(
                 "POST",
@@ -57,20 +59,20 @@ class Impact:
         )
 
     def parse(self, body: bytes) -> object:
-        """Reads a form; a GET has none."""
+        """Parse a form; a GET request has none."""
         return parse_form(body) if body else {}
 
     def order_ids(self, body: object) -> list[str]:
-        """The OrderId, if there is one."""
+        """Return the OrderId, if there is one."""
         order_id = body.get("OrderId") if isinstance(body, dict) else None
         return [order_id] if isinstance(order_id, str) and order_id else []
 
     def failure(self, status: int, message: str) -> object:  # noqa: ARG002
-        """`Status: ERROR` with `errors[]` (the reference, Example response)."""
+        """Return `Status: ERROR` with `errors[]` (the reference, Example response)."""
         return _errors([Problem("", message)])
 
     def _refuse_credentials(self, request: Request) -> Reply | None:
-        """HTTP Basic, and JSON by Accept (`impact.md` section 2)."""
+        """Check HTTP Basic, and Accept for JSON (`impact.md` section 2)."""
         user, token = request.basic_credentials
         wanted = self._secrets.get(f"impact/{request.account}", token)
         if user != request.account or not token or token != wanted:
@@ -88,20 +90,20 @@ class Impact:
         if not isinstance(request.body, dict):
             return Reply(400, self.failure(400, "The form cannot be read"))
         latest = latest_event(request.at, self._future_tolerance)
-        problems = check_conversion(_given(request.body), latest)
+        problems = check_conversion(_with_values(request.body), latest)
         return Reply(400, _errors(problems)) if problems else None
 
     def _queue_conversion(self, request: Request) -> Reply:
-        """Replies QUEUED whatever becomes of it later (`impact.md` section 4)."""
-        form = {name: str(value) for name, value in _given(request.body).items()}
-        queued = self._books.queue(
+        """Reply QUEUED, whatever the submission ends with (`impact.md` section 4)."""
+        form = {name: str(value) for name, value in _with_values(request.body).items()}
+        queued = self._submissions.queue(
             request.account, form, request.at, request.settle_code
         )
         reply = {"Status": "QUEUED", "QueuedUri": queued.uri}
         return Reply(200, reply, applied=not queued.error)
 
     def _show_submission(self, request: Request) -> Reply:
-        submission = self._books.find(request.account, request.parts["batch"])
+        submission = self._submissions.find(request.account, request.parts["batch"])
         if submission is None:
             return Reply(404, _generic_errors([Problem("", "No such submission")]))
         return Reply(200, submission.show(request.at))
@@ -111,18 +113,18 @@ class Impact:
         if refusal:
             return refusal
         problems = check_query(request.query, request.at) or check_size(
-            self._books.actions(request.account, request.at), request.query
+            self._submissions.actions(request.account, request.at), request.query
         )
         return Reply(400, _generic_errors(problems)) if problems else None
 
     def _show_actions(self, request: Request) -> Reply:
-        actions = self._books.actions(request.account, request.at)
+        actions = self._submissions.actions(request.account, request.at)
         path = f"/Advertisers/{request.account}/Actions"
         return Reply(200, show_page(actions, request.query, path))
 
 
-def _given(body: object) -> dict[str, object]:
-    """The parameters with a value: the reference's example sends `IpAddress=`."""
+def _with_values(body: object) -> dict[str, object]:
+    """Return the parameters with a value; the example in the reference has others."""
     fields = body if isinstance(body, dict) else {}
     return {name: value for name, value in fields.items() if value != ""}
 
@@ -136,7 +138,7 @@ def _errors(problems: Iterable[Problem]) -> dict[str, object]:
 
 
 def _generic_errors(problems: Iterable[Problem]) -> dict[str, object]:
-    """The spelling of everything but conversions (`impact.md` section 4)."""
+    """Return the errors of all operations but conversions (`impact.md` section 4)."""
     errors = [{"Field": field, "Message": message} for field, message in problems]
     return {
         "Status": "ERROR",

@@ -1,14 +1,14 @@
-"""The fields of an impact.com conversion and what each may contain.
+"""The fields of an impact.com conversion and their valid values.
 
 Names: `impact-conversions-reference.txt`, with the additions of the v14 list given in
-`impact.md` section 3.2. Sizes and formats: `impact.md` section 3.9. Which fields go
-together is in `impact_rules.py`.
+`impact.md` section 3.2. Sizes and formats: `impact.md` section 3.9. `rules.py` has the
+rules about several fields.
 """
 
 import re
 from datetime import date
 
-from pipelines.sandbox.checks import (
+from pipelines.sandbox.field_checks import (
     Check,
     Problem,
     currency,
@@ -140,7 +140,7 @@ def split_item_name(name: str) -> tuple[str, int] | None:
 
 
 def check_field(name: str, value: object) -> list[Problem]:
-    """The problems of one field by itself."""
+    """Return the problems of one field by itself."""
     item = split_item_name(name)
     check = ITEM_FIELDS[item[0]] if item else ORDER_FIELDS.get(name)
     if check is None:

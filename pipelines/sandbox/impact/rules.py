@@ -1,14 +1,13 @@
-"""Which fields of an impact.com conversion must, may and must not go together.
+"""The rules about several fields of an impact.com conversion.
 
 `impact.md` sections 3.1 (required groups), 3.3 (items) and 3.4 (exclusions), from
-`impact-conversions-reference.txt`. What a single field may contain is in
-`impact_fields.py`.
+`impact-conversions-reference.txt`. `fields.py` checks each field by itself.
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from pipelines.sandbox.checks import Problem, parse_instant
+from pipelines.sandbox.field_checks import Problem, parse_instant
 from pipelines.sandbox.impact.fields import (
     ATTRIBUTION_KEYS,
     MONEY,
@@ -33,11 +32,11 @@ _EXCLUSIVE_OF_ITEM = (
 
 
 def check_conversion(form: Mapping[str, object], latest: datetime) -> list[Problem]:
-    """All problems of a conversion, none for one that is taken.
+    """Return all problems of a conversion; none if it is valid.
 
     Args:
         form: The parameters that have a value.
-        latest: The latest moment that an event may have happened.
+        latest: The latest valid time of the event.
     """
     problems = [
         problem for name, value in form.items() for problem in check_field(name, value)
@@ -52,7 +51,7 @@ def check_conversion(form: Mapping[str, object], latest: datetime) -> list[Probl
 
 
 def latest_event(now: datetime, tolerance: float) -> datetime:
-    """The latest moment that an event may have happened."""
+    """Return the latest valid time of an event."""
     return now + timedelta(seconds=tolerance)
 
 

@@ -1,4 +1,4 @@
-"""The simulator's side of Trackdesk, read from its documents.
+"""Simulates Trackdesk: the addresses, checks and replies that its documents describe.
 
-What every simulated provider shares belongs in `pipelines.sandbox`.
+Code that several simulated providers share belongs in `pipelines.sandbox`.
 """

@@ -1,15 +1,17 @@
 """Trackdesk: conversions, and the links between external and click identifiers.
 
 Sources: `trackdesk-manual-conversions.txt` sections 2 and 3, and `trackdesk.md`
-sections 2 (addresses), 3 (fields), 5 (reasons) and 6 (duplicates). The status codes
-and the wording of refusals are not published; here they are 400 and 409 with the
+sections 2 (addresses), 3 (fields), 5 (reasons) and 6 (duplicates). The status codes and
+the text of rejections are not published. The sandbox replies 400 and 409 with the
 reasons of the conversion error log.
 """
 
 import re
 from collections.abc import Mapping
 
-from pipelines.sandbox.exchange import Operation, Reply, Request, parse_json
+from pipelines.sandbox.bodies import parse_json
+from pipelines.sandbox.messages import Reply, Request
+from pipelines.sandbox.provider import Operation
 from pipelines.sandbox.trackdesk.fields import conversion_problem, link_problem
 
 CONVERSIONS = re.compile("/(?P<account>[^/]+)/tracking/conversion/v1")
@@ -17,12 +19,16 @@ LINKS = re.compile("/(?P<account>[^/]+)/tracking/external-cid/v1")
 
 
 class Trackdesk:
-    """`/tracking/conversion/v1` and `/tracking/external-cid/v1` of every tenant."""
+    """Simulates `/tracking/conversion/v1` and `/tracking/external-cid/v1`."""
 
     name = "trackdesk"
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        """Takes `trackdesk/<tenant>` -> the x-api-key expected, if one is sent."""
+        """Create the provider.
+
+        Args:
+            secrets: `trackdesk/<tenant>` -> the x-api-key expected, if one is sent.
+        """
         self._secrets = secrets
         self._clicks: dict[tuple[str, str, str], str] = {}
         self._conversions: set[tuple[str, str, str]] = set()
@@ -32,23 +38,23 @@ class Trackdesk:
         )
 
     def parse(self, body: bytes) -> object:
-        """Reads JSON."""
+        """Parse JSON."""
         return parse_json(body)
 
     def order_ids(self, body: object) -> list[str]:
-        """The externalId, if there is one."""
+        """Return the externalId, if there is one."""
         order_id = body.get("externalId") if isinstance(body, dict) else None
         return [order_id] if isinstance(order_id, str) and order_id else []
 
     def failure(self, status: int, message: str) -> object:
-        """The sandbox's own shape: the provider publishes none."""
+        """Return the body of a failure; its form is not published by the provider."""
         return {"statusCode": status, "error": "Error", "message": message}
 
     def _refuse(self, status: int, message: str) -> Reply:
         return Reply(status, self.failure(status, message))
 
     def _refuse_sender(self, request: Request) -> Reply | None:
-        """No key is needed, but a wrong one is not taken."""
+        """Check the key, which is optional, and the content type."""
         key = request.headers.get("x-api-key")
         if key and key != self._secrets.get(f"trackdesk/{request.account}", key):
             return self._refuse(401, "unauthorized")
@@ -61,13 +67,13 @@ class Trackdesk:
             return refusal
         if problem := conversion_problem(request.body):
             return self._refuse(400, problem)
-        if "externalCid" in _body(request) and _pair(request) not in self._clicks:
+        if "externalCid" in _body(request) and _link_key(request) not in self._clicks:
             reason = "conversion source with the external cid not found"
             return self._refuse(400, reason)
         return None
 
     def _create(self, request: Request) -> Reply:
-        """One conversion per type and externalId (`trackdesk.md` section 6)."""
+        """Count one conversion per type and externalId (`trackdesk.md` section 6)."""
         body = _body(request)
         if "externalId" in body:
             key = request.account, body["conversionTypeCode"], body["externalId"]
@@ -83,8 +89,8 @@ class Trackdesk:
         return self._refuse(400, problem) if problem else None
 
     def _link(self, request: Request) -> Reply:
-        """The newest click counts; whether linking again is an error is not known."""
-        self._clicks[_pair(request)] = _body(request)["cid"]
+        """Store the newest click; whether a repeat is an error is not documented."""
+        self._clicks[_link_key(request)] = _body(request)["cid"]
         return Reply(200, {"status": "ok"}, applied=True)
 
 
@@ -92,7 +98,7 @@ def _body(request: Request) -> dict[str, str]:
     return request.body if isinstance(request.body, dict) else {}
 
 
-def _pair(request: Request) -> tuple[str, str, str]:
-    """An external cid belongs to one revenue origin of one tenant."""
+def _link_key(request: Request) -> tuple[str, str, str]:
+    """Return the key of a link: tenant, revenue origin and external cid."""
     body = _body(request)
     return request.account, body["revenueOriginId"], body["externalCid"]

@@ -1,10 +1,10 @@
-"""The fields of Trackdesk's two requests, and what is said where one is wrong.
+"""The fields of Trackdesk's two requests, and the messages about invalid ones.
 
 Sources: `trackdesk-manual-conversions.txt` sections 2 and 3, `trackdesk.md` sections 3
 (types, exclusions) and 5 (reasons). No length is published for any text.
 """
 
-from pipelines.sandbox.checks import (
+from pipelines.sandbox.field_checks import (
     Check,
     Problem,
     currency,
@@ -21,7 +21,7 @@ _STATUSES = (
     *("APPROVED", "PENDING", "ON_HOLD", "REJECTED"),
     *("REFUNDED", "TEST", "FRAUD", "NOT_ALLOWED"),
 )
-_words = expected(
+_filled = expected(
     "a string that is not blank",
     lambda value: isinstance(value, str) and bool(value.strip()),
 )
@@ -30,21 +30,21 @@ _amount = pattern("a string such as '100' or '100.50'", r"[0-9]+(\.[0-9]+)?")
 _CONVERSION: Check = record(
     {
         "cid": uuid,
-        "externalCid": _words,
-        "couponCodes": each(_words),
+        "externalCid": _filled,
+        "couponCodes": each(_filled),
         "revenueOriginId": uuid,
-        "conversionTypeCode": _words,
+        "conversionTypeCode": _filled,
         "amount": record({"value": _amount}, required=("value",)),
         "currency": record({"code": currency}, required=("code",)),
-        "externalId": _words,
-        "customerId": _words,
+        "externalId": _filled,
+        "customerId": _filled,
         "status": one_of(*(f"CONVERSION_STATUS_{name}" for name in _STATUSES)),
-        "customParams": record({f"advS{n}": _words for n in range(1, 6)}),
+        "customParams": record({f"advS{n}": _filled for n in range(1, 6)}),
     },
     required=("conversionTypeCode",),
 )
 _LINK: Check = record(
-    {"externalCid": _words, "revenueOriginId": uuid, "cid": uuid},
+    {"externalCid": _filled, "revenueOriginId": uuid, "cid": uuid},
     required=("externalCid", "revenueOriginId", "cid"),
 )
 _REASONS = {
@@ -56,7 +56,7 @@ _REASONS = {
 
 
 def conversion_problem(body: object) -> str | None:
-    """What is wrong with a conversion, or None."""
+    """Return the problem of a conversion, or None."""
     problems = _CONVERSION(body, "")
     given = body if isinstance(body, dict) else {}
     named = [name for name in IDENTIFIERS if name in given]
@@ -70,12 +70,12 @@ def conversion_problem(body: object) -> str | None:
 
 
 def link_problem(body: object) -> str | None:
-    """What is wrong with a link, or None."""
+    """Return the problem of a link, or None."""
     return _message(_LINK(body, ""))
 
 
 def _message(problems: list[Problem]) -> str | None:
-    """The known reason of the first problem, if it has one, and all that is wrong."""
+    """Return the documented reason of the first problem, and all problems."""
     if not problems:
         return None
     reason = _REASONS.get(problems[0].field.partition(".")[0], "invalid request")

@@ -12,7 +12,7 @@ import pytest
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.idme.provider import IdMe, IdMeSettings
-from pipelines.sandbox.state import Sandbox
+from pipelines.sandbox.simulator import Sandbox
 from support.idme_orders import ORDERS
 
 Make = Callable[..., Conversion]

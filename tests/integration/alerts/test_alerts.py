@@ -1,4 +1,4 @@
-"""What people are told of real runs, through real channels on this machine."""
+"""Alerts of real runs, sent through real channels on this machine."""
 
 import json
 import logging
@@ -11,12 +11,12 @@ import dagster as dg
 import pytest
 import time_machine
 
-from pipelines.alerts.alerting import lookout
-from pipelines.alerts.channels import is_understood
-from pipelines.alerts.rules import Channel
-from pipelines.alerts.sensors import Cursor, Lookout
+from pipelines.alerts.channels import is_valid_address
+from pipelines.alerts.notifier import Cursor, Notifier
+from pipelines.alerts.sensors import make_notifier
 from pipelines.build import build
-from pipelines.checkup.checkup import check_up
+from pipelines.checkup.checkup import run_checks
+from pipelines.configuration.alerts import Channel
 from pipelines.demo.warehouse import seed
 from pipelines.runs.launch import Launcher
 from support.deployment import (
@@ -25,7 +25,7 @@ from support.deployment import (
     ZONE,
     Deployment,
     deployed,
-    without_patience,
+    disable_in_run_retries,
 )
 from support.inbox import Inbox, mail_server, webhook
 
@@ -39,21 +39,21 @@ url = { env = "HOOK" }
 BUMPY = "trackdesk/bumpy:status=503~[0-4]$"
 
 
-class Watcher:
-    """A sensor that looks when it is told to, and keeps its cursor."""
+class Ticker:
+    """Ticks on request and keeps the cursor."""
 
     def __init__(self, shop: Deployment) -> None:
         self.shop = shop
         self.cursor: str | None = None
-        self.said = ""
+        self.summary = ""
         self.now = 0.0
 
-    def look(self) -> str:
+    def tick(self) -> str:
         graph = build(self.shop.config).resolve_asset_graph
-        found: Lookout = lookout(self.shop.config, graph)
+        found: Notifier = make_notifier(self.shop.config, graph)
         found._clock = lambda: self.now
-        self.cursor, self.said = found.look(self.shop.instance, self.cursor)
-        return self.said
+        self.cursor, self.summary = found.tick(self.shop.instance, self.cursor)
+        return self.summary
 
     def waiting(self) -> int:
         assert self.cursor is not None
@@ -71,49 +71,49 @@ def inbox() -> Iterator[Inbox]:
 def shop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inbox: Inbox
 ) -> Iterator[Deployment]:
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     environ = {"HOOK": inbox.url}
     with deployed(tmp_path, orders_per_day=20, environ=environ, more=ALERTS) as found:
         yield found
 
 
 @pytest.fixture
-def watcher(shop: Deployment) -> Watcher:
-    return Watcher(shop)
+def ticker(shop: Deployment) -> Ticker:
+    return Ticker(shop)
 
 
 def later(**time: float) -> Any:
     return time_machine.travel(datetime.now(UTC) + timedelta(**time))
 
 
-def test_a_failed_day_is_told_once_and_its_recovery_once(
-    shop: Deployment, inbox: Inbox, watcher: Watcher
+def test_a_failed_day_is_announced_once_and_its_recovery_once(
+    shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
-    shop.server.sandbox.misbehave(BUMPY)
+    shop.server.sandbox.set_faults(BUMPY)
     shop.run()
     retryable = shop.states("trackdesk_bumpy")["retryable"]
-    watcher.look()
-    (told,) = inbox.texts
+    ticker.tick()
+    (text,) = inbox.texts
     title = f"attribution failed: deliveries/trackdesk_bumpy {KEY}"
-    assert told.startswith(title)
-    assert f"trackdesk_bumpy: {retryable} retryable, " in told
-    assert " USD" in told
-    assert f"attribution backfill --from {KEY} --to {KEY}" in told
+    assert text.startswith(title)
+    assert f"trackdesk_bumpy: {retryable} retryable, " in text
+    assert " USD" in text
+    assert f"attribution backfill --from {KEY} --to {KEY}" in text
     assert (
         "https://dagster.example/assets/deliveries/trackdesk_bumpy"
-        f"?view=partitions&partition={KEY}" in told
+        f"?view=partitions&partition={KEY}" in text
     )
-    assert watcher.look() == "0 news."
+    assert ticker.tick() == "New alerts: 0."
 
     with later(hours=1):
         shop.run()
-    watcher.look()
+    ticker.tick()
     assert len(inbox.texts) == 1
 
-    shop.server.sandbox.misbehave()
+    shop.server.sandbox.set_faults()
     with later(hours=2):
         shop.run()
-    watcher.look()
+    ticker.tick()
     assert inbox.texts[1:] == [
         f"attribution recovered: deliveries/trackdesk_bumpy {KEY}\n"
         f"RECOVERED deliveries/trackdesk_bumpy {KEY}\n"
@@ -122,60 +122,60 @@ def test_a_failed_day_is_told_once_and_its_recovery_once(
     ]
 
 
-def test_a_warehouse_that_is_away_is_one_message(
-    shop: Deployment, inbox: Inbox, watcher: Watcher
+def test_an_unavailable_warehouse_is_one_message(
+    shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
     shop.warehouse("drop table completed_orders")
     shop.run()
-    watcher.look()
-    (told,) = inbox.texts
-    assert told.startswith("attribution failed: completed_orders, order_items, visitor")
-    assert "deliveries/" not in told
+    ticker.tick()
+    (text,) = inbox.texts
+    assert text.startswith("attribution failed: completed_orders, order_items, visitor")
+    assert "deliveries/" not in text
 
 
-@pytest.mark.parametrize("together", [False, True])
-def test_a_day_that_a_guard_refuses_is_told_with_the_guard_s_words(
-    shop: Deployment, inbox: Inbox, watcher: Watcher, together: bool
+@pytest.mark.parametrize("in_one_run", [False, True])
+def test_a_refused_day_is_announced_with_the_message_of_the_guard(
+    shop: Deployment, inbox: Inbox, ticker: Ticker, in_one_run: bool
 ) -> None:
     text = shop.config_path.read_text()
     guards = text.replace("[alerts]", "[guards]\nmax_orders = 5\n[alerts]")
     shop.config_path.write_text(guards)
-    if together:
+    if in_one_run:
         days = [DAY - timedelta(days=1), DAY]
-        Launcher(shop.config, shop.instance).export_together(days)
+        Launcher(shop.config, shop.instance).export_range(days)
     else:
         assert shop.run().refused
-    watcher.look()
-    told = "\n".join(inbox.texts)
-    assert f"FAILED completed_orders {KEY}\nExtracting was refused for {KEY}: " in told
-    assert "expected at most 5 orders, got " in told
-    assert f'attribution export --date {KEY} --override "REASON"' in told
-    assert "attribution backfill" not in told
+    ticker.tick()
+    text = "\n".join(inbox.texts)
+    assert f"FAILED completed_orders {KEY}\nExtracting was refused for {KEY}: " in text
+    assert "expected at most 5 orders, got " in text
+    assert f'attribution export --date {KEY} --override "REASON"' in text
+    assert "attribution backfill" not in text
 
 
-def test_a_failing_check_is_told_with_its_next_action_and_ends(
-    shop: Deployment, inbox: Inbox, watcher: Watcher
+def test_a_failing_check_is_announced_with_its_next_action_and_recovers(
+    shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
-    shop.server.sandbox.misbehave("convert:lost_reply~.")
-    shop.run(to=["convert_web"])
-    watcher.look()
-    told = "\n".join(inbox.texts)
-    assert "WARNING deliveries/convert_web nothing_uncertain\nconvert_web: " in told
-    assert "attribution resolve." in told
-    assert "?view=checks&checkDetail=nothing_uncertain" in told
+    shop.server.sandbox.set_faults("convert:lost_reply~.")
+    shop.run(destinations=["convert_web"])
+    ticker.tick()
+    text = "\n".join(inbox.texts)
+    assert "WARNING deliveries/convert_web nothing_uncertain\nconvert_web: " in text
+    assert "attribution resolve." in text
+    assert "?view=checks&checkDetail=nothing_uncertain" in text
     with shop.ledger() as database, database.write() as connection:
         connection.exec_driver_sql(
             "update delivery set state = 'accepted' where state = 'uncertain'"
         )
-    shop.server.sandbox.misbehave()
+    shop.server.sandbox.set_faults()
     with later(hours=1):
-        shop.run(to=["convert_web"])
-    watcher.look()
+        shop.run(destinations=["convert_web"])
+    ticker.tick()
     assert "RECOVERED deliveries/convert_web nothing_uncertain" in inbox.texts[-1]
 
 
-def test_checks_of_a_run_of_several_days_are_told_of_each_day(
-    shop: Deployment, inbox: Inbox, watcher: Watcher
+def test_checks_of_a_run_of_several_days_are_announced_for_each_day(
+    shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
     text = shop.config_path.read_text()
     limit = "[checks.rejected_share]\nseverity = 'error'\nat_least = 1\n[alerts]"
@@ -191,106 +191,106 @@ def test_checks_of_a_run_of_several_days_are_told_of_each_day(
     check = "deliveries/trackdesk_main rejected_share"
     named = f"{check} {days[0]}, {days[1]} (2 days)"
 
-    def together() -> None:
-        Launcher(shop.config, shop.instance).export_together(
-            days, to=["trackdesk_main"]
+    def in_one_run() -> None:
+        Launcher(shop.config, shop.instance).export_range(
+            days, destinations=["trackdesk_main"]
         )
-        watcher.look()
+        ticker.tick()
 
-    shop.server.sandbox.misbehave(
+    shop.server.sandbox.set_faults(
         "trackdesk/demo:status=403 conversion limit reached~."
     )
-    together()
+    in_one_run()
     assert f"FAILED {named}" in inbox.texts[-1]
     with shop.ledger() as database, database.write() as connection:
         connection.exec_driver_sql(
             "update delivery set state = 'accepted' where state = 'rejected'"
         )
-    shop.server.sandbox.misbehave()
+    shop.server.sandbox.set_faults()
     with later(hours=1):
-        together()
+        in_one_run()
     assert f"RECOVERED {named}" in inbox.texts[-1]
 
 
-def test_a_channel_that_is_down_loses_nothing_and_fails_nothing(
-    shop: Deployment, inbox: Inbox, watcher: Watcher
+def test_a_channel_that_is_down_loses_no_message_and_fails_no_run(
+    shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
     inbox.status = 500
-    shop.server.sandbox.misbehave(BUMPY)
+    shop.server.sandbox.set_faults(BUMPY)
     shop.run()
-    waits = "1 message for hook not taken, tries: 1; the next in 1 min."
-    assert watcher.look() == f"1 news. {waits}"
-    assert watcher.look() == f"0 news. {waits}"
-    shop.server.sandbox.misbehave()
+    waits = "1 message for hook not sent, failed tries: 1; next try in 1 min."
+    assert ticker.tick() == f"New alerts: 1. {waits}"
+    assert ticker.tick() == f"New alerts: 0. {waits}"
+    shop.server.sandbox.set_faults()
     with later(hours=1):
         assert shop.run().finished
-    watcher.look()
-    assert (inbox.texts, watcher.waiting()) == ([], 2)
+    ticker.tick()
+    assert (inbox.texts, ticker.waiting()) == ([], 2)
     inbox.status = 200
-    watcher.now += 60
-    assert watcher.look() == "0 news."
+    ticker.now += 60
+    assert ticker.tick() == "New alerts: 0."
     words = [text.split()[1] for text in inbox.texts]
     assert words == ["failed:", "recovered:"]
-    watcher.look()
+    ticker.tick()
     assert len(inbox.texts) == 2
 
 
-def test_a_channel_whose_variable_is_not_set_waits_like_one_that_is_down(
-    shop: Deployment, inbox: Inbox, watcher: Watcher
+def test_a_channel_without_its_variable_is_treated_as_down(
+    shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
     del shop.environ["HOOK"]
-    findings = [one for one in check_up(shop.config) if "hook" in one.subject]
+    findings = [one for one in run_checks(shop.config) if "hook" in one.subject]
     assert [(one.is_good, "Set HOOK" in one.text) for one in findings] == [
         (False, True)
     ]
-    shop.server.sandbox.misbehave(BUMPY)
+    shop.server.sandbox.set_faults(BUMPY)
     shop.run()
-    watcher.look()
-    assert watcher.waiting() == 1
+    ticker.tick()
+    assert ticker.waiting() == 1
     shop.environ["HOOK"] = inbox.url
-    watcher.now += 60
-    watcher.look()
+    ticker.now += 60
+    ticker.tick()
     assert len(inbox.texts) == 1
 
 
-def test_news_wait_for_the_runs_that_are_under_way_and_not_for_ever(
-    shop: Deployment, inbox: Inbox, watcher: Watcher
+def test_alerts_wait_for_runs_under_way_up_to_the_digest_time(
+    shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
-    shop.server.sandbox.misbehave(BUMPY)
+    shop.server.sandbox.set_faults(BUMPY)
     shop.run()
     job = build(shop.config).resolve_job_def("export_day")
     day_before = {"dagster/partition": (DAY - timedelta(days=1)).isoformat()}
     run = shop.instance.create_run_for_job(job, tags=day_before)
-    watcher.look()
-    watcher.now += 59 * 60
-    assert watcher.look() == "1 news wait for the runs that are under way."
+    ticker.tick()
+    ticker.now += 59 * 60
+    assert ticker.tick() == "Alerts waiting for runs under way: 1."
     assert not inbox.texts
-    watcher.now += 60
-    watcher.look()
+    ticker.now += 60
+    ticker.tick()
     assert len(inbox.texts) == 1
     shop.instance.delete_run(run.run_id)
-    assert watcher.look() == "0 news."
+    assert ticker.tick() == "New alerts: 0."
 
 
-def test_no_order_no_person_and_no_secret_is_told_or_remembered(
+def test_alerts_and_cursor_name_no_order_no_person_and_no_secret(
     shop: Deployment,
     inbox: Inbox,
-    watcher: Watcher,
+    ticker: Ticker,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    shop.server.sandbox.misbehave(
+    shop.server.sandbox.set_faults(
         BUMPY, "convert:lost_reply~.", "impact:status=401 x~."
     )
     shop.run()
     inbox.status = 500
-    watcher.look()
+    ticker.tick()
     inbox.status = 200
-    watcher.now += 60
-    watcher.look()
-    told = "\n".join(inbox.texts)
-    assert "configuration: http_401" in told
-    spread = told + str(watcher.cursor) + watcher.said
+    ticker.now += 60
+    ticker.tick()
+    text = "\n".join(inbox.texts)
+    assert "configuration: http_401" in text
+    spread = text + str(ticker.cursor) + ticker.summary
     people = shop.warehouse(
         "select order_id, visitor_id, customer_id, customer_email_sha1 "
         "from completed_orders"
@@ -306,7 +306,7 @@ def test_no_order_no_person_and_no_secret_is_told_or_remembered(
 
 
 def test_the_sensor_keeps_its_cursor(shop: Deployment, inbox: Inbox) -> None:
-    shop.server.sandbox.misbehave(BUMPY)
+    shop.server.sandbox.set_faults(BUMPY)
     shop.run()
     definitions = build(shop.config)
     sensor = definitions.resolve_sensor_def("alerts")
@@ -320,27 +320,27 @@ def test_the_sensor_keeps_its_cursor(shop: Deployment, inbox: Inbox) -> None:
     assert json.loads(str(cursor))["told"]["failed"]
 
 
-def test_without_channels_nobody_is_told(tmp_path: Path) -> None:
+def test_without_channels_there_is_no_sensor(tmp_path: Path) -> None:
     with deployed(tmp_path, orders_per_day=20) as plain:
         names = {sensor.name for sensor in build(plain.config).sensors or ()}
         assert "alerts" not in names
 
 
-def test_an_alert_goes_out_by_mail(
-    shop: Deployment, inbox: Inbox, watcher: Watcher
+def test_an_alert_is_sent_by_mail(
+    shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
-    shop.server.sandbox.misbehave(BUMPY)
+    shop.server.sandbox.set_faults(BUMPY)
     shop.run()
     with mail_server() as mail:
         shop.environ["HOOK"] = mail.url
-        watcher.look()
-    (told,) = mail.texts
-    assert "oncall@shop.example" in told
-    assert "FAILED deliveries/trackdesk_bumpy" in told
+        ticker.tick()
+    (text,) = mail.texts
+    assert "oncall@shop.example" in text
+    assert "FAILED deliveries/trackdesk_bumpy" in text
 
 
 @pytest.mark.parametrize(
-    ("url", "understood"),
+    ("url", "valid"),
     [
         ("mailtos://user:password@mail.example?to=oncall@shop.example", True),
         ("slack://TAAAAAAAA/BBBBBBBBB/cccccccccccccccccccccccc/#alerts", True),
@@ -350,7 +350,5 @@ def test_an_alert_goes_out_by_mail(
         ("not an address", False),
     ],
 )
-def test_an_address_is_understood_before_it_is_needed(
-    url: str, understood: bool
-) -> None:
-    assert is_understood(Channel.model_validate({"url": url})) is understood
+def test_the_address_of_a_channel_is_validated(url: str, valid: bool) -> None:
+    assert is_valid_address(Channel.model_validate({"url": url})) is valid

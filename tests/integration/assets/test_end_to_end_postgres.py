@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import time_machine
 
-from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
+from support.deployment import DAY, NAMES, Deployment, deployed, disable_in_run_retries
 from support.postgres import copy_warehouse, new_database
 
 FAULTS = (
@@ -29,7 +29,7 @@ def warehouse_url(postgres_server: str) -> Iterator[str]:
 
 @pytest.fixture
 def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     folder = tmp_path / "embedded"
     folder.mkdir()
     with deployed(folder, faults=FAULTS) as deployment:
@@ -78,7 +78,7 @@ def test_the_day_comes_to_the_same_on_both(
     assert {"retryable", "accepted", "suppressed"} <= set(kinds)
 
     for deployment in (embedded, served):
-        deployment.server.sandbox.misbehave()
+        deployment.server.sandbox.set_faults()
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
         again = [deployment.run() for deployment in (embedded, served)]
     assert [one.failures for one in again] == [{}, {}]
@@ -89,7 +89,7 @@ def test_the_day_comes_to_the_same_on_both(
 
 
 def test_a_good_day_is_run_again_for_nothing(served: Deployment) -> None:
-    served.server.sandbox.misbehave()
+    served.server.sandbox.set_faults()
     assert served.run().finished
     before = served.rows()
     entries = len(served.server.sandbox.journal.entries)
@@ -101,7 +101,7 @@ def test_a_good_day_is_run_again_for_nothing(served: Deployment) -> None:
 def test_the_delivery_tables_are_published_to_the_warehouse(
     served: Deployment, warehouse_url: str
 ) -> None:
-    served.server.sandbox.misbehave()
+    served.server.sandbox.set_faults()
     served.run()
     with psycopg.connect(warehouse_url.replace("+psycopg", "")) as connection:
         found = connection.execute(
@@ -113,7 +113,7 @@ def test_the_delivery_tables_are_published_to_the_warehouse(
 def test_what_was_told_is_taken_back_after_a_restore_and_not_told_again(
     served: Deployment, postgres_url: str
 ) -> None:
-    served.server.sandbox.misbehave()
+    served.server.sandbox.set_faults()
     served.run()
     told = {name: served.states(name) for name in NAMES}
     entries = len(served.server.sandbox.journal.entries)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.checkup.checkup import check_up
-from support.deployment import SECRETS, Deployment, deployed, without_patience
+from pipelines.checkup.checkup import run_checks
+from support.deployment import SECRETS, Deployment, deployed, disable_in_run_retries
 
 MAPPING = """
 [destinations.impact_us.item_fields]
@@ -17,7 +17,7 @@ ItemText_1 = "variant"
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path) as deployment:
         text = deployment.config_path.read_text()
         deployment.config_path.write_text(text + MAPPING)
@@ -40,7 +40,7 @@ def test_a_further_column_of_the_lines_reaches_the_provider(shop: Deployment) ->
 
 def test_a_column_of_the_lines_that_is_not_given_is_named(shop: Deployment) -> None:
     (found,) = (
-        one for one in check_up(shop.config) if one.subject == "destination impact_us"
+        one for one in run_checks(shop.config) if one.subject == "destination impact_us"
     )
     assert not found.is_good
     assert "order_items.sql to give every column" in found.text

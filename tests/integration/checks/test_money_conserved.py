@@ -19,7 +19,7 @@ from assets.ledger.tables import delivery
 from assets.providers.conversion import Conversion
 from assets.providers.eligibility import Ineligible
 from pipelines.runs.launch import DayResult
-from support.deployment import NAMES, Deployment, deployed, without_patience
+from support.deployment import NAMES, Deployment, deployed, disable_in_run_retries
 from support.engine import (
     DAY,
     LOST,
@@ -324,7 +324,7 @@ CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path, orders_per_day=20) as deployment:
         yield deployment
 

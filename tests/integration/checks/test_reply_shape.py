@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from pipelines.runs.day_results import DayResult
-from pipelines.sandbox.state import Exchange
-from support.deployment import NAMES, Deployment, deployed, without_patience
+from pipelines.sandbox.simulator import Exchange
+from support.deployment import NAMES, Deployment, deployed, disable_in_run_retries
 
 WARNED = dg.AssetCheckSeverity.WARN
 POSTED = """
@@ -24,7 +24,7 @@ endpoint_url = "{url}/idme/posted-app/events"
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     """All four providers; ID.me once to the outbox and once over HTTP."""
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path, orders_per_day=20) as deployment:
         with deployment.config_path.open("a") as config:
             config.write(POSTED.format(url=deployment.server.url))
@@ -91,7 +91,7 @@ def test_a_new_key_is_listed_without_its_value_and_fails_no_partition(
 
 
 def test_a_failed_partition_has_its_warning_as_well(shop: Deployment) -> None:
-    shop.server.sandbox.misbehave(
+    shop.server.sandbox.set_faults(
         "convert:error_in_200=canary", "idme/posted-app:status=508~."
     )
     run = shop.run()

@@ -1,4 +1,4 @@
-"""`attribution check` finds what a run would find too late, and leaves nothing."""
+"""`attribution check` finds errors before a run does, and changes nothing."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from assets.source import duckdb_lock
-from pipelines.checkup.checkup import Finding, check_up
+from pipelines.checkup.checkup import Finding, run_checks
 from pipelines.configuration.config import load_config
 from support.deployment import ROOT, Deployment, deployed
 
@@ -29,17 +29,17 @@ def shop(tmp_path: Path) -> Iterator[Deployment]:
 
 
 def findings(shop: Deployment) -> dict[str, Finding]:
-    return {one.subject: one for one in check_up(shop.config)}
+    return {one.subject: one for one in run_checks(shop.config)}
 
 
 def with_postgres(shop: Deployment, url: str, user: str) -> None:
-    """Let `user` read the warehouse from PostgreSQL; only publishing matters here."""
+    """Use a warehouse on PostgreSQL as `user`; only publishing matters here."""
     shop.environ["WAREHOUSE"] = url.replace("tester@", f"{user}@")
 
 
 @pytest.fixture
 def reader(postgres_url: str) -> Iterator[str]:
-    """A user who may make nothing."""
+    """A user without the right to create anything."""
     plain = postgres_url.replace("+psycopg", "")
     name = "reader_" + postgres_url.rpartition("_")[2]
     with psycopg.connect(plain, autocommit=True) as connection:
@@ -49,13 +49,13 @@ def reader(postgres_url: str) -> Iterator[str]:
         connection.execute(f"drop role {name}")
 
 
-def test_trying_to_publish_leaves_nothing_in_duckdb(shop: Deployment) -> None:
+def test_checking_publishing_leaves_nothing_in_duckdb(shop: Deployment) -> None:
     before = shop.warehouse(SCHEMAS)
     assert findings(shop)["publishing"].is_good
     assert shop.warehouse(SCHEMAS) == before
 
 
-def test_trying_to_publish_leaves_nothing_in_postgresql(
+def test_checking_publishing_leaves_nothing_in_postgresql(
     shop: Deployment, postgres_url: str
 ) -> None:
     with_postgres(shop, postgres_url, "tester")
@@ -64,7 +64,7 @@ def test_trying_to_publish_leaves_nothing_in_postgresql(
         assert ("attribution",) not in connection.execute(SCHEMAS).fetchall()
 
 
-def test_a_user_who_may_not_write_is_told_before_the_first_night(
+def test_a_user_without_write_access_is_reported(
     shop: Deployment, postgres_url: str, reader: str
 ) -> None:
     with_postgres(shop, postgres_url, reader)
@@ -75,7 +75,7 @@ def test_a_user_who_may_not_write_is_told_before_the_first_night(
     assert reader not in found.text
 
 
-def test_published_tables_are_tried_and_kept_as_they_are(shop: Deployment) -> None:
+def test_checking_publishing_leaves_existing_tables_unchanged(shop: Deployment) -> None:
     shop.run()
     tables = shop.warehouse(f"{TABLES} order by all")
     count = "select count(*) from attribution.delivery"
@@ -91,8 +91,8 @@ def test_published_tables_are_tried_and_kept_as_they_are(shop: Deployment) -> No
 
 
 @contextmanager
-def held(path: Path) -> Iterator[Callable[[], None]]:
-    """Another process reads the file, as a notebook does, until it is released."""
+def locked(path: Path) -> Iterator[Callable[[], None]]:
+    """Another process has the file open, as a notebook does, until it is released."""
     hold = (
         f"import duckdb, sys; c = duckdb.connect({str(path)!r}, read_only=True);"
         "print('held', flush=True); sys.stdin.read()"
@@ -115,50 +115,50 @@ def held(path: Path) -> Iterator[Callable[[], None]]:
         release()
 
 
-def test_a_warehouse_that_somebody_holds_is_told(
+def test_a_locked_warehouse_is_reported(
     shop: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(duckdb_lock, "PATIENCE_SECONDS", 0)
-    with held(shop.folder / "warehouse.db"):
+    with locked(shop.folder / "warehouse.db"):
         found = findings(shop)
     assert found["statement completed_orders"].is_good
     assert not found["publishing"].is_good
     assert "close other programs" in found["publishing"].text
 
 
-def test_who_finds_the_warehouse_taken_waits(
+def test_a_check_waits_for_a_locked_warehouse(
     shop: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with held(shop.folder / "warehouse.db") as release:
+    with locked(shop.folder / "warehouse.db") as release:
         monkeypatch.setattr(duckdb_lock.time, "sleep", lambda _seconds: release())
         assert findings(shop)["publishing"].is_good
 
 
-def test_publishing_is_not_tried_where_it_is_off(shop: Deployment) -> None:
+def test_publishing_is_not_checked_if_it_is_off(shop: Deployment) -> None:
     text = shop.config_path.read_text()
     shop.config_path.write_text(f"publish = false\n{text}")
     assert "publishing" not in findings(shop)
 
 
-def test_a_column_that_is_sent_but_not_given_is_named(shop: Deployment) -> None:
+def test_a_mapped_column_that_is_missing_is_named(shop: Deployment) -> None:
     assert findings(shop)["destination impact_us"].is_good
     shop.warehouse("alter table completed_orders rename column store_code to shop")
     shop.warehouse("alter table order_items add column store_code varchar")
     found = findings(shop)
-    told = found["destination impact_us"]
-    assert not told.is_good
-    assert "completed_orders.sql to give every column" in told.text
-    assert "none named store_code" in told.text
+    finding = found["destination impact_us"]
+    assert not finding.is_good
+    assert "completed_orders.sql to give every column" in finding.text
+    assert "none named store_code" in finding.text
     assert found["destination convert_web"].is_good
 
 
-def test_a_column_that_never_becomes_extra_is_named(shop: Deployment) -> None:
+def test_a_mapped_column_of_the_contract_is_named(shop: Deployment) -> None:
     text = shop.config_path.read_text().replace("extra.store_code", "extra.promo_code")
     shop.config_path.write_text(text)
     assert "none named promo_code" in findings(shop)["destination impact_us"].text
 
 
-def test_a_statement_that_is_missing_is_a_finding_of_its_own(shop: Deployment) -> None:
+def test_a_missing_statement_is_a_finding_of_its_own(shop: Deployment) -> None:
     copytree(ROOT / "sql/extract", shop.folder / "mine")
     (shop.folder / "mine/order_items.sql").unlink()
     text = shop.config_path.read_text()
@@ -170,7 +170,7 @@ def test_a_statement_that_is_missing_is_a_finding_of_its_own(shop: Deployment) -
     assert f"in {shop.folder}/mine, got no such file" in missing.text
 
 
-def test_a_run_tells_of_a_missing_statement_in_the_same_words(
+def test_a_run_reports_a_missing_statement_in_the_same_words(
     shop: Deployment,
 ) -> None:
     text = shop.config_path.read_text()
@@ -180,7 +180,7 @@ def test_a_run_tells_of_a_missing_statement_in_the_same_words(
     assert "correct `extract_dir`" in result.failures["completed_orders"]
 
 
-def test_the_first_lines_say_which_deployment_is_looked_at(
+def test_the_first_lines_name_the_checked_deployment(
     shop: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(shop.folder))
@@ -190,16 +190,16 @@ def test_the_first_lines_say_which_deployment_is_looked_at(
         f"{shop.config_path}, zone America/New_York, "
         f"ledger sqlite:///{shop.folder}/ledger.db"
     )
-    told = found["Dagster's history"].text
-    assert told == f"{shop.folder}, as DAGSTER_HOME says; it answers"
+    finding = found["Dagster's history"].text
+    assert finding == f"{shop.folder}, as DAGSTER_HOME says; it answers"
     (shop.folder / "dagster.yaml").unlink()
     missing = findings(shop)["Dagster's history"]
     assert not missing.is_good
     assert f"for {shop.folder}: expected a dagster.yaml, got none" in missing.text
 
 
-def test_the_configuration_of_the_demo_is_called_so() -> None:
-    first = next(iter(check_up(load_config(None, {}))))
+def test_the_configuration_of_the_demo_is_named_as_such() -> None:
+    first = next(iter(run_checks(load_config(None, {}))))
     assert "destinations.toml (the demo's: ATTRIBUTION_CONFIG is not set)" in first.text
 
 
@@ -216,7 +216,7 @@ def test_the_delivery_tables_are_named_without_a_secret(
     shop: Deployment, address: str, shown: str
 ) -> None:
     shop.environ["LEDGER"] = address
-    first = next(iter(check_up(shop.config)))
+    first = next(iter(run_checks(shop.config)))
     assert first.text.endswith(shown)
     assert "canary" not in first.text
     assert "ary@" not in first.text

@@ -1,4 +1,4 @@
-"""`attribution check` connects to each provider as a run would, and asks nothing."""
+"""`attribution check` connects to each provider as a run does, without a request."""
 
 import socket
 import ssl
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipelines.checkup import connections
-from pipelines.checkup.checkup import Finding, check_up
+from pipelines.checkup.checkup import Finding, run_checks
 from pipelines.configuration.config import Config, load_config
 from support.raw_server import Server
 from support.tls import Authority
@@ -36,7 +36,7 @@ Start = Callable[..., Server]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts servers that note what they are told, and ends them with the test."""
+    """Start servers that record what they receive; close them after the test."""
     servers: list[Server] = []
 
     def begin(tls: ssl.SSLContext | None = None) -> Server:
@@ -63,23 +63,25 @@ def configured(folder: Path, url: str, more: str = "", settings: str = "") -> Co
     return load_config(path, {})
 
 
-def looked(config: Config, **options: Any) -> Finding | None:
-    """What is found of the connection to the shop."""
-    found = [one for one in check_up(config, **options) if "connection" in one.subject]
+def find(config: Config, **options: Any) -> Finding | None:
+    """The finding about the connection to the shop, if there is one."""
+    found = [
+        one for one in run_checks(config, **options) if "connection" in one.subject
+    ]
     assert [one.subject for one in found] in ([], ["connection shop"])
     return found[0] if found else None
 
 
-def refusal(config: Config) -> str:
-    found = looked(config)
+def error_of(config: Config) -> str:
+    found = find(config)
     assert found is not None
     assert not found.is_good
     assert found.text.startswith("Connecting failed for shop: expected ")
     return found.text
 
 
-def lead(monkeypatch: pytest.MonkeyPatch, to: Callable[..., Any]) -> None:
-    """Names are looked up by `to`; addresses as ever."""
+def resolve_names(monkeypatch: pytest.MonkeyPatch, to: Callable[..., Any]) -> None:
+    """Resolve host names with `to`; leave addresses alone."""
     look_up = socket.getaddrinfo
 
     def found(host: Any, *more: Any, **named: Any) -> Any:
@@ -90,16 +92,16 @@ def lead(monkeypatch: pytest.MonkeyPatch, to: Callable[..., Any]) -> None:
 
 
 @pytest.fixture
-def shop_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every name leads to this machine."""
-    lead(monkeypatch, lambda _host: "127.0.0.1")
+def names_resolve_to_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resolve every host name to this machine."""
+    resolve_names(monkeypatch, lambda _host: "127.0.0.1")
 
 
-def test_a_provider_that_answers_is_asked_nothing(
+def test_a_check_connects_and_sends_no_request(
     tmp_path: Path, start: Start, trusted: Authority
 ) -> None:
     server = start(trusted.good())
-    found = looked(configured(tmp_path, server.url, 'ca_bundle = "trusted.pem"'))
+    found = find(configured(tmp_path, server.url, 'ca_bundle = "trusted.pem"'))
     assert found is not None
     assert found.is_good
     assert found.text == f"{server.host} answers; no request was made"
@@ -107,11 +109,11 @@ def test_a_provider_that_answers_is_asked_nothing(
     assert (server.connections, server.seen) == (1, [b""])
 
 
-def test_the_simulator_without_tls_is_connected_to_as_well(
+def test_a_server_without_tls_is_connected_to_as_well(
     tmp_path: Path, start: Start
 ) -> None:
     server = start()
-    found = looked(configured(tmp_path, server.url))
+    found = find(configured(tmp_path, server.url))
     assert found is not None
     assert found.is_good
     server.close()
@@ -119,19 +121,19 @@ def test_the_simulator_without_tls_is_connected_to_as_well(
 
 
 @pytest.mark.parametrize("wrong", ["self_signed", "expired", "wrong_host"])
-def test_a_certificate_that_proves_nothing_is_told(
+def test_an_invalid_certificate_is_reported(
     tmp_path: Path, start: Start, trusted: Authority, wrong: str
 ) -> None:
     server = start(getattr(trusted, wrong)())
-    text = refusal(configured(tmp_path, server.url, 'ca_bundle = "trusted.pem"'))
-    assert "got a certificate that cannot be verified. Check its address" in text
+    text = error_of(configured(tmp_path, server.url, 'ca_bundle = "trusted.pem"'))
+    assert "got a certificate that cannot be verified. Check the address" in text
     assert "`ca_bundle`" in text
 
 
-def test_a_certificate_is_not_trusted_where_no_authority_is_named(
+def test_a_certificate_of_an_unknown_authority_is_reported(
     tmp_path: Path, start: Start, trusted: Authority
 ) -> None:
-    text = refusal(configured(tmp_path, start(trusted.good()).url))
+    text = error_of(configured(tmp_path, start(trusted.good()).url))
     assert "got a certificate that cannot be verified" in text
 
 
@@ -140,57 +142,57 @@ def test_a_certificate_is_not_trusted_where_no_authority_is_named(
     ("host", "action"),
     [
         ("127.0.0.1", "Start `attribution sandbox`"),
-        ("shop.example", "Check its address and the firewall"),
+        ("shop.example", "Check the address and the firewall"),
     ],
 )
-def test_a_refused_port_is_told(
+def test_a_refused_connection_is_reported(
     tmp_path: Path, start: Start, host: str, action: str
 ) -> None:
     server = start()
     server.close()
     netloc = server.host.replace("127.0.0.1", host)
-    text = refusal(configured(tmp_path, f"https://{netloc}"))
+    text = error_of(configured(tmp_path, f"https://{netloc}"))
     assert f"expected {netloc} to answer, got a refused connection. {action}" in text
 
 
-def test_an_unknown_name_is_told(
+def test_an_unknown_host_name_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nobody_knows(_host: str) -> str:
+    def fail(_host: str) -> str:
         raise socket.gaierror(socket.EAI_NONAME, "not known")
 
-    lead(monkeypatch, nobody_knows)
-    text = refusal(configured(tmp_path, "https://shop.example/secret-path"))
-    assert "expected shop.example to answer, got a name that nobody knows." in text
+    resolve_names(monkeypatch, fail)
+    text = error_of(configured(tmp_path, "https://shop.example/secret-path"))
+    assert "expected shop.example to answer, got an unknown host name." in text
     assert "secret-path" not in text
 
 
 @pytest.mark.usefixtures("shop_is_here")
-def test_a_name_that_leads_into_the_own_network_is_told(
+def test_an_address_in_a_private_network_is_reported(
     tmp_path: Path, start: Start, trusted: Authority
 ) -> None:
     server = start(trusted.wrong_host())
     url = server.url.replace("127.0.0.1", "shop.example")
     trust = 'ca_bundle = "trusted.pem"\n'
-    text = refusal(configured(tmp_path, url, trust))
+    text = error_of(configured(tmp_path, url, trust))
     assert "got an address in a private network" in text
-    allowed = looked(configured(tmp_path, url, f"{trust}allow_private_hosts = true"))
+    allowed = find(configured(tmp_path, url, f"{trust}allow_private_hosts = true"))
     assert allowed is not None
     assert allowed.is_good
 
 
-def test_who_never_answers_is_not_waited_for(
+def test_a_tls_handshake_without_answer_times_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """TLS that nobody speaks: the connection is there, its handshake is not."""
+    """The server accepts the connection and never begins the handshake."""
     monkeypatch.setattr(connections, "CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
-        text = refusal(configured(tmp_path, url))
+        text = error_of(configured(tmp_path, url))
     assert "got no answer in 0.2 seconds" in text
 
 
-def test_the_look_up_of_a_name_that_hangs_is_not_waited_for(
+def test_a_name_look_up_that_hangs_times_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = threading.Event()
@@ -199,51 +201,51 @@ def test_the_look_up_of_a_name_that_hangs_is_not_waited_for(
         released.wait(20)
         raise socket.gaierror(socket.EAI_AGAIN, "later")
 
-    lead(monkeypatch, hangs)
+    resolve_names(monkeypatch, hangs)
     monkeypatch.setattr(connections, "CONNECT_SECONDS", 0.2)
-    text = refusal(configured(tmp_path, "https://shop.example"))
+    text = error_of(configured(tmp_path, "https://shop.example"))
     released.set()
     assert "got no answer in 0.2 seconds" in text
 
 
 @pytest.mark.parametrize("settings", ["enabled = false", 'channel = "csv"'])
-def test_nobody_is_connected_to_whom_no_run_would_connect_to(
+def test_a_destination_without_connections_is_not_checked(
     tmp_path: Path, settings: str
 ) -> None:
     url = "http://127.0.0.1:1"
-    assert looked(configured(tmp_path, url, settings=settings)) is None
+    assert find(configured(tmp_path, url, settings=settings)) is None
 
 
-def test_nothing_is_connected_to_offline(tmp_path: Path) -> None:
-    assert looked(configured(tmp_path, "http://127.0.0.1:1"), offline=True) is None
+def test_offline_skips_the_connections(tmp_path: Path) -> None:
+    assert find(configured(tmp_path, "http://127.0.0.1:1"), offline=True) is None
 
 
-def test_a_proxy_is_asked_for_the_way_and_for_nothing_else(
+def test_only_a_connect_request_is_sent_to_a_proxy(
     tmp_path: Path, start: Start
 ) -> None:
     proxy = start()
     proxy.behaviour = lambda connection: proxy.seen.append(connection.recv(7))
     settings = configured(tmp_path, "https://shop.example", f'proxy = "{proxy.url}"')
-    assert "Check its address and `proxy`." in refusal(settings)
+    assert "Check the address and `proxy`." in error_of(settings)
     proxy.close()
     assert proxy.seen == [b"CONNECT"]
 
 
 @pytest.mark.parametrize("junk", ["", "no certificate"])
-def test_a_ca_bundle_without_certificates_is_named(
+def test_a_ca_bundle_without_certificates_is_reported(
     tmp_path: Path, start: Start, junk: str
 ) -> None:
     bundle = tmp_path / "junk.pem"
     bundle.write_text(junk)
     config = configured(tmp_path, start().url, f'ca_bundle = "{bundle}"')
-    told = refusal(config)
-    assert f"expected ca_bundle {bundle} to be a file of certificates" in told
-    assert "got no certificate in it. Correct ca_bundle." in told
+    text = error_of(config)
+    assert f"expected ca_bundle {bundle} to be a file of certificates" in text
+    assert "got no certificate in it. Correct ca_bundle." in text
 
 
-def test_a_ca_bundle_that_is_gone_is_named(tmp_path: Path, start: Start) -> None:
+def test_a_missing_ca_bundle_is_reported(tmp_path: Path, start: Start) -> None:
     bundle = tmp_path / "gone.pem"
     bundle.touch()
     config = configured(tmp_path, start().url, f'ca_bundle = "{bundle}"')
     bundle.unlink()
-    assert "got none. Correct ca_bundle." in refusal(config)
+    assert "got none. Correct ca_bundle." in error_of(config)

@@ -1,4 +1,4 @@
-"""The `attribution` command: what it prints, and its exit status."""
+"""The output and the exit status of the `attribution` command."""
 
 import json
 import signal
@@ -17,8 +17,8 @@ from support.deployment import (
     NAMES,
     Deployment,
     deployed,
+    disable_in_run_retries,
     process,
-    without_patience,
 )
 
 BEFORE = DAY - timedelta(days=1)
@@ -26,8 +26,8 @@ BEFORE = DAY - timedelta(days=1)
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    """Two days of few orders; the command is run from its folder."""
-    without_patience(monkeypatch)
+    """Two days with few orders; commands run in its folder."""
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path, orders_per_day=20, days=2) as deployment:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)
@@ -35,12 +35,14 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
         yield deployment
 
 
-def said(text: str) -> str:
-    """Text without the line ends of the terminal."""
+def one_line(text: str) -> str:
+    """Return a text without the line breaks of the terminal."""
     return " ".join(text.split())
 
 
-def test_a_good_export_shows_every_state_and_ends_well(shop: Deployment) -> None:
+def test_a_successful_export_prints_every_state_and_exits_with_0(
+    shop: Deployment,
+) -> None:
     done = process(shop, "export", "--date", str(DAY))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -48,11 +50,11 @@ def test_a_good_export_shows_every_state_and_ends_well(shop: Deployment) -> None
         assert word in done.stdout
 
 
-def test_an_export_that_left_something_ends_with_one(shop: Deployment) -> None:
-    shop.server.sandbox.misbehave("trackdesk/bumpy:status=503~.")
+def test_an_unfinished_export_exits_with_1(shop: Deployment) -> None:
+    shop.server.sandbox.set_faults("trackdesk/bumpy:status=503~.")
     done = shop.attribution("export", "--date", str(DAY))
     assert done.exit_code == 1
-    assert "sends only what is missing" in said(done.stderr)
+    assert "sends only what is missing" in one_line(done.stderr)
     assert "trackdesk_main" not in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
 
@@ -61,12 +63,12 @@ def test_only_the_named_destinations_are_exported(shop: Deployment) -> None:
     words = ["--to", "impact_us", "--to", "idme_wallet"]
     done = shop.attribution("export", "--date", str(DAY), *words)
     assert done.exit_code == 0
-    held = {one.destination for one in shop.totals()}
-    assert held == {"impact_us", "idme_wallet"}
+    found = {one.destination for one in shop.totals()}
+    assert found == {"impact_us", "idme_wallet"}
     assert shop.states("impact_us")["settled"] > 0
 
 
-def test_a_limit_is_kept_and_the_rest_is_sent_by_the_next_run(
+def test_a_limit_is_obeyed_and_the_next_run_sends_the_rest(
     shop: Deployment,
 ) -> None:
     done = shop.attribution("export", "--date", str(DAY), "--limit", "2")
@@ -82,12 +84,12 @@ def test_a_backfill_exports_every_day_and_goes_on_after_a_bad_one(
     shop: Deployment,
 ) -> None:
     pattern = BEFORE.strftime("%Y%m%d")
-    shop.server.sandbox.misbehave(f"trackdesk/bumpy:status=503~^D{pattern}")
+    shop.server.sandbox.set_faults(f"trackdesk/bumpy:status=503~^D{pattern}")
     words = ["backfill", "--from", str(BEFORE), "--to", str(DAY)]
     done = shop.attribution(*words)
     assert done.exit_code == 1
-    assert f"{BEFORE} deliveries__trackdesk_bumpy" in said(done.stderr)
-    assert f"{DAY} deliveries" not in said(done.stderr)
+    assert f"{BEFORE} deliveries__trackdesk_bumpy" in one_line(done.stderr)
+    assert f"{DAY} deliveries" not in one_line(done.stderr)
     days = {one.partition_key for one in shop.totals(destination="trackdesk_main")}
     assert days == {str(BEFORE), str(DAY)}
 
@@ -99,12 +101,12 @@ def test_status_is_json_with_exact_money(shop: Deployment) -> None:
     rows = json.loads(shop.attribution(*words).stdout)
     assert sum(row["orders"] for row in rows) == 20
     assert {row["destination"] for row in rows} == {"impact_us"}
-    held = shop.totals(first=str(DAY), last=str(DAY))
+    found = shop.totals(first=str(DAY), last=str(DAY))
     for row in rows:
         for currency, text in row["revenue"].items():
             minor = sum(
                 one.amount_minor
-                for one in held
+                for one in found
                 if (one.state, one.currency) == (row["state"], currency)
             )
             assert isinstance(text, str)
@@ -145,12 +147,12 @@ WRONG: list[tuple[Sequence[str], str]] = [
 
 
 @pytest.mark.parametrize(("words", "why"), WRONG)
-def test_wrong_usage_is_told_in_a_sentence(
+def test_wrong_usage_is_reported_in_a_sentence(
     shop: Deployment, words: Sequence[str], why: str
 ) -> None:
     done = shop.attribution(*words)
     assert done.exit_code == 2
-    assert why in said(done.stderr)
+    assert why in one_line(done.stderr)
     assert "Traceback" not in done.stderr
     assert shop.rows() == {}
     assert shop.server.sandbox.journal.entries == []
@@ -165,13 +167,13 @@ def test_wrong_usage_is_told_in_a_sentence(
     ],
 )
 @pytest.mark.parametrize("words", [["status"], ["export", "--date", str(DAY)]])
-def test_a_ledger_that_cannot_be_used_is_told_in_a_sentence(
+def test_a_ledger_that_cannot_be_used_is_reported_in_a_sentence(
     shop: Deployment, words: Sequence[str], variable: str, value: str, why: str
 ) -> None:
     shop.environ[variable] = value
     done = shop.attribution(*words)
     assert done.exit_code == 2
-    assert why in said(done.stderr)
+    assert why in one_line(done.stderr)
     assert "canary" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
@@ -182,22 +184,22 @@ def test_staging_that_cannot_be_used_fails_the_export(shop: Deployment) -> None:
     path.write_text(text)
     done = shop.attribution("export", "--date", str(DAY))
     assert done.exit_code == 2
-    assert "expected a local folder" in said(done.stderr)
+    assert "expected a local folder" in one_line(done.stderr)
 
 
-def checked(shop: Deployment) -> dict[str, str]:
-    """What `attribution check` says of each subject."""
+def check_lines(shop: Deployment) -> dict[str, str]:
+    """Return the failed lines of `attribution check`, or all if none failed."""
     done = shop.attribution("check")
     found = {}
     for line in done.stdout.splitlines():
-        mark, _, told = line.partition(" ")
-        found[told.strip()] = mark
+        mark, _, text = line.partition(" ")
+        found[text.strip()] = mark
     assert done.exit_code == (2 if "fail" in found.values() else 0)
-    return {told: mark for told, mark in found.items() if mark == "fail"} or found
+    return {text: mark for text, mark in found.items() if mark == "fail"} or found
 
 
-def test_checking_a_good_deployment_finds_all_of_it_good(shop: Deployment) -> None:
-    found = checked(shop)
+def test_all_checks_of_a_good_deployment_pass(shop: Deployment) -> None:
+    found = check_lines(shop)
     assert set(found.values()) == {"ok"}
     assert len(found) == 2 + 1 + 5 + 1 + len(NAMES) + len(NAMES[:-1])
     host = shop.server.url.partition("//")[2]
@@ -211,11 +213,11 @@ def test_checking_a_good_deployment_finds_all_of_it_good(shop: Deployment) -> No
     assert shop.server.sandbox.journal.entries == []
 
 
-def test_checking_tells_which_variable_is_missing(shop: Deployment) -> None:
+def test_a_check_names_the_missing_variable(shop: Deployment) -> None:
     del shop.environ["TRACKDESK_KEY"]
-    (told,) = checked(shop)
-    assert told.startswith("destination trackdesk_main ")
-    assert "Set TRACKDESK_KEY" in told
+    (text,) = check_lines(shop)
+    assert text.startswith("destination trackdesk_main ")
+    assert "Set TRACKDESK_KEY" in text
 
 
 @pytest.mark.parametrize(
@@ -225,32 +227,32 @@ def test_checking_tells_which_variable_is_missing(shop: Deployment) -> None:
         ("drop table order_items", "expected table order_items in the warehouse"),
     ],
 )
-def test_checking_holds_each_statement_to_the_contract(
+def test_each_statement_is_checked_against_the_contract(
     shop: Deployment, damage: str, why: str
 ) -> None:
     shop.warehouse(damage)
-    (told,) = checked(shop)
-    assert told.startswith("statement order_items ")
-    assert why in told
+    (text,) = check_lines(shop)
+    assert text.startswith("statement order_items ")
+    assert why in text
 
 
-def test_checking_tells_of_a_warehouse_that_does_not_answer(shop: Deployment) -> None:
+def test_a_check_reports_an_unreachable_warehouse(shop: Deployment) -> None:
     shop.environ["WAREHOUSE"] = "postgresql+psycopg://me:canary@127.0.0.1:1/x"
-    found = checked(shop)
+    found = check_lines(shop)
     assert len(found) == 5 + 1
-    assert all("expected a warehouse that answers" in told for told in found)
+    assert all("expected a warehouse that answers" in text for text in found)
     assert "canary" not in str(found)
 
 
-def test_checking_tells_of_delivery_tables_of_another_version(
+def test_a_check_reports_delivery_tables_of_another_version(
     shop: Deployment,
 ) -> None:
     shop.attribution("migrate")
     with shop.ledger() as database, database.write() as connection:
         connection.exec_driver_sql("update alembic_version set version_num = '9999'")
-    (told,) = checked(shop)
-    assert told.startswith("delivery tables ")
-    assert "got 9999" in told
+    (text,) = check_lines(shop)
+    assert text.startswith("delivery tables ")
+    assert "got 9999" in text
     exported = shop.attribution("export", "--date", str(DAY))
     assert (exported.exit_code, shop.server.sandbox.journal.entries) == (2, [])
 
@@ -259,7 +261,7 @@ def test_a_process_that_fails_shows_no_traceback(shop: Deployment) -> None:
     (shop.folder / "warehouse.db").unlink()
     done = process(shop, "export", "--date", str(DAY))
     assert done.returncode == 1
-    assert "completed_orders: Extract failed" in said(done.stderr)
+    assert "completed_orders: Extract failed" in one_line(done.stderr)
     assert "Traceback" not in done.stderr + done.stdout
 
 

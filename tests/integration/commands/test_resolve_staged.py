@@ -1,4 +1,4 @@
-"""`attribution resolve staged`: a person imported a file, and says so."""
+"""`attribution resolve staged`: a person has imported a file."""
 
 import csv
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ WHO = ("--by", "ada", "--why", "imported")
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    """One day, staged for the import."""
+    """One day that is staged for the import."""
     with deployed(tmp_path, orders_per_day=20, more=OLD) as deployment:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)
@@ -88,16 +88,16 @@ def test_an_empty_list_closes_nothing(shop: Deployment) -> None:
         ("0123abc", "delivered", *day(), *to()),
     ],
 )
-def test_an_id_or_a_day_of_a_destination(
+def test_either_an_id_or_a_day_of_a_destination_is_required(
     shop: Deployment, words: tuple[str, ...]
 ) -> None:
     result = shop.attribution("resolve", *words, *WHO)
     assert (result.exit_code, "Give one of the two" in result.output) == (2, True)
 
 
-def test_nothing_staged_is_told_by_name(shop: Deployment) -> None:
+def test_a_day_without_staged_deliveries_is_named(shop: Deployment) -> None:
     words = ("resolve", "staged", "delivered", *day(), *to("idme_wallet"), *WHO)
     result = shop.attribution(*words)
     assert result.exit_code == 2
-    told = " ".join(result.output.split())
-    assert f"idme_wallet {DAY}: expected staged deliveries, got none. Look" in told
+    text = " ".join(result.output.split())
+    assert f"idme_wallet {DAY}: expected staged deliveries, got none. Look" in text

@@ -19,7 +19,7 @@ from assets.delivery.rate_limit import RateLimit
 from assets.ledger.tables import delivery, delivery_attempt
 from pipelines.build import open_destination
 from pipelines.runs.day_results import DayResult
-from support.deployment import Deployment, deployed, without_patience
+from support.deployment import Deployment, deployed, disable_in_run_retries
 
 SECRETS = {
     "GOOD_SID": "IRgood7canary",
@@ -115,7 +115,7 @@ def pair(request: pytest.FixtureRequest) -> Pair:
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path, orders_per_day=20, environ=SECRETS) as deployment:
         yield deployment
 
@@ -129,7 +129,7 @@ def configure(shop: Deployment, pair: Pair, **more: str) -> tuple[str, str]:
 
 def export(shop: Deployment, pair: Pair, **more: str) -> tuple[DayResult, str, str]:
     good, bad = configure(shop, pair, **more)
-    shop.server.sandbox.misbehave(f"{pair.provider}/{pair.accounts[1]}:status=429~.")
+    shop.server.sandbox.set_faults(f"{pair.provider}/{pair.accounts[1]}:status=429~.")
     return shop.run(), good, bad
 
 
@@ -190,7 +190,7 @@ def test_the_failed_one_is_finished_later_and_the_good_one_not_touched(
     sandbox = shop.server.sandbox
     took = sandbox.effects(pair.provider, pair.accounts[0])
     asked = sandbox.requests(pair.provider, pair.accounts[0])
-    sandbox.misbehave()
+    sandbox.set_faults()
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=2)):
         run = shop.run()
     assert run.finished, run.failures

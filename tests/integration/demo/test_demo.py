@@ -20,7 +20,7 @@ from pipelines.configuration.config import DEMO_CONFIG, load_config
 from pipelines.demo import tour
 from pipelines.demo.warehouse import seed
 from pipelines.sandbox import journal
-from support.deployment import ROOT, without_patience
+from support.deployment import ROOT, disable_in_run_retries
 
 ORDERS = 150
 
@@ -34,7 +34,7 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tour, "DEMO_CONFIG", folder / "demo.toml")
     monkeypatch.setattr(tour, "PORT", port)
     monkeypatch.setattr(tour, "seed", partial(seed, orders_per_day=ORDERS))
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
 
 
 @pytest.fixture

@@ -48,6 +48,6 @@ def test_each_destination_has_a_pool_of_its_own() -> None:
 
 
 def test_the_local_instance_limits_no_pool() -> None:
-    """A killed command-line run would hold its slot for ever."""
+    """A killed run of the command line would keep its slot for ever."""
     local = yaml.safe_load((ROOT / "dagster.yaml").read_text())
     assert "pools" not in local["concurrency"]

@@ -1,6 +1,6 @@
-"""The processes of `deploy/compose.yaml` as they are started there, on PostgreSQL.
+"""The processes of `deploy/compose.yaml`, with its commands, on PostgreSQL.
 
-Code server, daemon and webserver run by themselves; a month is backfilled from the UI.
+Code server, daemon and webserver are separate; a month is backfilled from the UI.
 """
 
 import sys
@@ -19,7 +19,7 @@ import yaml
 
 from assets.partitions import days_between
 from benchmarks.processes import Ui, free_port, running
-from pipelines.runs.backfill import left_to_do
+from pipelines.runs.backfill import unfinished_assets
 from pipelines.runs.launch import Launcher
 from support.deployment import DAY, NAMES, ROOT, START, Deployment, deployed
 from support.postgres import copy_warehouse, new_database
@@ -34,26 +34,26 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 @dataclass
-class Running:
-    """A deployment whose processes are up."""
+class RunningDeployment:
+    """A deployment with running processes."""
 
     shop: Deployment
     ui: Ui
     instance: dg.DagsterInstance
 
-    def left(self) -> dict[Any, set[str]]:
-        """The assets that are not green, by day."""
+    def unfinished(self) -> dict[Any, set[str]]:
+        """Return the unfinished assets by day."""
         launcher = Launcher(self.shop.config, self.instance)
         return {
             day: {key.to_user_string() for key in keys}
-            for day, keys in left_to_do(launcher, DAYS, []).items()
+            for day, keys in unfinished_assets(launcher, DAYS, []).items()
         }
 
 
 def commands(folder: Path, ports: dict[str, int]) -> dict[str, list[str]]:
     """The commands of the services, on this machine and on free ports."""
     services = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())["services"]
-    elsewhere = {
+    local_values = {
         "0.0.0.0": "127.0.0.1",
         "4000": str(ports["code"]),
         "3000": str(ports["webserver"]),
@@ -62,7 +62,7 @@ def commands(folder: Path, ports: dict[str, int]) -> dict[str, list[str]]:
     return {
         name: [
             str(BIN / services[name]["command"][0]),
-            *(elsewhere.get(one, one) for one in services[name]["command"][1:]),
+            *(local_values.get(one, one) for one in services[name]["command"][1:]),
         ]
         for name in SERVICES
     }
@@ -71,9 +71,9 @@ def commands(folder: Path, ports: dict[str, int]) -> dict[str, list[str]]:
 @pytest.fixture
 def databases(postgres_server: str) -> Iterator[dict[str, str]]:
     """The delivery tables, a warehouse and Dagster's history."""
-    with ExitStack() as lent:
+    with ExitStack() as stack:
         ledger, warehouse, history = (
-            lent.enter_context(new_database(postgres_server)) for _ in range(3)
+            stack.enter_context(new_database(postgres_server)) for _ in range(3)
         )
         yield {
             "LEDGER": ledger,
@@ -82,7 +82,7 @@ def databases(postgres_server: str) -> Iterator[dict[str, str]]:
         }
 
 
-EVERY_WAY = pytest.mark.parametrize(
+RUN_SIZES = pytest.mark.parametrize(
     "started", [1, 31], ids=["a_run_per_day", "a_run_for_all_days"], indirect=True
 )
 
@@ -93,7 +93,7 @@ def started(
     tmp_path: Path,
     databases: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Running]:
+) -> Iterator[RunningDeployment]:
     more = f"backfill_days_per_run = {getattr(request, 'param', 1)}\n"
     opened = deployed(
         tmp_path,
@@ -129,22 +129,24 @@ def started(
         ):
             ui = Ui(f"http://127.0.0.1:{ports['webserver']}")
             ui.wait()
-            yield Running(shop, ui, instance)
+            yield RunningDeployment(shop, ui, instance)
 
 
-@EVERY_WAY
-def test_a_month_for_all_destinations_from_the_ui(started: Running) -> None:
+@RUN_SIZES
+def test_a_month_for_all_destinations_from_the_ui(started: RunningDeployment) -> None:
     keys = [str(day) for day in DAYS]
     backfill = started.ui.backfill(keys, started.ui.assets())
     assert started.ui.wait_for_backfill(backfill) == "COMPLETED_FAILED"
-    left = started.left()
-    assert left == {BAD: {"deliveries/trackdesk_bumpy", "published_deliveries"}}
-    held = {(one.destination, one.partition_key) for one in started.shop.totals()}
-    assert held == {(name, key) for name in NAMES for key in keys}
+    unfinished = started.unfinished()
+    assert unfinished == {BAD: {"deliveries/trackdesk_bumpy", "published_deliveries"}}
+    delivered = {(one.destination, one.partition_key) for one in started.shop.totals()}
+    assert delivered == {(name, key) for name in NAMES for key in keys}
 
-    started.shop.server.sandbox.misbehave()
-    again = started.ui.backfill([str(BAD)], [name.split("/") for name in left[BAD]])
+    started.shop.server.sandbox.set_faults()
+    again = started.ui.backfill(
+        [str(BAD)], [name.split("/") for name in unfinished[BAD]]
+    )
     assert started.ui.wait_for_backfill(again) == "COMPLETED_SUCCESS"
-    assert started.left() == {}
+    assert started.unfinished() == {}
     effects = started.shop.server.sandbox.effects("trackdesk", "bumpy")
     assert set(Counter(effects).values()) == {1}

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from assets.figures.metrics import DestinationMetrics, destination_metrics
 from assets.ledger.rows import Total
 from assets.ledger.states import State
-from pipelines.metrics import DeliveryMetrics, exposition, write
+from pipelines.metrics import DeliveryMetrics, exposition, write_file
 from support.deployment import (
     DAY,
     NAMES,
@@ -24,8 +24,8 @@ from support.deployment import (
     SECRETS,
     Deployment,
     deployed,
+    disable_in_run_retries,
     process,
-    without_patience,
 )
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
@@ -47,13 +47,13 @@ def read(text: str) -> Samples:
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path, orders_per_day=20) as found:
         yield found
 
 
 def test_metrics_match_the_delivery_tables(shop: Deployment) -> None:
-    shop.server.sandbox.misbehave("trackdesk/bumpy:status=503~[0-4]$")
+    shop.server.sandbox.set_faults("trackdesk/bumpy:status=503~[0-4]$")
     shop.run()
     done = shop.attribution("metrics")
     assert done.exit_code == 0
@@ -83,8 +83,8 @@ def test_metrics_match_the_delivery_tables(shop: Deployment) -> None:
 
 
 def test_a_run_stopped_by_the_circuit_breaker_is_counted(shop: Deployment) -> None:
-    shop.server.sandbox.misbehave("trackdesk/bumpy:status=401 no~.")
-    shop.run(to=["trackdesk_bumpy"])
+    shop.server.sandbox.set_faults("trackdesk/bumpy:status=401 no~.")
+    shop.run(destinations=["trackdesk_bumpy"])
     done = shop.attribution("metrics")
     assert read(done.stdout)["runs_stopped", "trackdesk_bumpy", "configuration"] == 1
 
@@ -161,7 +161,7 @@ def test_money_of_several_days_is_added_exactly_by_currency() -> None:
 def test_the_metrics_file_is_replaced_atomically(tmp_path: Path) -> None:
     file = tmp_path / "attribution.prom"
     file.write_text("before", encoding="utf-8")
-    write(DeliveryMetrics({"shop": DestinationMetrics()}, NOW), file)
+    write_file(DeliveryMetrics({"shop": DestinationMetrics()}, NOW), file)
     assert read(file.read_text())["retries", "shop"] == 0
     assert list(tmp_path.iterdir()) == [file]
 

@@ -18,7 +18,7 @@ from assets.ledger.quarantine import (
     quarantined_orders,
 )
 from pipelines.runs.day_results import DayResult
-from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
+from support.deployment import DAY, NAMES, Deployment, deployed, disable_in_run_retries
 
 ORDERS = 20
 KEY = DAY.isoformat()
@@ -27,7 +27,7 @@ DATED = f"D{DAY:%Y%m%d}-"
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path, orders_per_day=ORDERS) as deployment:
         yield deployment
 
@@ -37,7 +37,7 @@ def postgres_shop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str
 ) -> Iterator[Deployment]:
     """A shop on PostgreSQL, which enforces column lengths. SQLite does not."""
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     environ = {"LEDGER": postgres_url}
     with deployed(tmp_path, orders_per_day=ORDERS, environ=environ) as deployment:
         yield deployment

@@ -1,4 +1,4 @@
-"""What Dagster is told of the shipped deployment, and that it can load it."""
+"""The definitions of the shipped deployment, and that Dagster can load them."""
 
 import os
 import subprocess
@@ -19,13 +19,13 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture(scope="module")
 def definitions() -> dg.Definitions:
-    """The demo's, with no variable set."""
+    """The definitions of the demo, with no variable set."""
     return build(load_config(DEMO_CONFIG, {}))
 
 
 @pytest.fixture(scope="module")
 def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
-    """Specs by key, sorted by it."""
+    """Specs by key, in the order of the keys."""
     known = definitions.resolve_all_asset_specs()
     return dict(sorted((spec.key.to_user_string(), spec) for spec in known))
 
@@ -86,7 +86,7 @@ def test_schedules(definitions: dg.Definitions, snapshot: SnapshotAssertion) -> 
     } == snapshot
 
 
-def test_every_asset_says_what_it_is(specs: dict[str, dg.AssetSpec]) -> None:
+def test_every_asset_has_a_description(specs: dict[str, dg.AssetSpec]) -> None:
     assert [key for key, spec in specs.items() if not spec.description] == []
 
 

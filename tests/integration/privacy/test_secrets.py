@@ -21,7 +21,7 @@ from assets.providers.impact import fields as impact_fields
 from assets.validation import rejects
 from pipelines.build import open_destination, open_source
 from pipelines.cli import app
-from pipelines.sandbox.printed import printed
+from pipelines.sandbox.console_output import format_entry
 from support import canaries
 from support.canaries import (
     CITY,
@@ -44,7 +44,7 @@ from support.deployment import (
     SECRETS,
     Deployment,
     deployed,
-    without_patience,
+    disable_in_run_retries,
 )
 
 # Replies that say again what was sent, as a provider's error page may.
@@ -120,7 +120,7 @@ def shop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str
 ) -> Iterator[Deployment]:
     """Personal data in the warehouse, a password in the address of the ledger."""
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     monkeypatch.chdir(tmp_path)
     ledger = postgres_url.replace("tester@", f"tester:{PASSWORDS[0]}@")
     environ = {"LEDGER": ledger, "IDME_TOKEN": IDME_TOKEN}
@@ -192,7 +192,7 @@ def test_nothing_that_is_secret_or_personal_is_kept_or_printed(
     entries = shop.server.sandbox.journal.entries
     # The sandbox names the account that was spoken to: it has no secret of its own.
     accounts = SECRETS["IMPACT_SID"], SECRETS["CONVERT_KEY"]
-    lines = "\n".join(map(printed, entries))
+    lines = "\n".join(map(format_entry, entries))
     for account in accounts:
         lines = lines.replace(f"/{account} ", " ")
     # What the sandbox's server logs is the provider's own.

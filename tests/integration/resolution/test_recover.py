@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from assets.ledger.tables import delivery_attempt
 from pipelines.runs import launch
-from support.deployment import DAY, Deployment, deployed, without_patience
+from support.deployment import DAY, Deployment, deployed, disable_in_run_retries
 
 BEFORE = DAY - timedelta(days=1)
 NAME = "convert_web"
@@ -43,9 +43,9 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two days were delivered; the backup was made after the first one."""
     folder = tmp_path_factory.mktemp("delivered")
     with deployed(folder, orders_per_day=14, days=2) as deployment:
-        deployment.run(BEFORE, to=[NAME])
+        deployment.run(BEFORE, destinations=[NAME])
         copy_database(folder, "ledger.db", "backup.db")
-        deployment.run(DAY, to=[NAME])
+        deployment.run(DAY, destinations=[NAME])
     return folder
 
 
@@ -55,7 +55,7 @@ def shop(
 ) -> Iterator[Deployment]:
     """A copy of the delivered shop that continues where the original stopped."""
     copytree(delivered, tmp_path, dirs_exist_ok=True)
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path) as deployment:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)

@@ -1,4 +1,4 @@
-"""Many days: each succeeds or fails on its own; a restart does what is left."""
+"""Backfills: each day succeeds or fails on its own; a re-run finishes the rest."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,24 +16,24 @@ from assets.deliveries import delivery_key
 from assets.partitions import days_between
 from pipelines.build import build
 from pipelines.runs import launch
-from pipelines.runs.backfill import left_to_do
+from pipelines.runs.backfill import unfinished_assets
 from pipelines.runs.launch import Launcher
 from support.dagster_internals import create_execution_plan
-from support.deployment import DAY, Deployment, deployed, without_patience
+from support.deployment import DAY, Deployment, deployed, disable_in_run_retries
 
 DAYS = days_between(DAY - timedelta(days=2), DAY)
 FIRST, BAD, LAST = DAYS
 TO = ["trackdesk_main", "impact_us"]
 EACH = ["--destination", TO[0], "--destination", TO[1]]
 MODES = [[], ["--single-run"]]
-GREEN = AssetPartitionStatus.MATERIALIZED
-RED = AssetPartitionStatus.FAILED
+SUCCEEDED = AssetPartitionStatus.MATERIALIZED
+FAILED = AssetPartitionStatus.FAILED
 
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    """Three days of few orders."""
-    without_patience(monkeypatch)
+    """Three days with few orders."""
+    disable_in_run_retries(monkeypatch)
     guards = "[guards]\nusual_orders = 5\n"
     with deployed(tmp_path, orders_per_day=8, days=3, more=guards) as deployment:
         monkeypatch.chdir(tmp_path)
@@ -46,8 +46,8 @@ def backfill(shop: Deployment, *words: str) -> Result:
     return shop.attribution("backfill", *days, *EACH, *words)
 
 
-def colours(shop: Deployment, key: dg.AssetKey) -> dict[Any, Any]:
-    """What the UI shows of an asset, by day."""
+def statuses(shop: Deployment, key: dg.AssetKey) -> dict[Any, Any]:
+    """Return the partition status of an asset by day, as the UI shows it."""
     launcher = Launcher(shop.config, shop.instance)
     partitions = launcher.graph.get(key).partitions_def
     assert partitions is not None
@@ -58,10 +58,10 @@ def colours(shop: Deployment, key: dg.AssetKey) -> dict[Any, Any]:
     return {day: found[str(day)] for day in DAYS}
 
 
-def refuse_a_day(shop: Deployment) -> None:
-    """Let one destination fail on one day."""
+def fail_one_day(shop: Deployment) -> None:
+    """Make one destination fail on one day."""
     pattern = BAD.strftime("%Y%m%d")
-    shop.server.sandbox.misbehave(f"trackdesk/demo:status=503~^D{pattern}")
+    shop.server.sandbox.set_faults(f"trackdesk/demo:status=503~^D{pattern}")
 
 
 def runs(shop: Deployment) -> int:
@@ -72,24 +72,24 @@ def runs(shop: Deployment) -> int:
 def test_each_day_succeeds_or_fails_on_its_own(
     shop: Deployment, mode: list[str]
 ) -> None:
-    refuse_a_day(shop)
+    fail_one_day(shop)
     done = backfill(shop, *mode)
     assert done.exit_code == 1
     assert f"{BAD} deliveries__trackdesk_main: Delivering failed" in done.stderr
     assert done.stderr.count("Delivering failed") == 1
-    others = dict.fromkeys([FIRST, LAST], GREEN)
+    others = dict.fromkeys([FIRST, LAST], SUCCEEDED)
     for key in (delivery_key("trackdesk_main"), dg.AssetKey("published_deliveries")):
-        assert colours(shop, key) == {**others, BAD: RED}
+        assert statuses(shop, key) == {**others, BAD: FAILED}
     for key in (delivery_key("impact_us"), dg.AssetKey("conversions")):
-        assert colours(shop, key) == {**others, BAD: GREEN}
+        assert statuses(shop, key) == {**others, BAD: SUCCEEDED}
     assert runs(shop) == (1 if mode else 3)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_restart_touches_only_what_failed(shop: Deployment, mode: list[str]) -> None:
-    refuse_a_day(shop)
+    fail_one_day(shop)
     backfill(shop, *mode)
-    shop.server.sandbox.misbehave()
+    shop.server.sandbox.set_faults()
     before, entries = runs(shop), len(shop.server.sandbox.journal.entries)
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
         again = backfill(shop, *mode)
@@ -106,7 +106,7 @@ def test_a_restart_touches_only_what_failed(shop: Deployment, mode: list[str]) -
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_day_that_a_guard_refuses_stops_no_other(
+def test_a_day_that_a_guard_refuses_does_not_stop_other_days(
     shop: Deployment, mode: list[str]
 ) -> None:
     for table in ("order_items", "completed_orders"):
@@ -115,13 +115,15 @@ def test_a_day_that_a_guard_refuses_stops_no_other(
     assert done.exit_code == 3, done.stderr
     assert f"{LAST} completed_orders: Extracting was refused" in done.stderr
     for key in (delivery_key("trackdesk_main"), dg.AssetKey("completed_orders")):
-        assert colours(shop, key) == {
-            **dict.fromkeys([FIRST, BAD], GREEN),
-            LAST: RED,
+        assert statuses(shop, key) == {
+            **dict.fromkeys([FIRST, BAD], SUCCEEDED),
+            LAST: FAILED,
         }
     passed = backfill(shop, *mode, "--override", "the shop was closed")
     assert passed.exit_code == 0, passed.stderr
-    assert colours(shop, delivery_key("trackdesk_main")) == dict.fromkeys(DAYS, GREEN)
+    assert statuses(shop, delivery_key("trackdesk_main")) == dict.fromkeys(
+        DAYS, SUCCEEDED
+    )
 
 
 def a_delivered_order(shop: Deployment) -> str:
@@ -133,7 +135,7 @@ def a_delivered_order(shop: Deployment) -> str:
 
 
 def add_late_order(shop: Deployment) -> None:
-    """An order of a finished day, like one that was delivered."""
+    """Add an order to a finished day, a copy of one that was delivered."""
     like = a_delivered_order(shop)
     for table in ("completed_orders", "order_items"):
         shop.warehouse(
@@ -143,8 +145,8 @@ def add_late_order(shop: Deployment) -> None:
         )
 
 
-def from_failure(shop: Deployment) -> dg.JobExecutionResult:
-    """Run again what *From failure* runs again of the only run there is."""
+def re_execute_from_failure(shop: Deployment) -> dg.JobExecutionResult:
+    """Re-execute the only run as *From failure* in the UI does."""
     (run_id,) = shop.instance.get_run_ids()
     job = build(shop.config).resolve_job_def("export_day")
     run = shop.instance.get_run_by_id(run_id)
@@ -172,26 +174,30 @@ def from_failure(shop: Deployment) -> dg.JobExecutionResult:
     return execute_run(InMemoryJob(again), new, shop.instance, raise_on_error=False)
 
 
-def test_from_failure_makes_no_day_green_of_which_something_before_failed(
+def test_from_failure_materializes_no_day_whose_upstream_failed(
     shop: Deployment,
 ) -> None:
-    refuse_a_day(shop)
+    fail_one_day(shop)
     backfill(shop, "--single-run")
-    shop.server.sandbox.misbehave()
+    shop.server.sandbox.set_faults()
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
-        again = from_failure(shop)
+        again = re_execute_from_failure(shop)
         assert not again.success
         (failure,) = again.get_step_failure_events()
-        said = str(failure.step_failure_data.error)
-        assert f"attribution backfill --from {BAD} --to {BAD}" in said
+        text = str(failure.step_failure_data.error)
+        assert f"attribution backfill --from {BAD} --to {BAD}" in text
         published = dg.AssetKey("published_deliveries")
-        assert colours(shop, published) == {FIRST: GREEN, BAD: RED, LAST: GREEN}
+        assert statuses(shop, published) == {
+            FIRST: SUCCEEDED,
+            BAD: FAILED,
+            LAST: SUCCEEDED,
+        }
         done = backfill(shop, "--single-run")
     assert done.exit_code == 0, done.stderr
-    assert set(colours(shop, published).values()) == {GREEN}
+    assert set(statuses(shop, published).values()) == {SUCCEEDED}
 
 
-def test_all_looks_at_finished_days_again_for_late_orders(shop: Deployment) -> None:
+def test_all_exports_finished_days_again_for_late_orders(shop: Deployment) -> None:
     assert backfill(shop).exit_code == 0
     before, requests = runs(shop), len(shop.server.sandbox.requests("trackdesk"))
     add_late_order(shop)
@@ -202,7 +208,7 @@ def test_all_looks_at_finished_days_again_for_late_orders(shop: Deployment) -> N
     assert len(shop.server.sandbox.requests("trackdesk")) == requests + 1
 
 
-def test_the_ui_puts_as_many_days_into_a_run_as_are_configured(
+def test_a_backfill_from_the_ui_has_the_configured_number_of_days_per_run(
     shop: Deployment,
 ) -> None:
     text = shop.config_path.read_text()
@@ -212,7 +218,7 @@ def test_the_ui_puts_as_many_days_into_a_run_as_are_configured(
     assert policies == {dg.BackfillPolicy.multi_run(31)}
 
 
-def test_an_order_that_a_person_released_is_left_to_do_on_a_green_day(
+def test_an_order_that_a_person_released_makes_a_succeeded_day_unfinished(
     shop: Deployment,
 ) -> None:
     assert backfill(shop).exit_code == 0
@@ -222,56 +228,56 @@ def test_an_order_that_a_person_released_is_left_to_do_on_a_green_day(
             "update delivery set state = 'exhausted', accepted_at = null "
             f"where destination = 'trackdesk_main' and order_id = '{like}'"
         )
-    assert colours(shop, delivery_key("trackdesk_main"))[BAD] == GREEN
+    assert statuses(shop, delivery_key("trackdesk_main"))[BAD] == SUCCEEDED
     (row,) = (
         one for one in shop.rows("trackdesk_main").values() if one["order_id"] == like
     )
-    said = ["not-delivered", "--by", "Ann", "--why", "outage"]
-    assert shop.attribution("resolve", row["delivery_id"], *said).exit_code == 0
+    text = ["not-delivered", "--by", "Ann", "--why", "outage"]
+    assert shop.attribution("resolve", row["delivery_id"], *text).exit_code == 0
     done = backfill(shop)
     assert done.exit_code == 0, done.stderr
     assert "2 of 3 days are finished" in done.stderr
     assert shop.states("trackdesk_main")["pending"] == 0
 
 
-def test_a_green_day_whose_last_run_was_told_to_stop_is_left_to_do(
+def test_a_succeeded_day_whose_last_run_was_stopped_is_unfinished(
     shop: Deployment,
 ) -> None:
     assert backfill(shop).exit_code == 0
     launcher = Launcher(shop.config, shop.instance)
-    assert left_to_do(launcher, DAYS, TO) == {}
+    assert unfinished_assets(launcher, DAYS, TO) == {}
     with shop.ledger() as database, database.write() as connection:
         connection.exec_driver_sql(
             "update export_run set outcome = 'stopped_terminated' "
             f"where destination = 'impact_us' and partition_key = '{BAD}'"
         )
-    left = left_to_do(launcher, DAYS, TO)
+    left = unfinished_assets(launcher, DAYS, TO)
     assert set(left) == {BAD}
     assert delivery_key("impact_us") in left[BAD]
     assert not left[BAD] & {delivery_key("trackdesk_main"), dg.AssetKey("conversions")}
 
 
-def test_days_apart_from_one_another_are_runs_of_their_own(shop: Deployment) -> None:
-    shop.run(BAD, to=TO)
+def test_days_with_a_gap_between_them_are_separate_runs(shop: Deployment) -> None:
+    shop.run(BAD, destinations=TO)
     done = backfill(shop, "--single-run")
     assert done.exit_code == 0, done.stderr
     assert runs(shop) == 1 + 2
 
 
-def test_what_a_killed_run_left_is_done_by_the_next_backfill(shop: Deployment) -> None:
-    """A run that was killed stays as it was when it died: begun, not ended."""
+def test_a_backfill_finishes_the_day_of_a_killed_run(shop: Deployment) -> None:
+    """A killed run stays in the state STARTED."""
     launcher = Launcher(shop.config, shop.instance)
     for day in DAYS:
-        shop.run(day, to=TO)
+        shop.run(day, destinations=TO)
     job = launcher._job.get_subset(asset_selection=set(launcher.assets_of(TO)))
     run = shop.instance.create_run_for_job(
         job, tags={"dagster/partition": str(BAD)}, status=dg.DagsterRunStatus.STARTED
     )
     assert run.is_finished is False
-    assert set(left_to_do(launcher, DAYS, TO)) == {BAD}
+    assert set(unfinished_assets(launcher, DAYS, TO)) == {BAD}
 
 
-def test_a_destination_that_is_switched_on_again_has_its_days_left(
+def test_the_days_of_a_destination_that_is_enabled_again_are_unfinished(
     shop: Deployment,
 ) -> None:
     name = "trackdesk_main"

@@ -1,4 +1,4 @@
-"""A dry run tells what a run would send, to the cent, and opens no socket."""
+"""A dry run shows exactly what a run would send, and opens no socket."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ from assets.delivery.preview import Preview, preview
 from assets.ledger.database import Database
 from assets.providers.base import Limits
 from pipelines.runs import launch
-from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
+from support.deployment import DAY, NAMES, Deployment, deployed, disable_in_run_retries
 from support.engine import Bench, Chunk, FakeProvider, many, order
 
 SENT = {"settled", "accepted", "staged", "rejected", "duplicate", "queued"}
@@ -26,7 +26,7 @@ LINE = re.compile(
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path) as deployment:
         monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)
         monkeypatch.setenv("COLUMNS", "200")
@@ -35,21 +35,21 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
 
 @pytest.fixture
 def no_socket(shop: Deployment) -> Iterator[None]:
-    """From here on, whoever makes a socket to another process fails."""
+    """Make every new socket to another process fail."""
     disable_socket(allow_unix_socket=True)
     yield
     enable_socket()
 
 
 def dry_run(shop: Deployment, *words: str) -> dict[str, re.Match[str]]:
-    """What is told, by destination."""
+    """Return the line of each destination."""
     done = shop.attribution("export", "--date", str(DAY), "--dry-run", *words)
     assert done.exit_code == 0, done.stderr
     return {found["name"]: found for found in LINE.finditer(done.stdout)}
 
 
-def worth(told: re.Match[str]) -> dict[str, Decimal]:
-    amounts = (one.split(" ") for one in (told["worth"] or "").split(", ") if one)
+def revenue(line: re.Match[str]) -> dict[str, Decimal]:
+    amounts = (one.split(" ") for one in (line["worth"] or "").split(", ") if one)
     return {code: Decimal(text.replace(",", "")) for text, code in amounts}
 
 
@@ -65,8 +65,8 @@ def test_no_socket_is_opened_and_nothing_is_written(
     assert shop.server.sandbox.journal.entries == []
 
 
-def test_what_is_told_is_what_a_run_then_sends(shop: Deployment) -> None:
-    told = dry_run(shop)
+def test_a_dry_run_shows_what_a_run_then_sends(shop: Deployment) -> None:
+    line = dry_run(shop)
     shop.run()
     for name in NAMES:
         sent = [one for one in shop.totals(destination=name) if one.state in SENT]
@@ -76,25 +76,25 @@ def test_what_is_told_is_what_a_run_then_sends(shop: Deployment) -> None:
             assert one.currency_digits is not None
             amount = money.from_minor(one.amount_minor, one.currency_digits)
             amounts[one.currency] = amounts.get(one.currency, Decimal(0)) + amount
-        assert int(told[name]["orders"]) == sum(one.orders for one in sent) > 0
-        assert worth(told[name]) == amounts
+        assert int(line[name]["orders"]) == sum(one.orders for one in sent) > 0
+        assert revenue(line[name]) == amounts
 
 
 def test_after_a_good_run_nothing_would_be_sent(shop: Deployment) -> None:
     shop.run()
     before = shop.rows()
-    told = dry_run(shop)
-    assert {(one["orders"], one["requests"]) for one in told.values()} == {("0", "0")}
+    line = dry_run(shop)
+    assert {(one["orders"], one["requests"]) for one in line.values()} == {("0", "0")}
     assert shop.rows() == before
 
 
-def test_money_is_told_at_the_digits_of_its_currency(shop: Deployment) -> None:
-    for told in dry_run(shop).values():
-        for amount in told["worth"].split(", "):
+def test_amounts_have_the_digits_of_their_currency(shop: Deployment) -> None:
+    for line in dry_run(shop).values():
+        for amount in line["worth"].split(", "):
             assert re.fullmatch(r"[\d,]+\.\d\d [A-Z]{3}", amount)
 
 
-def test_quarantined_orders_are_told_before_and_after_they_have_a_delivery(
+def test_quarantined_orders_are_previewed_before_and_after_they_have_a_delivery(
     shop: Deployment,
 ) -> None:
     tests = shop.warehouse("select count(*) from completed_orders where is_test")[0][0]
@@ -104,18 +104,21 @@ def test_quarantined_orders_are_told_before_and_after_they_have_a_delivery(
         done = shop.attribution(*words)
         assert "quarantined money_mismatch: 1\n" in done.stdout
         assert f"quarantined missing_order_id: {tests}\n" in done.stdout
-        shop.run(to=["impact_us"])
+        shop.run(destinations=["impact_us"])
 
 
-def previewed(bench: Bench, held: dict[str, str]) -> Preview:
+def previewed(bench: Bench, quarantined_orders: dict[str, str]) -> Preview:
     partition = bench.dispatch().partition
     quarantined = [
-        {"order_id": order_id, "reasons": [reason]} for order_id, reason in held.items()
+        {"order_id": order_id, "reasons": [reason]}
+        for order_id, reason in quarantined_orders.items()
     ]
     return preview(partition, [Chunk(many(5))], quarantined)
 
 
-def test_an_order_of_which_no_request_can_be_built_is_told(database: Database) -> None:
+def test_an_order_without_a_valid_request_is_previewed_as_such(
+    database: Database,
+) -> None:
     limits = Limits(conversions_per_request=3)
     bench = Bench(database, FakeProvider(limits=limits, unbuildable={"O00001"}))
     found = previewed(bench, {})
@@ -125,12 +128,14 @@ def test_an_order_of_which_no_request_can_be_built_is_told(database: Database) -
     assert bench.rows() == {}
 
 
-def test_an_order_that_was_sent_is_not_told_as_quarantined(database: Database) -> None:
+def test_an_order_that_was_sent_is_not_previewed_as_quarantined(
+    database: Database,
+) -> None:
     bench = Bench(database)
     bench.run([order("sent")])
     found = previewed(bench, {"sent": "no_items", "new": "money_mismatch"})
     assert found.not_sent == Counter({("quarantined", "money_mismatch"): 1})
 
 
-def test_only_the_named_destination_is_looked_at(shop: Deployment) -> None:
+def test_only_the_named_destination_is_previewed(shop: Deployment) -> None:
     assert set(dry_run(shop, "--to", "convert_web")) == {"convert_web"}

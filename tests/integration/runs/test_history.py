@@ -1,4 +1,4 @@
-"""Dagster's own history does not answer: it is named, not the delivery tables."""
+"""An error of Dagster's history is reported as such, not as one of the ledger."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ def attribution(shop: Deployment, home: Path, *words: str) -> Result:
 
 
 def put(home: Path, text: str | None = None) -> Path:
-    """A home of Dagster; without a text, the one of the deployment's files."""
+    """Create a DAGSTER_HOME; without a text, with `deploy/dagster.yaml`."""
     home.mkdir()
     if text is None:
         copy(ROOT / "deploy/dagster.yaml", home)
@@ -51,7 +51,7 @@ def put(home: Path, text: str | None = None) -> Path:
     ],
     ids=["closed port", "variable not set", "wrong key", "no YAML", "no table"],
 )
-def test_a_history_that_cannot_be_used_is_named_by_every_command(
+def test_a_history_that_cannot_be_used_is_reported_by_every_command(
     shop: Deployment,
     monkeypatch: pytest.MonkeyPatch,
     text: str | None,
@@ -63,17 +63,19 @@ def test_a_history_that_cannot_be_used_is_named_by_every_command(
         monkeypatch.setenv("DAGSTER_POSTGRES_URL", url)
     looked = attribution(shop, home, "check", "--offline")
     exported = attribution(shop, home, *EXPORT)
-    for done, told in [(looked, looked.stdout), (exported, exported.stderr)]:
+    for done, output in [(looked, looked.stdout), (exported, exported.stderr)]:
         assert isinstance(done.exception, SystemExit), done.exception
         assert done.exit_code == 2
-        said = f"Asking Dagster's history failed for {home}: expected a valid"
-        assert f"{said} dagster.yaml and its database to answer, got {cause}." in told
-        assert "DAGSTER_POSTGRES_URL" in told
+        begin = f"Asking Dagster's history failed for {home}: expected a valid"
+        assert (
+            f"{begin} dagster.yaml and its database to answer, got {cause}." in output
+        )
+        assert "DAGSTER_POSTGRES_URL" in output
         assert "canary" not in done.stdout + done.stderr
     assert shop.rows() == {}
 
 
-def test_a_history_that_breaks_when_a_run_is_kept_is_named(
+def test_an_error_of_the_history_during_a_run_is_reported(
     shop: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
@@ -88,7 +90,7 @@ def test_a_history_that_breaks_when_a_run_is_kept_is_named(
 
 
 def test_a_history_on_sqlite_needs_no_package_for_postgresql() -> None:
-    """The package is an extra, which only the tests and a deployment must have."""
+    """The package is an optional dependency."""
     without = "import sys; sys.modules['dagster_postgres'] = None; "
     words = [sys.executable, "-c", without + "import pipelines.runs.launch"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)

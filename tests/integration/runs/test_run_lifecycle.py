@@ -1,7 +1,7 @@
-"""Runs under a real `dg dev`: cancelled, refused, killed, overtaken by a reload.
+"""Runs under a real `dg dev`: cancelled, refused, killed, and during a code reload.
 
 The sandbox counts the requests of each order: whatever Dagster does to a run, no order
-is sent twice and none is forgotten.
+is sent twice and none is lost.
 """
 
 import os
@@ -24,9 +24,9 @@ from support.waiting import wait_until
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 DAYS = [DAY - timedelta(days=ago) for ago in range(8)]
-"""Each test has a day of its own."""
+"""One day for each test."""
 SLOW = "trackdesk/bumpy:delay=1.5"
-"""Seconds that a reply takes, so that there is time to do something to the run."""
+"""Delays each reply, so that a test can interfere with the run."""
 ENDPOINTS = {
     "impact_us": ("impact", None),
     "convert_web": ("convert", None),
@@ -46,7 +46,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterDev]:
 def requests_of(
     dev: DagsterDev, day: date, name: str = "trackdesk_bumpy"
 ) -> Counter[str]:
-    """How many requests carried each order of a day."""
+    """Return the number of requests for each order of a day."""
     found = dev.deployment.server.sandbox.requests(*ENDPOINTS[name])
     return Counter({order: n for order, n in found.items() if f"{day:%Y%m%d}" in order})
 
@@ -61,15 +61,15 @@ def states_of(
 
 
 def start_slowly(dev: DagsterDev, day: date, job: str) -> str:
-    """Start a run and wait until some orders are answered and some on the wire."""
-    dev.deployment.server.sandbox.misbehave(f"{SLOW}~D{day:%Y%m%d}")
+    """Start a run; wait until some orders have a reply and some are on the wire."""
+    dev.deployment.server.sandbox.set_faults(f"{SLOW}~D{day:%Y%m%d}")
     run_id = dev.launch(day, job)
     wait_until(lambda: len(requests_of(dev, day)) >= 2, "requests", RUNS_WITHIN)
     return run_id
 
 
 def check_finished(dev: DagsterDev, day: date) -> None:
-    """Every order stands in a final state, and took one request to each."""
+    """Assert that every order is in a final state after one request each."""
     for name in NAMES:
         assert set(states_of(dev, day, name)) <= FINISHED, name
     for name in ENDPOINTS:
@@ -77,7 +77,7 @@ def check_finished(dev: DagsterDev, day: date) -> None:
 
 
 def runs_of(dev: DagsterDev, day: date) -> list[str]:
-    """Status of each run of a day, the newest first."""
+    """Return the status of each run of a day, newest first."""
     return [
         run["status"]
         for run in dev.runs()
@@ -91,22 +91,24 @@ def test_a_run_that_is_cancelled_leaves_nothing_in_sending(
 ) -> None:
     run_id = start_slowly(dev, day, job)
     dev.terminate(run_id)
-    assert dev.ended(run_id) == "CANCELED"
+    assert dev.wait_for_end(run_id) == "CANCELED"
     sent = len(requests_of(dev, day))
     states = states_of(dev, day)
     assert states["accepted"] == sent
     assert states["pending"] > 0
     assert states["sending"] == states["uncertain"] == 0
-    dev.deployment.server.sandbox.misbehave()
-    assert dev.ended(dev.launch(day, job)) == "SUCCESS"
+    dev.deployment.server.sandbox.set_faults()
+    assert dev.wait_for_end(dev.launch(day, job)) == "SUCCESS"
     check_finished(dev, day)
 
 
 def test_refused_credentials_cost_one_request_and_one_run(dev: DagsterDev) -> None:
     day = DAYS[2]
-    dev.deployment.server.sandbox.misbehave(f"trackdesk/bumpy:status=401~D{day:%Y%m%d}")
+    dev.deployment.server.sandbox.set_faults(
+        f"trackdesk/bumpy:status=401~D{day:%Y%m%d}"
+    )
     run_id = dev.launch(day)
-    assert dev.ended(run_id) == "FAILURE"
+    assert dev.wait_for_end(run_id) == "FAILURE"
     wait_until(
         lambda: any("Not retrying run" in one for one in dev.messages(run_id)),
         "the daemon to look at the failed run",
@@ -119,16 +121,16 @@ def test_refused_credentials_cost_one_request_and_one_run(dev: DagsterDev) -> No
 
 
 @pytest.mark.parametrize(("job", "day"), [(JOBS[0], DAYS[3]), (JOBS[1], DAYS[4])])
-def test_a_worker_that_is_killed_is_started_again_once_and_sends_nothing_twice(
+def test_a_killed_worker_is_restarted_once_and_sends_nothing_twice(
     dev: DagsterDev, job: str, day: date
 ) -> None:
     run_id = start_slowly(dev, day, job)
     os.kill(dev.worker(run_id), signal.SIGKILL)
     on_the_wire = set(requests_of(dev, day))
-    assert dev.ended(run_id) == "FAILURE"
+    assert dev.wait_for_end(run_id) == "FAILURE"
     wait_until(lambda: len(runs_of(dev, day)) > 1, "a second run", RUNS_WITHIN)
     again = next(run for run in dev.runs() if run["parentRunId"] == run_id)
-    assert dev.ended(again["runId"]) == "SUCCESS"
+    assert dev.wait_for_end(again["runId"]) == "SUCCESS"
     assert runs_of(dev, day) == ["SUCCESS", "FAILURE"]
     twice = {order for order, sent in requests_of(dev, day).items() if sent > 1}
     assert twice <= on_the_wire
@@ -156,11 +158,11 @@ def test_two_dagster_instances_with_the_same_delivery_tables_send_each_order_onc
         timeout=RUNS_WITHIN,
     )
     assert other.returncode == 0, other.stderr
-    assert dev.ended(run_id) == "SUCCESS", dev.messages(run_id)
+    assert dev.wait_for_end(run_id) == "SUCCESS", dev.messages(run_id)
     check_finished(dev, day)
 
 
-def test_code_that_is_reloaded_during_a_run_does_not_disturb_it(
+def test_a_reload_of_the_code_does_not_disturb_a_run(
     dev: DagsterDev,
 ) -> None:
     day, path = DAYS[6], dev.deployment.config_path
@@ -172,6 +174,6 @@ def test_code_that_is_reloaded_during_a_run_does_not_disturb_it(
     assert "deliveries/idme_late" in dev.assets()
     assert dev.run(run_id)["status"] not in ENDED
     path.write_text(before)
-    assert dev.ended(run_id) == "SUCCESS"
+    assert dev.wait_for_end(run_id) == "SUCCESS"
     dev.reload()
     check_finished(dev, day)

@@ -1,4 +1,4 @@
-"""A deployment may let Dagster try failed steps again: not where no retry can help."""
+"""Step retries of Dagster apply only to failures that a retry can fix."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 from assets.deliveries import delivery_key
 from pipelines.build import build
-from support.deployment import DAY, deployed, without_patience
+from support.deployment import DAY, deployed, disable_in_run_retries
 
 BUMPY = delivery_key("trackdesk_bumpy")
 
@@ -16,7 +16,7 @@ BUMPY = delivery_key("trackdesk_bumpy")
 def test_refused_credentials_are_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, tries: int
 ) -> None:
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     selection = dg.AssetSelection.assets(BUMPY).upstream()
     patient = dg.define_asset_job(
         "patient", selection, op_retry_policy=dg.RetryPolicy(max_retries=1)

@@ -1,4 +1,4 @@
-"""The sandbox misbehaving on demand, seen by a client over HTTP."""
+"""Faults of the sandbox, as a client sees them over HTTP."""
 
 import time
 
@@ -33,7 +33,7 @@ def send_to_tenant(
     return requests.post(url, json=body)
 
 
-def applied(server: SandboxServer) -> bool:
+def was_applied(server: SandboxServer) -> bool:
     [entry] = server.sandbox.journal.entries
     assert entry.applied == bool(server.sandbox.effects("idme"))
     assert server.sandbox.requests("idme") == {"O1": 1}
@@ -44,7 +44,7 @@ def test_a_status_is_answered_and_nothing_applied() -> None:
     with SandboxServer(faults=["idme:status=503,7"]) as server:
         reply = send(server)
     assert (reply.status_code, reply.headers["Retry-After"]) == (503, "7")
-    assert not applied(server)
+    assert not was_applied(server)
 
 
 def test_a_status_may_carry_a_message_in_the_provider_s_form() -> None:
@@ -66,7 +66,7 @@ def test_a_delayed_reply_comes_late_and_is_applied_at_once() -> None:
         began = time.monotonic()
         assert send(server).status_code == 200
         assert time.monotonic() - began >= 0.3
-    assert applied(server)
+    assert was_applied(server)
 
 
 def test_a_client_that_gives_up_on_a_delay_was_applied() -> None:
@@ -74,7 +74,7 @@ def test_a_client_that_gives_up_on_a_delay_was_applied() -> None:
         with pytest.raises(requests.ReadTimeout):
             send(server, timeout=0.1)
         wait_until(lambda: bool(server.sandbox.journal.entries), "the request")
-        assert applied(server)
+        assert was_applied(server)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_cut_connection_shows_no_status(kind: str, *, takes_effect: bool) -> N
         with pytest.raises(requests.ConnectionError, match="without response"):
             send(server)
         assert server.sandbox.journal.entries[0].status is None
-        assert applied(server) is takes_effect
+        assert was_applied(server) is takes_effect
 
 
 def test_the_server_goes_on_after_a_cut_connection() -> None:
@@ -95,30 +95,30 @@ def test_the_server_goes_on_after_a_cut_connection() -> None:
         assert send(server).status_code == 200
 
 
-def test_half_a_body_breaks_off_after_it_was_applied() -> None:
+def test_half_a_body_is_sent_after_the_request_was_applied() -> None:
     with SandboxServer(faults=["idme:half_body"]) as server:
         with pytest.raises(
             requests.exceptions.ChunkedEncodingError, match="Incomplete"
         ):
             send(server)
-        assert applied(server)
+        assert was_applied(server)
 
 
-def test_a_rate_limit_says_when_to_come_back() -> None:
+def test_a_rate_limit_has_a_retry_after() -> None:
     with SandboxServer(faults=["idme:rate_limit=30"]) as server:
         reply = send(server)
     assert reply.status_code == 429
     assert reply.headers["Retry-After"] == "30"
     assert reply.headers["X-RateLimit-Remaining"] == "0"
     assert reply.headers["X-RateLimit-Reset"] == "30"
-    assert not applied(server)
+    assert not was_applied(server)
 
 
 def test_an_error_in_200_has_the_provider_s_error_body() -> None:
     faults = ["idme:error_in_200", "impact:error_in_200=Out of order"]
     with SandboxServer(faults=faults) as server:
         reply = send(server)
-        assert not applied(server)
+        assert not was_applied(server)
         impact = requests.post(f"{server.url}/impact/Advertisers/IR1/Conversions")
     assert reply.status_code == 200
     assert "error" in reply.json()
@@ -131,10 +131,10 @@ def test_a_login_page_is_answered_as_html() -> None:
         reply = send(server)
     assert reply.status_code == 200
     assert reply.headers["Content-Type"].startswith("text/html")
-    assert not applied(server)
+    assert not was_applied(server)
 
 
-def test_a_fault_keeps_to_its_account_and_its_orders() -> None:
+def test_a_fault_applies_to_its_account_and_orders_only() -> None:
     faults = ["trackdesk/bumpy:status=500~^BAD"]
     with SandboxServer(faults=faults) as server:
         answered = [
@@ -148,13 +148,13 @@ def test_a_fault_keeps_to_its_account_and_its_orders() -> None:
     assert answered == [500, 200, 200]
 
 
-def test_a_fault_strikes_the_first_tries_of_every_order() -> None:
+def test_a_fault_applies_to_the_first_tries_of_every_order() -> None:
     with SandboxServer(faults=["idme:status=500#first-2"]) as server:
         assert [send(server).status_code for _ in range(3)] == [500, 500, 200]
         assert send(server, "O2").status_code == 500
 
 
-def test_a_rate_strikes_the_same_tries_in_every_run() -> None:
+def test_a_rate_applies_to_the_same_tries_in_every_run() -> None:
     runs = []
     for _ in range(2):
         with SandboxServer(faults=["idme:status=500@0.5"], seed="fixed") as server:
@@ -166,7 +166,7 @@ def test_a_rate_strikes_the_same_tries_in_every_run() -> None:
 def test_faults_can_be_replaced_while_the_server_runs() -> None:
     with SandboxServer(faults=["idme:status=500"]) as server:
         assert send(server).status_code == 500
-        server.sandbox.misbehave()
+        server.sandbox.set_faults()
         assert send(server).status_code == 200
 
 
@@ -192,7 +192,7 @@ def test_a_fault_has_a_text_form() -> None:
         ("convert:settle=CONV_DUPLICATE", "the only provider that settles"),
     ],
 )
-def test_what_is_no_fault_is_refused_with_an_example(text: str, expected: str) -> None:
+def test_an_invalid_fault_is_refused_with_an_example(text: str, expected: str) -> None:
     with pytest.raises(
         ValueError, match=r"trackdesk/bumpy:status=503@0\.2$"
     ) as refusal:

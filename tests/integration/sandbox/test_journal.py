@@ -1,4 +1,4 @@
-"""What the sandbox writes down, shows, and remembers after a restart."""
+"""The journal of the sandbox: its file, its address, and the state after a restart."""
 
 import json
 import signal
@@ -40,7 +40,7 @@ def send_to_trackdesk(server: SandboxServer, path: str, **body: str) -> int:
     return requests.post(url, json=body, headers={"x-api-key": "k3y"}).status_code
 
 
-def test_a_request_is_written_with_what_came_of_it(tmp_path: Path) -> None:
+def test_a_request_is_in_the_journal_with_its_outcome(tmp_path: Path) -> None:
     path = tmp_path / "var" / "journal.jsonl"
     with SandboxServer(journal_path=path) as server:
         send_to_impact(server)
@@ -52,7 +52,7 @@ def test_a_request_is_written_with_what_came_of_it(tmp_path: Path) -> None:
     assert (entry.body, entry.order_ids) == (CONVERSION, ["O1"])
 
 
-def test_no_secret_is_written(tmp_path: Path) -> None:
+def test_no_secret_is_in_the_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with SandboxServer(journal_path=path) as server:
         send_to_impact(server)
@@ -63,7 +63,7 @@ def test_no_secret_is_written(tmp_path: Path) -> None:
     assert "k3y" not in path.read_text()
 
 
-def test_a_refused_and_an_unreadable_request_are_written_too() -> None:
+def test_refused_and_unreadable_requests_are_in_the_journal() -> None:
     with SandboxServer() as server:
         requests.post(f"{server.url}/impact/nowhere?a=b", data=b"\xff")
         requests.post(f"{server.url}/idme/events", data="{")
@@ -72,7 +72,9 @@ def test_a_refused_and_an_unreadable_request_are_written_too() -> None:
     assert (unreadable.body, unreadable.order_ids) == ("{", [])
 
 
-def test_a_restarted_sandbox_remembers_what_it_has_seen(tmp_path: Path) -> None:
+def test_a_restarted_sandbox_restores_its_state_from_the_journal(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "journal.jsonl"
     faults = ["impact:settle=NO_ITEM~O2", "impact:status=500~O3"]
     with SandboxServer(journal_path=path, faults=faults) as server:
@@ -98,7 +100,7 @@ def test_a_restarted_sandbox_remembers_what_it_has_seen(tmp_path: Path) -> None:
         assert len(list(read(path))) == len(server.sandbox.journal.entries)
 
 
-def test_memory_holds_as_many_entries_as_asked_for(tmp_path: Path) -> None:
+def test_memory_keeps_the_configured_number_of_entries(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with SandboxServer(journal_path=path, keep=1) as server:
         send_to_impact(server)
@@ -108,7 +110,7 @@ def test_memory_holds_as_many_entries_as_asked_for(tmp_path: Path) -> None:
     assert len(list(read(path))) == 2
 
 
-def test_each_entry_is_handed_on_as_it_is_written() -> None:
+def test_the_callback_gets_each_entry() -> None:
     seen: list[Entry] = []
     with SandboxServer(on_entry=seen.append) as server:
         send_to_impact(server)
@@ -122,11 +124,11 @@ def test_the_journal_is_served_by_provider_and_account() -> None:
         url = f"{server.url}/journal"
         everything = requests.get(url).text.splitlines()
         tenant = requests.get(url, {"provider": "trackdesk", "account": "acme"}).text
-        nobody = requests.get(url, {"account": "nobody"}).text
+        unknown = requests.get(url, {"account": "nobody"}).text
         index = requests.get(server.url).text
     assert len(everything) == 2
     assert json.loads(tenant)["path"] == "/trackdesk/acme/tracking/external-cid/v1"
-    assert nobody == ""
+    assert unknown == ""
     assert "/trackdesk/<tenant>" in index
 
 
@@ -151,8 +153,8 @@ def test_the_sandbox_serves_until_it_is_interrupted() -> None:
         assert process.stdout is not None
         assert requests.get(process.stdout.readline().strip()).ok
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=20)
-    assert told.rstrip().endswith("KeyboardInterrupt")
+        _, stderr = process.communicate(timeout=20)
+    assert stderr.rstrip().endswith("KeyboardInterrupt")
 
 
 @pytest.mark.parametrize("order_id", ["\ud800", "\u202eO1", "é😀", "O 1\r\n"])
@@ -170,7 +172,7 @@ def test_any_text_can_be_an_order_id(tmp_path: Path, order_id: str) -> None:
     assert [entry.order_ids for entry in read(path)] == [[order_id]]
 
 
-def test_a_client_that_leaves_in_the_middle_of_a_request_is_no_trouble(
+def test_a_client_that_disconnects_during_a_request_causes_no_error(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with SandboxServer() as server:

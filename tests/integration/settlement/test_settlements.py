@@ -12,7 +12,13 @@ from sqlalchemy import update
 
 from assets.ledger.tables import delivery
 from pipelines.build import build
-from support.deployment import DAY, SECRETS, Deployment, deployed, without_patience
+from support.deployment import (
+    DAY,
+    SECRETS,
+    Deployment,
+    deployed,
+    disable_in_run_retries,
+)
 
 NAME = "impact_us"
 LOST = "impact:lost_reply@0.3~."
@@ -23,7 +29,7 @@ LOST = "impact:lost_reply@0.3~."
 def shop(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Deployment]:
-    without_patience(monkeypatch)
+    disable_in_run_retries(monkeypatch)
     with deployed(tmp_path, faults=request.param) as deployment:
         deployment.run()
         yield deployment

@@ -20,8 +20,10 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
     monkeypatch.chdir(tmp_path)
     guards = "[guards]\nusual_orders = 10\n"
     with deployed(tmp_path, days=2, orders_per_day=12, more=guards) as deployment:
-        assert deployment.run(DAY - timedelta(days=1), to=["trackdesk_main"]).finished
-        assert deployment.run(to=["trackdesk_main"]).finished
+        assert deployment.run(
+            DAY - timedelta(days=1), destinations=["trackdesk_main"]
+        ).finished
+        assert deployment.run(destinations=["trackdesk_main"]).finished
         yield deployment
 
 
@@ -34,7 +36,7 @@ def test_55_an_empty_day_marks_nothing_and_says_what_to_do(shop: Deployment) -> 
     before = shop.rows()
     requests = len(shop.server.sandbox.requests("trackdesk"))
     empty_the_warehouse(shop)
-    run = shop.run(to=["trackdesk_main"])
+    run = shop.run(destinations=["trackdesk_main"])
     assert run.refused
     said = run.failures["completed_orders"]
     assert "12 orders as on the days before, got none" in said
@@ -58,7 +60,7 @@ def test_a_person_s_word_lets_the_day_pass_and_is_kept(shop: Deployment) -> None
 
 def test_a_word_of_blanks_is_none(shop: Deployment) -> None:
     empty_the_warehouse(shop)
-    assert shop.run(to=["trackdesk_main"], override=" \t").refused
+    assert shop.run(destinations=["trackdesk_main"], override=" \t").refused
 
 
 def quarantined(shop: Deployment) -> list[dict[str, Any]]:
@@ -71,7 +73,7 @@ def test_a_refused_day_leaves_what_is_quarantined_as_it_was(shop: Deployment) ->
     """Its bad rows belong to a day that nobody believes."""
     before = quarantined(shop)
     shop.warehouse("update completed_orders set currency = 'ZZZ'")
-    assert shop.run(to=["trackdesk_main"]).refused
+    assert shop.run(destinations=["trackdesk_main"]).refused
     assert quarantined(shop) == before
-    assert shop.run(to=["trackdesk_main"], override="they are").finished
+    assert shop.run(destinations=["trackdesk_main"], override="they are").finished
     assert len(quarantined(shop)) > len(before)

@@ -1,21 +1,20 @@
-"""What fires when: before, what is seen, and what people are told."""
+"""Which changes are announced: announced before, snapshot, new alerts."""
 
 from typing import Any
 
 import pytest
 
+from pipelines.alerts.messages import compose
 from pipelines.alerts.rules import (
-    Alerts,
-    Channel,
+    Alert,
+    Announced,
     Evaluation,
-    News,
-    Seen,
-    Told,
-    apart,
+    Snapshot,
     compare,
     is_wanted,
+    split_refused,
 )
-from pipelines.alerts.text import message
+from pipelines.configuration.alerts import AlertSettings, Channel
 from support.project import ROOT
 
 SHOP = "deliveries/shop"
@@ -27,157 +26,176 @@ MONTH = [f"2026-10-{day:02}" for day in range(1, 32)]
 UPSTREAM = {SHOP: frozenset({"orders"}), "deliveries/other": frozenset({"orders"})}
 
 
-def seen(**states: Any) -> Seen:
-    given = {name: states.get(name, {}) for name in ("failed", "green")}
+def snapshot(**states: Any) -> Snapshot:
+    given = {name: states.get(name, {}) for name in ("failed", "succeeded")}
     as_sets = {
         name: {asset: frozenset(days) for asset, days in by_asset.items()}
         for name, by_asset in given.items()
     }
-    return Seen(**as_sets, upstream=UPSTREAM, evaluations=states.get("evaluations", []))
+    return Snapshot(
+        **as_sets, upstream=UPSTREAM, evaluations=states.get("evaluations", [])
+    )
 
 
-def says(check: str, failed: Any, partition: str = "") -> Evaluation:
+def evaluated(check: str, failed: Any, partition: str = "") -> Evaluation:
     return Evaluation(check, partition, failed, text="Do this.")
 
 
-FAILED_MONDAY = Told(failed={SHOP: [MONDAY]})
-LOST_MONDAY = Told(checks={LOST: {MONDAY: "error"}})
-WARNED = Told(checks={STALE: {"": "warn"}})
+FAILED_MONDAY = Announced(failed={SHOP: [MONDAY]})
+LOST_MONDAY = Announced(checks={LOST: {MONDAY: "error"}})
+WARNED = Announced(checks={STALE: {"": "warn"}})
 
 TABLE = [
-    # what happens, people know, is seen, people are told
-    ("nothing happened", Told(), seen(), []),
-    ("a day is green", Told(), seen(green={SHOP: [MONDAY]}), []),
+    # what happened, announced before, snapshot, new alerts
+    ("nothing happened", Announced(), snapshot(), []),
+    ("a day succeeds", Announced(), snapshot(succeeded={SHOP: [MONDAY]}), []),
     (
         "a day fails",
-        Told(),
-        seen(failed={SHOP: [MONDAY]}),
-        [News("failed", (SHOP,), (MONDAY,))],
+        Announced(),
+        snapshot(failed={SHOP: [MONDAY]}),
+        [Alert("failed", (SHOP,), (MONDAY,))],
     ),
-    ("it is still failed", FAILED_MONDAY, seen(failed={SHOP: [MONDAY]}), []),
-    ("it is tried again", FAILED_MONDAY, seen(), []),
+    ("it is still failed", FAILED_MONDAY, snapshot(failed={SHOP: [MONDAY]}), []),
+    ("it is tried again", FAILED_MONDAY, snapshot(), []),
     (
-        "it is green",
+        "it succeeds",
         FAILED_MONDAY,
-        seen(green={SHOP: [MONDAY]}),
-        [News("recovered", (SHOP,), (MONDAY,))],
+        snapshot(succeeded={SHOP: [MONDAY]}),
+        [Alert("recovered", (SHOP,), (MONDAY,))],
     ),
     (
         "another day fails",
         FAILED_MONDAY,
-        seen(failed={SHOP: [MONDAY, TUESDAY]}),
-        [News("failed", (SHOP,), (TUESDAY,))],
+        snapshot(failed={SHOP: [MONDAY, TUESDAY]}),
+        [Alert("failed", (SHOP,), (TUESDAY,))],
     ),
     (
         "one day fails, another recovers",
         FAILED_MONDAY,
-        seen(failed={SHOP: [TUESDAY]}, green={SHOP: [MONDAY]}),
+        snapshot(failed={SHOP: [TUESDAY]}, succeeded={SHOP: [MONDAY]}),
         [
-            News("failed", (SHOP,), (TUESDAY,)),
-            News("recovered", (SHOP,), (MONDAY,)),
+            Alert("failed", (SHOP,), (TUESDAY,)),
+            Alert("recovered", (SHOP,), (MONDAY,)),
         ],
     ),
     (
         "a month fails",
-        Told(),
-        seen(failed={SHOP: MONTH}),
-        [News("failed", (SHOP,), tuple(MONTH))],
+        Announced(),
+        snapshot(failed={SHOP: MONTH}),
+        [Alert("failed", (SHOP,), tuple(MONTH))],
     ),
     (
-        "what is before the deliveries fails: the first cause is told",
-        Told(),
-        seen(failed={"orders": [MONDAY], SHOP: [MONDAY], "deliveries/other": [MONDAY]}),
-        [News("failed", ("orders",), (MONDAY,))],
+        "an upstream asset fails: only its failure is announced",
+        Announced(),
+        snapshot(
+            failed={"orders": [MONDAY], SHOP: [MONDAY], "deliveries/other": [MONDAY]}
+        ),
+        [Alert("failed", ("orders",), (MONDAY,))],
     ),
     (
-        "the first cause is mended, a delivery is not",
-        Told(failed={"orders": [MONDAY]}),
-        seen(failed={SHOP: [MONDAY]}, green={"orders": [MONDAY]}),
+        "the upstream asset recovers, a delivery does not",
+        Announced(failed={"orders": [MONDAY]}),
+        snapshot(failed={SHOP: [MONDAY]}, succeeded={"orders": [MONDAY]}),
         [
-            News("failed", (SHOP,), (MONDAY,)),
-            News("recovered", ("orders",), (MONDAY,)),
+            Alert("failed", (SHOP,), (MONDAY,)),
+            Alert("recovered", ("orders",), (MONDAY,)),
         ],
     ),
     (
-        "a failed delivery now fails because of what is before it",
+        "a failed delivery fails again because of an upstream asset",
         FAILED_MONDAY,
-        seen(failed={"orders": [MONDAY], SHOP: [MONDAY]}),
-        [News("failed", ("orders",), (MONDAY,))],
+        snapshot(failed={"orders": [MONDAY], SHOP: [MONDAY]}),
+        [Alert("failed", ("orders",), (MONDAY,))],
     ),
     (
         "two destinations fail on the same day",
-        Told(),
-        seen(failed={SHOP: [MONDAY], "deliveries/other": [MONDAY]}),
-        [News("failed", ("deliveries/other", SHOP), (MONDAY,))],
+        Announced(),
+        snapshot(failed={SHOP: [MONDAY], "deliveries/other": [MONDAY]}),
+        [Alert("failed", ("deliveries/other", SHOP), (MONDAY,))],
     ),
-    ("a check passes", Told(), seen(evaluations=[says(LOST, None, MONDAY)]), []),
+    (
+        "a check passes",
+        Announced(),
+        snapshot(evaluations=[evaluated(LOST, None, MONDAY)]),
+        [],
+    ),
     (
         "a check fails",
-        Told(),
-        seen(evaluations=[says(LOST, "error", MONDAY)]),
-        [News("failed", (LOST,), (MONDAY,), "error", "Do this.")],
+        Announced(),
+        snapshot(evaluations=[evaluated(LOST, "error", MONDAY)]),
+        [Alert("failed", (LOST,), (MONDAY,), "error", "Do this.")],
     ),
     (
         "a check fails again",
         LOST_MONDAY,
-        seen(evaluations=[says(LOST, "error", MONDAY)]),
+        snapshot(evaluations=[evaluated(LOST, "error", MONDAY)]),
         [],
     ),
-    ("a check was not evaluated", LOST_MONDAY, seen(), []),
+    ("a check was not evaluated", LOST_MONDAY, snapshot(), []),
     (
         "a check passes for another day",
         LOST_MONDAY,
-        seen(evaluations=[says(LOST, None, TUESDAY)]),
+        snapshot(evaluations=[evaluated(LOST, None, TUESDAY)]),
         [],
     ),
     (
         "a check passes for the day for which it failed",
         LOST_MONDAY,
-        seen(evaluations=[says(LOST, None, MONDAY)]),
-        [News("recovered", (LOST,), (MONDAY,), "error")],
+        snapshot(evaluations=[evaluated(LOST, None, MONDAY)]),
+        [Alert("recovered", (LOST,), (MONDAY,), "error")],
     ),
     (
-        "a check fails and passes between two looks",
-        Told(),
-        seen(evaluations=[says(LOST, "error", MONDAY), says(LOST, None, MONDAY)]),
+        "a check fails and passes between two ticks",
+        Announced(),
+        snapshot(
+            evaluations=[
+                evaluated(LOST, "error", MONDAY),
+                evaluated(LOST, None, MONDAY),
+            ]
+        ),
         [],
     ),
     (
-        "a check passes and fails between two looks",
+        "a check passes and fails between two ticks",
         LOST_MONDAY,
-        seen(evaluations=[says(LOST, None, MONDAY), says(LOST, "error", MONDAY)]),
+        snapshot(
+            evaluations=[
+                evaluated(LOST, None, MONDAY),
+                evaluated(LOST, "error", MONDAY),
+            ]
+        ),
         [],
     ),
     (
         "a warning becomes an error",
-        Told(checks={SHARE: {MONDAY: "warn"}}),
-        seen(evaluations=[says(SHARE, "error", MONDAY)]),
-        [News("failed", (SHARE,), (MONDAY,), "error", "Do this.")],
+        Announced(checks={SHARE: {MONDAY: "warn"}}),
+        snapshot(evaluations=[evaluated(SHARE, "error", MONDAY)]),
+        [Alert("failed", (SHARE,), (MONDAY,), "error", "Do this.")],
     ),
     (
         "a check fails for many days",
-        Told(),
-        seen(evaluations=[says(SHARE, "warn", day) for day in MONTH]),
-        [News("failed", (SHARE,), tuple(MONTH), "warn", "Do this.")],
+        Announced(),
+        snapshot(evaluations=[evaluated(SHARE, "warn", day) for day in MONTH]),
+        [Alert("failed", (SHARE,), tuple(MONTH), "warn", "Do this.")],
     ),
     (
         "a check of a whole destination warns",
-        Told(),
-        seen(evaluations=[says(STALE, "warn")]),
-        [News("failed", (STALE,), (), "warn", "Do this.")],
+        Announced(),
+        snapshot(evaluations=[evaluated(STALE, "warn")]),
+        [Alert("failed", (STALE,), (), "warn", "Do this.")],
     ),
-    ("it warns still", WARNED, seen(evaluations=[says(STALE, "warn")]), []),
+    ("it still warns", WARNED, snapshot(evaluations=[evaluated(STALE, "warn")]), []),
     (
         "it passes",
         WARNED,
-        seen(evaluations=[says(STALE, None)]),
-        [News("recovered", (STALE,), (), "warn")],
+        snapshot(evaluations=[evaluated(STALE, None)]),
+        [Alert("recovered", (STALE,), (), "warn")],
     ),
     *[
         (
-            f"{check} fails: the partition's own alert says so",
-            Told(),
-            seen(evaluations=[says(f"{SHOP}:{check}", "error")]),
+            f"{check} fails: the alert of the partition covers it",
+            Announced(),
+            snapshot(evaluations=[evaluated(f"{SHOP}:{check}", "error")]),
             [],
         )
         for check in ("finished", "no_partition_left")
@@ -186,32 +204,36 @@ TABLE = [
 
 
 @pytest.mark.parametrize(
-    ("told", "look", "news"),
+    ("announced", "found", "alerts"),
     [case[1:] for case in TABLE],
     ids=[case[0] for case in TABLE],
 )
-def test_what_fires_when(told: Told, look: Seen, news: list[News]) -> None:
-    found, _ = compare(told, look)
-    assert sorted(found, key=str) == sorted(news, key=str)
+def test_changes_are_announced(
+    announced: Announced, found: Snapshot, alerts: list[Alert]
+) -> None:
+    new, _ = compare(announced, found)
+    assert sorted(new, key=str) == sorted(alerts, key=str)
 
 
 @pytest.mark.parametrize(
-    ("told", "look"), [case[1:3] for case in TABLE], ids=[case[0] for case in TABLE]
+    ("announced", "found"),
+    [case[1:3] for case in TABLE],
+    ids=[case[0] for case in TABLE],
 )
-def test_nothing_is_told_twice(told: Told, look: Seen) -> None:
-    _, known = compare(told, look)
-    again, still = compare(known, look)
+def test_nothing_is_announced_twice(announced: Announced, found: Snapshot) -> None:
+    _, known = compare(announced, found)
+    again, still = compare(known, found)
     assert again == []
     assert still == known
 
 
-def test_a_retry_that_fails_again_is_no_news() -> None:
-    told, said = Told(), 0
+def test_a_retry_that_fails_again_is_not_announced() -> None:
+    announced, count = Announced(), 0
     for failed in (True, False, True, False, True):
-        look = seen(failed={SHOP: [MONDAY]}) if failed else seen()
-        news, told = compare(told, look)
-        said += len(news)
-    assert said == 1
+        found = snapshot(failed={SHOP: [MONDAY]}) if failed else snapshot()
+        alerts, announced = compare(announced, found)
+        count += len(alerts)
+    assert count == 1
 
 
 @pytest.mark.parametrize(
@@ -227,8 +249,8 @@ def test_a_channel_may_leave_warnings_out(
     level: Any, warnings: bool, wanted: bool
 ) -> None:
     channel = Channel.model_validate({"url": "json://x", "warnings": warnings})
-    assert is_wanted(News("failed", (LOST,), (), level), channel) == wanted
-    assert is_wanted(News("recovered", (LOST,), (), level), channel) == wanted
+    assert is_wanted(Alert("failed", (LOST,), (), level), channel) == wanted
+    assert is_wanted(Alert("recovered", (LOST,), (), level), channel) == wanted
 
 
 def figures(destination: str, partitions: Any) -> str:
@@ -236,48 +258,48 @@ def figures(destination: str, partitions: Any) -> str:
 
 
 def test_a_failed_month_is_one_message_with_figures_and_the_next_action() -> None:
-    news, _ = compare(Told(), seen(failed={SHOP: MONTH}))
-    sent = message(news, figures, "https://dagster.example")
+    alerts, _ = compare(Announced(), snapshot(failed={SHOP: MONTH}))
+    sent = compose(alerts, figures, "https://dagster.example")
     assert sent.title.startswith("attribution failed: deliveries/shop 2026-10-01, ")
     assert "(31 days)" in sent.body
     assert "shop: 3 retryable, 12.34 USD." in sent.body
     span = "attribution backfill --from 2026-10-01 --to 2026-10-31 --destination shop"
     assert span in sent.body
-    assert "with 5xx, wait for the provider; else mend it" in sent.body
+    assert "answered 5xx, wait for the provider; otherwise fix the cause" in sent.body
     assert "https://dagster.example/assets/deliveries/shop?view=partitions" in sent.body
     assert not sent.is_good
 
 
-def test_a_day_of_no_destination_is_run_again_for_all() -> None:
-    news, _ = compare(Told(), seen(failed={"orders": [MONDAY]}))
-    sent = message(news, figures, None)
+def test_a_failed_extract_is_run_again_for_all_destinations() -> None:
+    alerts, _ = compare(Announced(), snapshot(failed={"orders": [MONDAY]}))
+    sent = compose(alerts, figures, None)
     assert f"attribution backfill --from {MONDAY} --to {MONDAY}, or" in sent.body
     assert "http" not in sent.body
 
 
-def test_many_news_are_counted_in_the_title() -> None:
-    look = seen(
+def test_several_alerts_are_counted_in_the_title() -> None:
+    found = snapshot(
         failed={SHOP: [TUESDAY]},
-        green={SHOP: [MONDAY]},
-        evaluations=[says(STALE, "warn"), says(LOST, "error", MONDAY)],
+        succeeded={SHOP: [MONDAY]},
+        evaluations=[evaluated(STALE, "warn"), evaluated(LOST, "error", MONDAY)],
     )
-    sent = message(compare(FAILED_MONDAY, look)[0], figures, None)
+    sent = compose(compare(FAILED_MONDAY, found)[0], figures, None)
     assert sent.title == "attribution: 2 failed, 1 warned, 1 recovered"
     assert "WARNING settlements/shop oldest_unsettled\nDo this." in sent.body
     assert f"RECOVERED deliveries/shop {MONDAY}" in sent.body
 
 
-def test_refused_days_are_told_apart_from_failed_ones() -> None:
-    failed = News("failed", ("orders",), (MONDAY, TUESDAY))
-    refused, other = apart(failed, {TUESDAY: "It was refused."})
+def test_refused_partitions_are_separated_from_failed_ones() -> None:
+    failed = Alert("failed", ("orders",), (MONDAY, TUESDAY))
+    refused, other = split_refused(failed, {TUESDAY: "It was refused."})
     assert (refused.partitions, refused.text) == ((TUESDAY,), "It was refused.")
     assert (other.partitions, other.text) == ((MONDAY,), "")
-    assert apart(failed, {}) == [failed]
+    assert split_refused(failed, {}) == [failed]
 
 
-def test_recovery_alone_is_good_news() -> None:
-    sent = message(
-        compare(FAILED_MONDAY, seen(green={SHOP: [MONDAY]}))[0], figures, None
+def test_a_message_of_recoveries_only_is_good() -> None:
+    sent = compose(
+        compare(FAILED_MONDAY, snapshot(succeeded={SHOP: [MONDAY]}))[0], figures, None
     )
     assert sent.is_good
     assert sent.title == f"attribution recovered: {SHOP} {MONDAY}"
@@ -285,8 +307,8 @@ def test_recovery_alone_is_good_news() -> None:
 
 def test_every_key_is_documented_with_its_default() -> None:
     page = (ROOT / "docs/configuration.md").read_text()
-    defaults = Alerts()
+    defaults = AlertSettings()
     for key in ("digest_minutes", "every_seconds"):
         assert f"| `{key}` | {getattr(defaults, key)} |" in page
-    for key in {*Alerts.model_fields, *Channel.model_fields}:
+    for key in {*AlertSettings.model_fields, *Channel.model_fields}:
         assert f"`{key}`" in page

@@ -1,4 +1,4 @@
-"""A wrong configuration is refused when it is read, with the place and the way out."""
+"""An invalid configuration is refused with its key and the next action."""
 
 import os
 import re
@@ -34,13 +34,13 @@ def read(folder: Path, text: str, **environ: str) -> Config:
     return load_config(path, environ)
 
 
-def refusal(folder: Path, text: str, **environ: str) -> str:
+def error_message(folder: Path, text: str, **environ: str) -> str:
     with pytest.raises(ConfigError) as refused:
         read(folder, text, **environ)
     return str(refused.value)
 
 
-def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
+def test_missing_keys_have_their_defaults(tmp_path: Path) -> None:
     config = read(tmp_path, PLAIN)
     settings = config.destinations["shop"]
     assert (config.lookback_days, config.nightly_hour) == (7, 3)
@@ -143,26 +143,26 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("right", "wrong", "said"), WRONG)
+@pytest.mark.parametrize(("right", "wrong", "expected"), WRONG)
 def test_a_wrong_key_is_named_with_its_path(
-    tmp_path: Path, right: str, wrong: str, said: str
+    tmp_path: Path, right: str, wrong: str, expected: str
 ) -> None:
-    text = refusal(tmp_path, PLAIN.replace(right, wrong, 1))
+    text = error_message(tmp_path, PLAIN.replace(right, wrong, 1))
     assert text.startswith(f"Reading configuration failed for {tmp_path}")
-    assert said in text
+    assert expected in text
 
 
-def test_an_unknown_key_is_answered_with_every_known_one(tmp_path: Path) -> None:
-    text = refusal(tmp_path, PLAIN.replace("campaign_id", "campain_id"))
+def test_an_unknown_key_is_reported_with_all_valid_keys(tmp_path: Path) -> None:
+    text = error_message(tmp_path, PLAIN.replace("campaign_id", "campain_id"))
     for known in ("campaign_id", "event_type_code", "fields", "enabled", "base_url"):
         assert re.search(rf"\b{known}\b", text), known
     assert "ledger_url" not in text
 
 
-def test_every_wrong_key_is_told_at_once(tmp_path: Path) -> None:
+def test_all_invalid_keys_are_reported_at_once(tmp_path: Path) -> None:
     text = PLAIN.replace("America/New_York", "Mars").replace("1000", "0")
-    told = refusal(tmp_path, text).splitlines()
-    assert [line.partition(":")[0].strip() for line in told[1:]] == [
+    message = error_message(tmp_path, text).splitlines()
+    assert [line.partition(":")[0].strip() for line in message[1:]] == [
         "timezone",
         "destinations.shop.campaign_id",
     ]
@@ -183,7 +183,7 @@ def test_loopback_may_be_http_for_the_sandbox(tmp_path: Path) -> None:
 )
 def test_a_secret_is_never_written(tmp_path: Path, written: str, key: str) -> None:
     named = 'auth_token = { env = "IMPACT_TOKEN" }'
-    text = refusal(tmp_path, PLAIN.replace(named, written))
+    text = error_message(tmp_path, PLAIN.replace(named, written))
     assert key in text
     assert "t0ken" not in text
 
@@ -199,7 +199,7 @@ def test_a_secret_inside_a_table_is_never_written_either(tmp_path: Path) -> None
     endpoint_url = "https://events.example.com"
     endpoint_headers = { Authorization = %s }
     """
-    message = refusal(tmp_path, PLAIN + wallet % '"Bearer canary"')
+    message = error_message(tmp_path, PLAIN + wallet % '"Bearer canary"')
     assert "destinations.wallet.endpoint_headers.Authorization: expected" in message
     assert "canary" not in message
     config = read(tmp_path, PLAIN + wallet % '{ env = "IDME" }', IDME="Bearer canary")
@@ -214,19 +214,19 @@ def test_a_secret_is_not_written_as_a_default_either(
     tmp_path: Path, url: str, environ: dict[str, str]
 ) -> None:
     text = PLAIN.replace('{ env = "IMPACT_TOKEN" }', IN_FILE)
-    told = refusal(
+    message = error_message(
         tmp_path, text.replace("campaign_id", url + "campaign_id"), **environ
     )
-    assert "destinations.shop.auth_token: expected the name of an env" in told
-    assert "t0ken" not in told
+    assert "destinations.shop.auth_token: expected the name of an env" in message
+    assert "t0ken" not in message
 
 
-def test_the_sandbox_may_be_told_a_default(tmp_path: Path) -> None:
+def test_a_secret_for_the_sandbox_may_have_a_default(tmp_path: Path) -> None:
     text = PLAIN.replace('{ env = "IMPACT_TOKEN" }', IN_FILE)
     url = '{ env = "URL", default = "http://127.0.0.1:8787/impact" }'
     text = text.replace("campaign_id", f"base_url = {url}\ncampaign_id")
     assert open_destination(read(tmp_path, text, IMPACT_SID="IR1"), "shop")
-    assert "auth_token" in refusal(tmp_path, text, URL="https://api.impact.com")
+    assert "auth_token" in error_message(tmp_path, text, URL="https://api.impact.com")
 
 
 @pytest.mark.parametrize("environ", [{}, {"WAREHOUSE": "duckdb:///w.db"}])
@@ -242,7 +242,9 @@ def test_a_password_in_the_default_of_an_address_is_refused(
     tmp_path: Path, url: str, environ: dict[str, str]
 ) -> None:
     named = f'{{ env = "WAREHOUSE", default = "{url}" }}'
-    text = refusal(tmp_path, PLAIN.replace('{ env = "WAREHOUSE" }', named), **environ)
+    text = error_message(
+        tmp_path, PLAIN.replace('{ env = "WAREHOUSE" }', named), **environ
+    )
     assert "warehouse_url: expected the name of an environment variable" in text
     assert PASSWORD not in text
 
@@ -251,7 +253,7 @@ def test_a_password_in_the_default_of_an_address_is_refused(
 def test_a_password_in_an_address_is_never_written(tmp_path: Path, key: str) -> None:
     variable = key.removesuffix("_url").upper()
     url = f'"postgresql+psycopg://me:{PASSWORD}@db.example/shop"'
-    text = refusal(tmp_path, PLAIN.replace(f'{{ env = "{variable}" }}', url))
+    text = error_message(tmp_path, PLAIN.replace(f'{{ env = "{variable}" }}', url))
     assert f"{key}: expected the name of an environment variable" in text
     assert PASSWORD not in text
 
@@ -265,7 +267,7 @@ def test_an_address_without_a_password_may_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["{ env = 3 }", '{ env = "" }', '{ envv = "IMPACT_TOKEN" }', "[1]"]
 )
-def test_a_value_that_is_named_badly_is_refused(tmp_path: Path, name: str) -> None:
+def test_an_invalid_reference_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "destinations.toml"
     path.write_text(PLAIN.replace('{ env = "IMPACT_TOKEN" }', name))
     with pytest.raises(ConfigError, match=r"destinations\.shop\.auth_token: "):
@@ -279,13 +281,13 @@ def test_a_value_is_taken_from_its_variable_before_its_default(tmp_path: Path) -
     assert read(tmp_path, text, STAGING="/data").staging == Path("/data")
 
 
-def test_files_beside_the_configuration_are_found_from_anywhere(
+def test_relative_paths_do_not_depend_on_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
+    other_folder = tmp_path / "elsewhere"
+    other_folder.mkdir()
     (tmp_path / "trusted.pem").touch()
-    monkeypatch.chdir(elsewhere)
+    monkeypatch.chdir(other_folder)
     beside = 'extract_dir = {env = "SQL", default = "sql"}\nca_bundle = "trusted.pem"\n'
     config = read(tmp_path, beside + PLAIN)
     assert config.extract_dir == tmp_path / "sql"
@@ -293,13 +295,13 @@ def test_files_beside_the_configuration_are_found_from_anywhere(
     assert read(tmp_path, beside + PLAIN, SQL="/srv/sql").extract_dir == Path(
         "/srv/sql"
     )
-    (elsewhere / "mine.toml").write_text('extract_dir = "../sql"' + PLAIN)
+    (other_folder / "mine.toml").write_text('extract_dir = "../sql"' + PLAIN)
     found = load_config(Path("mine.toml"), {}).extract_dir
     assert found is not None
     assert found.resolve() == tmp_path / "sql"
 
 
-def test_a_folder_of_statements_is_asked_for_by_the_name_of_its_variable(
+def test_an_unset_variable_of_the_statements_folder_is_named(
     tmp_path: Path,
 ) -> None:
     text = 'extract_dir = { env = "SQL" }' + PLAIN
@@ -329,43 +331,43 @@ def test_a_missing_variable_is_named_when_it_is_used(tmp_path: Path) -> None:
         ('"America/New_York"', "timezone"),
     ],
 )
-def test_what_definitions_need_is_asked_for_by_the_name_of_its_variable(
+def test_an_unset_variable_that_definitions_need_is_named(
     tmp_path: Path, key: str, named: str
 ) -> None:
-    text = refusal(tmp_path, PLAIN.replace(key, '{ env = "SOME_NUMBER" }'))
+    text = error_message(tmp_path, PLAIN.replace(key, '{ env = "SOME_NUMBER" }'))
     assert f"{named}: expected a value in the environment variable SOME_NUMBER" in text
 
 
-def test_a_variable_that_holds_nonsense_is_not_quoted(tmp_path: Path) -> None:
-    text = refusal(tmp_path, PLAIN, IMPACT_SID="canary with spaces/")
+def test_an_invalid_value_of_a_variable_is_not_quoted(tmp_path: Path) -> None:
+    text = error_message(tmp_path, PLAIN, IMPACT_SID="canary with spaces/")
     assert "destinations.shop.account_sid: expected letters" in text
     assert "canary" not in text
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (None, "expected a TOML file, none could be read"),
         ("a = ", "expected TOML, got"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(
-    tmp_path: Path, content: str | None, said: str
+    tmp_path: Path, content: str | None, expected: str
 ) -> None:
     path = tmp_path / "mine.toml"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ConfigError, match=said) as refused:
+    with pytest.raises(ConfigError, match=expected) as refused:
         load_config(path, {})
     assert str(path) in str(refused.value)
 
 
-def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
+def test_a_folder_instead_of_the_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a TOML file"):
         load_config(None, {"ATTRIBUTION_CONFIG": str(tmp_path)})
 
 
-def test_no_secret_shows_in_what_is_made_of_it(tmp_path: Path) -> None:
+def test_no_secret_is_in_the_repr_of_the_objects(tmp_path: Path) -> None:
     text = HEAD.format(folder=tmp_path, start="2026-01-01")
     text += DESTINATIONS.format(url="http://127.0.0.1:1")
     address = f"postgresql+psycopg://me:{PASSWORD}@127.0.0.1:1/shop"
@@ -437,7 +439,7 @@ def test_one_account_is_not_reported_to_by_two_destinations(
     settings = ACCOUNTS[provider]
     named = {"SID": "IRcanary", "TOKEN": "canary-token"}
     for environ in ({}, named):
-        text = refusal(tmp_path, two(settings, settings), **environ)
+        text = error_message(tmp_path, two(settings, settings), **environ)
         assert "destinations: expected an account or event of its own" in text
         assert "the same for one and two" in text
         assert "canary" not in text
@@ -452,7 +454,7 @@ def test_one_account_under_two_variables_is_noticed_once_they_are_set(
     text = two(settings, settings.replace('"SID"', '"OTHER_SID"'))
     assert set(read(tmp_path, text).destinations) == {"one", "two"}
     same = {"SID": "IRsame", "OTHER_SID": "IRsame"}
-    assert "the same for one and two" in refusal(tmp_path, text, **same)
+    assert "the same for one and two" in error_message(tmp_path, text, **same)
 
 
 @pytest.mark.parametrize(("provider", "before", "after"), OTHERS)

@@ -1,4 +1,4 @@
-"""What `deploy/` says of containers and units fits together; no engine is run here."""
+"""The files in `deploy/` fit together and fit the program; no container runs here."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ DEPLOY = ROOT / "deploy"
 BIN = Path(sys.executable).parent
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("migrate", "code", "daemon", "webserver")
+OWN_SERVICES = ("migrate", "code", "daemon", "webserver")
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 EXAMPLE = dict(
@@ -38,7 +38,7 @@ def unit(path: Path) -> ConfigParser:
 
 
 def named(text: str) -> set[str]:
-    """The variables that a Dagster file takes from the environment."""
+    """Return the variables that a Dagster file takes from the environment."""
     return set(re.findall(r"env: (\w+)", text))
 
 
@@ -47,8 +47,8 @@ def installed(program: str) -> bool:
     return program in known | {"python", "pg_isready"}
 
 
-def test_the_usual_services_are_there() -> None:
-    assert set(SERVICES) == {"postgres", *OURS}
+def test_the_compose_file_has_the_expected_services() -> None:
+    assert set(SERVICES) == {"postgres", *OWN_SERVICES}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -65,24 +65,24 @@ def test_a_unit_starts_what_the_service_of_its_name_starts(path: Path) -> None:
     assert Path(started[0]).name == service[0]
     same = {"0.0.0.0": "127.0.0.1", "/etc/dagster/": "/etc/attribution/"}
     expected = " ".join(service[1:])
-    for ours, theirs in same.items():
-        expected = expected.replace(ours, theirs)
+    for own, theirs in same.items():
+        expected = expected.replace(own, theirs)
     assert " ".join(started[1:]) == expected
 
 
 @pytest.mark.parametrize("words", [("code-server", "start"), ("api",)])
 def test_dagster_knows_the_commands(words: tuple[str, ...]) -> None:
-    told = subprocess.run(
+    completed = subprocess.run(
         [BIN / "dagster", *words, "--help"], capture_output=True, text=True, check=True
     )
     for option in ("--module-name", "--location-name") if len(words) > 1 else ():
-        assert option in told.stdout
+        assert option in completed.stdout
 
 
-def test_every_variable_that_the_files_of_dagster_name_is_given() -> None:
+def test_every_variable_in_the_dagster_files_is_set() -> None:
     for file in ("dagster.yaml", "workspace.yaml"):
         needed = named((DEPLOY / file).read_text())
-        for name in OURS:
+        for name in OWN_SERVICES:
             assert needed <= set(EXAMPLE) | set(SERVICES[name]["environment"]), name
         assert needed <= set(EXAMPLE)
 
@@ -94,11 +94,12 @@ def test_the_workspace_names_the_service_and_its_port() -> None:
     location = command[command.index("--location-name") + 1]
     assert location == server["grpc_server"]["location_name"]
     assert all(
-        SERVICES[name]["environment"]["DAGSTER_CODE_HOST"] == "code" for name in OURS
+        SERVICES[name]["environment"]["DAGSTER_CODE_HOST"] == "code"
+        for name in OWN_SERVICES
     )
 
 
-def test_who_waits_for_whom_waits_for_something_that_tells() -> None:
+def test_a_service_waits_only_for_services_with_a_health_check() -> None:
     for service in SERVICES.values():
         for other, how in service.get("depends_on", {}).items():
             if how["condition"] == "service_healthy":
@@ -108,12 +109,12 @@ def test_who_waits_for_whom_waits_for_something_that_tells() -> None:
     )
 
 
-def test_a_database_that_is_still_being_made_is_not_called_healthy() -> None:
+def test_a_database_that_is_being_initialised_is_not_healthy() -> None:
     test = SERVICES["postgres"]["healthcheck"]["test"]
     assert test[test.index("--host") + 1] == "127.0.0.1"
 
 
-def test_migrating_is_tried_again_until_it_is_done() -> None:
+def test_migrate_is_retried_until_it_succeeds() -> None:
     assert SERVICES["migrate"]["restart"] == "on-failure"
 
 
@@ -130,7 +131,7 @@ def test_the_addresses_are_those_of_the_services() -> None:
     assert SERVICES["postgres"]["environment"]["POSTGRES_DB"] == ledger
 
 
-def test_no_secret_stands_in_a_file() -> None:
+def test_no_secret_is_in_a_file() -> None:
     environment = SERVICES["postgres"]["environment"]
     assert "POSTGRES_PASSWORD" not in environment
     secret = environment["POSTGRES_PASSWORD_FILE"].rpartition("/")[2]
@@ -144,7 +145,7 @@ def test_no_secret_stands_in_a_file() -> None:
         assert value in known or value[0] == "/" or ":PASSWORD@" in value, key
 
 
-def test_every_mounted_file_is_there_or_is_the_operator_s() -> None:
+def test_every_mounted_file_exists_or_belongs_to_the_operator() -> None:
     brought = {
         "destinations.toml",
         "attribution.env",
@@ -171,7 +172,7 @@ def test_staging_and_history_lie_on_volumes() -> None:
     assert mounts["dagster"] == home.group(1) == named
 
 
-def test_a_stop_leaves_time_for_what_is_on_the_wire() -> None:
+def test_a_stop_leaves_time_for_requests_on_the_wire() -> None:
     assert SERVICES["code"]["stop_grace_period"] == "5m"
     assert SERVICES["code"]["environment"]["TINI_KILL_PROCESS_GROUP"] == "1"
     assert SERVICES["code"]["init"] is True
@@ -215,14 +216,16 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     if verify is None:
         assert all(unit(path).has_option("Service", "ExecStart") for path in UNITS)
         return
-    told = subprocess.run(
+    completed = subprocess.run(
         [verify, "verify", "--man=no", *sorted(tmp_path.glob("*.service"))],
         capture_output=True,
         text=True,
         check=False,
     )
-    about_ours = [line for line in told.stderr.splitlines() if "attribution-" in line]
-    assert about_ours == []
+    own_lines = [
+        line for line in completed.stderr.splitlines() if "attribution-" in line
+    ]
+    assert own_lines == []
 
 
 def test_statements_lie_beside_the_destinations_file() -> None:
@@ -297,7 +300,9 @@ def machine(tmp_path: Path) -> Machine:
     return made
 
 
-def test_a_typed_command_has_the_variables_of_the_services(machine: Machine) -> None:
+def test_a_command_in_a_shell_has_the_variables_of_the_services(
+    machine: Machine,
+) -> None:
     lines = machine.type("status", "--from", "a b").stdout.splitlines()
     assert lines[0] == "status --from a b"
     assert {"A=p$HOME;`id` & #x", "DAGSTER_HOME=/var/lib/x"} <= set(lines)
@@ -340,7 +345,7 @@ def test_comments_and_blank_lines_are_those_of_systemd(machine: Machine) -> None
         ("canary", "no ="),
     ],
 )
-def test_a_line_that_systemd_reads_otherwise_is_refused_and_not_shown(
+def test_a_line_that_systemd_reads_differently_is_refused_and_not_shown(
     machine: Machine, line: str, got: str
 ) -> None:
     machine.install(f"# said\n\nA=1\n{line}\nB=2\n")

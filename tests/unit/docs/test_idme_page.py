@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from assets.providers.conversion import Conversion, Item
 from assets.providers.idme.provider import IdMe, IdMeSettings
-from pipelines.sandbox.state import Sandbox
+from pipelines.sandbox.simulator import Sandbox
 from support.project import ROOT, TESTS
 
 Make = Callable[..., Any]

@@ -1,4 +1,4 @@
-"""Every night the days that may have late orders are exported, yesterday first."""
+"""The nightly schedule exports yesterday first, then days with late orders."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -21,7 +21,7 @@ SPRING = date(2026, 3, 8)
 def runs(
     at: datetime, *, days: int = 3, start: date = date(2026, 1, 1), hour: int = 3
 ) -> Sequence[dg.RunRequest]:
-    """What the schedule asks for at a tick."""
+    """Return the runs that the schedule requests at a tick."""
     partitions = daily("America/New_York", start)
     schedule = nightly_schedule(partitions, hour=hour, lookback_days=days)
     with (
@@ -36,16 +36,16 @@ def days_of(requests: Sequence[dg.RunRequest]) -> list[str | None]:
 
 
 def test_yesterday_and_the_days_before_it_are_exported() -> None:
-    asked = runs(datetime(2026, 6, 10, 3, tzinfo=NEW_YORK))
-    assert days_of(asked) == ["2026-06-09", "2026-06-08", "2026-06-07"]
+    requests = runs(datetime(2026, 6, 10, 3, tzinfo=NEW_YORK))
+    assert days_of(requests) == ["2026-06-09", "2026-06-08", "2026-06-07"]
 
 
-def test_yesterday_goes_first() -> None:
-    asked = runs(datetime(2026, 6, 10, 3, tzinfo=NEW_YORK))
-    assert [one.tags["dagster/priority"] for one in asked] == ["0", "-1", "-2"]
+def test_yesterday_has_the_highest_priority() -> None:
+    requests = runs(datetime(2026, 6, 10, 3, tzinfo=NEW_YORK))
+    assert [one.tags["dagster/priority"] for one in requests] == ["0", "-1", "-2"]
 
 
-def test_each_night_asks_for_each_day_once() -> None:
+def test_each_night_requests_each_day_once() -> None:
     first = runs(datetime(2026, 6, 10, 3, tzinfo=NEW_YORK))
     again = runs(datetime(2026, 6, 10, 3, tzinfo=NEW_YORK))
     next_night = runs(datetime(2026, 6, 11, 3, tzinfo=NEW_YORK))
@@ -55,7 +55,7 @@ def test_each_night_asks_for_each_day_once() -> None:
     assert not set(keys) & {one.run_key for one in next_night}
 
 
-def test_no_day_before_the_start_is_asked_for() -> None:
+def test_no_day_before_the_start_date_is_requested() -> None:
     start = date(2026, 6, 8)
     third_day = datetime(2026, 6, 10, 3, tzinfo=NEW_YORK)
     assert days_of(runs(third_day, days=7, start=start)) == ["2026-06-09", "2026-06-08"]
@@ -75,7 +75,7 @@ def test_no_day_is_missed_or_repeated_where_the_clocks_change(
         assert days_of(runs(real, hour=hour)) == [day.isoformat() for day in days]
 
 
-def test_a_tick_is_read_in_the_zone_of_the_partitions() -> None:
+def test_a_tick_is_interpreted_in_the_time_zone_of_the_partitions() -> None:
     late = datetime(2026, 6, 10, 23, tzinfo=NEW_YORK)
     assert late.astimezone(UTC).date() == date(2026, 6, 11)
     assert runs(late.astimezone(UTC), hour=23) == runs(late, hour=23)
@@ -84,7 +84,7 @@ def test_a_tick_is_read_in_the_zone_of_the_partitions() -> None:
 @pytest.mark.parametrize(
     ("change", "hours"), [(SPRING, 23), (AUTUMN, 25), (date(2026, 6, 9), 24)]
 )
-def test_a_partition_is_a_day_of_its_zone(change: date, hours: int) -> None:
+def test_a_partition_is_a_day_in_its_time_zone(change: date, hours: int) -> None:
     partitions = daily("America/New_York", date(2026, 1, 1))
     window = partitions.time_window_for_partition_key(change.isoformat())
     start, end = window.start.astimezone(UTC), window.end.astimezone(UTC)
@@ -119,7 +119,7 @@ def test_every_hour_submissions_are_followed_under_yesterday() -> None:
     assert hourly(datetime(2026, 6, 10, 0, 30, tzinfo=NEW_YORK), start) == []
 
 
-def test_the_hour_that_comes_twice_is_followed_twice() -> None:
+def test_the_repeated_hour_in_autumn_has_two_runs() -> None:
     at = datetime(2026, 11, 1, 1, 30, tzinfo=NEW_YORK)
     keys = {hourly(one)[0].run_key for one in (at, at.replace(fold=1))}
     assert len(keys) == 2

@@ -13,7 +13,7 @@ from assets.ledger.tables import data_issue
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion, Segments
 from assets.providers.replies import Phase, Reply
-from pipelines.sandbox.state import Sandbox
+from pipelines.sandbox.simulator import Sandbox
 from support.convert_account import convert
 from support.engine import NOW, Bench
 
@@ -61,7 +61,7 @@ def test_two_bad_orders_of_a_batch_are_rejected_and_the_others_counted_once(
     line: tuple[Bench, Sandbox], conversion: Make
 ) -> None:
     bench, sandbox = line
-    sandbox.misbehave("convert:status=400~O(17|33)")
+    sandbox.set_faults("convert:status=400~O(17|33)")
     summary = bench.run(visitors(conversion, 50))
     rejected = {one for one, state in bench.states().items() if state != "accepted"}
     assert rejected == {"O17", "O33"}
@@ -82,7 +82,7 @@ def test_a_reply_lost_while_a_batch_is_taken_apart_concerns_its_own_orders_only(
     line: tuple[Bench, Sandbox], conversion: Make
 ) -> None:
     bench, sandbox = line
-    sandbox.misbehave("convert:status=400~O07", "convert:lost_reply~O04")
+    sandbox.set_faults("convert:status=400~O07", "convert:lost_reply~O04")
     bench.run(visitors(conversion, 8))
     states = bench.states()
     # Asked: all, the first four, then O04 and O05, whose reply was lost.
@@ -151,7 +151,7 @@ def test_a_first_order_that_was_refused_makes_room_for_the_next(
 ) -> None:
     bench, sandbox = line
     bench.provider = convert(first_order_only=True)
-    sandbox.misbehave("convert:status=400~O1")
+    sandbox.set_faults("convert:status=400~O1")
     same = {"convert_visitor_id": "v1"}
     orders = [conversion(order_id=name, identifiers=same) for name in ("O1", "O2")]
     bench.run(orders)

@@ -18,7 +18,7 @@ from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase, Reply
 from assets.providers.trackdesk.provider import Trackdesk
-from pipelines.sandbox.state import Sandbox
+from pipelines.sandbox.simulator import Sandbox
 from support.engine import Chunk, Clock
 from support.trackdesk_account import BY_COUPON, BY_EXTERNAL_CID, CID, trackdesk
 
@@ -167,7 +167,7 @@ def test_a_lost_link_does_not_make_a_foreign_duplicate_our_own(
     linking.run(order, loses="/tracking/external-cid/v1")
     assert linking.outcome() == ("accepted", None)
     assert linking.rows()["O1"]["attempts"] == 2
-    linking.sandbox.misbehave("trackdesk:status=409 conversion already exists~O2")
+    linking.sandbox.set_faults("trackdesk:status=409 conversion already exists~O2")
     other = conversion(order_id="O2", **of("f"))
     linking.run(order, other, loses="/tracking/external-cid/v1")
     assert linking.outcome("O2") == ("duplicate", "foreign")
@@ -186,7 +186,7 @@ def test_a_lost_link_does_not_make_a_foreign_duplicate_our_own(
 def test_a_refusal_is_final_and_stops_no_run(
     plain: Tenant, conversion: MakeConversion, status: int, text: str, reason: str
 ) -> None:
-    plain.sandbox.misbehave(f"trackdesk:status={status} {text}~O1")
+    plain.sandbox.set_faults(f"trackdesk:status={status} {text}~O1")
     orders = [conversion(order_id="O1"), conversion(order_id="X2")]
     plain.run(*orders)
     plain.run(*orders)
@@ -212,7 +212,7 @@ def test_a_refusal_after_a_lost_reply_waits_for_a_person(
 ) -> None:
     """The first copy may be what used the limit up."""
     order = conversion(order_id="O1")
-    plain.sandbox.misbehave(f"trackdesk:status=400 {text}~O1")
+    plain.sandbox.set_faults(f"trackdesk:status=400 {text}~O1")
     plain.run(order, loses="/tracking/conversion/v1")
     assert plain.outcome() == ("uncertain", reason)
     assert needs_human(plain) == [("O1", "uncertain", reason)]

@@ -1,4 +1,4 @@
-"""The sandbox as Convert.com, over HTTP."""
+"""The simulated Convert.com over HTTP."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from pipelines.sandbox.convert.api import LARGEST_BODY
+from pipelines.sandbox.convert.api import MAX_BODY_BYTES
 from pipelines.sandbox.server import SandboxServer
 
 AGENT = {"User-Agent": "ConvertAgent/1.0"}
@@ -62,13 +62,13 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     return body
 
 
-def test_a_batch_is_taken(server: SandboxServer) -> None:
+def test_a_batch_is_accepted(server: SandboxServer) -> None:
     reply = send(server)
     assert (reply.status_code, reply.json()["code"]) == (200, 200)
     assert server.sandbox.effects("convert", "10012345") == {"TXN-1": 1}
 
 
-def test_every_event_counts_also_a_repeated_one(server: SandboxServer) -> None:
+def test_every_event_counts_even_a_repeated_one(server: SandboxServer) -> None:
     events = BODY["visitors"][0]["events"]
     send(server, changed(lambda b: b["visitors"][0].update(events=events * 2)))
     send(server)
@@ -202,7 +202,9 @@ def test_a_wrong_batch_is_refused_with_the_field(
 
 
 @pytest.mark.parametrize("body", ["{", '{"a": NaN}', '{"a": 1, "a": 1}', "[]"])
-def test_what_is_no_json_object_is_refused(server: SandboxServer, body: str) -> None:
+def test_a_body_that_is_no_json_object_is_refused(
+    server: SandboxServer, body: str
+) -> None:
     url = f"{server.url}/convert/v1/track/10012345/10056789"
     headers = {**AGENT, "Content-Type": "application/json"}
     assert requests.post(url, data=body, headers=headers).status_code == 400
@@ -225,8 +227,8 @@ def test_the_ids_of_the_path_are_whole_numbers(
     assert (reply.status_code, reply.json()["code"]) == (404, 404)
 
 
-def test_a_body_without_bound_is_refused(server: SandboxServer) -> None:
-    reply = send(server, changed(lambda b: b.update(source="x" * LARGEST_BODY)))
+def test_a_body_above_the_maximum_size_is_refused(server: SandboxServer) -> None:
+    reply = send(server, changed(lambda b: b.update(source="x" * MAX_BODY_BYTES)))
     assert (reply.status_code, reply.json()["code"]) == (413, 413)
 
 

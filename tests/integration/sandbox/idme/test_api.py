@@ -42,7 +42,7 @@ def send(
     return requests.post(f"{server.url}/idme/events", json=body)
 
 
-def test_an_order_is_taken_once_and_a_repeat_is_answered_alike(
+def test_an_order_counts_once_and_a_repeat_gets_the_same_reply(
     server: SandboxServer,
 ) -> None:
     assert [send(server).status_code, send(server).status_code] == [200, 200]
@@ -86,7 +86,7 @@ def test_a_wrong_event_is_refused_with_the_field(
 @pytest.mark.parametrize(
     "missing", ["event", "eventId", "timestamp", "conversionTrackingId", "properties"]
 )
-def test_an_envelope_has_all_that_the_sdk_would_fill_in(
+def test_an_envelope_needs_the_fields_that_the_sdk_fills_in(
     server: SandboxServer, missing: str
 ) -> None:
     body = {**EVENT, "properties": PROPERTIES}
@@ -106,7 +106,7 @@ def test_an_envelope_has_all_that_the_sdk_would_fill_in(
         {"coupon": ""},
     ],
 )
-def test_what_the_page_does_not_forbid_is_taken(
+def test_fields_that_the_page_does_not_forbid_are_accepted(
     server: SandboxServer, properties: dict[str, Any]
 ) -> None:
     assert send(server, properties=properties).status_code == 200
@@ -117,7 +117,7 @@ def test_only_an_order_id_is_required(server: SandboxServer) -> None:
     assert requests.post(f"{server.url}/idme/events", json=body).status_code == 200
 
 
-def test_two_applications_are_told_apart(server: SandboxServer) -> None:
+def test_two_applications_are_separate_accounts(server: SandboxServer) -> None:
     body = {**EVENT, "properties": PROPERTIES}
     for app in ("shop", "outlet", "shop"):
         assert requests.post(f"{server.url}/idme/{app}/events", json=body).ok

@@ -1,33 +1,17 @@
-"""The sandbox as impact.com: the list of actions."""
+"""The simulated impact.com: the look-up of actions."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from pipelines.sandbox.impact.actions import check_size, show_page
-from pipelines.sandbox.impact.books import Books
-from pipelines.sandbox.server import SandboxServer
-from support.sandbox_account import (
+from pipelines.sandbox.impact.submissions import SubmissionStore
+from support.sandbox_impact_account import (
     CONVERSION,
     Account,
     generic_errors,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        yield server
-
-
-@pytest.fixture
-def account(server: SandboxServer) -> Iterator[Account]:
-    account = Account(server, f"IR{uuid4().hex}")
-    yield account
-    account.session.close()
 
 
 def oids(page: dict[str, Any]) -> list[str]:
@@ -82,35 +66,35 @@ def test_a_wrong_look_up_of_actions_is_refused(
 
 
 def test_actions_come_in_pages() -> None:
-    books = Books(settle_after=0)
+    store = SubmissionStore(settle_after=0)
     now = datetime(2026, 2, 2, tzinfo=UTC)
     for number in range(3):
         at = now - timedelta(minutes=9 - number)
-        books.queue("IR1", {**CONVERSION, "OrderId": f"O{number}"}, at, error="")
+        store.queue("IR1", {**CONVERSION, "OrderId": f"O{number}"}, at, error="")
     query = {
         "CampaignId": "1000",
         "ActionDateStart": "2026-02-01T00:00:00Z",
         "ActionDateEnd": "2026-02-02T00:00:00Z",
         "PageSize": "2",
     }
-    first = show_page(books.actions("IR1", now), query, "/Actions")
-    last = show_page(books.actions("IR1", now), {**query, "Page": "2"}, "/Actions")
+    first = show_page(store.actions("IR1", now), query, "/Actions")
+    last = show_page(store.actions("IR1", now), {**query, "Page": "2"}, "/Actions")
     assert [oids(page) for page in (first, last)] == [["O2", "O1"], ["O0"]]
     assert str(first["@nextpageuri"]).endswith("PageSize=2&Page=2")
     assert last["@nextpageuri"] == ""
 
 
 def test_more_than_ten_pages_of_actions_are_not_listed() -> None:
-    books = Books(settle_after=0)
+    store = SubmissionStore(settle_after=0)
     now = datetime(2026, 2, 2, tzinfo=UTC)
     for number in range(21):
-        books.queue("IR1", {**CONVERSION, "OrderId": f"O{number}"}, now, error="")
+        store.queue("IR1", {**CONVERSION, "OrderId": f"O{number}"}, now, error="")
     query = {
         "CampaignId": "1000",
         "ActionDateStart": "2026-02-01T00:00:00Z",
         "ActionDateEnd": "2026-02-02T00:00:00Z",
         "PageSize": "2",
     }
-    (problem,) = check_size(books.actions("IR1", now), query)
+    (problem,) = check_size(store.actions("IR1", now), query)
     assert problem.field == "PageSize"
-    assert check_size(books.actions("IR1", now), {**query, "PageSize": "3"}) == []
+    assert check_size(store.actions("IR1", now), {**query, "PageSize": "3"}) == []

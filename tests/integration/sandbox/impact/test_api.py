@@ -1,32 +1,15 @@
-"""The sandbox as impact.com, over HTTP: conversions, submissions, credentials."""
+"""The simulated impact.com over HTTP: conversions, submissions, credentials."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
-
-import pytest
 
 from pipelines.sandbox.server import SandboxServer
-from support.sandbox_account import (
+from support.sandbox_impact_account import (
     CONVERSION,
     REFERENCE_EXAMPLE,
     SID,
     Account,
     errors,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        yield server
-
-
-@pytest.fixture
-def account(server: SandboxServer) -> Iterator[Account]:
-    account = Account(server, f"IR{uuid4().hex}")
-    yield account
-    account.session.close()
 
 
 def test_a_conversion_is_queued_and_settles_without_an_error(account: Account) -> None:
@@ -42,7 +25,7 @@ def test_a_conversion_is_queued_and_settles_without_an_error(account: Account) -
     assert account.server.sandbox.effects("impact", account.sid) == {"O1": 1}
 
 
-def test_the_example_of_the_reference_is_taken(account: Account) -> None:
+def test_the_example_of_the_reference_is_accepted(account: Account) -> None:
     path = f"/Advertisers/{account.sid}/Conversions"
     reply = account.session.post(
         f"{account.server.url}/impact{path}", data=REFERENCE_EXAMPLE
@@ -63,7 +46,7 @@ def test_an_order_is_no_repeat_under_another_event_type(account: Account) -> Non
     assert account.settle(account.send(EventTypeId="1"))["ErrorReason"] == ""
 
 
-def test_a_free_item_and_custom_fields_are_taken(account: Account) -> None:
+def test_a_free_item_and_custom_fields_are_accepted(account: Account) -> None:
     assert account.send(ItemSubTotal1="0.00", Text50="x", ItemText1_2="y").ok
 
 
@@ -80,7 +63,7 @@ def test_credentials_of_another_account_are_refused(account: Account) -> None:
     assert account.send().status_code == 401
 
 
-def test_only_the_configured_token_is_taken() -> None:
+def test_only_the_configured_token_is_accepted() -> None:
     with SandboxServer(secrets={f"impact/{SID}": "right"}) as server:
         account = Account(server)
         assert account.send().status_code == 401
@@ -130,7 +113,7 @@ def test_a_submission_ends_with_the_reason_that_a_fault_gives() -> None:
     assert server.sandbox.effects("impact") == {"O2": 1}
 
 
-def test_an_event_may_lie_as_far_ahead_as_the_sandbox_is_told() -> None:
+def test_an_event_may_lie_in_the_future_up_to_the_tolerance() -> None:
     ahead = (datetime.now(UTC) + timedelta(minutes=30)).isoformat(timespec="seconds")
     with SandboxServer(future_tolerance=3600) as server:
         account = Account(server)

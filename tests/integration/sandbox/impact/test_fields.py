@@ -1,28 +1,11 @@
-"""The sandbox as impact.com: every field against the documents."""
-
-from collections.abc import Iterator
-from uuid import uuid4
+"""The simulated impact.com: every field against the documents."""
 
 import pytest
 
-from pipelines.sandbox.server import SandboxServer
-from support.sandbox_account import (
+from support.sandbox_impact_account import (
     Account,
     errors,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        yield server
-
-
-@pytest.fixture
-def account(server: SandboxServer) -> Iterator[Account]:
-    account = Account(server, f"IR{uuid4().hex}")
-    yield account
-    account.session.close()
 
 
 @pytest.mark.parametrize(

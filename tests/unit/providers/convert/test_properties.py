@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from assets.providers.conversion import Conversion, Item, Segments
 from assets.providers.replies import Verdict
-from pipelines.sandbox.state import Sandbox
+from pipelines.sandbox.simulator import Sandbox
 from support.convert_account import ask_sandbox, converse, convert, order_ids, refusing
 
 DIGITS = {"USD": 2, "EUR": 2, "JPY": 0, "KWD": 3, "CLF": 4}

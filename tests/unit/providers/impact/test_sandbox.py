@@ -20,7 +20,7 @@ from assets.providers.impact.submissions import (
     NOT_ATTRIBUTED,
 )
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
-from pipelines.sandbox.state import Sandbox
+from pipelines.sandbox.simulator import Sandbox
 from support.impact_account import NOW, impact
 
 Make = Callable[..., Conversion]

@@ -18,7 +18,7 @@ from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.trackdesk.provider import Trackdesk
 from assets.providers.trackdesk.settings import CSV_COLUMNS
-from pipelines.sandbox.state import Sandbox
+from pipelines.sandbox.simulator import Sandbox
 from support.guide_order import make_conversion
 from support.trackdesk_account import ORIGIN, REQUIRED, answer, trackdesk
 

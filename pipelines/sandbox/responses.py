@@ -1,8 +1,8 @@
-"""How a reply travels: whole, late, in part, or not at all.
+"""Sends replies: complete, late, in part, or not at all.
 
-The only place that reaches below HTTP. uvicorn answers 500 for an application that
-says nothing, so the protocol class here lends each request its transport, and a cut
-reply closes that itself.
+No other module works below HTTP. uvicorn replies 500 if an application sends nothing.
+The protocol class here therefore gives each request access to its transport, and a
+response that is cut closes the transport itself.
 """
 
 import asyncio
@@ -11,28 +11,28 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from pipelines.sandbox.exchange import Reply
-from pipelines.sandbox.state import Exchange
+from pipelines.sandbox.messages import Reply
+from pipelines.sandbox.simulator import Exchange
 
 _WITHOUT_BODY = (204, 304)
 
 
-class LendingProtocol(H11Protocol):
-    """Puts the transport of its connection into the state of each request."""
+class TransportProtocol(H11Protocol):
+    """Puts the transport of the connection into the state of each request."""
 
     def connection_made(  # type: ignore[override]
         self, transport: asyncio.Transport
     ) -> None:
-        """Notes the transport."""
+        """Store the transport."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}
 
 
 class CutResponse(Response):
-    """Announces a whole body but sends half of it, or nothing, and closes."""
+    """Sends the headers and half of the body, or nothing, and closes the connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends what is to be sent, then closes and waits until it is closed."""
+        """Send, close the connection, and wait until it is closed."""
         if self.body:
             start = {"type": "http.response.start", "status": self.status_code}
             await send({**start, "headers": self.raw_headers})
@@ -44,21 +44,21 @@ class CutResponse(Response):
 
 
 async def respond(exchange: Exchange) -> Response:
-    """The response for an exchange, after the delay that its fault asks for."""
+    """Return the response for an exchange, after the delay of its fault."""
     fault = exchange.fault
-    whole = _whole(exchange.reply)
+    complete = _complete(exchange.reply)
     if fault is None:
-        return whole
+        return complete
     if fault.kind in ("drop", "lost_reply"):
         return CutResponse()
     if fault.kind == "half_body":
-        return CutResponse(whole.body, whole.status_code, dict(whole.headers))
+        return CutResponse(complete.body, complete.status_code, dict(complete.headers))
     if fault.kind == "delay":
         await asyncio.sleep(float(fault.value))
-    return whole
+    return complete
 
 
-def _whole(reply: Reply) -> Response:
+def _complete(reply: Reply) -> Response:
     headers = dict(reply.headers)
     if reply.status in _WITHOUT_BODY:
         return Response(status_code=reply.status, headers=headers)

@@ -1,9 +1,8 @@
-"""Checks of single values and the shapes built from them.
+"""Checks for the fields of a request, and for objects and arrays built from them.
 
-Only what several providers ask of a request belongs here; what one provider asks
-stands in that provider's module. A check takes a value and the path of its field
-and returns the problems it found, so that a provider's document can be written down
-as a table of fields.
+A check takes a value and the path of its field, and returns the problems that it found,
+so that the document of a provider can be written as a table of fields. Checks that only
+one provider needs belong in the package of that provider.
 """
 
 import json
@@ -30,12 +29,12 @@ _INSTANT = re.compile(
 
 
 def expected(what: str, test: Callable[[object], bool]) -> Check:
-    """A check that passes the values for which `test` is true."""
+    """Return a check that passes the values for which `test` is true."""
 
     def check(value: object, path: str) -> list[Problem]:
         if test(value):
             return []
-        return [Problem(path, f"expected {what}, got {_shown(value)}")]
+        return [Problem(path, f"expected {what}, got {_describe(value)}")]
 
     return check
 
@@ -158,8 +157,9 @@ def _below(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _shown(value: object) -> str:
-    # Clients store the replies they get, and the terminal shows them: no values.
+def _describe(value: object) -> str:
+    # Clients store the replies, and the terminal shows them, so that no value may be
+    # in them.
     if isinstance(value, str):
         return f"a string of {len(value)} characters"
     if isinstance(value, bool) or value is None:

@@ -55,7 +55,7 @@ class Account:
         self.session.headers["Accept"] = "application/json"
 
     def send(self, **changes: str | None) -> requests.Response:
-        """Posts `CONVERSION` with changes; None leaves a field out."""
+        """Post `CONVERSION` with changes; None leaves a field out."""
         form = {k: v for k, v in {**CONVERSION, **changes}.items() if v is not None}
         path = f"/Advertisers/{self.sid}/Conversions"
         return self.session.post(f"{self.server.url}/impact{path}", data=form)
@@ -75,7 +75,7 @@ def errors(reply: requests.Response) -> dict[str, str]:
 
 
 def generic_errors(reply: requests.Response) -> dict[str, str]:
-    """The spelling of everything but conversions."""
+    """Return the errors of all operations but conversions."""
     assert reply.status_code == 400
     body = reply.json()
     assert body["Message"] == body["Errors"][0]["Message"]

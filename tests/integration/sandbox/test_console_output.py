@@ -1,12 +1,12 @@
-"""What `attribution sandbox` prints: enough to mend a set-up, nothing personal."""
+"""The output of `attribution sandbox`: outcomes and errors, nothing personal."""
 
 from typing import Any
 
 import pytest
 import requests
 
+from pipelines.sandbox.console_output import format_entry
 from pipelines.sandbox.faults import KINDS
-from pipelines.sandbox.printed import printed
 from pipelines.sandbox.server import SandboxServer
 from support.deployment import ROOT
 
@@ -32,8 +32,8 @@ TRACKDESK = {
 
 
 def lines(server: SandboxServer) -> list[str]:
-    """What was printed, without the time."""
-    return [printed(entry)[9:] for entry in server.sandbox.journal.entries]
+    """Return the printed lines without the time."""
+    return [format_entry(entry)[9:] for entry in server.sandbox.journal.entries]
 
 
 def post_idme(server: SandboxServer, **changes: Any) -> None:
@@ -49,17 +49,17 @@ def post_impact(server: SandboxServer, **changes: str) -> requests.Response:
     )
 
 
-def test_a_line_says_when_where_what_and_what_came_of_it() -> None:
+def test_a_line_has_time_address_orders_and_outcome() -> None:
     with SandboxServer() as server:
         post_impact(server)
     (entry,) = server.sandbox.journal.entries
-    assert printed(entry) == (
+    assert format_entry(entry) == (
         f"{entry.at[11:19]} impact/IR1 POST /Advertisers/{{account}}/Conversions O1 "
         "-> 200 taken"
     )
 
 
-def test_a_repeat_and_a_look_up_are_told_apart() -> None:
+def test_a_repeat_and_a_look_up_have_different_outcomes() -> None:
     with SandboxServer() as server:
         post_idme(server)
         post_idme(server)
@@ -98,7 +98,7 @@ def test_a_refusal_names_the_field_and_why_but_no_value() -> None:
     assert "canary" not in (idme + impact + trackdesk + convert).lower()
 
 
-def test_what_is_at_no_address_and_who_has_no_credentials_is_told() -> None:
+def test_unknown_addresses_and_missing_credentials_are_printed() -> None:
     with SandboxServer() as server:
         requests.post(f"{server.url}/idme/v1/nowhere/events")
         requests.post(f"{server.url}/impact/Advertisers/IR1/Conversions", data=IMPACT)

@@ -1,7 +1,7 @@
-"""The sandbox as a whole: providers, faults, journal, and counts of what happened.
+"""The simulator: providers, faults, journal, and counts of requests and effects.
 
-No HTTP here: `Sandbox.receive` takes a request apart, lets a fault or the provider
-answer it, and writes the journal. What each provider remembers is in its module.
+`Sandbox.receive` parses a request, lets a fault or the provider reply, and writes the
+journal. It knows no HTTP library. The state of a provider is in its own package.
 """
 
 from collections import Counter, defaultdict
@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from pipelines.sandbox.convert.api import Convert
-from pipelines.sandbox.exchange import Operation, Provider, Reply, Request
+from pipelines.sandbox.fault_replies import fault_reply
 from pipelines.sandbox.faults import Fault, Faults, parse
 from pipelines.sandbox.idme.api import IdMe
 from pipelines.sandbox.impact.api import Impact
 from pipelines.sandbox.journal import Entry, Journal
-from pipelines.sandbox.replies import reply_instead
+from pipelines.sandbox.messages import Reply, Request
+from pipelines.sandbox.provider import Operation, Provider
 from pipelines.sandbox.routing import find_operation, split_target
 from pipelines.sandbox.trackdesk.api import Trackdesk
 
@@ -25,14 +26,14 @@ _SECRET_HEADERS = ("authorization", "x-api-key")
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request's reply, and the fault that decides how the reply travels."""
+    """The reply to one request, and the fault that decides how it is sent."""
 
     reply: Reply
     fault: Fault | None
 
 
 class Sandbox:
-    """Stands in for the four providers."""
+    """Simulates the four providers."""
 
     def __init__(
         self,
@@ -46,16 +47,17 @@ class Sandbox:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_entry: Callable[[Entry], None] = lambda _entry: None,
     ) -> None:
-        """Sets up the providers and loads what the journal remembers.
+        """Create the providers and restore their state from the journal.
 
         Args:
-            journal: Where requests are written; one in memory by default.
+            journal: The journal; by default one in memory.
             faults: Faults in their text form (`faults.parse`).
-            seed: Decides, with order and try, what a fault's rate hits.
-            secrets: `provider/account` -> the secret that requests must carry; an
-                account that is not named takes any.
+            seed: Selects, with order and try, the requests that the rate of a fault
+                applies to.
+            secrets: `provider/account` -> the secret that requests must carry; other
+                accounts accept any secret.
             settle_after: Seconds until an impact.com submission is complete.
-            future_tolerance: Seconds that an impact.com event may lie ahead.
+            future_tolerance: Seconds that an impact.com event may lie in the future.
             now: The clock.
             on_entry: Called with each journal entry as it is written.
         """
@@ -75,31 +77,31 @@ class Sandbox:
         self._effects = defaultdict(Counter)
         self._requests: defaultdict[tuple[str, str], Counter[str]]
         self._requests = defaultdict(Counter)
-        self.misbehave(*faults)
+        self.set_faults(*faults)
         for entry in self.journal.load():
             self._restore(entry)
 
-    def misbehave(self, *faults: str) -> None:
-        """Replaces the faults and forgets how often they struck; none ends them."""
+    def set_faults(self, *faults: str) -> None:
+        """Replace the faults and reset their counts; without arguments, remove them."""
         self._faults = Faults([parse(fault) for fault in faults], self._seed)
 
     def effects(self, provider: str, account: str | None = None) -> dict[str, int]:
-        """Order id -> how many times it took effect, for one or all accounts."""
+        """Return order id -> number of effects, for one account or all."""
         return _sum(self._effects, provider, account)
 
     def requests(self, provider: str, account: str | None = None) -> dict[str, int]:
-        """Order id -> how many requests carried it, whatever became of them."""
+        """Return order id -> number of requests that carried it, with any outcome."""
         return _sum(self._requests, provider, account)
 
     def receive(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> Exchange:
-        """Answers one request and writes it to the journal.
+        """Handle one request and write it to the journal.
 
         Args:
             method: The HTTP method.
-            target: Path and query as sent, with the provider's prefix.
-            headers: Names in lower case.
+            target: Path and query as sent, with the prefix of the provider.
+            headers: The headers, names in lower case.
             body: The bytes of the body.
         """
         provider = self.providers[split_target(target)[0]]
@@ -109,7 +111,7 @@ class Sandbox:
         order_ids = provider.order_ids(request.body)
         subject = sha256(target.encode() + body).hexdigest()
         fault = self._faults.pick(provider.name, request.account, order_ids, subject)
-        accepted, reply = _answer(provider, operation, request, fault)
+        accepted, reply = _handle(provider, operation, request, fault)
         cut = fault is not None and fault.kind in ("drop", "lost_reply")
         self._record(
             Entry(
@@ -165,21 +167,23 @@ class Sandbox:
             datetime.fromisoformat(entry.at),
         )
         if entry.accepted and entry.method == "POST":
-            operation.apply(_settling(request, entry.fault))
+            operation.apply(_with_settle_code(request, entry.fault))
 
 
-def _answer(
+def _handle(
     provider: Provider, operation: Operation, request: Request, fault: Fault | None
 ) -> tuple[bool, Reply]:
-    """Whether the provider took the request into its books, and the reply."""
-    instead = reply_instead(fault, provider) if fault else None
-    instead = instead or operation.refuse(request)
-    if instead is not None:
-        return False, instead
-    return True, operation.apply(_settling(request, fault.name if fault else None))
+    """Return whether the provider accepted the request, and the reply."""
+    refusal = fault_reply(fault, provider) if fault else None
+    refusal = refusal or operation.refuse(request)
+    if refusal is not None:
+        return False, refusal
+    return True, operation.apply(
+        _with_settle_code(request, fault.name if fault else None)
+    )
 
 
-def _settling(request: Request, fault: str | None) -> Request:
+def _with_settle_code(request: Request, fault: str | None) -> Request:
     kind, _, code = (fault or "").partition("=")
     return replace(request, settle_code=code) if kind == "settle" else request
 

@@ -1,7 +1,7 @@
-"""What impact.com remembers: submissions, and the actions that came of them.
+"""The state of impact.com: submissions, and the actions that they became.
 
 Sources: `impact.md` sections 5 (duplicates), 6 (submissions) and 7 (actions), from
-the submissions and actions specifications named there. HTTP is in `impact.py`.
+the submissions and actions specifications named there.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,17 +12,20 @@ from uuid import NAMESPACE_URL, uuid5
 from pipelines.sandbox.impact.rules import EVENT_TYPES
 
 PENDING = "PENDING"
-"""The state of every action here: none is locked or reversed."""
+"""The state of every action; the sandbox locks and reverses none."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One conversion as it was queued.
+    """One queued conversion.
 
     Attributes:
-        uri: Where it is looked up; a path, as the provider gives it.
+        uri: Path at which it is looked up.
+        account: The advertiser.
         form: The parameters that have a value.
-        error: The reason codes it ends with; "" where it becomes an action.
+        at: Time of the request.
+        completes_at: Time from which it is complete.
+        error: The reason codes that it ends with; "" if it becomes an action.
     """
 
     uri: str
@@ -34,11 +37,11 @@ class Submission:
 
     @property
     def event_type(self) -> str:
-        """Whichever of the event type's names was sent."""
+        """The event type, under whichever name it was sent."""
         return next(self.form[name] for name in EVENT_TYPES if name in self.form)
 
     def show(self, now: datetime) -> dict[str, object]:
-        """The API submission object (`impact.md` section 6)."""
+        """Return the API submission object (`impact.md` section 6)."""
         complete = now >= self.completes_at
         return {
             "BatchId": self.uri.rpartition("/")[2],
@@ -59,7 +62,7 @@ class Submission:
         }
 
     def show_action(self) -> dict[str, object]:
-        """The action that came of it, as far as a look-up by Oid needs it."""
+        """Return the action, with the fields that a look-up by Oid needs."""
         campaign = self.form["CampaignId"]
         number = int(self.uri[-6:], 16)
         return {
@@ -75,11 +78,11 @@ class Submission:
         }
 
 
-class Books:
+class SubmissionStore:
     """The submissions of all accounts."""
 
     def __init__(self, settle_after: float) -> None:
-        """Starts empty.
+        """Create an empty store.
 
         Args:
             settle_after: Seconds until a submission is complete.
@@ -91,18 +94,18 @@ class Books:
     def queue(
         self, account: str, form: Mapping[str, str], at: datetime, error: str
     ) -> Submission:
-        """Takes a conversion in; what becomes of it shows in the submission only.
+        """Queue a conversion; only its submission shows the outcome.
 
-        An OrderId that the event type has registered ends as CONV_DUPLICATE; the
-        sandbox's dedup window never closes.
+        A repeated OrderId of the same event type ends as CONV_DUPLICATE, without a time
+        limit.
 
         Args:
             account: The advertiser.
             form: A conversion that passed the checks.
-            at: When it came.
-            error: The reason codes it is to end with, "" for none.
+            at: Time of the request.
+            error: The reason codes that it ends with; "" for none.
         """
-        # The address is derived, so that loading a journal gives the same ones again.
+        # The address is derived, so that it is the same when a journal is loaded.
         batch = uuid5(NAMESPACE_URL, f"{account}/{len(self._submissions)}")
         uri = f"/Advertisers/{account}/APISubmissions/A-{batch}"
         event_type = next(form[name] for name in EVENT_TYPES if name in form)
@@ -117,11 +120,11 @@ class Books:
         return submission
 
     def find(self, account: str, batch: str) -> Submission | None:
-        """The submission of that account and id, if there is one."""
+        """Return the submission of an account by its id, if there is one."""
         return self._submissions.get(f"/Advertisers/{account}/APISubmissions/{batch}")
 
     def actions(self, account: str, now: datetime) -> Iterator[Submission]:
-        """The submissions of an account that have become actions."""
+        """Yield the submissions of an account that have become actions."""
         for submission in self._submissions.values():
             settled = now >= submission.completes_at and not submission.error
             if submission.account == account and settled:

@@ -1,6 +1,6 @@
-"""Values that the destinations file names instead of writing them.
+"""Values that the destinations file takes from environment variables.
 
-`{ env = "NAME" }`, with an optional `default`, wherever a text may stand.
+`{ env = "NAME" }`, with an optional `default`, can replace any string.
 """
 
 from collections.abc import Mapping
@@ -9,35 +9,41 @@ from typing import Any
 
 
 @dataclass
-class NamedValues:
-    """Takes named values out of the environment and notes which are not set.
+class EnvironmentValues:
+    """Replaces references to variables, and records where each value comes from.
 
     Attributes:
+        environ: The environment.
         unset: Key -> the variable that is not set.
-        written: Key -> the value that stands in the file.
-        defaults: Key -> the default that stands in the file, used or not.
-        named: Key -> the variable that the file names there.
+        literals: Key -> the value in the file.
+        defaults: Key -> the default in the file, used or not.
+        variables: Key -> the variable that the file names.
     """
 
     environ: Mapping[str, str]
     unset: dict[str, str] = field(default_factory=dict)
-    written: dict[str, Any] = field(default_factory=dict)
+    literals: dict[str, Any] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
-    named: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
 
     def resolve(self, value: Any, path: str = "") -> Any:
-        """Return what stands at `path`, named values replaced."""
-        if _is_named(value):
+        """Return a value of the file with all references replaced.
+
+        Args:
+            value: The value, or a table of values.
+            path: Its key in the file.
+        """
+        if _is_reference(value):
             return self._look_up(value, path)
         if isinstance(value, dict):
             below = f"{path}." if path else ""
             return {key: self.resolve(one, below + key) for key, one in value.items()}
-        self.written[path] = value
+        self.literals[path] = value
         return value
 
     def _look_up(self, value: Mapping[str, str], path: str) -> str:
         variable = value["env"]
-        self.named[path] = variable
+        self.variables[path] = variable
         if "default" in value:
             self.defaults[path] = value["default"]
         found = self.environ.get(variable) or value.get("default")
@@ -47,6 +53,6 @@ class NamedValues:
         return found
 
 
-def _is_named(value: Any) -> bool:
+def _is_reference(value: Any) -> bool:
     keys = set(value) if isinstance(value, dict) else set()
     return "env" in keys <= {"env", "default"} and isinstance(value["env"], str)

@@ -1,11 +1,12 @@
-"""What a fault answers in a provider's stead.
+"""The replies of faults that keep a request from the provider.
 
-Faults that keep the request from the provider only; the others change nothing but
-the way of the reply (`wire.py`) or its later end (`impact.py`).
+Other faults change how the reply is sent (`responses.py`), or how a submission ends
+(`impact`).
 """
 
-from pipelines.sandbox.exchange import Provider, Reply
 from pipelines.sandbox.faults import Fault
+from pipelines.sandbox.messages import Reply
+from pipelines.sandbox.provider import Provider
 
 _LOGIN_PAGE = (
     "<!DOCTYPE html><html><head><title>Sign in</title></head>"
@@ -15,8 +16,8 @@ _INJECTED = "fault injected by the sandbox"
 _HOURLY_LIMIT = "1000"
 
 
-def reply_instead(fault: Fault, provider: Provider) -> Reply | None:
-    """The reply of a fault that keeps the request from the provider, else None."""
+def fault_reply(fault: Fault, provider: Provider) -> Reply | None:
+    """Return the reply of a fault that keeps the request from the provider, or None."""
     if fault.kind == "status":
         return _status(fault.value, provider)
     if fault.kind == "rate_limit":
@@ -39,7 +40,7 @@ def _status(value: str, provider: Provider) -> Reply:
 
 
 def _rate_limit(seconds: str, provider: Provider) -> Reply:
-    """The headers of impact.com's Rate Limits page, with a Retry-After."""
+    """Return 429 with the headers of impact.com's Rate Limits page and Retry-After."""
     headers = {
         "Retry-After": seconds,
         "X-RateLimit-Limit": _HOURLY_LIMIT,

@@ -1,7 +1,7 @@
-"""One line for each request that the sandbox receives, for people who try their set-up.
+"""Formats the line that the sandbox prints for each request.
 
-It says where a request went and what came of it, never what stood in it: no header, no
-query, no value of a field.
+The line has the address and the outcome of the request. It never has its content: no
+header, no query, no value of a field.
 """
 
 import re
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from pipelines.sandbox.journal import Entry
 
-_ORDERS = 5
-_REASONS = 3
-_PLAIN = re.compile(r"[^@]{1,64}")
-_FIELD = re.compile(r"[A-Za-z_$][A-Za-z0-9_.\[\]$-]{0,79}")
+_MAX_ORDERS = 5
+_MAX_REASONS = 3
+_PRINTABLE_ORDER = re.compile(r"[^@]{1,64}")
+_PRINTABLE_FIELD = re.compile(r"[A-Za-z_$][A-Za-z0-9_.\[\]$-]{0,79}")
 
 
-def printed(entry: Entry) -> str:
-    """Return the line: time, account, request, orders, what was answered and why."""
+def format_entry(entry: Entry) -> str:
+    """Return the line: time, account, request, orders, status and reason."""
     account = f"/{entry.account}" if entry.account else ""
     words = [
         entry.at[11:19],
@@ -32,10 +32,10 @@ def printed(entry: Entry) -> str:
 
 
 def _orders(order_ids: list[str]) -> Iterator[str]:
-    for order_id in order_ids[:_ORDERS]:
-        yield order_id if _PLAIN.fullmatch(order_id) else "<order>"
-    if len(order_ids) > _ORDERS:
-        yield f"and {len(order_ids) - _ORDERS} more"
+    for order_id in order_ids[:_MAX_ORDERS]:
+        yield order_id if _PRINTABLE_ORDER.fullmatch(order_id) else "<order>"
+    if len(order_ids) > _MAX_ORDERS:
+        yield f"and {len(order_ids) - _MAX_ORDERS} more"
 
 
 def _outcome(entry: Entry) -> str:
@@ -47,12 +47,16 @@ def _outcome(entry: Entry) -> str:
     if entry.fault:
         return f"not taken{fault}"
     reasons = list(_reasons(entry.reply))
-    more = f"; and {len(reasons) - _REASONS} more" if len(reasons) > _REASONS else ""
-    return "; ".join([f"refused: {reasons[0]}", *reasons[1:_REASONS]]) + more
+    more = (
+        f"; and {len(reasons) - _MAX_REASONS} more"
+        if len(reasons) > _MAX_REASONS
+        else ""
+    )
+    return "; ".join([f"refused: {reasons[0]}", *reasons[1:_MAX_REASONS]]) + more
 
 
 def _reasons(reply: object) -> Iterator[str]:
-    """Yield `field: why` in the words of the sandbox's own replies."""
+    """Yield `field: reason` from a reply of the sandbox."""
     body = reply if isinstance(reply, dict) else {}
     errors = body.get("errors")
     if isinstance(errors, list) and errors:
@@ -64,7 +68,7 @@ def _reasons(reply: object) -> Iterator[str]:
     parts = str(message or body.get("title") or "without a reason").split("; ")
     for part in parts:
         field, colon, why = part.rpartition(": ")
-        # Half of a field's name, where one holds what parts are told apart by.
+        # A field name that contains the separator was split, so that it is hidden.
         plain = part if len(parts) == 1 else "<field>"
         yield _reason(field, why) if colon else plain
 
@@ -72,7 +76,7 @@ def _reasons(reply: object) -> Iterator[str]:
 def _reason(field: str, why: str) -> str:
     if not field:
         return why
-    # Trackdesk's reply names its reason first: "reason (field: why".
+    # A reply of Trackdesk begins with the reason: "reason (field: why".
     before, bracket, name = field.rpartition("(")
-    shown = name if _FIELD.fullmatch(name) else "<field>"
-    return f"{before}{bracket}{shown}: {why}"
+    safe = name if _PRINTABLE_FIELD.fullmatch(name) else "<field>"
+    return f"{before}{bracket}{safe}: {why}"

@@ -1,0 +1,45 @@
+"""The Dagster run configuration of a run that the command line starts."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import dagster as dg
+
+from assets.deliveries import delivery_key
+from assets.orders import completed_orders
+from pipelines.configuration.config import Config
+
+
+def run_config(
+    config: Config,
+    selected: AbstractSet[dg.AssetKey],
+    destinations: Sequence[str],
+    *,
+    limit: int,
+    override: str,
+) -> dict[str, Any]:
+    """Return the run configuration.
+
+    Args:
+        config: The deployment.
+        selected: The assets of the run.
+        destinations: Names of the destinations; empty for all.
+        limit: Most conversions to send to each destination; 0 for no limit.
+        override: Reason to accept a day that a guard refuses; empty for none.
+    """
+    ops: dict[str, Any] = {}
+    if override and completed_orders.key in selected:
+        ops[completed_orders.op.name] = {"config": {"override": override}}
+    if limit:
+        ops |= {
+            delivery_key(name).to_python_identifier(): {"config": {"limit": limit}}
+            for name in destinations or config.destinations
+        }
+    console = {"config": {"log_level": _log_level(config)}}
+    return {"loggers": {"console": console}, "ops": ops}
+
+
+def _log_level(config: Config) -> str:
+    # A person reads the table at the end; a log collector wants every line.
+    return "DEBUG" if config.log_format == "json" else "CRITICAL"
