@@ -1,5 +1,5 @@
--- How many orders of each day did each destination take, and what are they worth?
--- One row per order date, destination and currency. Money in units of the currency.
+-- How many orders of each day did each destination accept, and what are they worth?
+-- One row per order date, destination and currency. Amounts are in major units.
 create view v_delivery_daily as
 select
     order_date,
@@ -55,6 +55,6 @@ select
         4
     ) as amount_delivered
 from delivery
--- Another delivery of the same order stands for these.
+-- Another delivery of the same order counts instead of these.
 where coalesce(state_reason, '') not in ('event_changed', 'reported_before')
 group by order_date, destination, provider, currency

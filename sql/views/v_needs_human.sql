@@ -1,6 +1,6 @@
 -- Which deliveries wait for a person, and since when?
--- One row per delivery that no run will finish by itself, and per drift: an order that
--- changed after it was reported.
+-- One row per delivery that no run will finish by itself, and one per drift (an order
+-- that changed after it was reported).
 create view v_needs_human as
 with waiting as (
     select
