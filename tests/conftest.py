@@ -6,11 +6,11 @@ from pathlib import Path
 from shutil import copy
 
 import pytest
-from guide_order import make_conversion, make_item
-from postgres import new_database, running_server
 
 from assets.ledger.database import Database
 from assets.providers.conversion import Conversion, Item
+from support.guide_order import make_conversion, make_item
+from support.postgres import new_database, running_server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from assets.figures.status import Standing
-from assets.ledger.states import WITHHELD, State
+from assets.ledger.states import NOT_SENT, State
 from assets.thresholds import (
     Checks,
     Count,
@@ -90,7 +90,7 @@ def nothing_lost(found: Standing, limit: NothingLost, about: About) -> Finding:
 def rejected_share(found: Standing, limit: Part, about: About) -> Finding:
     """Refused and exhausted, of all that was to be sent."""
     refused = _count(found, State.REJECTED, State.EXHAUSTED)
-    sent = sum(n for state, n in found.orders.items() if state not in WITHHELD)
+    sent = sum(n for state, n in found.orders.items() if state not in NOT_SENT)
     return _part(
         refused,
         sent,

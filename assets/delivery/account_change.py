@@ -7,7 +7,7 @@ for them, so they may count there: told here as well, they could count twice.
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 
 from assets.ledger.ledger import Ledger
-from assets.ledger.retry import TOLD_ELSEWHERE
+from assets.ledger.retry import REPORTED_ELSEWHERE
 from assets.ledger.states import State
 from assets.ledger.tables import delivery, delivery_attempt, export_run
 
@@ -52,12 +52,12 @@ def leave_to_a_person(
                     delivery.c.destination == ledger.destination,
                     delivery.c.state == before,
                     delivery.c.first_sent_at.is_not(None),
-                    delivery.c.state_reason.is_distinct_from(TOLD_ELSEWHERE),
+                    delivery.c.state_reason.is_distinct_from(REPORTED_ELSEWHERE),
                     went_elsewhere,
                 )
                 .values(
                     state=after,
-                    state_reason=TOLD_ELSEWHERE,
+                    state_reason=REPORTED_ELSEWHERE,
                     next_attempt_at=None,
                     **ledger.touched(),
                 )

@@ -30,7 +30,7 @@ SUPERSEDED = frozenset({EVENT_CHANGED, REPORTED_BEFORE})
 """Another delivery of the same order to the same destination stands for it."""
 
 
-def may_be_told(row: Row) -> bool:
+def may_be_reported(row: Row) -> bool:
     """Tell whether the provider was or may have been told of a delivery."""
     return row.first_sent_at is not None or row.state in _TOLD
 
@@ -126,7 +126,7 @@ class Assessor:
         decision = self._decide(conversion)
         if decision.state is not State.PENDING:
             return
-        if may_be_told(row):
+        if may_be_reported(row):
             self._send_again(found, row, decision)
         else:
             found.revised.append((row, decision))
@@ -159,7 +159,7 @@ class Assessor:
         decision = self._decide(conversion)
         if row.payload_hash not in {None, self._payload_hash(conversion)}:
             found.drifted.append((row, decision))
-            decision = replace(decision, **_worth_told(row))
+            decision = replace(decision, **_reported_worth(row))
         found.unchanged.append((row, decision))
 
     def _payload_hash(self, conversion: Conversion) -> str | None:
@@ -171,7 +171,7 @@ class Assessor:
 
 def end(found: Assessment, row: Row, decision: Decision, policy: ResendPolicy) -> None:
     """Add how an open delivery ends that the source does not let us send again."""
-    if not may_be_told(row):
+    if not may_be_reported(row):
         found.revised.append((row, decision))
     elif not policy.looks_up:
         # It may have been applied, so that it must not look as if never sent.
@@ -182,7 +182,7 @@ def end(found: Assessment, row: Row, decision: Decision, policy: ResendPolicy) -
         found.doubted.append(row)
 
 
-def _worth_told(row: Row) -> dict[str, Any]:
+def _reported_worth(row: Row) -> dict[str, Any]:
     """A delivery is worth what the provider was told, whatever the source says now."""
     names = ("amount_minor", "currency", "currency_digits")
     return {name: getattr(row, name) for name in names}

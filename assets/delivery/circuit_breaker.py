@@ -33,7 +33,7 @@ _LEARNED = frozenset(
 )
 
 
-class Brake:
+class CircuitBreaker:
     """Watches the requests of one run.
 
     Args:

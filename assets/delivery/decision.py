@@ -48,7 +48,7 @@ class Decider:
             source_hash=source_hash,
         )
 
-    def told_before(self, conversion: Conversion, told: Row) -> Decision:
+    def reported_before(self, conversion: Conversion, told: Row) -> Decision:
         """Decide not to report an order that was reported under another event."""
         event = told.conversion_key.removesuffix(f":{conversion.order_id}")
         return self.decision(

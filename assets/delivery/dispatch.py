@@ -12,9 +12,9 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from assets.delivery import account_change
-from assets.delivery.circuit_breaker import Brake
+from assets.delivery.circuit_breaker import CircuitBreaker
 from assets.delivery.planner import Chunk, Destination, Planner
-from assets.delivery.rate_limit import Pace, RepeatBudget, Window
+from assets.delivery.rate_limit import ConcurrencyWindow, RateLimit, RetryBudget
 from assets.delivery.recall import Queue
 from assets.delivery.sender import Round, Sender
 from assets.ledger import retry
@@ -111,19 +111,21 @@ class Dispatch:
         self._planner = Planner(
             destination, ledger, partition_key=partition_key, zone=zone
         )
-        pace = Pace(self.provider.limits, sleep=sleep)
+        rate_limit = RateLimit(self.provider.limits, sleep=sleep)
         self._sender = Sender(
             self._planner,
             transport,
-            pace,
+            rate_limit,
             spool=spool,
             still_alone=still_alone,
             sleep=sleep,
         )
-        self._interval = pace.interval
-        self._window = Window(self.provider.limits.in_flight, pace.interval)
-        self._brake = Brake(resend_is_safe=self.provider.resend.is_safe)
-        self._budget = RepeatBudget()
+        self._interval = rate_limit.interval
+        self._window = ConcurrencyWindow(
+            self.provider.limits.in_flight, rate_limit.interval
+        )
+        self._breaker = CircuitBreaker(resend_is_safe=self.provider.resend.is_safe)
+        self._budget = RetryBudget()
         self._requests = 0
         self._sent = 0
         self._due = 0
@@ -242,9 +244,9 @@ class Dispatch:
         self._sent += len(done.outcomes)
         self._on_progress(self._sent, self._due)
         for reply, outcomes in done.talks:
-            self._brake.note(reply, outcomes, repeats=repeats)
+            self._breaker.note(reply, outcomes, repeats=repeats)
         self._window.note(done.replies, done.outcomes)
-        self._stop_reason = self._stop_reason or self._brake.reason
+        self._stop_reason = self._stop_reason or self._breaker.reason
         self._stop_reason = self._stop_reason or self._out_of_time()
         self._wait_for_quota(done)
 

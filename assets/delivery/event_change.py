@@ -11,7 +11,7 @@ from assets.delivery.assessment import (
     EVENT_CHANGED,
     SUPERSEDED,
     Assessment,
-    may_be_told,
+    may_be_reported,
 )
 from assets.delivery.decision import ended
 from assets.ledger import retry
@@ -34,7 +34,7 @@ def end(found: Assessment, before: Iterable[Row], provider: Provider) -> None:
     detail = f"the destination reports event {provider.event} now"
     open_states = retry.sendable_states(provider.resend)
     for row in before:
-        if not may_be_told(row):
+        if not may_be_reported(row):
             if row.state_reason not in SUPERSEDED:
                 found.revised.append((row, ended(row, EVENT_CHANGED, detail)))
         elif row.accepted_at is None and row.state in open_states:

@@ -82,13 +82,13 @@ def holds_another(outcome: Outcome, claim: Claimed, content: Mapping[str, Any]) 
 
     It dropped this one as a repeat, and this one says something else.
     """
-    is_own = outcome.verdict is Verdict.DUPLICATE and _was_told(claim)
+    is_own = outcome.verdict is Verdict.DUPLICATE and _was_reported(claim)
     return is_own and claim.payload_hash not in {None, content["payload_hash"]}
 
 
-def _was_told(claim: Claimed) -> bool:
-    was_told_by_us = claim.first_sent_at is not None or claim.told is not None
-    return was_told_by_us or claim.was_put_off
+def _was_reported(claim: Claimed) -> bool:
+    was_reported_by_us = claim.first_sent_at is not None or claim.told is not None
+    return was_reported_by_us or claim.was_put_off
 
 
 _TAKEN = frozenset({State.ACCEPTED, State.QUEUED, State.DUPLICATE})
@@ -113,7 +113,7 @@ def _sent(
 
 def _reason(outcome: Outcome, claim: Claimed) -> str | None:
     if outcome.verdict is Verdict.DUPLICATE:
-        return "own" if _was_told(claim) else "foreign"
+        return "own" if _was_reported(claim) else "foreign"
     return outcome.reason
 
 

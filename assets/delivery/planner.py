@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from assets import money
 from assets.delivery import event_change, missing_orders
-from assets.delivery.assessment import Assessment, Assessor, end, may_be_told
+from assets.delivery.assessment import Assessment, Assessor, end, may_be_reported
 from assets.delivery.decision import Decider, fault_of, gone
 from assets.delivery.recall import Memory
 from assets.ledger import retry
@@ -204,9 +204,11 @@ class Planner:
             row = known.get(self._decider.key(order_id))
             before = earlier.get(order_id, [])
             event_change.end(found, before, self.provider)
-            told = [one for one in before if may_be_told(one)]
-            if told and (row is None or not may_be_told(row)):
-                decision = self._decider.told_before(chunk.conversion(index), told[0])
+            told = [one for one in before if may_be_reported(one)]
+            if told and (row is None or not may_be_reported(row)):
+                decision = self._decider.reported_before(
+                    chunk.conversion(index), told[0]
+                )
                 event_change.leave(found, row, decision)
                 # Their money belongs to the partition in which the order lies.
                 self._move(found, [*told, *([row] if row else [])], decision)

@@ -20,7 +20,7 @@ _BYTES_LEFT = frozenset({Phase.SENDING, Phase.WAITING, Phase.READING})
 _GOOD = frozenset({Verdict.ACCEPTED, Verdict.QUEUED, Verdict.DUPLICATE, Verdict.STAGED})
 
 
-class Window:
+class ConcurrencyWindow:
     """How many requests may be on the wire at once.
 
     One until something succeeded, so that wrong credentials cost one request and not a
@@ -73,7 +73,7 @@ def _is_trouble(reply: Reply) -> bool:
     return reply.status in _TROUBLE or reply.phase in _BYTES_LEFT
 
 
-class RepeatBudget:
+class RetryBudget:
     """How often a run may repeat what failed in it: a tenth of its first sends.
 
     Without a limit, a provider that fails every other request would be sent every
@@ -97,7 +97,7 @@ class RepeatBudget:
         return max(0, max(10, self._first_sends // 10) - self._repeats)
 
 
-class Pace:
+class RateLimit:
     """Spaces requests evenly, so that no limit of requests per time is passed.
 
     Attributes:

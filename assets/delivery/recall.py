@@ -14,7 +14,7 @@ from assets.ledger import remembered_keys
 from assets.ledger.register import Register
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
-from assets.providers.memory import Key
+from assets.providers.remembered_keys import Key
 
 Batch = Sequence[Conversion]
 Recalls = Callable[[Conversion], Sequence[Key]]

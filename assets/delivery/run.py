@@ -24,7 +24,7 @@ from assets.ledger.lock import PATIENCE_SECONDS, destination_lock
 from assets.ledger.rows import Clock
 from assets.ledger.runs import end_run, start_run
 from assets.ledger.spool import Spool
-from assets.ledger.states import WITHHELD
+from assets.ledger.states import NOT_SENT
 from assets.transport.http import Transport
 from assets.transport.reply_shapes import Watch
 
@@ -134,7 +134,7 @@ def _closing_entry(summary: Summary) -> dict[str, Any]:
         "requests": summary.requests,
         "conversions_sent": summary.conversions_sent,
         "eligible": sum(
-            one.orders for one in summary.totals if one.state not in WITHHELD
+            one.orders for one in summary.totals if one.state not in NOT_SENT
         ),
         "counts": _counts(summary),
         "amounts_minor": _amounts(summary),

@@ -19,10 +19,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from assets.delivery import outcomes
 from assets.delivery.exchange import Conversation, Step
 from assets.delivery.planner import Planner
-from assets.delivery.rate_limit import Pace
+from assets.delivery.rate_limit import RateLimit
 from assets.ledger import retry
 from assets.ledger.database import LedgerError
-from assets.ledger.earlier_reports import told_before
+from assets.ledger.earlier_reports import reported_before
 from assets.ledger.ledger import Ledger
 from assets.ledger.rows import Claimed, Result
 from assets.ledger.spool import Spool
@@ -75,7 +75,7 @@ class Sender:
         self,
         planner: Planner,
         transport: Transport,
-        pace: Pace,
+        rate_limit: RateLimit,
         *,
         spool: Spool | None = None,
         still_alone: Callable[[], bool] | None = None,
@@ -85,10 +85,10 @@ class Sender:
         self._provider = planner.provider
         self._ledger: Ledger = planner.ledger
         self._transport = transport
-        self._pace = pace
+        self._rate_limit = rate_limit
         self._spool = spool
         self._still_alone = still_alone or (lambda: True)
-        self._lease = LEASE + timedelta(seconds=2 * pace.interval)
+        self._lease = LEASE + timedelta(seconds=2 * rate_limit.interval)
         self._in_window: list[Claimed] = []
         self._sleep = sleep
         self._whose = {
@@ -161,7 +161,7 @@ class Sender:
                 now + self._lease,
                 retry.repeatable_from(self._provider.resend, now),
             )
-            claims |= told_before(connection, claims.values())
+            claims |= reported_before(connection, claims.values())
             ours = [mine for talk in talks if (mine := self._ours(talk, claims))]
             for talk in ours:
                 self._intend(connection, talk.intents(talk.steps[0], now))
@@ -184,7 +184,7 @@ class Sender:
         return talk
 
     def _talk(self, talk: Conversation) -> None:
-        talk.talk(self._transport, self._intend_further, self._pace.wait)
+        talk.talk(self._transport, self._intend_further, self._rate_limit.wait)
 
     def _intend_further(self, talk: Conversation, step: Step) -> None:
         now = self._ledger.clock()

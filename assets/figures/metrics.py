@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, func, or_, select
 
-from assets.figures.status import withheld_while_disabled
+from assets.figures.status import suppressed_while_disabled
 from assets.ledger.database import Database
 from assets.ledger.rows import Total
 from assets.ledger.states import State
@@ -76,7 +76,7 @@ def measure(
             stopped = {day for day, outcome in last.items() if outcome != "complete"}
             left = stopped | _unfinished(connection, name, now)
             if name not in disabled:
-                left |= withheld_while_disabled(connection, name)
+                left |= suppressed_while_disabled(connection, name)
             one.left = len(left)
             one.newest_complete = max(
                 map(date.fromisoformat, {*last} - left), default=None

@@ -15,7 +15,7 @@ from assets.ledger.states import State
 from assets.ledger.tables import data_issue, delivery, export_run, source_total
 from assets.ledger.totals import left_over
 from assets.providers.base import ResendPolicy
-from assets.providers.withholding import DISABLED
+from assets.providers.eligibility import DISABLED
 
 COMPARED = 7
 """Partitions before, with which one is compared."""
@@ -102,7 +102,7 @@ def partitions_left(
         return _left(connection, destination, policy, now, is_enabled=is_enabled)
 
 
-def withheld_while_disabled(connection: Connection, destination: str) -> set[str]:
+def suppressed_while_disabled(connection: Connection, destination: str) -> set[str]:
     """Return the partitions with orders that only the switch kept back."""
     found = connection.execute(
         select(delivery.c.partition_key)
@@ -238,7 +238,7 @@ def _left(
     )
     left = {*unfinished.scalars(), *stopped.scalars()}
     if is_enabled:
-        left |= withheld_while_disabled(connection, destination)
+        left |= suppressed_while_disabled(connection, destination)
     return sorted(left)
 
 

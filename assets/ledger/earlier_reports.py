@@ -17,14 +17,14 @@ from assets.ledger.tables import delivery_attempt
 _WORTH = ("amount_minor", "currency", "currency_digits")
 
 
-def what_was_told(row: Mapping[str, Any]) -> dict[str, Any] | None:
+def what_was_reported(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what is to be remembered of a delivery; None: nothing was told."""
     if row["first_sent_at"] is None:
         return None
     return {name: row[name] for name in (*_WORTH, "payload_hash")}
 
 
-def told_before(
+def reported_before(
     connection: Connection, claims: Iterable[Claimed]
 ) -> dict[str, Claimed]:
     """Return those claims of which a person had to decide, with what was told then."""

@@ -15,10 +15,10 @@ LONGEST_SECONDS = 86_400.0
 
 HORIZON = timedelta(hours=72)
 """Three nights: what was not taken by then waits for a person."""
-TOLD_ELSEWHERE = "told_elsewhere"
+REPORTED_ELSEWHERE = "told_elsewhere"
 """Why a delivery that nobody answered for is not told anew (`elsewhere.py`)."""
 USED_UP = frozenset(
-    {"dedup_window_over", "retry_horizon_over", "attempts_used_up", TOLD_ELSEWHERE}
+    {"dedup_window_over", "retry_horizon_over", "attempts_used_up", REPORTED_ELSEWHERE}
 )
 """What a delivery is given up for that no mended source brings back."""
 
@@ -68,7 +68,7 @@ def is_asked_about(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     """
     if row.state is not State.UNCERTAIN:
         return False
-    if row.state_reason == TOLD_ELSEWHERE:
+    if row.state_reason == REPORTED_ELSEWHERE:
         return True
     return row.accepted_at is not None or (
         policy.looks_up and _is_window_over(row, policy, now)

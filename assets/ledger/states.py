@@ -45,7 +45,7 @@ DELIVERED = frozenset({S.ACCEPTED, S.SETTLED, S.DUPLICATE})
 SOFT = frozenset({S.PENDING, S.SUPPRESSED, S.QUARANTINED})
 """Never sent: the next run decides anew from the source."""
 
-WITHHELD = frozenset({S.SUPPRESSED, S.QUARANTINED})
+NOT_SENT = frozenset({S.SUPPRESSED, S.QUARANTINED})
 """Not eligible: not to be sent as things stand."""
 
 RERUN_HELPS = frozenset({S.PENDING, S.SENDING, S.RETRYABLE})

@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 
 from assets.ledger.database import Database
-from assets.ledger.retry import TOLD_ELSEWHERE
+from assets.ledger.retry import REPORTED_ELSEWHERE
 from assets.ledger.rows import Total
 from assets.ledger.states import RERUN_HELPS, State
 from assets.ledger.tables import delivery
@@ -118,12 +118,12 @@ def left_over(policy: ResendPolicy, now: datetime) -> ColumnElement[bool]:
     return and_(
         delivery.c.state.in_(states),
         delivery.c.accepted_at.is_(None),
-        delivery.c.state_reason.is_distinct_from(TOLD_ELSEWHERE),
+        delivery.c.state_reason.is_distinct_from(REPORTED_ELSEWHERE),
         not_(looked_up),
     )
 
 
-def waiting_for_a_person(database: Database, *, first: str, last: str) -> int:
+def needing_a_person(database: Database, *, first: str, last: str) -> int:
     """Count what `v_needs_human` shows of the partitions from `first` to `last`."""
     view = table("v_needs_human", column("partition_key"))
     statement = (

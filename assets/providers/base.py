@@ -13,9 +13,9 @@ from typing import Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from assets.providers.conversion import Conversion
+from assets.providers.eligibility import Ineligible
 from assets.providers.replies import Outcome, Reply
 from assets.providers.settings import DestinationSettings
-from assets.providers.withholding import Withheld
 
 REPLY_LIMIT = 64 * 1024
 """Bytes of an answer; a list of what a provider holds may be longer."""
@@ -192,7 +192,7 @@ class Provider(Protocol):
     resend: ResendPolicy
     secrets: tuple[str, ...]
 
-    def eligibility(self, conversion: Conversion, now: datetime) -> Withheld | None:
+    def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
         """Return why `conversion` is not to be sent, or None where it is."""
 
     def batches(

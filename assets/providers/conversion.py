@@ -80,7 +80,7 @@ class Conversion:
         extra: Columns beyond the contract, as text, by column name.
         source_hash: Of the source rows that it was made of; no provider is told.
         remembered: Order id by digest, for the keys that the provider recalls
-            (`assets/providers/memory.py`); it grows while the run goes on.
+            (`assets/providers/remembered_keys.py`); it grows while the run goes on.
     """
 
     order_id: str

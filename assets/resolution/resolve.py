@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 
 from assets.delivery.evidence import CODE_VERSION
 from assets.ledger.database import Database
-from assets.ledger.earlier_reports import what_was_told
+from assets.ledger.earlier_reports import what_was_reported
 from assets.ledger.rows import Clock, new_attempt_id, utc_now
 from assets.ledger.states import BY_A_PERSON, State
 from assets.ledger.tables import delivery, delivery_attempt
@@ -259,7 +259,7 @@ def manual_attempt(
         "happened_at": now,
         "partition_key": row["partition_key"],
         "code_version": CODE_VERSION,
-        "request_json": what_was_told(row),
+        "request_json": what_was_reported(row),
         "reason": "delivered" if after is State.ACCEPTED else "not_delivered",
         "from_state": row["state"],
         "to_state": after,

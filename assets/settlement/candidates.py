@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from assets.ledger.database import Database
-from assets.ledger.retry import TOLD_ELSEWHERE
+from assets.ledger.retry import REPORTED_ELSEWHERE
 from assets.ledger.states import State
 from assets.ledger.tables import delivery
 from assets.providers.base import Settling
@@ -40,7 +40,7 @@ def sought(
             # Under an earlier event an order of the same id is another conversion.
             delivery.c.conversion_key.startswith(f"{provider.event}:", autoescape=True),
             delivery.c.order_at > now - provider.lookup_reach,
-            delivery.c.state_reason.is_distinct_from(TOLD_ELSEWHERE),
+            delivery.c.state_reason.is_distinct_from(REPORTED_ELSEWHERE),
             or_(_is_unanswered(provider, now), _is_queued_blindly(now)),
         )
         .order_by(delivery.c.order_at, delivery.c.delivery_id)

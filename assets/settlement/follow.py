@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, select, update
 
 from assets.delivery import evidence
-from assets.delivery.rate_limit import Pace
+from assets.delivery.rate_limit import RateLimit
 from assets.ledger.ledger import Ledger
 from assets.ledger.states import State
 from assets.ledger.tables import delivery, delivery_attempt
@@ -82,7 +82,7 @@ class Settle:
         self.asked = 0
         per_second = provider.limits.requests_per_second
         self._allowance = Allowance(ledger, "settle")
-        self._pace = Pace(Limits(requests_per_second=per_second))
+        self._rate_limit = RateLimit(Limits(requests_per_second=per_second))
 
     def run(self) -> str | None:
         """Ask about the queued deliveries that are due.
@@ -136,7 +136,7 @@ class Settle:
         request, reply = next(asking), None
         try:
             while True:
-                self._pace.wait()
+                self._rate_limit.wait()
                 reply = self.transport.send(request)
                 request = asking.send(reply)
         except StopIteration as done:

@@ -108,14 +108,14 @@ def _dry_run(launcher: Any, day: date, names: list[str], override: str) -> None:
 
 
 def _print_states(config: Config, first: date, last: date) -> None:
-    from assets.ledger.totals import totals, waiting_for_a_person
+    from assets.ledger.totals import needing_a_person, totals
     from pipelines.commands.output import print_states
 
     days = {"first": first.isoformat(), "last": last.isoformat()}
     with opened(config) as database:
         found, waiting = (
             totals(database, **days),
-            waiting_for_a_person(database, **days),
+            needing_a_person(database, **days),
         )
     print_states(console, found)
     if waiting:

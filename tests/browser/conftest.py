@@ -11,9 +11,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from dagster_dev import DagsterDev, dagster_dev
-from deployment import ROOT, deployed
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+from support.dagster_dev import DagsterDev, dagster_dev
+from support.deployment import ROOT, deployed
 
 FAILURES = ROOT / "var/browser"
 IMAGES = ROOT / "docs/images"

@@ -10,11 +10,11 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from browser.conftest import Ui
-from dagster_dev import DagsterDev
-from deployment import DAY, NAMES
 
+from browser.conftest import Ui
 from pipelines.sandbox.journal import Entry
+from support.dagster_dev import DagsterDev
+from support.deployment import DAY, NAMES
 
 BUMPY = "deliveries/trackdesk_bumpy"
 OTHERS = [f"deliveries/{name}" for name in NAMES if name not in BUMPY]

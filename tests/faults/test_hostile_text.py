@@ -20,12 +20,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import pytest
-from engine import Clock, answer
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text as statement
-from test_matrix_eligibility import CID, provider
-from test_matrix_source import BEFORE, DAY, KEY, START, Shop
 
 from assets.deliveries import staged_chunks
 from assets.delivery.planner import Destination
@@ -37,6 +34,9 @@ from assets.providers.impact.provider import Impact, ImpactSettings
 from assets.transport.csv_outbox import CsvOutbox
 from assets.transport.outbox import Outbox
 from assets.validation.schemas import EXTRACTS
+from support.engine import Clock, answer
+from support.shop import BEFORE, DAY, KEY, START, Shop
+from support.shop_destinations import CID, provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,19 +11,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine import NEVER
-from test_matrix_source import DAY, START, Shop
 
 from assets.ledger.tables import delivery_attempt, quarantine_row
 from assets.source.warehouse import Warehouse
+from support.engine import NEVER
+from support.shop import DAY, START, Shop
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Line
-
     from assets.providers.base import ResendPolicy
     from assets.resources import Source
+    from support.line import Line
 
 LONG = {"postgresql"}
 CHUNK_ROWS = 2

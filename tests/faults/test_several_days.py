@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from test_matrix_source import DAY, KEY, NOON, START
 
 from assets.checks.money_conserved import money_conserved
 from assets.deliveries import delivery_key, staged_chunks
@@ -15,10 +14,11 @@ from assets.ledger.runs import source_totals_before
 from assets.ledger.tables import data_issue, quarantine_row
 from assets.providers.base import ResendPolicy
 from assets.validation.schemas import contract_columns
+from support.shop import DAY, KEY, NOON, START
 
 if TYPE_CHECKING:
-    from conftest import Line, MakeLine
-    from test_matrix_source import Shop
+    from support.line import Line, MakeLine
+    from support.shop import Shop
 
 NEXT_KEY = "2026-01-03"
 KEYS = {KEY: START, NEXT_KEY: START + DAY}

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from faults.kill.campaign import Shop
-from faults.kill.harness import Exporter, wait_until_frozen
-from faults.kill.job import Kind, Point
-from faults.kill.server import CountingServer
 from sqlalchemy import select
 
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery_attempt
+from faults.kill.campaign import Shop
+from faults.kill.harness import Exporter, wait_until_frozen
+from faults.kill.job import Kind, Point
+from faults.kill.server import CountingServer
 
 LONG = {"postgresql"}
 ORDERS = 60

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine import DEDUPE, NEVER, FakeProvider, order
-from faults.kill.market import ANSWERS, POINTS, CrashError, CrashingBench, Market
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -26,17 +24,19 @@ from hypothesis.stateful import (
     invariant,
     rule,
 )
-from invariants import Money, check_invariants
 
 from assets.delivery.dispatch import Summary
 from assets.delivery.sender import LEASE, LeaseLostError
 from assets.ledger.database import Database
 from assets.providers.base import Limits
 from assets.providers.conversion import Conversion
-from assets.providers.withholding import Withheld
+from assets.providers.eligibility import Ineligible
 from assets.resolution.resolve import resolve
+from faults.kill.market import ANSWERS, POINTS, CrashError, CrashingBench, Market
+from support.engine import DEDUPE, NEVER, FakeProvider, order
+from support.invariants import Money, check_invariants
 
-NO_CLICK = Withheld("suppressed", "no_click_id", "none stored")
+NO_CLICK = Ineligible("suppressed", "no_click_id", "none stored")
 KINDS = st.lists(st.sampled_from(sorted(ANSWERS)), min_size=1, max_size=4)
 FEW = st.integers(0, 3)
 SOME = st.integers(1, 3)

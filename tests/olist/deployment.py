@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from olist.loader import PROJECT, STATEMENTS, load
-from olist.visitors import MadeUp
 from sqlalchemy import text
 
 from assets.ledger.database import Database
+from olist.loader import STATEMENTS, load
+from olist.visitors import MadeUp
 from pipelines.sandbox.server import SandboxServer
+from support.project import ROOT
 
 CONFIG = Path(__file__).parent / "destinations.toml"
 
@@ -46,7 +47,7 @@ class Deployment:
         self.sandbox = sandbox.sandbox
         self.warehouse = folder / "warehouse.duckdb"
         load(self.warehouse, made_up)
-        instance = (PROJECT / "dagster.yaml").read_text(encoding="utf-8")
+        instance = (ROOT / "dagster.yaml").read_text(encoding="utf-8")
         history = folder / "history"
         (folder / "dagster.yaml").write_text(
             instance.replace("base_dir: .dagster", f"base_dir: {history}"),

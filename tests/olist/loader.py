@@ -8,10 +8,11 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from olist.visitors import MadeUp
 
-PROJECT = Path(__file__).resolve().parents[2]
-DATA = PROJECT.parent / "shared" / "data" / "olist"
+from olist.visitors import MadeUp
+from support.project import ROOT
+
+DATA = ROOT.parent / "shared" / "data" / "olist"
 STATEMENTS = Path(__file__).parent / "extract"
 
 TABLES = ("orders", "order_items", "order_payments", "customers", "products")

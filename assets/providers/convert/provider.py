@@ -26,16 +26,16 @@ from assets.providers.convert.visitors import (
     stored_copy,
     visitor_id_of,
 )
-from assets.providers.encode import json_bytes
-from assets.providers.memory import Key, memory_key
-from assets.providers.withholding import (
-    Withheld,
+from assets.providers.eligibility import (
+    Ineligible,
+    check_common_rules,
     none_stored,
     not_taken,
     too_precise,
     unfit,
-    withhold,
 )
+from assets.providers.encode import json_bytes
+from assets.providers.remembered_keys import Key, remembered_key
 
 __all__ = ["Convert", "ConvertSettings"]
 
@@ -72,10 +72,10 @@ class Convert:
         secrets = (settings.sdk_key, settings.sdk_key_secret)
         self.secrets = tuple(one.get_secret_value() for one in secrets if one)
 
-    def eligibility(self, conversion: Conversion, now: datetime) -> Withheld | None:
+    def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
         """Return why `conversion` is not to be sent, or None where it is."""
         settings = self._settings
-        if why := withhold(settings, conversion, now):
+        if why := check_common_rules(settings, conversion, now):
             return why
         if why := _unknown(conversion):
             return why
@@ -84,10 +84,10 @@ class Convert:
         if not fits(conversion.revenue, conversion.currency_digits):
             return too_precise(conversion, "revenue")
         if not (conversion.bucketing or settings.send_without_bucketing):
-            return Withheld("suppressed", "no_bucketing", _unseen(conversion))
+            return Ineligible("suppressed", "no_bucketing", _unseen(conversion))
         return self._only_first(conversion)
 
-    def _only_first(self, conversion: Conversion) -> Withheld | None:
+    def _only_first(self, conversion: Conversion) -> Ineligible | None:
         own = conversion.order_id
         holders = [
             conversion.remembered.get(key.digest, own)
@@ -96,7 +96,7 @@ class Convert:
         if holders in ([], [own]):
             return None
         said = f"order {holders[0]} of the same visitor is reported first"
-        return Withheld("suppressed", "not_first_order", said)
+        return Ineligible("suppressed", "not_first_order", said)
 
     def recalls(self, conversion: Conversion) -> Sequence[Key]:
         """Return who may be reported: of a visitor, the first order alone.
@@ -107,7 +107,9 @@ class Convert:
         visitor_id = visitor_id_of(conversion)
         if not (self._settings.first_order_only and visitor_id):
             return ()
-        return (memory_key("first order", self.event, visitor_id, is_exclusive=True),)
+        return (
+            remembered_key("first order", self.event, visitor_id, is_exclusive=True),
+        )
 
     def doubts(self, conversion: Conversion) -> Sequence[Doubt]:
         """Return what of a conversion is sent otherwise than it is stored."""
@@ -193,13 +195,13 @@ class Convert:
         return headers
 
 
-def _unknown(conversion: Conversion) -> Withheld | None:
+def _unknown(conversion: Conversion) -> Ineligible | None:
     """Return why nobody knows whose order it is, or None."""
     if why := unfit(conversion, "convert_visitor_id"):
         return why
     if not visitor_id_of(conversion):
         said = none_stored(conversion, "convert_visitor_id", "visitor_id")
-        return Withheld("suppressed", "no_visitor_id", said)
+        return Ineligible("suppressed", "no_visitor_id", said)
     return None
 
 

@@ -16,6 +16,13 @@ from typing import Literal
 from assets.money import fits
 from assets.providers.base import Exchange, Request, ResendPolicy, limits_of, one_by_one
 from assets.providers.conversion import Conversion
+from assets.providers.eligibility import (
+    Ineligible,
+    check_common_rules,
+    none_stored,
+    too_precise,
+    unfit,
+)
 from assets.providers.encode import json_bytes
 from assets.providers.error_in_reply import sounds_like_error
 from assets.providers.idme.event import (
@@ -34,13 +41,6 @@ from assets.providers.replies import (
     classify,
     is_complete_2xx,
     is_html,
-)
-from assets.providers.withholding import (
-    Withheld,
-    none_stored,
-    too_precise,
-    unfit,
-    withhold,
 )
 
 __all__ = ["IdMe", "IdMeSettings"]
@@ -79,20 +79,20 @@ class IdMe:
             kind="dedupe" if url is None else settings.resend_policy
         )
 
-    def eligibility(self, conversion: Conversion, now: datetime) -> Withheld | None:
+    def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
         """Return why `conversion` is not to be sent, or None where it is.
 
         Without a tracking id the documented call is a no-op (page, step 2), so the
         order is suppressed, not failed.
         """
-        withheld = withhold(self._settings, conversion, now)
+        withheld = check_common_rules(self._settings, conversion, now)
         if withheld:
             return withheld
         if why := unfit(conversion, "idme_conversion_tracking_id"):
             return why
         if not tracking_id(conversion):
             said = none_stored(conversion, "idme_conversion_tracking_id")
-            return Withheld("suppressed", "no_tracking_id", said)
+            return Ineligible("suppressed", "no_tracking_id", said)
         digits = conversion.currency_digits
         known = amounts(conversion).items()
         finer = [name for name, amount in known if not fits(amount, digits)]

@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 
 from assets.providers.base import Doubt
 from assets.providers.conversion import Conversion
+from assets.providers.eligibility import Ineligible, none_stored, not_taken, unfit
 from assets.providers.impact.fields import ATTRIBUTION, cut_of, written
 from assets.providers.impact.items import exact_rate, item_parameters, item_values
 from assets.providers.impact.settings import ImpactSettings
 from assets.providers.impact.values import MAX_DECIMALS, UnfitError, instant_text
 from assets.providers.mapped_fields import mapped_fields
-from assets.providers.withholding import Withheld, none_stored, not_taken, unfit
 
 Parameters = Iterator[tuple[str, str]]
 
@@ -28,7 +28,7 @@ _BYTES_OF_A_CHARACTER = 12
 """At most: four bytes of UTF-8, each written `%F0`."""
 
 
-def withhold_form(settings: ImpactSettings, conversion: Conversion) -> Withheld | None:
+def check_form(settings: ImpactSettings, conversion: Conversion) -> Ineligible | None:
     """Return why impact.com cannot be told about `conversion`, or None.
 
     - `unfit_identifier`: a refused row may be the last click or the last profile.
@@ -49,16 +49,16 @@ def withhold_form(settings: ImpactSettings, conversion: Conversion) -> Withheld 
     if settings.currencies and conversion.currency not in settings.currencies:
         return not_taken(conversion, *settings.currencies)
     if settings.report == "items":
-        withheld = _withhold_lines(settings, conversion)
+        withheld = _check_lines(settings, conversion)
         if withheld:
             return withheld
     try:
         form = conversion_form(settings, conversion)
     except UnfitError as error:
-        return Withheld("quarantined", error.reason, str(error))
+        return Ineligible("quarantined", error.reason, str(error))
     if _is_too_large(form, settings.max_body_bytes):
         said = f"more than {settings.max_body_bytes} bytes"
-        return Withheld("quarantined", "body_too_large", said)
+        return Ineligible("quarantined", "body_too_large", said)
     return None
 
 
@@ -68,28 +68,28 @@ def _is_too_large(form: Mapping[str, str], most: int) -> bool:
     return characters * _BYTES_OF_A_CHARACTER > most and len(encoded(form)) > most
 
 
-def _unattributed(settings: ImpactSettings, conversion: Conversion) -> Withheld | None:
+def _unattributed(
+    settings: ImpactSettings, conversion: Conversion
+) -> Ineligible | None:
     if why := unfit(conversion, "impact_click_id", "custom_profile_id"):
         return why
     if not _attributed(settings, conversion):
         said = none_stored(conversion, *settings.attribution_keys)
-        return Withheld("suppressed", "no_click_id", said)
+        return Ineligible("suppressed", "no_click_id", said)
     return None
 
 
-def _withhold_lines(
-    settings: ImpactSettings, conversion: Conversion
-) -> Withheld | None:
+def _check_lines(settings: ImpactSettings, conversion: Conversion) -> Ineligible | None:
     count, most = len(conversion.items), settings.max_items
     if not count:
-        return Withheld("quarantined", "no_items", "no line of the order is stored")
+        return Ineligible("quarantined", "no_items", "no line of the order is stored")
     if count > most:
         said = f"{count} lines, taken {most}"
-        return Withheld("quarantined", "too_many_items", said)
+        return Ineligible("quarantined", "too_many_items", said)
     one_level = settings.discount_level == "one" and conversion.discount
     if one_level and any(item.discount for item in conversion.items):
         said = "one on the order, one on a line"
-        return Withheld("quarantined", "two_discounts", said)
+        return Ineligible("quarantined", "two_discounts", said)
     return None
 
 

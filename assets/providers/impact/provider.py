@@ -24,6 +24,7 @@ from assets.providers.base import (
     one_by_one,
 )
 from assets.providers.conversion import Conversion
+from assets.providers.eligibility import Ineligible, check_common_rules
 from assets.providers.impact.actions import (
     REACH,
     SPAN,
@@ -33,10 +34,10 @@ from assets.providers.impact.actions import (
 )
 from assets.providers.impact.fields import stored_copy
 from assets.providers.impact.form import (
+    check_form,
     conversion_form,
     doubts,
     encoded,
-    withhold_form,
 )
 from assets.providers.impact.replies import read_conversion_reply
 from assets.providers.impact.settings import ImpactSettings
@@ -46,7 +47,6 @@ from assets.providers.impact.submissions import (
     without_payload,
 )
 from assets.providers.replies import Reply
-from assets.providers.withholding import Withheld, withhold
 
 __all__ = ["Impact", "ImpactSettings"]
 
@@ -97,9 +97,9 @@ class Impact:
         self.lookup_reach = REACH
         self.alarms = ALARMS
 
-    def eligibility(self, conversion: Conversion, now: datetime) -> Withheld | None:
+    def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
         """Return why `conversion` is not to be sent, or None where it is."""
-        return withhold(self._settings, conversion, now) or withhold_form(
+        return check_common_rules(self._settings, conversion, now) or check_form(
             self._settings, conversion
         )
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from assets.providers.conversion import Conversion
-from assets.providers.memory import Key, memory_key
+from assets.providers.eligibility import Ineligible, none_stored, unfit
+from assets.providers.remembered_keys import Key, remembered_key
 from assets.providers.trackdesk.cid import read_click
 from assets.providers.trackdesk.settings import TrackdeskSettings
-from assets.providers.withholding import Withheld, none_stored, unfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,40 +35,42 @@ class Identity:
 
 def identify(
     settings: TrackdeskSettings, conversion: Conversion
-) -> Identity | Withheld:
+) -> Identity | Ineligible:
     """Return how Trackdesk finds the source of `conversion`, or why it could not."""
     if settings.identify_by == "external_cid":
         return _by_external_cid(settings, conversion)
     if settings.identify_by == "coupon":
         return _by_coupon(settings, conversion)
     cid = _cid(settings, conversion)
-    if isinstance(cid, Withheld):
+    if isinstance(cid, Ineligible):
         return cid
     return Identity({"cid": cid, **_origin(settings)})
 
 
 def _by_external_cid(
     settings: TrackdeskSettings, conversion: Conversion
-) -> Identity | Withheld:
+) -> Identity | Ineligible:
     if why := unfit(conversion, "trackdesk_external_cid"):
         return why
     external_cid = conversion.identifiers.get("trackdesk_external_cid")
     if not external_cid or not external_cid.strip():
         said = none_stored(conversion, "trackdesk_external_cid")
-        return Withheld("suppressed", "no_external_cid", said)
+        return Ineligible("suppressed", "no_external_cid", said)
     fields = {"externalCid": external_cid, **_origin(settings)}
     if not settings.link:
         return Identity(fields)
     cid = _cid(settings, conversion)
-    if isinstance(cid, Withheld):
+    if isinstance(cid, Ineligible):
         return cid
     pair = (settings.tenant_id, *fields.values(), cid)
-    return Identity(fields, Link({**fields, "cid": cid}, memory_key("linked", *pair)))
+    return Identity(
+        fields, Link({**fields, "cid": cid}, remembered_key("linked", *pair))
+    )
 
 
 def _by_coupon(
     settings: TrackdeskSettings, conversion: Conversion
-) -> Identity | Withheld:
+) -> Identity | Ineligible:
     stored, separator = conversion.promo_code or "", settings.coupon_separator
     codes = [stored]
     if separator is not None:
@@ -77,7 +79,7 @@ def _by_coupon(
     codes = list(dict.fromkeys(code for code in codes if code.strip()))
     if not codes:
         said = "promo_code is null or names no coupon"
-        return Withheld("suppressed", "no_coupon", said)
+        return Ineligible("suppressed", "no_coupon", said)
     return Identity({"couponCodes": codes, **_origin(settings)})
 
 
@@ -86,19 +88,19 @@ def _origin(settings: TrackdeskSettings) -> dict[str, str]:
     return {} if origin is None else {"revenueOriginId": origin}
 
 
-def _cid(settings: TrackdeskSettings, conversion: Conversion) -> str | Withheld:
+def _cid(settings: TrackdeskSettings, conversion: Conversion) -> str | Ineligible:
     if why := unfit(conversion, "trackdesk_cid"):
         return why
     stored = conversion.identifiers.get("trackdesk_cid")
     if not stored:
         said = none_stored(conversion, "trackdesk_cid")
-        return Withheld("suppressed", "no_click_id", said)
+        return Ineligible("suppressed", "no_click_id", said)
     click = read_click(stored)
     if click is None:
         said = "trackdesk_cid is neither a cid nor a cookie of Trackdesk"
-        return Withheld("suppressed", "unreadable_identifier", said)
+        return Ineligible("suppressed", "unreadable_identifier", said)
     ours = settings.tenant_id.lower()
     if click.tenant_id is not None and click.tenant_id.lower() != ours:
         said = f"trackdesk_cid is of another tenant than {settings.tenant_id}"
-        return Withheld("suppressed", "wrong_tenant", said)
+        return Ineligible("suppressed", "wrong_tenant", said)
     return click.cid

@@ -13,8 +13,9 @@ from typing import Literal
 from assets.money import fits
 from assets.providers.base import Exchange, Request, ResendPolicy, limits_of, one_by_one
 from assets.providers.conversion import Conversion
+from assets.providers.eligibility import Ineligible, check_common_rules, too_precise
 from assets.providers.encode import is_formula, json_bytes
-from assets.providers.memory import Key
+from assets.providers.remembered_keys import Key
 from assets.providers.replies import Outcome, Reply
 from assets.providers.trackdesk.fields import amount_of, body_of, row_of, stored_copy
 from assets.providers.trackdesk.identity import Identity, Link, identify
@@ -29,7 +30,6 @@ from assets.providers.trackdesk.settings import (
     LINK_PATH,
     TrackdeskSettings,
 )
-from assets.providers.withholding import Withheld, too_precise, withhold
 
 DEFAULT_IN_FLIGHT = 32
 
@@ -53,12 +53,12 @@ class Trackdesk:
         key = settings.api_key
         self.secrets: tuple[str, ...] = (key.get_secret_value(),) if key else ()
 
-    def eligibility(self, conversion: Conversion, now: datetime) -> Withheld | None:
+    def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
         """Return why `conversion` is not to be sent, or None where it is."""
-        if why := withhold(self._settings, conversion, now):
+        if why := check_common_rules(self._settings, conversion, now):
             return why
         identity = identify(self._settings, conversion)
-        if isinstance(identity, Withheld):
+        if isinstance(identity, Ineligible):
             return identity
         amount = amount_of(self._settings, conversion)
         if amount is not None and not fits(amount, conversion.currency_digits):
@@ -69,7 +69,7 @@ class Trackdesk:
 
     def _refuse_formulas(
         self, conversion: Conversion, identity: Identity
-    ) -> Withheld | None:
+    ) -> Ineligible | None:
         """A cell that a spreadsheet would compute is written with an apostrophe.
 
         An id would be another one with it, and a repeat another commission.
@@ -79,14 +79,14 @@ class Trackdesk:
         if not found:
             return None
         said = f"{', '.join(found)} begins with a sign of formulas"
-        return Withheld("quarantined", "formula_as_id", said)
+        return Ineligible("quarantined", "formula_as_id", said)
 
     def recalls(self, conversion: Conversion) -> Sequence[Key]:
         """Return the pair that is linked before the conversion is sent, if one is."""
         if self._settings.identify_by != "external_cid":
             return ()
         identity = identify(self._settings, conversion)
-        if isinstance(identity, Withheld) or identity.link is None:
+        if isinstance(identity, Ineligible) or identity.link is None:
             return ()
         return (identity.link.key,)
 
@@ -132,7 +132,7 @@ class Trackdesk:
 
     def _identity(self, conversion: Conversion) -> Identity:
         identity = identify(self._settings, conversion)
-        if isinstance(identity, Withheld):
+        if isinstance(identity, Ineligible):
             message = f"not eligible: {identity.reason}"
             raise ValueError(message)  # noqa: TRY004 - the order is wrong, not its type
         return identity

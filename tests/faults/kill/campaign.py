@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from faults.kill.harness import Ended, Exporter
-from faults.kill.job import BATCH, IN_FLIGHT, MINOR, Job, Kind, Point, destination
-from faults.kill.server import CountingServer
-from invariants import check_invariants
 from sqlalchemy import func, select
 
 from assets.ledger.database import Database
 from assets.ledger.lock import destination_lock
 from assets.ledger.states import DELIVERED
 from assets.ledger.tables import delivery, delivery_attempt, export_run
+from faults.kill.harness import Ended, Exporter
+from faults.kill.job import BATCH, IN_FLIGHT, MINOR, Job, Kind, Point, destination
+from faults.kill.server import CountingServer
+from support.invariants import check_invariants
 
 LATEST_SECONDS = 0.35
 FINISHING_RUNS = 5

@@ -14,15 +14,14 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
-from engine import DAY, Chunk
-from faults.kill.failpoints import FatalTransport, Fate, fatal_ledger, fatal_spool
-from faults.kill.job import Job, destination, orders
-
 from assets.delivery import run as delivery_run
 from assets.delivery import sender
 from assets.ledger import database as database_module
 from assets.ledger import lock
 from assets.ledger.database import Database
+from faults.kill.failpoints import FatalTransport, Fate, fatal_ledger, fatal_spool
+from faults.kill.job import Job, destination, orders
+from support.engine import DAY, Chunk
 
 CHUNK_ROWS = 250
 FAILED = 3

@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from faults.kill.job import Job, Point
 from sqlalchemy import Connection, event
 
 from assets.ledger.database import Database
@@ -22,6 +21,7 @@ from assets.ledger.spool import Spool
 from assets.providers.base import Request
 from assets.providers.replies import Reply
 from assets.transport.http import HttpTransport
+from faults.kill.job import Job, Point
 
 
 def die_within(seconds: float) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from faults.kill.job import Job
-from waiting import wait_until
-
-ROOT = Path(__file__).parents[3]
+from support.project import ROOT
+from support.waiting import wait_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

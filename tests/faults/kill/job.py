@@ -6,12 +6,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
-from engine import FakeProvider, order
-
 from assets.delivery.planner import Destination
 from assets.providers.base import Limits, Provider, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.convert.provider import Convert, ConvertSettings
+from support.engine import FakeProvider, order
 
 Kind = Literal["dedupe", "never", "convert"]
 KINDS: tuple[Kind, ...] = ("dedupe", "never", "convert")

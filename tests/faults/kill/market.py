@@ -5,13 +5,12 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
-from engine import LOST, REFUSED, Bench, answer, orders_of, words
-from invariants import Seen
-
 from assets.ledger.ledger import Ledger
 from assets.ledger.rows import Claimed, Result
 from assets.providers.base import Request
 from assets.providers.replies import Reply
+from support.engine import LOST, REFUSED, Bench, answer, orders_of, words
+from support.invariants import Seen
 
 ANSWERS = {
     "accepted": answer(),

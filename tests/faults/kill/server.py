@@ -10,8 +10,8 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from invariants import Seen
-from waiting import wait_until
+from support.invariants import Seen
+from support.waiting import wait_until
 
 
 class CountingServer:

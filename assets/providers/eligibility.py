@@ -1,0 +1,84 @@
+"""Why a conversion is not sent: the rules of all providers, and the words of evidence.
+
+A rule of one provider belongs in its own module; the codes stand in `rules.py`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from assets.providers.conversion import Conversion
+from assets.providers.settings import DestinationSettings
+
+DISABLED = "destination_disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Ineligible:
+    """A conversion that is not to be sent to this destination, and why.
+
+    Attributes:
+        state: `suppressed` where the data are sound, `quarantined` where they are not.
+        reason: A code of the closed list in `docs/delivery-tables.md`: the rule.
+        detail: The evidence: what the rule looked at. The same facts give the same
+            text; no secret, no identifier, no personal data.
+    """
+
+    state: Literal["suppressed", "quarantined"]
+    reason: str
+    detail: str
+
+
+def check_common_rules(
+    settings: DestinationSettings, conversion: Conversion, now: datetime
+) -> Ineligible | None:
+    """Return why no provider would be sent `conversion` under `settings`."""
+    if not settings.enabled:
+        return Ineligible("suppressed", DISABLED, "enabled is false")
+    if conversion.is_test:
+        return Ineligible("suppressed", "test_order", "is_test is true")
+    if conversion.tracking_consent is False:
+        return Ineligible("suppressed", "consent_refused", "tracking_consent is false")
+    if settings.require_consent and conversion.tracking_consent is None:
+        return Ineligible("suppressed", "no_consent", "tracking_consent is null")
+    limit = settings.max_age_days
+    if limit is not None and now - conversion.completed_at > timedelta(days=limit):
+        # Not how old it is now: every night would change what is kept of it.
+        said = f"completed {_at(conversion)}, taken for {limit} days"
+        return Ineligible("suppressed", "too_old", said)
+    return None
+
+
+def none_stored(conversion: Conversion, *wanted: str) -> str:
+    """Return the evidence that nothing `wanted` was known when the order was made."""
+    return f"none stored up to {_at(conversion)} of: {', '.join(wanted)}"
+
+
+def unfit(conversion: Conversion, *kinds: str) -> Ineligible | None:
+    """Return that the identifier of one of `kinds` is in doubt, or None."""
+    found = [
+        f"{kind} ({conversion.unfit_identifiers[kind]})"
+        for kind in kinds
+        if kind in conversion.unfit_identifiers
+    ]
+    if not found:
+        return None
+    said = f"a refused row up to {_at(conversion)} may count: {', '.join(found)}"
+    return Ineligible("suppressed", "unfit_identifier", said)
+
+
+def not_taken(conversion: Conversion, *taken: str) -> Ineligible:
+    """Return that a destination counts in other currencies."""
+    said = f"currency {conversion.currency}, taken {', '.join(sorted(taken))}"
+    return Ineligible("suppressed", "currency_not_taken", said)
+
+
+def too_precise(conversion: Conversion, *amounts: str) -> Ineligible:
+    """Return that some amounts are finer than the currency's smallest coin."""
+    digits, currency = conversion.currency_digits, conversion.currency
+    said = f"{', '.join(amounts)}: more than the {digits} decimals of {currency}"
+    return Ineligible("quarantined", "amount_precision", said)
+
+
+def _at(conversion: Conversion) -> str:
+    return conversion.completed_at.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,372 @@
+"""Fault matrix, rows 57 to 59 and 61 to 64: awkward values in the warehouse.
+
+A value is sent exactly as it is stored, or its order is held back with a reason that is
+kept; it is never repaired by guessing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from assets.source.warehouse import WarehouseError
+from support.canaries import everything
+from support.engine import NEVER
+from support.raw_server import always, say
+from support.shop import BEFORE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from assets.ledger.database import Database
+    from support.line import MakeLine
+    from support.shop import Shop
+
+LONG = {"never"}
+MONEY = ("total", "revenue", "subtotal", "unit_price")
+
+
+CURRENCIES: dict[str, tuple[str | None, str, str | tuple[int, str]]] = {
+    "lower case": ("usd", "10.00", (1000, "USD")),
+    "a sign": ("US$", "10.00", "unknown_currency"),
+    "no currency": ("XXX", "10.00", "unknown_currency"),
+    "four letters": ("USDD", "10.00", "unknown_currency"),
+    "blank": ("", "10.00", "missing_currency"),
+    "null": (None, "10.00", "missing_currency"),
+    "whole yen": ("JPY", "10", (10, "JPY")),
+    "half a yen": ("JPY", "10.50", "amount_precision"),
+    "three digits": ("KWD", "10.125", (10125, "KWD")),
+    "four digits": ("KWD", "10.1255", "amount_precision"),
+    "half a cent": ("USD", "10.125", "amount_precision"),
+}
+
+
+def check_day(shop: Shop, expected: Mapping[str, str | tuple[int, str]]) -> None:
+    """Of one day, each order is sent with its money or held back with its reason."""
+    shop.run()
+    good = {one: worth for one, worth in expected.items() if isinstance(worth, tuple)}
+    held = {one: why for one, why in expected.items() if isinstance(why, str)}
+    rows = {row["order_id"]: row for row in shop.line.rows()}
+    assert rows.keys() == expected.keys()
+    found = {one: (rows[one]["amount_minor"], rows[one]["currency"]) for one in good}
+    assert found == good
+    assert {one: rows[one]["state"] for one in good} == dict.fromkeys(good, "accepted")
+    assert shop.line.server.books.counted == dict.fromkeys(good, 1)
+    assert shop.held().keys() == held.keys()
+    for order_id, why in held.items():
+        assert why in rows[order_id]["state_detail"].split(), order_id
+    assert shop.run().requests == 0
+    assert {row["order_id"]: row for row in shop.line.rows()} == rows
+
+
+def test_57_currencies(shop: Shop) -> None:
+    for name, (currency, amount, _) in CURRENCIES.items():
+        shop.order(name, Decimal(amount), currency=currency)
+    check_day(shop, {name: expected for name, (*_, expected) in CURRENCIES.items()})
+
+
+AMOUNTS: dict[str, dict[str, tuple[Any, str | tuple[int, str]]]] = {
+    "double precision": {
+        "negative": (-1.0, "negative_amount"),
+        "zero": (0.0, (0, "USD")),
+        "negative zero": (-0.0, (0, "USD")),
+        "no number": (float("nan"), "unreadable_revenue"),
+        "infinite": (float("inf"), "unreadable_revenue"),
+        "40 digits": (1e40, "amount_too_large"),
+        "a sum": (0.1 + 0.2, "amount_precision"),
+        "plain": (19.99, (1999, "USD")),
+    },
+    "text": {
+        "20 decimals": ("0.12345678901234567890", "amount_precision"),
+        "thousands": ("1,234.50", "unreadable_revenue"),
+        "plain": ("1234.50", (123450, "USD")),
+        "no number": ("NaN", "unreadable_revenue"),
+        "null": (None, "missing_revenue"),
+        "blank": (" ", "missing_revenue"),
+    },
+    "decimal(38, 20)": {
+        "20 decimals": (Decimal("0.00000000000000000001"), "amount_precision"),
+        "plain": (Decimal("1.10"), (110, "USD")),
+    },
+}
+
+
+@pytest.mark.parametrize("kind", AMOUNTS)
+def test_58_amounts(shop: Shop, kind: str) -> None:
+    shop.retype(**dict.fromkeys(MONEY, kind))
+    for name, (amount, _) in AMOUNTS[kind].items():
+        shop.order(name, amount)
+    check_day(shop, {name: expected for name, (_, expected) in AMOUNTS[kind].items()})
+
+
+def test_59_ids_that_are_kept_exactly(shop: Shop) -> None:
+    ids = ["000123", "9007199254740993", "112-1234567", "x" * 128]
+    for order_id in ids:
+        shop.order(order_id)
+    check_day(shop, dict.fromkeys(ids, (1000, "USD")))
+
+
+def test_59_large_whole_numbers_beside_nulls_are_kept_exactly(shop: Shop) -> None:
+    shop.retype(order_id="bigint")
+    for order_id in (9007199254740993, 9007199254740992, None):
+        shop.order(order_id)
+    shop.run()
+    assert shop.line.server.books.counted == {
+        "9007199254740993": 1,
+        "9007199254740992": 1,
+    }
+    assert ["missing_order_id"] in shop.reasons()
+
+
+@pytest.mark.parametrize(
+    ("kind", "ids", "reason"),
+    [
+        ("text", [None, "", " "], "missing_order_id"),
+        ("text", ["x" * 129, "x" * 300], "too_long"),
+        ("double precision", [9007199254740993.0, 7.0], "unreadable_order_id"),
+    ],
+)
+def test_59_ids_that_are_none(
+    shop: Shop, kind: str, ids: list[Any], reason: str
+) -> None:
+    shop.retype(order_id=kind)
+    for number, order_id in enumerate(ids):
+        shop.order(order_id, visitor_id=f"v-{number}")
+    assert shop.run().requests == 0
+    rows = shop.line.rows()
+    assert [row["state"] for row in rows] == ["quarantined"] * len(ids)
+    assert all(row["order_id"].startswith("row:") for row in rows)
+    assert [reason] in shop.reasons()
+
+
+ODD = {
+    "composed": "caf\u00e9",
+    "decomposed": "cafe\u0301",
+    "emoji": "🛒-1",
+    "right to left": "\u202e1O",
+    "lines": "O\r\nX-Injected: 1\r\n\r\n1",
+    "ampersand": "O&OrderId=2&ClickId=3",
+    "percent": "O%00%0d%0a",
+    "formula": '=HYPERLINK("http://evil.example")',
+    "statement": "'; drop table delivery; --",
+    "template": "{{7*7}}${7*7}",
+}
+
+
+def test_61_62_odd_texts_are_sent_and_kept_as_they_are(shop: Shop) -> None:
+    for order_id in ODD.values():
+        shop.order(order_id, promo_code=order_id)
+    shop.run()
+    assert shop.line.states() == dict.fromkeys(ODD.values(), "accepted")
+    assert sorted(shop.line.server.books.orders) == sorted(ODD.values())
+    assert all(b"X-Injected" not in one.partition(b"\r\n\r\n")[0] for one in seen(shop))
+    shop.check(dict.fromkeys(ODD.values(), (1000, "USD")))
+
+
+def seen(shop: Shop) -> list[bytes]:
+    return shop.line.server.seen
+
+
+@pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
+def test_61_a_form_has_no_field_that_nobody_wrote(
+    shop: Shop, make_impact: MakeLine, tables: Database
+) -> None:
+    shop.line = make_impact(tables)
+    shop.line.clock.now = shop.window[1]
+    shop.line.server.script = always(say(200, '{"Status": "QUEUED"}', "queued"))
+    for order_id in ODD.values():
+        shop.order(order_id, promo_code=order_id)
+    shop.add(
+        "visitor_identifiers",
+        visitor_id="v-1",
+        kind="impact_click_id",
+        value="click",
+        captured_at=shop.window[0],
+    )
+    shop.run()
+    forms = [parse_qs(one.body.decode()) for one in shop.line.server.books.journal]
+    assert sorted(form["OrderId"][0] for form in forms) == sorted(ODD.values())
+    for form in forms:
+        assert form["OrderPromoCode"] == form["OrderId"]
+        assert form["ClickId"] == ["click"]
+    heads = [one.partition(b"\r\n\r\n")[0] for one in seen(shop)]
+    assert all(b"X-Injected" not in head for head in heads)
+    shop.check(dict.fromkeys(ODD.values(), (1000, "USD")))
+
+
+def test_61_a_nul_is_held_back(shop: Shop) -> None:
+    """PostgreSQL has none in text: there it comes as bytes."""
+    if shop.url.startswith("postgresql"):
+        shop.retype(affiliation="bytea")
+        shop.order("O1", affiliation=b"a\0b")
+    else:
+        shop.order("O1", affiliation="a\0b")
+    shop.order("O2")
+    check_day(shop, {"O1": "unreadable_affiliation", "O2": (1000, "USD")})
+
+
+PERSONAL = {
+    "visitor_id": ["Jane.Doe@example.org", "+1 555 123 4567", "(555) 123-4567"],
+    "customer_id": ["Jane.Doe@example.org", "+1 555 123 4567", "555.123.4567"],
+    "order_id": ["Jane.Doe@example.org", "+1 555 123 4567"],
+}
+
+
+@pytest.mark.parametrize("column", PERSONAL)
+def test_63_personal_data_as_an_id_is_held_back_and_not_kept(
+    shop: Shop, column: str
+) -> None:
+    for number, personal in enumerate(PERSONAL[column]):
+        plain = {"order_id": f"P{number}", "amount": 10 + number}
+        shop.order(**plain | {column: personal})
+    shop.order("O2")
+    shop.run()
+    states = shop.line.states()
+    assert states.pop("O2") == "accepted"
+    assert list(states.values()) == ["quarantined"] * len(PERSONAL[column])
+    assert ["pii_as_id"] in shop.reasons()
+    assert shop.line.server.books.orders == ["O2"]
+    kept = everything(shop.line.database)
+    assert [one for one in PERSONAL[column] if one in kept] == []
+
+
+def test_63_an_identifier_that_is_personal_data_is_left_out(shop: Shop) -> None:
+    """Its order goes on without it: only what is asked for an identifier is lost."""
+    shop.order("O1")
+    for value in PERSONAL["visitor_id"]:
+        known = {"kind": "convert_visitor_id", "captured_at": BEFORE}
+        shop.add("visitor_identifiers", order_id="O1", value=value, **known)
+    shop.run()
+    assert shop.line.states() == {"O1": "accepted"}
+    assert shop.reasons() == [["pii_as_id"]] * len(PERSONAL["visitor_id"])
+    kept = everything(shop.line.database)
+    sent = b"".join(seen(shop)).decode()
+    for value in PERSONAL["visitor_id"]:
+        assert value not in kept
+        assert value not in sent
+    shop.check({"O1": (1000, "USD")})
+
+
+LOCAL = {
+    "plain": ("2025-06-01 12:00:00", None),
+    "shown twice": ("2025-11-02 01:30:00", "ambiguous_time"),
+    "never shown": ("2025-03-09 02:30:00", "ambiguous_time"),
+}
+
+
+@pytest.mark.parametrize(("at", "reason"), LOCAL.values(), ids=LOCAL)
+@pytest.mark.parametrize("zone", [None, "America/New_York"])
+def test_64_naive_times_need_a_zone(
+    shop: Shop, at: str, reason: str | None, zone: str | None
+) -> None:
+    shop.retype(completed_at="timestamp")
+    shop.naive_zone = zone
+    shop.window = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC))
+    shop.order("O1", completed_at=at)
+    shop.run()
+    expected = reason if zone else "naive_time"
+    assert shop.held() == ({"O1": expected} if expected else {})
+    assert shop.line.server.books.orders == ([] if expected else ["O1"])
+    if not expected:
+        assert shop.line.row("O1")["order_at"] == datetime(2025, 6, 1, 16, tzinfo=UTC)
+
+
+def test_64_times_of_several_zones_are_one_instant(shop: Shop) -> None:
+    for order_id, at in {
+        "O1": "2026-01-02 12:00:00+00",
+        "O2": "2026-01-02 07:00:00-05",
+        "O3": "2026-01-02 21:00:00+09",
+    }.items():
+        shop.order(order_id, completed_at=at)
+    shop.run()
+    instants = {row["order_at"] for row in shop.line.rows()}
+    assert instants == {datetime(2026, 1, 2, 12, tzinfo=UTC)}
+    shop.check(dict.fromkeys(("O1", "O2", "O3"), (1000, "USD")))
+
+
+ALWAYS = (datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
+"""A window of a deployment whose statement forgets to ask for the day."""
+TIMES = {
+    "first year": ("0001-06-01 00:00:00+00", "placeholder_time"),
+    "unix epoch": ("1970-01-01 00:00:00+00", "placeholder_time"),
+    "last year": ("9999-06-01 00:00:00+00", "future_time"),
+    "in two hours": ("now", "future_time"),
+    "noon": ("2026-01-02 12:00:00+00", None),
+}
+ENDLESS = {
+    "first moment": ("0001-01-01 00:00:00+00", "unreadable_completed_at"),
+    "last moment": ("9999-12-31 23:59:59+00", "future_time"),
+    "infinite": ("infinity", "unreadable_completed_at"),
+    "before Christ": ("0044-03-15 00:00:00+00 BC", "unreadable_completed_at"),
+    "year 20000": ("20000-01-01 00:00:00+00", "unreadable_completed_at"),
+}
+EVERYTHING = """
+    select * from completed_orders where :window_start < :window_end
+"""
+
+
+def check_times(shop: Shop, times: Mapping[str, tuple[str, str | None]]) -> None:
+    """The odd ones are held back, each with its reason; the good one is sent."""
+    for order_id, (at, _) in times.items():
+        soon = datetime.now(UTC) + timedelta(hours=2)
+        shop.order(order_id, completed_at=soon.isoformat() if at == "now" else at)
+    shop.run()
+    assert shop.held() == {one: why for one, (_, why) in times.items() if why}
+    assert shop.line.server.books.orders == ["noon"]
+    shop.check(dict.fromkeys(times, (1000, "USD")))
+
+
+def test_64_times_that_cannot_be_of_an_order_are_held_back(shop: Shop) -> None:
+    shop.window = ALWAYS
+    check_times(shop, TIMES)
+
+
+DUCKDB = pytest.mark.parametrize("warehouse_url", ["duckdb"], indirect=True)
+POSTGRESQL = pytest.mark.parametrize("warehouse_url", ["postgresql"], indirect=True)
+
+
+@POSTGRESQL
+@pytest.mark.parametrize("zone", [None, "America/New_York"])
+def test_64_the_ends_of_the_calendar_do_not_break_the_day_on_postgresql(
+    shop: Shop, zone: str | None
+) -> None:
+    shop.naive_zone = zone
+    shop.ask("completed_orders", EVERYTHING)
+    first = "placeholder_time" if zone is None else "unreadable_completed_at"
+    known = {"first moment": ("0001-01-01 00:00:00+00", first)}
+    check_times(shop, TIMES | ENDLESS | known)
+
+
+@DUCKDB
+def test_64_the_ends_of_the_calendar_do_not_break_the_day_on_duckdb(
+    shop: Shop,
+) -> None:
+    shop.ask("completed_orders", EVERYTHING)
+    known = {
+        "first moment": ("0001-01-01 00:00:00+00", "placeholder_time"),
+        "infinite": ("infinity", "naive_time"),
+    }
+    kept = {one: ENDLESS[one] for one in ENDLESS if one != "before Christ"}
+    check_times(shop, TIMES | kept | known)
+
+
+@DUCKDB
+def test_64_a_time_that_duckdb_cannot_show_in_its_zone_is_named(shop: Shop) -> None:
+    shop.naive_zone = "America/New_York"
+    shop.ask("completed_orders", EVERYTHING)
+    shop.order("O1", completed_at="0001-01-01 00:00:00+00")
+    with pytest.raises(WarehouseError, match=r"completed_orders.*1 to 9999"):
+        shop.run()
+    assert shop.line.server.connections == 0
+
+
+def test_64_the_first_year_is_not_in_the_day(shop: Shop) -> None:
+    shop.order("O1", completed_at="0001-01-01 00:00:00+00")
+    shop.order("O2")
+    shop.run()
+    assert shop.line.states() == {"O2": "accepted"}
+    shop.check({"O2": (1000, "USD")})

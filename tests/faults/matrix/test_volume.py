@@ -1,0 +1,148 @@
+"""Fault matrix, row 70: a hundred thousand orders, stopped half way.
+
+Each run is a process of its own, so that its memory can be measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from assets.ledger.states import State
+from assets.ledger.tables import export_run
+from assets.providers.base import Limits
+from support.engine import DAY, DEDUPE, NEVER, order
+from support.project import ROOT, TESTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from assets.delivery.planner import Chunk
+    from assets.providers.conversion import Conversion
+    from support.line import Line
+
+CHUNK = 5_000
+POLICIES = {"dedupe": DEDUPE, "never": NEVER}
+TOGETHER = Limits(conversions_per_request=100, in_flight=4)
+"""Many orders a request, because it is not requests that are counted here."""
+
+
+class Numbers:
+    """Orders by number, built when they are needed, as staging does."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self.order_ids: Sequence[str] = [
+            f"O{number:06}" for number in range(first, last)
+        ]
+        self.source_hashes: Sequence[str] = self.order_ids
+
+    def conversion(self, index: int) -> Conversion:
+        return order(self.order_ids[index])
+
+
+def chunks(count: int) -> Iterator[Chunk]:
+    return (Numbers(start, start + CHUNK) for start in range(0, count, CHUNK))
+
+
+def deliver_here(ledger: str, url: str, policy: str, count: int) -> dict[str, Any]:
+    """Run in a process of its own: deliver `count` orders, say what it took."""
+    from datetime import UTC
+
+    from assets.delivery.planner import Destination
+    from assets.delivery.run import deliver
+    from assets.ledger.database import Database
+    from assets.transport.http import HttpTransport
+    from support.line import JsonProvider
+
+    provider = JsonProvider(url, POLICIES[policy], TOGETHER)
+    destination = Destination(
+        name="shop", provider_name="json", provider=provider, mapping_version="m1"
+    )
+    summary = deliver(
+        destination,
+        Database(ledger),
+        HttpTransport([url.partition("//")[2]]),
+        lambda: chunks(count),
+        partition_key=DAY,
+        run_id=f"run-{os.getpid()}",
+        zone=UTC,
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return {"peak": peak, "left": summary.unfinished}
+
+
+def start(line: Line, policy: str, count: int) -> subprocess.Popen[str]:
+    ledger = line.database.engine.url.render_as_string(hide_password=False)
+    words = [ledger, line.server.url, policy, str(count)]
+    path = os.pathsep.join(map(str, (ROOT, TESTS)))
+    return subprocess.Popen(
+        [sys.executable, __file__, *words],
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(run: subprocess.Popen[str]) -> dict[str, Any]:
+    said, _ = run.communicate(timeout=240)
+    assert said, run.returncode
+    return dict(json.loads(said))
+
+
+def stop_half_way(line: Line, run: subprocess.Popen[str], count: int) -> None:
+    while len(line.server.books.counted) < count // 2:
+        assert run.poll() is None
+        time.sleep(0.02)
+    run.terminate()
+    run.communicate(timeout=60)
+    assert run.returncode == -signal.SIGTERM
+    (entry,) = line.rows(export_run)
+    assert entry["stop_reason"] == "interrupted: this run was told to stop"
+
+
+@pytest.mark.parametrize(
+    "count", [10_000, pytest.param(100_000, marks=pytest.mark.long)]
+)
+def test_70_a_run_stopped_half_way_is_finished_by_the_next_one(
+    line: Line, count: int
+) -> None:
+    policy = line.provider.resend.kind
+    first = start(line, policy, count)
+    stop_half_way(line, first, count)
+    sent = set(line.server.books.counted)
+    assert count // 2 <= len(sent) < count
+    states = Counter(line.states().values())
+    assert states == {State.ACCEPTED: len(sent), State.PENDING: count - len(sent)}
+
+    before = len(line.server.books.journal)
+    assert finish(start(line, policy, count))["left"] == 0
+    rest = [one for seen in line.server.books.journal[before:] for one in seen.orders]
+    assert len(rest) == count - len(sent)
+    assert sent.isdisjoint(rest)
+    assert set(line.server.books.counted.values()) == {1}
+    assert Counter(line.states().values()) == {State.ACCEPTED: count}
+    line.check(worth={f"O{number:06}": (1234, "USD") for number in range(count)})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["never"])
+def test_70_memory_does_not_grow_with_the_day(line: Line) -> None:
+    small = finish(start(line, "never", 20_000))
+    large = finish(start(line, "never", 100_000))
+    assert (small["left"], large["left"]) == (0, 0)
+    assert large["peak"] - small["peak"] < 30
+    line.check(worth={f"O{number:06}": (1234, "USD") for number in range(100_000)})
+
+
+if __name__ == "__main__":
+    _, ledger, url, policy, count = sys.argv
+    print(json.dumps(deliver_here(ledger, url, policy, int(count))))  # noqa: T201

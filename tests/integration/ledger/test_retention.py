@@ -1,0 +1,89 @@
+"""Old requests and replies are forgotten word for word, never what came of them."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from assets.ledger.database import Database
+from assets.ledger.retention import forget_bodies
+from pipelines.build import build
+from support.deployment import DAY, Deployment, deployed
+from support.engine import NOW, Bench, FakeTransport, answer, many
+
+BODIES = ("request_json", "response_text")
+
+
+def attempts(bench: Bench) -> list[dict[str, Any]]:
+    return sorted(bench.attempts(), key=lambda row: (row["attempt_id"], row["event"]))
+
+
+@pytest.fixture
+def bench(database: Database) -> Bench:
+    found = Bench(database)
+    found.transport = FakeTransport({"O00001": answer(400, b"no such event")})
+    found.run(many(3))
+    return found
+
+
+def test_old_bodies_go_and_everything_else_stays(bench: Bench) -> None:
+    before = attempts(bench)
+    held = [row for row in before if any(row[name] for name in BODIES)]
+    assert forget_bodies(bench.database, NOW + timedelta(seconds=1)) == len(held) > 3
+    after = attempts(bench)
+    assert all(row[name] is None for row in after for name in BODIES)
+    kept = [{**row, **dict.fromkeys(BODIES)} for row in before]
+    assert after == kept
+    assert any(row["request_hash"] for row in after)
+    assert forget_bodies(bench.database, NOW + timedelta(seconds=1)) == 0
+
+
+def test_young_bodies_stay(bench: Bench) -> None:
+    before = attempts(bench)
+    assert forget_bodies(bench.database, NOW - timedelta(seconds=1)) == 0
+    assert attempts(bench) == before
+
+
+def test_a_forgotten_partition_is_finished_as_before(bench: Bench) -> None:
+    forget_bodies(bench.database, NOW + timedelta(days=1))
+    assert bench.run(many(3)).requests == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update delivery_attempt set response_text = 'other'",
+        "update delivery_attempt set request_json = null, reason = 'x'",
+    ],
+)
+def test_nothing_but_forgetting_is_allowed(bench: Bench, change: str) -> None:
+    with (
+        pytest.raises(DBAPIError, match="append-only"),
+        bench.database.write() as ledger,
+    ):
+        ledger.exec_driver_sql(change)
+
+
+def test_the_job_forgets_in_the_warehouse_s_copy_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with deployed(tmp_path) as shop:
+        assert shop.run(DAY).failures.keys() <= {"deliveries__trackdesk_bumpy"}
+        assert held_in_the_warehouse(shop) > 0
+        monkeypatch.setattr("pipelines.retention.timedelta", lambda **_: timedelta(-1))
+        job = build(shop.config).resolve_job_def("retention")
+        assert job.execute_in_process(instance=shop.instance).success
+        assert held_in_the_warehouse(shop) == 0
+
+
+def held_in_the_warehouse(shop: Deployment) -> int:
+    with duckdb.connect(str(shop.folder / "warehouse.db")) as connection:
+        (count,) = connection.execute(
+            "select count(*) from attribution.delivery_attempt"
+            " where request_json is not null or response_text is not null"
+        ).fetchone() or (0,)
+    return int(count)

@@ -1,0 +1,136 @@
+"""What a red day delivered all the same is published: analysts wait for nobody."""
+
+from collections.abc import Iterator
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+
+from pipelines.build import build
+from pipelines.red_days import changed_tables, publish_red_days
+from pipelines.runs.day_results import DayResult
+from pipelines.runs.launch import Launcher
+from support.deployment import DAY, ZONE, Deployment, deployed, without_patience
+
+COPIED = "select destination, state, count(*) from attribution.delivery group by all"
+START_OF_DAY = datetime.combine(DAY, time(), ZoneInfo(ZONE))
+TO = ["trackdesk_bumpy", "trackdesk_main"]
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    """A shop in which one of two destinations is down."""
+    monkeypatch.chdir(tmp_path)
+    without_patience(monkeypatch)
+    faults = ["trackdesk/bumpy:status=503"]
+    with deployed(tmp_path, faults=faults, days=2, orders_per_day=12) as deployment:
+        yield deployment
+
+
+def copied(shop: Deployment) -> dict[tuple[str, str], int]:
+    return {(name, state): count for name, state, count in shop.warehouse(COPIED)}
+
+
+def held(shop: Deployment) -> dict[tuple[str, str], int]:
+    return {
+        (name, state): count
+        for name in TO
+        for state, count in shop.states(name).items()
+    }
+
+
+def is_published(shop: Deployment) -> bool:
+    key = dg.AssetKey("published_deliveries")
+    return bool(shop.instance.get_materialized_partitions(key))
+
+
+def sensed(shop: Deployment, run: DayResult) -> dg.RunRequest | dg.SkipReason:
+    """What the sensor says of a run."""
+    _, sensor = publish_red_days()
+    found = shop.instance.get_run_by_id(run.run_id)
+    assert found is not None
+    (failure,) = shop.instance.all_logs(
+        run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE
+    )
+    context = dg.build_run_status_sensor_context(
+        sensor_name=sensor.name,
+        dagster_event=failure.get_dagster_event(),
+        dagster_instance=shop.instance,
+        dagster_run=found,
+    ).for_run_failure()
+    answer = sensor(context)
+    assert isinstance(answer, dg.RunRequest | dg.SkipReason)
+    return answer
+
+
+def empty_the_copy(shop: Deployment) -> None:
+    shop.warehouse("delete from attribution.delivery")
+
+
+def test_a_red_day_is_copied_and_stays_to_be_published(shop: Deployment) -> None:
+    assert not shop.run(to=TO).finished
+    assert copied(shop) == held(shop)
+    assert ("trackdesk_main", "accepted") in copied(shop)
+    assert not is_published(shop)
+
+
+def test_a_daemon_does_the_same_after_a_red_run(shop: Deployment) -> None:
+    run = shop.run(to=TO)
+    empty_the_copy(shop)
+    request = sensed(shop, run)
+    assert isinstance(request, dg.RunRequest)
+    assert request.run_key == run.run_id
+    job = build(shop.config).resolve_job_def("publish_red_days")
+    done = job.execute_in_process(run_config=request.run_config, instance=shop.instance)
+    assert done.success
+    assert copied(shop) == held(shop)
+    assert not is_published(shop)
+
+
+def test_days_that_were_exported_together_are_copied_together(
+    shop: Deployment,
+) -> None:
+    days = [DAY - timedelta(days=1), DAY]
+    results = Launcher(shop.config, shop.instance).export_together(days, to=TO)
+    assert not any(result.finished for result in results)
+    assert copied(shop) == held(shop)
+    request = sensed(shop, results[0])
+    assert isinstance(request, dg.RunRequest)
+    (config,) = request.run_config["ops"].values()
+    assert config == {"config": {"days": [str(day) for day in days]}}
+
+
+def test_a_run_that_delivered_nothing_is_not_copied(shop: Deployment) -> None:
+    shop.warehouse("drop table visitor_bucketing")
+    run = shop.run(to=TO)
+    assert isinstance(sensed(shop, run), dg.SkipReason)
+
+
+def test_of_a_run_whose_worker_died_nobody_knows_so_it_is_copied() -> None:
+    assert changed_tables([])
+
+
+def test_a_day_that_moved_is_copied_once(shop: Deployment) -> None:
+    shop.server.sandbox.misbehave()
+    assert shop.run(to=TO).finished
+    shop.warehouse("delete from completed_orders where completed_at < ?", START_OF_DAY)
+    shop.warehouse(
+        "update completed_orders set completed_at = completed_at - interval 1 day"
+    )
+    assert shop.run(DAY - timedelta(days=1), to=TO).finished
+    assert copied(shop) == held(shop)
+    for table, key in (
+        ("delivery", "delivery_id"),
+        ("delivery_attempt", "(attempt_id, event)"),
+    ):
+        count = f"select count(*) - count(distinct {key}) from attribution.{table}"
+        assert shop.warehouse(count) == [(0,)]
+
+
+def test_without_publishing_there_is_no_such_sensor(shop: Deployment) -> None:
+    text = shop.config_path.read_text()
+    shop.config_path.write_text(f"publish = false\n{text}")
+    names = {one.name for one in build(shop.config).sensors or ()}
+    assert "publish_red_days" not in names

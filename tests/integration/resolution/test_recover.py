@@ -1,0 +1,258 @@
+"""The drill of the runbook: the delivery tables were restored to an earlier time.
+
+Nothing that a provider has may be sent again, whatever it does with repeats.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from shutil import copy, copytree
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy import select
+
+from assets.ledger.tables import delivery_attempt
+from pipelines.runs import launch
+from support.deployment import DAY, Deployment, deployed, without_patience
+
+BEFORE = DAY - timedelta(days=1)
+NAME = "convert_web"
+WHO = ("--by", "ada", "--why", "restore of the backup")
+DAYS = ("--from", str(BEFORE), "--to", str(DAY))
+Rows = dict[str, dict[str, Any]]
+
+
+def attribution(shop: Deployment, *words: str, status: int = 0) -> Result:
+    result = shop.attribution(*words)
+    assert result.exit_code == status, result.output
+    return result
+
+
+def keep(folder: Path, now: str, then: str) -> None:
+    for file in folder.glob(f"{then}*"):
+        file.unlink()
+    for file in folder.glob(f"{now}*"):
+        copy(file, str(file).replace(now, then))
+
+
+@pytest.fixture(scope="module")
+def delivered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two days were delivered; the backup was made after the first one."""
+    folder = tmp_path_factory.mktemp("delivered")
+    with deployed(folder, orders_per_day=14, days=2) as deployment:
+        deployment.run(BEFORE, to=[NAME])
+        keep(folder, "ledger.db", "backup.db")
+        deployment.run(DAY, to=[NAME])
+    return folder
+
+
+@pytest.fixture
+def shop(
+    delivered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Deployment]:
+    """What was delivered, in a copy that goes on as the first one."""
+    copytree(delivered, tmp_path, dirs_exist_ok=True)
+    without_patience(monkeypatch)
+    with deployed(tmp_path) as deployment:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(launch, "open_instance", lambda: deployment.instance)
+        yield deployment
+
+
+def restored(shop: Deployment) -> tuple[Rows, Counter[str]]:
+    """Restore the backup; return what was known and told before."""
+    known, told = shop.rows(), effects(shop)
+    assert told
+    keep(shop.folder, "backup.db", "ledger.db")
+    assert len(shop.rows()) < len(known)
+    attribution(shop, "migrate")
+    return known, told
+
+
+def effects(shop: Deployment) -> Counter[str]:
+    return Counter(shop.server.sandbox.effects("convert"))
+
+
+def run_again(shop: Deployment) -> None:
+    attribution(shop, "export", "--date", str(DAY), "--to", NAME)
+
+
+def worth(rows: Rows) -> dict[str, tuple[Any, ...]]:
+    names = ("state", "amount_minor", "currency", "partition_key", "order_date")
+    return {key: tuple(row[name] for name in names) for key, row in rows.items()}
+
+
+def manual(shop: Deployment) -> list[dict[str, Any]]:
+    statement = select(delivery_attempt).where(delivery_attempt.c.event == "manual")
+    with shop.ledger() as database, database.read() as connection:
+        return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def test_without_the_drill_orders_would_count_twice(shop: Deployment) -> None:
+    restored(shop)
+    run_again(shop)
+    assert max(effects(shop).values()) == 2
+
+
+def test_what_the_copy_knows_is_taken_back_and_not_sent_again(
+    shop: Deployment,
+) -> None:
+    known, told = restored(shop)
+    attribution(shop, "recover", *DAYS, *WHO)
+    attribution(shop, "backfill", *DAYS, "--all", "--destination", NAME)
+    assert effects(shop) == told
+    assert worth(shop.rows()) == worth(known)
+
+
+def test_a_copy_that_holds_rows_twice_is_taken_back_once(shop: Deployment) -> None:
+    for table in ("delivery", "delivery_attempt"):
+        copy = f"attribution.{table}"
+        shop.warehouse(f"insert into {copy} select * from {copy}")
+    known, told = restored(shop)
+    attribution(shop, "recover", *DAYS, *WHO)
+    attribution(shop, "backfill", *DAYS, "--all", "--destination", NAME)
+    assert (effects(shop), worth(shop.rows())) == (told, worth(known))
+
+
+def test_each_delivery_taken_back_is_kept_as_a_decision(shop: Deployment) -> None:
+    restored(shop)
+    before = shop.rows()
+    attribution(shop, "recover", *DAYS, *WHO)
+    taken = shop.rows().keys() - before.keys()
+    kept = manual(shop)
+    assert len(kept) == len(taken) > 0
+    assert {(one["decided_by"], one["reason"]) for one in kept} == {
+        ("ada", "recovered")
+    }
+    assert {one["from_state"] for one in kept} == {None}
+
+
+def test_its_requests_and_replies_come_back_as_well(shop: Deployment) -> None:
+    with shop.ledger() as database, database.read() as connection:
+        before = set(
+            connection.execute(select(delivery_attempt.c.attempt_id)).scalars()
+        )
+    restored(shop)
+    attribution(shop, "recover", *DAYS, *WHO)
+    with shop.ledger() as database, database.read() as connection:
+        after = set(connection.execute(select(delivery_attempt.c.attempt_id)).scalars())
+    assert before <= after
+
+
+def test_taking_back_again_changes_nothing(shop: Deployment) -> None:
+    restored(shop)
+    attribution(shop, "recover", *DAYS, *WHO)
+    once, kept = shop.rows(), len(manual(shop))
+    again = attribution(shop, "recover", *DAYS, *WHO)
+    assert "0 deliveries were taken back" in again.output
+    assert (shop.rows(), len(manual(shop))) == (once, kept)
+
+
+def test_where_nothing_was_lost_nothing_is_taken_back(shop: Deployment) -> None:
+    before = shop.rows()
+    attribution(shop, "recover", *DAYS, *WHO)
+    assert shop.rows() == before
+
+
+def test_what_was_planned_anew_is_taken_back_as_well(shop: Deployment) -> None:
+    _, told = restored(shop)
+    text = shop.config_path.read_text()
+    head = f"[destinations.{NAME}]\n"
+    shop.config_path.write_text(text.replace(head, f"{head}enabled = false\n"))
+    shop.warehouse("create schema kept")
+    shop.warehouse("create table kept.delivery as from attribution.delivery")
+    attribution(shop, "export", "--date", str(DAY), "--to", NAME)
+    assert set(shop.states(NAME)) >= {"suppressed"}
+    shop.warehouse("delete from attribution.delivery")
+    shop.warehouse("insert into attribution.delivery from kept.delivery")
+    shop.config_path.write_text(text)
+    attribution(shop, "recover", *DAYS, *WHO)
+    run_again(shop)
+    assert effects(shop) == told
+
+
+def test_what_was_on_the_wire_when_it_was_copied_waits_for_a_person(
+    shop: Deployment,
+) -> None:
+    _, told = restored(shop)
+    shop.warehouse(
+        "update attribution.delivery set state = 'sending', accepted_at = null, "
+        "first_sent_at = null where destination = ? and partition_key = ? "
+        "and state = 'accepted'",
+        NAME,
+        str(DAY),
+    )
+    attribution(shop, "recover", *DAYS, *WHO)
+    assert shop.states(NAME)["uncertain"] > 0
+    run_again(shop)
+    assert effects(shop) == told
+
+
+def test_without_a_copy_the_next_step_is_told(shop: Deployment) -> None:
+    restored(shop)
+    shop.warehouse("drop schema attribution cascade")
+    told = attribution(shop, "recover", *DAYS, *WHO, status=2)
+    assert "attribution resolve orders" in " ".join(told.output.split())
+
+
+def orders_file(shop: Deployment, known: Rows) -> Path:
+    told = [
+        row["order_id"]
+        for row in known.values()
+        if (row["destination"], row["state"]) == (NAME, "accepted")
+    ]
+    assert len(told) > 2
+    file = shop.folder / "orders.txt"
+    file.write_text("\n".join(told))
+    return file
+
+
+def close_orders(shop: Deployment, file: Path, status: int = 0) -> Result:
+    words = ("--date", str(DAY), "--to", NAME, "--orders", str(file), *WHO)
+    return attribution(shop, "resolve", "orders", "delivered", *words, status=status)
+
+
+def test_what_a_report_of_the_provider_shows_is_closed_by_its_order_ids(
+    shop: Deployment,
+) -> None:
+    known, told = restored(shop)
+    close_orders(shop, orders_file(shop, known))
+    run_again(shop)
+    assert effects(shop) == told
+    assert worth(shop.rows(NAME)) == worth(
+        {key: row for key, row in known.items() if row["destination"] == NAME}
+    )
+
+
+def test_closing_orders_again_changes_nothing(shop: Deployment) -> None:
+    known, _ = restored(shop)
+    file = orders_file(shop, known)
+    close_orders(shop, file)
+    once, kept = shop.rows(), manual(shop)
+    assert {one["decided_by"] for one in kept} == {"ada"}
+    assert "nothing was changed" in close_orders(shop, file).output
+    assert (shop.rows(), manual(shop)) == (once, kept)
+
+
+def test_what_is_withheld_meanwhile_can_be_closed(shop: Deployment) -> None:
+    known, told = restored(shop)
+    text = shop.config_path.read_text()
+    head = f"[destinations.{NAME}]\n"
+    shop.config_path.write_text(text.replace(head, f"{head}enabled = false\n"))
+    run_again(shop)
+    close_orders(shop, orders_file(shop, known))
+    shop.config_path.write_text(text)
+    run_again(shop)
+    assert effects(shop) == told
+
+
+def test_orders_can_only_be_closed_as_delivered(shop: Deployment) -> None:
+    file = shop.folder / "orders.txt"
+    file.write_text("")
+    close_orders(shop, file, status=2)
+    file.write_text("O1\n")
+    words = ("--date", str(DAY), "--to", NAME, "--orders", str(file), *WHO)
+    attribution(shop, "resolve", "orders", "not-delivered", *words, status=2)

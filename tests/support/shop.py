@@ -1,0 +1,191 @@
+"""A shop: rows of a warehouse go through extract, join and delivery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from shutil import copytree
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+import sql
+from assets.deliveries import staged_chunks
+from assets.ledger.tables import quarantine_row
+from assets.resources import Source
+from assets.source.warehouse import Warehouse
+from assets.staging import Staging
+from assets.validation.schemas import EXTRACTS, contract_columns
+
+if TYPE_CHECKING:
+    from assets.delivery.dispatch import Summary
+    from support.line import Line
+
+
+KEY = "2026-01-02"
+
+
+START = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+NOON = START + timedelta(hours=12)
+
+
+BEFORE = NOON - timedelta(hours=1)
+
+
+DAY = timedelta(days=1)
+
+
+TYPES = {
+    **dict.fromkeys(("completed_at", "captured_at", "bucketed_at"), "timestamptz"),
+    **dict.fromkeys(
+        ("total", "revenue", "discount", "shipping", "tax"), "decimal(24, 6)"
+    ),
+    **dict.fromkeys(("unit_price", "subtotal", "quantity"), "decimal(24, 6)"),
+    **dict.fromkeys(("tracking_consent", "is_test"), "boolean"),
+    "line_no": "integer",
+}
+
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Shop:
+    """A warehouse and a line, with the product's own way from one to the other.
+
+    Attributes:
+        types: Column -> SQL type, where it is not the usual one.
+        naive_zone: Zone of naive times in the warehouse.
+        statements: A deployment's own statements; None: the shipped ones.
+    """
+
+    folder: Path
+    url: str
+    line: Line
+    window: tuple[datetime, datetime] = (START, START + DAY)
+    key: str = KEY
+    types: dict[str, str] = field(default_factory=dict)
+    naive_zone: str | None = None
+    statements: Path | None = None
+    _wanted: list[tuple[str, Row]] = field(default_factory=list)
+
+    def on(self, url: str) -> None:
+        """Keep the tables in another warehouse instead."""
+        self.url = url
+        self.retype(**self.types)
+
+    def ask(self, statement: str, text: str) -> None:
+        """Ask the warehouse in a deployment's own words."""
+        if self.statements is None:
+            shipped = Path(str(files(sql))) / "extract"
+            self.statements = copytree(shipped, self.folder / "statements")
+        (self.statements / f"{statement}.sql").write_text(text)
+
+    def create(self) -> None:
+        """Make the five tables of the contract."""
+        for name in EXTRACTS:
+            columns = ", ".join(
+                f"{one} {self.types.get(one) or TYPES.get(one, 'text')}"
+                for one in contract_columns(name)
+            )
+            self.execute(f"create table {name} ({columns})")
+
+    def execute(self, statement: str, **values: Any) -> None:
+        """What the warehouse's owner might do; done before the next extract."""
+        self._wanted.append((statement, values))
+
+    def flush(self) -> None:
+        """Do what is wanted, in one transaction."""
+        engine = sa.create_engine(self.url, poolclass=NullPool)
+        with engine.begin() as connection:
+            for statement, values in self._wanted:
+                connection.execute(sa.text(statement), values)
+        engine.dispose()
+        self._wanted.clear()
+
+    def add(self, table: str, **row: Any) -> None:
+        marks = ", ".join(f":{name}" for name in row)
+        self.execute(f"insert into {table} ({', '.join(row)}) values ({marks})", **row)
+
+    def order(self, order_id: Any = "O1", amount: Any = 10, **changes: Any) -> None:
+        """Store an order of one line; whatever is named is as it is named."""
+        plain: Row = {
+            "order_id": order_id,
+            "completed_at": NOON,
+            "visitor_id": "v-1",
+            "currency": "USD",
+            **dict.fromkeys(("total", "revenue"), amount),
+            **dict.fromkeys(("discount", "shipping", "tax"), 0),
+            "tracking_consent": True,
+            "is_test": False,
+        }
+        self.add("completed_orders", **plain | changes)
+        self.item(order_id, amount)
+
+    def item(self, order_id: Any, amount: Any, **changes: Any) -> None:
+        plain: Row = {
+            "order_id": order_id,
+            "line_no": 1,
+            "sku": "s-1",
+            "quantity": 1,
+            "unit_price": amount,
+            "subtotal": amount,
+            "discount": 0,
+        }
+        self.add("order_items", **plain | changes)
+
+    @property
+    def source(self) -> Source:
+        warehouse = Warehouse(
+            self.url, extract_dir=self.statements, source_timezone=self.naive_zone
+        )
+        staging = Staging(self.folder / "staging")
+        return Source(warehouse, staging, self.line.database, clock=self.line.clock)
+
+    def stage(self) -> None:
+        """Extract and join, as the assets of a day do."""
+        if self._wanted:
+            self.flush()
+        for statement in EXTRACTS:
+            self.source.extract(statement, self.key, self.window)
+        self.source.join(self.key, f"stage-{self.line.runs}")
+        self.line.clock.pass_by(seconds=1)
+
+    def deliver(self) -> Summary:
+        return self.line.run_chunks(
+            lambda: staged_chunks(self.source, self.key),
+            partition_key=self.key,
+            quarantined=self.source.quarantined(self.key),
+        )
+
+    def run(self) -> Summary:
+        self.stage()
+        return self.deliver()
+
+    def held(self) -> dict[str, str]:
+        """Order -> reason, of those that are in quarantine for the destination."""
+        rows = self.line.rows()
+        return {
+            row["order_id"]: row["state_reason"]
+            for row in rows
+            if row["state"] == "quarantined"
+        }
+
+    def reasons(self) -> list[list[str]]:
+        """Reasons of each quarantined row, whether its order is known or not."""
+        return [row["reasons"] for row in self.line.rows(quarantine_row)]
+
+    def retype(self, **types: str) -> None:
+        """Make the tables with other types for some columns, instead."""
+        self._wanted.clear()
+        self.types = types
+        self.create()
+
+    def check(self, worth: dict[str, tuple[int, str]], **options: Any) -> None:
+        """The invariants; what the source holds is worked out by the test."""
+        self.line.check(worth=worth, rerun=self.run, **options)
