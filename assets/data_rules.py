@@ -28,7 +28,7 @@ from assets.validation.schemas import (
 )
 
 HEAD = """\
-# Data rules
+# Rules about data
 
 This page lists every reason why a row, an order or a conversion is not sent as the
 warehouse stores it. `make docs` writes the page from the rules in the code; do not edit

@@ -108,13 +108,6 @@ def test_every_path_in_the_docs_exists() -> None:
         assert (ROOT / path).exists(), path
 
 
-def test_every_path_in_the_docs_exists() -> None:
-    for page in ROOT.glob("docs/**/*.md"):
-        folders = "sql|assets|pipelines|tests|deploy|docs"
-        for path in re.findall(rf"`((?:{folders})/[\w./-]*)`", page.read_text()):
-            assert (ROOT / path).exists(), f"{page.name} names {path}"
-
-
 def test_every_view_and_table_is_documented() -> None:
     for view in VIEWS:
         assert f"`{view}`" in PAGES["delivery-tables.md"]
