@@ -1,8 +1,9 @@
 """The page of all rules about data: `docs/data-rules.md`.
 
-Only gathers and prints: the rules stand in `coercion.py`, `row_checks.py`,
-`schemas.py`, `judging.py`, `several_days.py` and `providers/rules.py`. `make docs`
-writes the page.
+This module only collects and prints the rules. They are defined in
+`validation/coercion.py`, `validation/row_checks.py`, `validation/chunk.py`,
+`validation/schemas.py`, `joining/conversion_checks.py`, `joining/repeated_orders.py`
+and `providers/rules.py`. `make docs` writes the page.
 """
 
 import sys
@@ -29,30 +30,37 @@ from assets.validation.schemas import (
 HEAD = """\
 # Rules about data
 
-Every reason for which a row, an order or a conversion is not sent as it is stored.
-Written by `make docs` from the rules in the code: do not edit.
+This page lists every reason why a row, an order or a conversion is not sent as the
+warehouse stores it. `make docs` writes the page from the rules in the code; do not edit
+it. [Delivery tables](delivery-tables.md) explains the reasons.
 
-A quarantined row stands in `quarantine_row` until a run of its partition no longer
-finds it; `row_redacted` names each failing column with what was expected and what is
-there: a number of at most nine digits, an instant, a flag or a code of three letters as
-it is, of all else only the length and the kinds of characters, because columns that are
-shifted by one hold a name where a currency should stand. All that is wrong with a row
-is told at once, and nothing is repaired: mended in the warehouse, it is released by the
-next run.
+A quarantined row stays in the table `quarantine_row` until a run of its partition no
+longer finds it. All problems of a row are reported at once. Nothing is repaired:
+correct the row in the warehouse, and the next run releases it.
 
-| what happens | |
+`row_redacted` names each failing column with the expected and the actual value. A
+number of at most nine digits, an instant, a flag and a code of three letters are shown
+as they are. Of any other value, only the length and the kinds of characters are shown,
+because shifted columns can put a name where a currency should be.
+
+| effect | meaning |
 |---|---|
-| quarantined: order | the whole order is held back from every destination |
-| quarantined: row | the row counts for nothing; its order goes on without it, but for \
-what it may have decided: `unfit_identifier`, `unfit_exposure` |
-| withheld: quarantined | the order is held back from this destination |
-| withheld: suppressed | the same, though it is sound; decided anew by every run |
-| data issue | it is sent all the same, and kept in `data_issue` |
+| order quarantined | the order is sent to no destination |
+| row quarantined | the row is ignored and its order is sent without it, unless the \
+row may have been the one that counts: `unfit_identifier`, `unfit_exposure` |
+| quarantined | the order is not sent to this destination, because its data is not fit |
+| suppressed | the order is not sent to this destination, although its data is sound; \
+every run decides again |
+| data issue | the order is sent, or was sent already; the issue is recorded in \
+`data_issue` |
+
+After "quarantined", "suppressed" or "data issue", the last column names the providers
+that have the rule. Without a name, all of them have it.
 """
-ORDER_IS_HELD = "quarantined: order"
-ROW_IS_HELD = "quarantined: row"
-NOT_SENT = "withheld: quarantined"
-SUPPRESSED_THERE = "withheld: suppressed"
+ORDER_QUARANTINED = "order quarantined"
+ROW_QUARANTINED = "row quarantined"
+QUARANTINED_THERE = "quarantined"
+SUPPRESSED_THERE = "suppressed"
 DOUBTED = "data issue"
 
 
@@ -63,7 +71,7 @@ class Line:
     reason: str
     columns: tuple[str, ...]
     expected: str
-    happens: str
+    effect: str
 
 
 def page() -> str:
@@ -75,80 +83,80 @@ def _sections() -> Iterator[str]:
     for name, schema in EXTRACTS.items():
         title = f"Rows of `{name}`"
         yield _section(title, [*_reading(schema), *_checks(schema)])
-    yield _section("Orders with their lines, once joined", _joining())
+    yield _section("Orders with their lines, after the join", _joining())
     yield _section("Orders for one destination", _deciding())
-    yield _section("Sent all the same", _doubting())
+    yield _section("Data issues", _doubting())
 
 
 def _reading(schema: pap.DataFrameSchema) -> Iterator[Line]:
     name = str(schema.name)
     columns = contract_columns(name)
     kinds = {field.name: field.type for field in arrow_schema(schema)}
-    happens = _happens(name)
+    effect = _effect(name)
     required = tuple(one for one in columns if not schema.columns[one].nullable)
-    yield Line("missing_<column>", required, MISSING, happens)
+    yield Line("missing_<column>", required, MISSING, effect)
     for kind, readable in READABLE.items():
         own = tuple(one for one in columns if kinds[one] == kind)
         if own:
-            yield Line(f"{UNREADABLE}_<column>", own, readable, happens)
+            yield Line(f"{UNREADABLE}_<column>", own, readable, effect)
         for reason, expected in REFUSALS.get(kind, {}).items():
             if own:
-                yield Line(reason, own, expected, happens)
+                yield Line(reason, own, expected, effect)
     if "extra" in schema.columns:
         for reason, expected in EXTRA_REFUSALS.items():
-            yield Line(reason, ("further columns that are sent",), expected, happens)
+            yield Line(reason, ("`extra` columns that are sent",), expected, effect)
 
 
 def _checks(schema: pap.DataFrameSchema) -> Iterator[Line]:
-    happens = _happens(str(schema.name))
+    effect = _effect(str(schema.name))
     found: dict[tuple[str, str], list[str]] = {}
     for held in (*schema.columns.values(), schema):
         for check in held.checks:
             rule = str(check.name), str(check.description)
             found.setdefault(rule, []).extend(columns_of(check, str(held.name)))
     for (reason, expected), columns in found.items():
-        yield Line(reason, tuple(columns), expected, happens)
+        yield Line(reason, tuple(columns), expected, effect)
 
 
-def _happens(table: str) -> str:
-    return ORDER_IS_HELD if table in BLOCKING else ROW_IS_HELD
+def _effect(table: str) -> str:
+    return ORDER_QUARANTINED if table in BLOCKING else ROW_QUARANTINED
 
 
 def _joining() -> Iterator[Line]:
     yield from _checks(JOINED_ORDERS)
-    yield _failing(SEVERAL_DAYS, REPEATED, ORDER_IS_HELD)
-    yield _failing(ORPHAN, ORPHANS, ROW_IS_HELD)
+    yield _failing(SEVERAL_DAYS, REPEATED, ORDER_QUARANTINED)
+    yield _failing(ORPHAN, ORPHANS, ROW_QUARANTINED)
 
 
-def _failing(failure: Failure, dataset: str, happens: str) -> Line:
+def _failing(failure: Failure, dataset: str, effect: str) -> Line:
     columns = tuple(f"{dataset}.{name}" for name in failure.columns)
-    return Line(failure.reason, columns, failure.expected, happens)
+    return Line(failure.reason, columns, failure.expected, effect)
 
 
 def _deciding() -> Iterator[Line]:
     yield from _ruled(SUPPRESSED, SUPPRESSED_THERE)
-    yield from _ruled(QUARANTINED, NOT_SENT)
+    yield from _ruled(QUARANTINED, QUARANTINED_THERE)
 
 
 def _doubting() -> Iterator[Line]:
     yield from _ruled(DOUBTS, DOUBTED)
 
 
-def _ruled(rules: Iterable[Rule], happens: str) -> Iterator[Line]:
+def _ruled(rules: Iterable[Rule], effect: str) -> Iterator[Line]:
     for rule in rules:
-        where = f", at {', '.join(rule.providers)}" if rule.providers else ""
-        yield Line(rule.reason, rule.columns, rule.expected, happens + where)
+        where = f": {', '.join(rule.providers)}" if rule.providers else ""
+        yield Line(rule.reason, rule.columns, rule.expected, effect + where)
 
 
 def _section(title: str, lines: Iterable[Line]) -> str:
-    head = [f"## {title}", "", "| reason | columns | expected | what happens |"]
+    head = [f"## {title}", "", "| reason | columns | expected | effect |"]
     rows = ["|---|---|---|---|", *map(_row, lines), ""]
     return "\n".join([*head, *rows])
 
 
 def _row(line: Line) -> str:
     columns = ", ".join(line.columns)
-    return f"| `{line.reason}` | {columns} | {line.expected} | {line.happens} |"
+    return f"| `{line.reason}` | {columns} | {line.expected} | {line.effect} |"
 
 
 if __name__ == "__main__":

@@ -1,2 +1,3 @@
--- The first start of PostgreSQL: beside the delivery tables, Dagster's own history.
+-- PostgreSQL runs this on its first start. The database of the delivery tables is
+-- POSTGRES_DB; Dagster's history gets a database of its own.
 create database dagster;

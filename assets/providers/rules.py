@@ -1,7 +1,7 @@
 """What an order must be for a destination: each reason code with what was expected.
 
-Providers decide (`eligibility`) and planning decides; the words stand here once, and
-`docs/data-rules.md` repeats them.
+The provider modules (`eligibility`) and the planner apply these rules. The texts are
+written here once; `docs/data-rules.md` is generated from them.
 """
 
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One reason for which a destination is told nothing, or something else.
+    """One reason why an order is not sent, or is sent otherwise than it is stored.
 
     Attributes:
         reason: The code that is kept.
         columns: What is looked at, columns or settings.
         expected: What would let the order pass.
-        providers: Whose rule it is; empty: everybody's.
+        providers: The providers that have the rule; empty: all of them.
     """
 
     reason: str
@@ -25,35 +25,37 @@ class Rule:
 
 
 SUPPRESSED = (
-    Rule("destination_disabled", ("enabled",), "a destination that is switched on"),
+    Rule("destination_disabled", ("enabled",), "true"),
     Rule("test_order", ("is_test",), "false"),
-    Rule("consent_refused", ("tracking_consent",), "true, or unknown"),
-    Rule("no_consent", ("tracking_consent",), "true, where `require_consent`"),
+    Rule("consent_refused", ("tracking_consent",), "true or unknown"),
+    Rule("no_consent", ("tracking_consent",), "true, if `require_consent` is true"),
     Rule("too_old", ("completed_at",), "at most `max_age_days` ago"),
-    Rule("order_gone", ("order_id",), "an order that the source still has"),
-    Rule("reported_before", ("order_id",), "not reported under another event before"),
-    Rule("event_changed", ("order_id",), "reported under the event of now"),
+    Rule("order_gone", ("order_id",), "an order that the source returns"),
+    Rule("reported_before", ("order_id",), "no report under another event"),
+    Rule("event_changed", ("order_id",), "a delivery of the configured event"),
     Rule(
         "unfit_identifier",
         ("the identifiers that are sent",),
-        "no refused row, and none of another visitor, that may be the one that counts",
+        "no refused row, and no row of another visitor, that may be the row that "
+        "counts",
     ),
     Rule(
         "currency_not_taken",
         ("currency",),
-        "the project's currency; one of `currencies`",
+        "the project's `currency` at Convert.com; one of `currencies` at impact.com",
         ("convert", "impact"),
     ),
     Rule(
         "no_click_id",
         ("impact_click_id", "trackdesk_cid"),
-        "one captured at or before the order; at impact.com any of `attribution_keys`",
+        "an identifier captured at or before the order; at impact.com any of "
+        "`attribution_keys`",
         ("impact", "trackdesk"),
     ),
     Rule(
         "no_external_cid",
         ("trackdesk_external_cid",),
-        "one captured at or before the order",
+        "an identifier captured at or before the order",
         ("trackdesk",),
     ),
     Rule("no_coupon", ("promo_code",), "a coupon", ("trackdesk",)),
@@ -63,30 +65,35 @@ SUPPRESSED = (
         "a cid, or the cookie that Trackdesk sets",
         ("trackdesk",),
     ),
-    Rule("wrong_tenant", ("trackdesk_cid",), "a cookie of `tenant_id`", ("trackdesk",)),
+    Rule(
+        "wrong_tenant",
+        ("trackdesk_cid",),
+        "a cookie of the configured `tenant_id`",
+        ("trackdesk",),
+    ),
     Rule(
         "no_visitor_id",
         ("convert_visitor_id", "visitor_id"),
-        "one that is known at the time of the order",
+        "an id that is known at the time of the order",
         ("convert",),
     ),
     Rule(
         "no_bucketing",
         ("experience_id", "variation_id"),
-        "an experience seen in one variation, at or before the order, "
-        "or `send_without_bucketing`",
+        "an experience seen in exactly one variation at or before the order, or the "
+        "setting `send_without_bucketing`",
         ("convert",),
     ),
     Rule(
         "not_first_order",
         ("visitor_id",),
-        "no other order of the visitor reported, where `first_order_only`",
+        "no other reported order of the visitor, if `first_order_only` is true",
         ("convert",),
     ),
     Rule(
         "no_tracking_id",
         ("idme_conversion_tracking_id",),
-        "one captured at or before the order",
+        "an identifier captured at or before the order",
         ("idme",),
     ),
 )
@@ -94,54 +101,56 @@ SUPPRESSED = (
 QUARANTINED = (
     Rule(
         "pii_in_payload",
-        ("whatever is sent",),
-        "no e-mail address; no number of a telephone or card but in ids of order and "
-        "article",
+        ("all values that are sent",),
+        "no e-mail address, and no telephone or card number; only ids of orders and "
+        "articles may look like such a number",
     ),
-    Rule("payload_error", ("whatever is sent",), "a request that can be built"),
+    Rule(
+        "payload_error",
+        ("all values that are sent",),
+        "values from which a request can be built",
+    ),
     Rule(
         "amount_precision",
         ("revenue", "the amounts that are sent"),
-        "no more decimals than the currency has; two at impact.com",
+        "no more decimals than the currency has; at impact.com at most two",
         ("convert", "idme", "impact", "trackdesk"),
     ),
-    Rule("no_items", ("items",), "one line at least", ("impact",)),
+    Rule("no_items", ("items",), "at least one line", ("impact",)),
     Rule("too_many_items", ("items",), "at most `max_items`", ("impact",)),
     Rule(
         "two_discounts",
         ("discount", "items.discount"),
-        "on the order or on its lines, where `discount_level` is `one`",
+        "on the order or on its lines, not on both, if `discount_level` is `one`",
         ("impact",),
     ),
-    Rule(
-        "body_too_large", ("whatever is sent",), "at most `max_body_bytes`", ("impact",)
-    ),
+    Rule("body_too_large", ("the request",), "at most `max_body_bytes`", ("impact",)),
     Rule("missing_order_id", ("order_id",), "a value that is not blank", ("impact",)),
     Rule("missing_sku", ("items.sku",), "a value that is not blank", ("impact",)),
     Rule(
         "too_long",
         ("ids and keys",),
-        "as long as the field of the provider at most",
+        "at most as long as the provider's field",
         ("impact",),
     ),
     Rule("pii_as_id", ("customer_id",), "no `@`", ("impact",)),
     Rule(
         "formula_as_id",
         ("order_id", "trackdesk_cid", "trackdesk_external_cid"),
-        "none of `= + - @`, tab or line end in front, where `channel` is `csv`",
+        "not beginning with `= + - @`, tab or line end, if `channel` is `csv`",
         ("trackdesk",),
     ),
     Rule("negative_amount", ("mapped amounts",), "0 or more", ("impact",)),
     Rule(
         "amount_too_large",
         ("mapped amounts",),
-        "no more digits than the field of the provider takes",
+        "no more digits than the provider's field takes",
         ("impact",),
     ),
     Rule(
         "unfit_field",
         ("mapped columns",),
-        "what the field of the provider takes; `state_detail` names it",
+        "a value that the provider's field takes; `state_detail` names the field",
         ("impact",),
     ),
 )
@@ -150,34 +159,34 @@ DOUBTS = (
     Rule(
         "bucketing_conflict",
         ("experience_id", "variation_id"),
-        "one variation of each experience; an experience with two is left out",
+        "one variation per experience; an experience with two is left out",
     ),
     Rule(
         "unfit_exposure",
         ("experience_id", "variation_id", "bucketed_at"),
-        "no refused row that may be the first of its experience or contradict it; "
-        "the experience is left out",
+        "no refused row that may be the first exposure to the experience or contradict "
+        "it; the experience is left out",
     ),
     Rule(
         "unfit_identifier",
         ("kind", "order_id", "visitor_id"),
-        "no refused row, and none of another visitor (`other_visitor`), that may be "
-        "the one that counts; the kind is left out",
+        "no refused row, and no row of another visitor (`other_visitor`), that may be "
+        "the row that counts; the identifier is left out",
     ),
     Rule(
         "drift",
-        ("whatever is sent",),
-        "as it was when it was reported; nothing is sent again",
+        ("all values that are sent",),
+        "the values that were reported; a changed order is not sent again",
     ),
     Rule(
         "order_gone",
         ("order_id",),
-        "an order that the source still has; nothing is taken back",
+        "an order that the source returns; nothing is taken back at the provider",
     ),
     Rule(
         "unknown_segment",
         ("browser", "device", "source", "visitor_type", "country"),
-        "a value of Convert.com's closed list; another is left out",
+        "a value of Convert.com's closed lists; any other value is left out",
         ("convert",),
     ),
     Rule(
@@ -186,7 +195,7 @@ DOUBTS = (
             "mapped columns",
             *("items.name", "items.category", "items.sub_category", "items.brand"),
         ),
-        "short enough for its field at the provider; the rest is cut off",
+        "at most as long as the provider's field; the rest is cut off",
         ("convert", "impact"),
     ),
 )

@@ -31,8 +31,8 @@ AMOUNT_TOO_LARGE = "amount_too_large"
 
 REFUSALS: dict[pa.DataType, dict[str, str]] = {
     INSTANT: {
-        NAIVE_TIME: "a time with its offset, or `source_timezone` set",
-        AMBIGUOUS_TIME: "a local time that the clock showed exactly once",
+        NAIVE_TIME: "a time with an offset, or the setting `source_timezone`",
+        AMBIGUOUS_TIME: "a local time that exists exactly once, despite clock changes",
     },
     MONEY: {
         AMOUNT_PRECISION: "at most 6 decimals",
@@ -280,9 +280,9 @@ def _changing_case(change: Callable[[str], str]) -> Reader:
 
 
 READABLE: dict[pa.DataType, str] = {
-    TEXT: "text or a whole number, without NUL or broken characters",
+    TEXT: "text or a whole number, without NUL or invalid characters",
     MONEY: "a decimal number",
-    WHOLE: "a whole number of 64 bits",
+    WHOLE: "a whole number that fits 64 bits",
     FLAG: "true, false, 1 or 0",
     INSTANT: "an instant: date, time of day and offset",
     pa.list_(TEXT): "a list of texts, or the JSON text of one",

@@ -117,7 +117,7 @@ def _is_known_currency(codes: "pd.Series[str]") -> "pd.Series[bool]":
 
 NO_PERSONAL_DATA = _check(
     "pii_as_id",
-    "no `@`, and not written like a telephone number",
+    "no `@`, and not in the form of a telephone number",
     _is_neither_address_nor(PHONE),
 )
 NO_PERSONAL_ORDER_ID = _check(
@@ -127,8 +127,8 @@ NO_PERSONAL_ORDER_ID = _check(
 )
 NO_PLACEHOLDER = _check(
     "placeholder_id",
-    "an id of one visitor: `undefined`, `null`, `0`, `N/A`, `(not set)`, a UUID of "
-    "zeros and their like stand for unknown",
+    "an id, not a placeholder for an unknown one such as `undefined`, `null`, `0`, "
+    "`N/A`, `(not set)` or a UUID of zeros",
     lambda values: ~values.str.lower().str.fullmatch(f"(?:{PLACEHOLDER})"),
 )
 FITS = _check(
@@ -144,7 +144,7 @@ PAST = _check(
 )
 REAL = _check(
     "placeholder_time",
-    f"{FIRST_ORDER_EVER:%Y-%m-%d} or later: earlier times stand for unknown",
+    f"{FIRST_ORDER_EVER:%Y-%m-%d} or later: earlier times are placeholders",
     _is_a_real_time,
 )
 KNOWN_CURRENCY = _check(
@@ -189,7 +189,10 @@ BELONGS_TO_SOMEONE = _check(
 # What only the join sees: these hold for the columns of `schemas.JOINED_ORDERS`, and
 # name what a person would look at. `items.` stands before the columns of a line.
 UNFIT_ROW = _check(
-    "unfit_row", "no other row of the order refused", _is_false, columns=("order_id",)
+    "unfit_row",
+    "no other row of the order is refused",
+    _is_false,
+    columns=("order_id",),
 )
 SAME_IN_ALL_ROWS = _check(
     "conflicting_rows",
@@ -199,7 +202,7 @@ SAME_IN_ALL_ROWS = _check(
 )
 HAS_ITEMS = _check(
     "no_items",
-    "one line at least, or `allow_orders_without_items`",
+    "at least one line, or the setting `allow_orders_without_items`",
     _is_false,
     columns=("items",),
 )

@@ -1,5 +1,5 @@
--- The orders completed in the window, one row each.
--- Columns beyond the contract travel along as `extra`.
+-- The orders completed in the window, one row per order.
+-- Columns that are not part of the contract are passed on as `extra`.
 select o.* -- noqa: AM04
 from completed_orders as o
 where

@@ -1,5 +1,5 @@
 -- The lines of the window's orders.
--- Columns beyond the contract travel along as `extra`.
+-- Columns that are not part of the contract are passed on as `extra`.
 with window_orders as (
     select o.order_id
     from completed_orders as o

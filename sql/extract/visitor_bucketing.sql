@@ -1,6 +1,7 @@
--- Exposures before the window's orders, under the id the site gave the visitor or
--- under the id the experiment tool gave (`convert_visitor_id`).
--- A row without a time comes along, to be refused: it may have been before the order.
+-- Exposures at or before the window's orders. The visitor is identified by the id of
+-- the site or by the id of the experiment tool (`convert_visitor_id`).
+-- Rows without a time are included, so that validation can refuse them: such a row may
+-- have been before the order.
 with window_orders as (
     select
         o.order_id,

@@ -1,6 +1,7 @@
--- What was stored for the window's orders, or for their visitors before any order.
--- A row that names an order belongs to that order alone.
--- A row without a time comes along, to be refused: it may have been before the order.
+-- Identifiers that were stored for the window's orders, or for their visitors without
+-- an order. A row that names an order belongs only to that order.
+-- Rows without a time are included, so that validation can refuse them: such a row may
+-- have been before the order.
 with window_orders as (
     select
         o.order_id,

@@ -1,5 +1,6 @@
--- Segments stored for the visitors of the window's orders, up to the order.
--- A row without a time comes along, to be refused: it may have been before the order.
+-- Segments of the visitors of the window's orders, at or before the order.
+-- Rows without a time are included, so that validation can refuse them: such a row may
+-- have been before the order.
 with window_orders as (
     select
         o.visitor_id,

@@ -1,10 +1,11 @@
--- One row per order with what was known of its visitor at that time.
+-- One row per order, with what was known about its visitor at the time of the order.
 --
--- Reads the five staged extracts as views of the same names, the refused rows of two of
--- them as `refused_<name>`, and the ids of orders of which a row was refused as
--- `refused_rows`. What speaks against an order stands in the
--- columns between its facts and `source_hash`; `schemas.JOINED_ORDERS` judges them. A
--- visitor's row counts up to `completed_at`.
+-- Input: the five staged extracts as views of the same names, the refused rows of two
+-- of them as `refused_<name>`, and the ids of orders with a refused row as
+-- `refused_rows`. A visitor's row counts if its time is at or before `completed_at`.
+--
+-- The columns between the facts and `source_hash` hold the problems of an order.
+-- `JOINED_ORDERS` in assets/validation/schemas.py checks them.
 with orders as (
     select
         order_rows.order_id,
@@ -27,7 +28,7 @@ order_lines as (
         i.discount,
         cast(power(10, -o.currency_digits) as decimal(24, 6)) as minor_unit,
         cast(power(10, -o.currency_digits) / 2 as decimal(24, 6)) as half_a_unit,
-        -- Null where the product has more digits than any decimal.
+        -- Null if the product has more digits than a decimal can hold.
         try(abs(i.quantity * i.unit_price - i.subtotal)) as price_gap,
         {
             'line_no': i.line_no,
@@ -48,7 +49,8 @@ order_lines as (
     inner join distinct_orders as o on i.order_id = o.order_id
 ),
 
--- A price may be finer than money: 3 x 3.333333 is 10.00, and 9.99 is another amount.
+-- A unit price may have more decimals than the currency: 3 x 3.333333 is 10.00, but it
+-- is not 9.99.
 items as (
     select
         l.order_id,
@@ -70,8 +72,8 @@ items as (
     group by l.order_id
 ),
 
--- A row that names an order belongs to that order alone; the others to the visitor. One
--- that names an order and another visitor than the order has contradicts itself.
+-- A row that names an order belongs only to that order; any other row belongs to the
+-- visitor. A row that names an order and a different visitor contradicts itself.
 known_identifiers as (
     select
         o.order_id,
@@ -106,7 +108,7 @@ winning_identifiers as (
     group by order_id, kind
 ),
 
--- What may have counted, could it be read: nobody knows that it did not.
+-- Rows that might have counted if they could be read: nothing proves the opposite.
 doubtful_identifiers as (
     select
         o.order_id,
@@ -197,7 +199,7 @@ identifiers as (
     group by order_id
 ),
 
--- Two variations of one experience contradict each other: neither is reported.
+-- Two variations of one experience contradict each other, so neither is reported.
 exposures as (
     select
         o.order_id,
@@ -212,7 +214,7 @@ exposures as (
     group by o.order_id, b.experience_id
 ),
 
--- Another exposure to the same variation changes nothing, whenever it was.
+-- A refused exposure to the same variation changes nothing, whatever its time.
 unfit_exposures as (
     select distinct
         o.order_id,

@@ -1,7 +1,7 @@
 -- Staged lines whose order is not in the same extract.
 --
--- Reads the staged `order_items` and `completed_orders` whole. Lines of an order that
--- stands in `refused_rows` are no orphans: it was extracted, and refused.
+-- Input: all staged `order_items` and `completed_orders`. A line is no orphan if its
+-- order is in `refused_rows`, because that order was extracted and refused.
 select i.* -- noqa: AM04
 from staged_order_items as i
 where

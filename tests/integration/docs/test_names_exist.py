@@ -130,14 +130,15 @@ def test_every_state_is_documented(state: State) -> None:
 
 
 def test_every_column_of_the_contract_is_documented() -> None:
-    for statement in EXTRACTS:
-        row = next(
-            line
-            for line in PAGES["statements.md"].splitlines()
-            if line.startswith(f"| `{statement}`")
+    for statement, schema in EXTRACTS.items():
+        _, _, section = PAGES["statements.md"].partition(f"## `{statement}`\n")
+        rows = re.findall(
+            r"^\| `(\w+)` \| (yes|no) \| .+ \|$", section.partition("\n## ")[0], re.M
         )
-        for column in contract_columns(statement):
-            assert re.search(rf"\b{column}\b", row), column
+        assert rows == [
+            (column, "no" if schema.columns[column].nullable else "yes")
+            for column in contract_columns(statement)
+        ]
 
 
 def test_every_golden_request_in_the_docs_exists() -> None:

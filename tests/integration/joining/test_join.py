@@ -676,7 +676,7 @@ def test_all_that_is_wrong_with_an_order_is_told_at_once(joined: Join) -> None:
         "expected": "each line number once",
         "actual": "7",
     }
-    assert shown["order_id"]["expected"] == "no other row of the order refused"
+    assert shown["order_id"]["expected"] == "no other row of the order is refused"
 
 
 @pytest.mark.parametrize("allowed", [False, True])
