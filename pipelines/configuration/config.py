@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from pipelines.configuration.errors import problem
 from pipelines.configuration.named_values import NamedValues
+from pipelines.configuration.sandbox_port import follow_sandbox
 from pipelines.configuration.secrets import refuse_written_secrets
 from pipelines.configuration.settings import Config, ConfigError
 
@@ -53,6 +54,9 @@ def load_config(
     path = path or Path(environ.get(CONFIG_VARIABLE) or DEMO_CONFIG)
     values = NamedValues(environ)
     tree = _beside(path, values.resolve(_parse(path)))
+    written: dict[str, str] = {}
+    if path.resolve() == DEMO_CONFIG.resolve():
+        tree, written = follow_sandbox(tree)
     try:
         config = Config.model_validate(tree)
     except ValidationError as wrong:
@@ -60,7 +64,7 @@ def load_config(
         message = f"Reading configuration failed for {path}:\n{problems}"
         raise ConfigError(message) from None
     refuse_written_secrets(config, values, path)
-    config.remember(path, values)
+    config.remember(path, values, written)
     return config
 
 
