@@ -12,14 +12,11 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import dagster as dg
 
-# Output that carries this key is not taken for a materialization of every day of the
-# run. Dagster has no public way to say so; it is pinned, and a test holds this.
-from dagster._core.definitions.source_asset import (
+from assets.checks.days import DayChecks
+from assets.dagster_internals import (
     SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as _NOT_ALL_DAYS,
 )
-from dagster._core.storage.partition_status_cache import AssetPartitionStatus
-
-from assets.checks.days import DayChecks
+from assets.dagster_internals import AssetPartitionStatus
 
 _MADE = {AssetPartitionStatus.MATERIALIZED, AssetPartitionStatus.IN_PROGRESS}
 """Colours of a day to follow; another run may be making it anew."""

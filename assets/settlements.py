@@ -19,7 +19,6 @@ from assets.ledger.ledger import Ledger
 from assets.ledger.totals import totals
 from assets.metadata import explained, metadata_of, named
 from assets.progress import Progress
-from assets.providers.base import Settling
 from assets.resources import Destinations, Source
 from assets.settlement.follow import Settle
 from assets.settlement.lookup import Lookup

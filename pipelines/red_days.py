@@ -10,12 +10,12 @@ from datetime import date
 from typing import TypeAlias
 
 import dagster as dg
-from dagster._core.storage.tags import (
+
+from assets.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
 )
-
 from assets.ledger.publishing import publish
 from assets.partitions import days_between
 from assets.resources import Source

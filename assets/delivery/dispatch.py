@@ -14,7 +14,7 @@ from typing import Any
 from assets.delivery import account_change
 from assets.delivery.circuit_breaker import CircuitBreaker
 from assets.delivery.planner import Chunk, Destination, Planner
-from assets.delivery.rate_limit import RateLimit, RetryBudget, ConcurrencyWindow
+from assets.delivery.rate_limit import ConcurrencyWindow, RateLimit, RetryBudget
 from assets.delivery.recall import Queue
 from assets.delivery.sender import Round, Sender
 from assets.ledger import retry

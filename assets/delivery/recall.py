@@ -34,7 +34,7 @@ class Memory:
     """What one destination remembers about one chunk.
 
     Args:
-        provider: Only one that has `recalls` (`Remembering`) is told anything.
+        provider: Only one that has `relevant_keys` (`RememberingProvider`) is told anything.
         ledger: Where it is kept.
     """
 

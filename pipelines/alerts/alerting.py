@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import dagster as dg
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from sqlalchemy.exc import SQLAlchemyError
 
+from assets.dagster_internals import AssetGraph
 from assets.ledger.database import Database, LedgerError
 from assets.ledger.runs import last_stops
 from assets.ledger.states import RERUN_HELPS, State

@@ -8,12 +8,9 @@ import time
 from collections.abc import Callable, Iterable
 
 import dagster as dg
-
-# Dagster offers no other way to ask for backfills under way.
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from pydantic import BaseModel
 
+from assets.dagster_internals import AssetGraph, BulkActionsFilter, BulkActionStatus
 from pipelines.alerts.queue import LOOK_SECONDS, Posting, Rest
 from pipelines.alerts.rules import Alerts, News, Told, apart, compare, is_wanted
 from pipelines.alerts.snapshot import see

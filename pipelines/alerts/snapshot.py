@@ -6,12 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import dagster as dg
 
-# Dagster offers no other way to ask for these: the states of partitions, and the
-# history of a check.
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.storage.partition_status_cache import AssetPartitionStatus
-
 from assets.checks.days import each_day
+from assets.dagster_internals import AssetGraph, AssetPartitionStatus
 from pipelines.alerts.rules import Evaluation, Seen
 
 LONGEST_RUN_SECONDS = 86_400

@@ -17,15 +17,32 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def run_ui(environ: Mapping[str, str], port: int, kept_open: Sequence[int]) -> int:
     """Run webserver, daemon and code server until they end or this process has to.
 
-    SIGINT, SIGTERM and SIGHUP end them; so does the end of this process.
-
     Args:
         environ: The environment of the processes.
         port: The port of the webserver.
-        kept_open: File descriptors to keep open until the last process has ended.
+        kept_open: See `run_supervised`.
 
     Returns:
-        The exit status: 128 and the number of the signal, if there was one.
+        The exit status.
+    """
+    dg = str(Path(sys.executable).parent / "dg")
+    return run_supervised([dg, "dev", "--port", str(port)], environ, kept_open)
+
+
+def run_supervised(
+    command: Sequence[str], environ: Mapping[str, str], kept_open: Sequence[int]
+) -> int:
+    """Run a program; end it with all it started when this process has to end.
+
+    SIGINT, SIGTERM and SIGHUP end it. So does the end of this process.
+
+    Args:
+        command: The program and its arguments.
+        environ: Its environment.
+        kept_open: File descriptors that stay open until the last process has ended.
+
+    Returns:
+        The exit status: the program's; after a signal, 128 and its number.
     """
     reading, writing = os.pipe()
     stops: list[int] = []
@@ -35,12 +52,10 @@ def run_ui(environ: Mapping[str, str], port: int, kept_open: Sequence[int]) -> i
             os.close(writing)
         stops.append(number)
 
-    dg = str(Path(sys.executable).parent / "dg")
-    words = ["-m", supervisor.__name__, str(reading), dg, "dev", "--port", str(port)]
     try:
         with _handled_by(stop):
             program = subprocess.Popen(  # noqa: S603
-                [sys.executable, *words],
+                [sys.executable, "-m", supervisor.__name__, str(reading), *command],
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 pass_fds=(reading, *kept_open),

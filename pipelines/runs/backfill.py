@@ -6,8 +6,8 @@ from itertools import groupby
 from typing import cast
 
 import dagster as dg
-from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
+from assets.dagster_internals import AssetPartitionStatus
 from assets.deliveries import delivery_key
 from assets.figures.status import partitions_left
 from assets.providers.registry import make_provider

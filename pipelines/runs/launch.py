@@ -10,24 +10,19 @@ from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
 
 import dagster as dg
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
-# Dagster's own command line starts runs with these, too, but says nothing of the code
-# location; then the UI can show such a run and not re-execute it.
-from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.execution.api import execute_run
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemoteJobOrigin,
-    RemoteRepositoryOrigin,
-)
-from dagster._core.storage.tags import (
+from assets.conversions import conversions
+from assets.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
+    AssetGraph,
+    InMemoryJob,
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+    execute_run,
 )
-
-from assets.conversions import conversions
 from assets.deliveries import delivery_key
 from assets.ledger.database import LedgerError
 from assets.orders import completed_orders

@@ -10,16 +10,15 @@ import dagster as dg
 import pytest
 import time_machine
 from click.testing import Result
-from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.execution.api import create_execution_plan, execute_run
-from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
+from assets.dagster_internals import AssetPartitionStatus, InMemoryJob, execute_run
 from assets.deliveries import delivery_key
 from assets.partitions import days_between
 from pipelines.build import build
 from pipelines.runs import launch
 from pipelines.runs.backfill import left_to_do
 from pipelines.runs.launch import Launcher
+from support.dagster_internals import create_execution_plan
 from support.deployment import DAY, Deployment, deployed, without_patience
 
 DAYS = days_between(DAY - timedelta(days=2), DAY)

@@ -130,7 +130,7 @@ def test_a_refusal_that_leaves_an_earlier_copy_open_is_no_end(before: State) -> 
 
 
 def test_the_refusal_of_the_only_copy_is_an_end() -> None:
-    assert apply(Verdict.REJECTED, leaves_earlier_open=True)[0] is State.REJECTED
+    assert apply(Verdict.REJECTED, earlier_copy_unresolved=True)[0] is State.REJECTED
     again = claimed(State.RETRYABLE, EARLIER)
     assert apply(Verdict.REJECTED, again)[0] is State.REJECTED
 

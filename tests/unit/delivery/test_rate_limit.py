@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from assets.delivery.rate_limit import RateLimit, RetryBudget, ConcurrencyWindow
+from assets.delivery.rate_limit import ConcurrencyWindow, RateLimit, RetryBudget
 from assets.providers.base import Limits
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 

@@ -248,9 +248,9 @@ def test_the_page_says_where_each_field_is_sent_from_and_which_test_holds_it() -
     table = PAGE.partition("## What is sent")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `([^`]+)` \| (.+) \|$", table, re.M))
     assert fields <= set(rows)
-    folder = TESTS
-    sources = "\n".join(path.read_text() for path in folder.glob("*/test_idme*.py"))
-    goldens = {path.stem for path in folder.glob("golden/idme/*.txt")}
+    tests = [path for path in TESTS.rglob("test_*.py") if "idme" in str(path)]
+    sources = "\n".join(path.read_text() for path in tests)
+    goldens = {path.stem for path in TESTS.glob("golden/idme/*.txt")}
     for field in fields:
         named = re.findall(r"`([^`]+)`", rows[field].rpartition("|")[2])
         assert named, field

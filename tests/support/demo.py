@@ -1,0 +1,75 @@
+"""`attribution demo` in a folder of its own, with few orders and without waiting."""
+
+import io
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from sqlalchemy import create_engine, text
+
+from pipelines.demo import tour
+from pipelines.demo.warehouse import seed
+from support.deployment import without_patience
+
+ORDERS = 150
+
+
+@dataclass(frozen=True)
+class Toured:
+    """A demo that has run."""
+
+    folder: Path
+    status: int
+    printed: str
+
+
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the demo run in `folder`, with fewer orders."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(tour, "seed", partial(seed, orders_per_day=ORDERS))
+    without_patience(monkeypatch)
+
+
+def demo(**options: Any) -> tuple[int, str]:
+    """Run it; return the exit status and what was printed."""
+    printed = io.StringIO()
+    status = tour.tour(Console(file=printed, width=200), **({"ui": False} | options))
+    return status, printed.getvalue()
+
+
+def start_no_ui(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """Start no UI; keep the environments it would have been started with."""
+    started: list[dict[str, str]] = []
+
+    def run_ui(environ: dict[str, str], *_: object) -> int:
+        started.append(environ)
+        return 0
+
+    monkeypatch.setattr(tour, "run_ui", run_ui)
+    return started
+
+
+def states(folder: Path, destination: str) -> Counter[str]:
+    engine = create_engine(f"sqlite:///{folder}/var/demo/ledger.db")
+    with engine.connect() as connection:
+        found = connection.execute(
+            text(
+                "select state, count(*) from delivery where destination = :d group by 1"
+            ),
+            {"d": destination},
+        )
+        counted = Counter({row[0]: row[1] for row in found})
+    engine.dispose()
+    return counted
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
