@@ -73,11 +73,10 @@ def _listening(port: int | None) -> Iterator[socket.socket]:
     """Lend a socket that listens; without a port, on the usual one or a free one."""
     from pipelines.configuration.sandbox_port import (
         DEMO_FOLDER,
-        SANDBOX_PORT,
         recorded,
         recording,
     )
-    from pipelines.demo.ports import sandbox_listener
+    from pipelines.demo.ports import moved, sandbox_listener
     from pipelines.sandbox.listening import listen, port_of
 
     if port is not None:
@@ -91,16 +90,10 @@ def _listening(port: int | None) -> Iterator[socket.socket]:
         found = port_of(listener)
         if is_for_demo:
             stack.enter_context(recording(found, before))
-        if found != SANDBOX_PORT:
-            console.print(
-                f"Port {SANDBOX_PORT} is in use, so the sandbox listens on port "
-                f"{found}. "
-                + ("The demo's destinations follow." if is_for_demo else _NAME_IT)
-            )
+        if said := moved(found):
+            follow = "The demo's destinations follow."
+            console.print(said, follow if is_for_demo else "Name it in `base_url`.")
         yield listener
-
-
-_NAME_IT = "A `base_url` has to name this port."
 
 
 def _print_entry(entry: Any) -> None:

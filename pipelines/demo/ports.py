@@ -27,6 +27,13 @@ def sandbox_listener() -> socket.socket:
     return listen_on_first([SANDBOX_PORT, *([before.port] if before else [])])
 
 
+def moved(port: int) -> str | None:
+    """Return what to say of a sandbox on this port; None on its usual one."""
+    if port == SANDBOX_PORT:
+        return None
+    return f"Port {SANDBOX_PORT} is in use, so the sandbox listens on port {port}."
+
+
 def wanted_ui_port(environ: Mapping[str, str]) -> int:
     """Return the port that the webserver is to have: Dagster's variable or default."""
     named = environ.get(_UI_PORT_VARIABLE, "")

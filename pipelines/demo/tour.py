@@ -22,7 +22,7 @@ from pipelines.configuration.config import (
     demo_environ,
     load_config,
 )
-from pipelines.configuration.sandbox_port import SANDBOX_PORT, recorded, recording
+from pipelines.configuration.sandbox_port import recorded, recording
 from pipelines.demo.folder import (
     HOME,
     JOURNAL,
@@ -31,7 +31,12 @@ from pipelines.demo.folder import (
     only_demo,
     replace,
 )
-from pipelines.demo.ports import reserved_ui_port, sandbox_listener, wanted_ui_port
+from pipelines.demo.ports import (
+    moved,
+    reserved_ui_port,
+    sandbox_listener,
+    wanted_ui_port,
+)
 from pipelines.demo.ui import run_ui
 from pipelines.demo.warehouse import seed
 from pipelines.runs.launch import Launcher
@@ -62,11 +67,8 @@ def tour(console: Console, *, ui: bool) -> int:
     environ = demo_environ(HOME)
     with only_demo() as lock, closing(sandbox_listener()) as listener:
         before, port = recorded(), port_of(listener)
-        if port != SANDBOX_PORT:
-            console.print(
-                f"Port {SANDBOX_PORT} is in use, so the sandbox listens on port "
-                f"{port}. The demo's destinations follow."
-            )
+        if said := moved(port):
+            console.print(said, "The demo's destinations follow.")
         if not ui:
             last_day = _start(console, environ, afresh=True)
             sandbox = SandboxServer(listener, JOURNAL, OUTAGE + REFUSALS)

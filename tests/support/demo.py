@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, text
 
 from pipelines.demo import tour
 from pipelines.demo.warehouse import seed
+from pipelines.sandbox.journal import ProviderEntry
 from support.deployment import without_patience
 
 ORDERS = 150
@@ -20,11 +21,18 @@ ORDERS = 150
 
 @dataclass(frozen=True)
 class Toured:
-    """A demo that has run."""
+    """A demo that has run while another sandbox had the usual port.
+
+    Attributes:
+        usual_port: Stands for 8787, which may be free on this machine or not.
+        stray: What the other sandbox got.
+    """
 
     folder: Path
     status: int
     printed: str
+    usual_port: int
+    stray: list[ProviderEntry]
 
 
 def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,12 +49,14 @@ def demo(**options: Any) -> tuple[int, str]:
     return status, printed.getvalue()
 
 
-def start_no_ui(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
-    """Start no UI; keep the environments it would have been started with."""
-    started: list[dict[str, str]] = []
+def start_no_ui(
+    monkeypatch: pytest.MonkeyPatch,
+) -> list[tuple[dict[str, str], int]]:
+    """Start no UI; keep the environment and port it would have been started with."""
+    started: list[tuple[dict[str, str], int]] = []
 
-    def run_ui(environ: dict[str, str], *_: object) -> int:
-        started.append(environ)
+    def run_ui(environ: dict[str, str], port: int, _kept_open: object) -> int:
+        started.append((environ, port))
         return 0
 
     monkeypatch.setattr(tour, "run_ui", run_ui)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.demo import ports
+from pipelines.sandbox.server import SandboxServer
 from support.demo import Toured, demo, prepare
 
 
@@ -17,6 +19,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def toured(tmp_path_factory: pytest.TempPathFactory) -> Toured:
     folder = tmp_path_factory.mktemp("demo")
-    with pytest.MonkeyPatch.context() as monkeypatch:
+    with pytest.MonkeyPatch.context() as monkeypatch, SandboxServer() as other:
         prepare(folder, monkeypatch)
-        return Toured(folder, *demo())
+        monkeypatch.setattr(ports, "SANDBOX_PORT", other.port)
+        status, printed = demo()
+        stray = other.sandbox.journal.entries
+        return Toured(folder, status, printed, other.port, stray)
