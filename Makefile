@@ -25,7 +25,7 @@ demo: install ## seed a warehouse, start the sandbox, export one day, show the r
 	$(BIN)/attribution demo
 
 .PHONY: ui
-ui: install ## the Dagster UI on the demo warehouse (port 3000), with the sandbox
+ui: install ## the Dagster UI on the demo warehouse (port 3000 or a free one), with the sandbox
 	$(BIN)/attribution demo --ui
 
 .PHONY: test

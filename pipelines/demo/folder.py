@@ -168,7 +168,7 @@ def _ensure_ledger(config: Config) -> None:
     """Real orders may stand in it: without it they would be reported once more."""
     if not _LEDGER.exists():
         return
-    address = f"{_LEDGER.absolute().as_uri()}?mode=ro"
+    address = f"{_LEDGER.absolute().as_uri()}?mode=rw"
     try:
         with closing(sqlite3.connect(address, uri=True)) as ledger:
             if not _all(ledger, "select name from sqlite_master"):
