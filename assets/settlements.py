@@ -10,19 +10,25 @@ from typing import Any, cast
 import dagster as dg
 
 from assets.checks.reply_shape import reply_shape, reply_shape_spec
-from assets.checks.standing import EVERY_HOUR, About, check_results, check_specs
+from assets.checks.threshold_checks import (
+    SETTLEMENT_CHECKS,
+    CheckContext,
+    check_results,
+    check_specs,
+)
 from assets.day_by_day import day_by_day
 from assets.deliveries import delivery_key, pool_of
-from assets.figures.alarms import alarming
-from assets.figures.status import standing
+from assets.figures.alarms import orders_by_reason
+from assets.figures.status import destination_status
 from assets.ledger.ledger import Ledger
 from assets.ledger.totals import totals
 from assets.metadata import explained, metadata_of, named
 from assets.progress import Progress
+from assets.providers.base import Settling
 from assets.resources import Destinations, Source
-from assets.settlement.follow import Settle
 from assets.settlement.lookup import Lookup
-from assets.transport.reply_shapes import Watch
+from assets.settlement.submissions import SubmissionFollower
+from assets.transport.reply_shapes import ReplyShapeRecorder
 
 CHECK = "no_alarm"
 Results = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]
@@ -50,7 +56,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
                 description="The provider said nothing that somebody must look into.",
             ),
             reply_shape_spec(settlement_key(name)),
-            *check_specs(settlement_key(name), EVERY_HOUR),
+            *check_specs(settlement_key(name), SETTLEMENT_CHECKS),
         ],
     )
     @day_by_day
@@ -69,9 +75,11 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             clock=source.database.clock(),
         )
         provider = cast("Settling", destination.provider)
-        transport = Watch(destinations.transport(destination, key), destination.replies)
+        transport = ReplyShapeRecorder(
+            destinations.transport(destination, key), destination.replies
+        )
         try:
-            settle = Settle(
+            settle = SubmissionFollower(
                 provider,
                 ledger,
                 transport,
@@ -82,12 +90,12 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             stopped = settle.run() or lookup.run()
         finally:
             transport.close()
-        yield _checked(alarming(source.database, name, provider.alarms))
-        about = About(name, key, ledger.clock())
+        yield _checked(orders_by_reason(source.database, name, provider.alarms))
+        about = CheckContext(name, key, ledger.clock())
         yield from check_results(
             settlement_key(name),
-            EVERY_HOUR,
-            standing(
+            SETTLEMENT_CHECKS,
+            destination_status(
                 source.database,
                 destination=name,
                 partition_key=key,
@@ -112,7 +120,9 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
                 **explained(source.database, name, key),
                 **_told(settle, lookup),
             },
-            check_results=[reply_shape(settlement_key(name), transport.found(), key)],
+            check_results=[
+                reply_shape(settlement_key(name), transport.unexpected(), key)
+            ],
         )
 
     return settlements
@@ -127,7 +137,7 @@ def _checked(orders: Mapping[str, Sequence[str]]) -> dg.AssetCheckResult:
     )
 
 
-def _told(settle: Settle, lookup: Lookup) -> dict[str, Any]:
+def _told(settle: SubmissionFollower, lookup: Lookup) -> dict[str, Any]:
     return {
         "submissions asked": settle.asked,
         "submissions left": settle.left(),

@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from assets.partitions import days_between
-from benchmarks.processes import OneOf, Ui, free_port, running
+from benchmarks.processes import Ui, Words, free_port, running
 from pipelines.configuration.config import DEMO_CONFIG, load_config
 from pipelines.demo.warehouse import seed
 from pipelines.runs.backfill import left_to_do, run_each, run_together
@@ -104,7 +104,7 @@ def from_ui(folder: Path, days: list[date], seconds: list[float]) -> None:
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "PYTHONPATH": str(ROOT),
     }
-    commands: dict[str, OneOf] = {
+    commands: dict[str, Words] = {
         "daemon": [BIN / "dagster-daemon", "run", *loaded],
         "webserver": [BIN / "dagster-webserver", "--port", str(port), *loaded],
     }

@@ -23,8 +23,8 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 
+from assets.delivery.destination import Destination
 from assets.delivery.dispatch import Summary
-from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
 from assets.ledger.states import DELIVERED

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-OneOf = Sequence[str | Path]
+Words = Sequence[str | Path]
 _ENDED = {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
 
 
@@ -27,7 +27,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    commands: Mapping[str, OneOf], folder: Path, environ: Mapping[str, str]
+    commands: Mapping[str, Words], folder: Path, environ: Mapping[str, str]
 ) -> Iterator[dict[str, "subprocess.Popen[bytes]"]]:
     """Run programs, each with a log in `folder`, until the block ends."""
     with ExitStack() as stack:

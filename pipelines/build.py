@@ -12,7 +12,7 @@ import dagster as dg
 from assets import bucketing, identifiers, orders
 from assets.conversions import conversions
 from assets.deliveries import delivery_asset
-from assets.delivery.planner import Destination
+from assets.delivery.destination import Destination
 from assets.ledger.database import Database
 from assets.partitions import daily, partitioned
 from assets.providers.registry import REGISTRY, make_provider

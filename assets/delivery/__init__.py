@@ -1,1 +1,5 @@
-"""The delivery engine: states, ledger, transport, dispatch. No Dagster."""
+"""The delivery engine: it plans, claims, sends and records one run of one destination.
+
+What a reply means belongs in `providers`, bytes on the wire in `transport`, table rows
+in `ledger`. Nothing here depends on Dagster.
+"""

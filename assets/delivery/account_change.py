@@ -1,7 +1,8 @@
-"""Deliveries that may have been told somewhere else than the destination tells now.
+"""Deliveries that may have been reported somewhere else than the destination reports.
 
-Over a connection, before a file took its place; or to another account. Nobody answered
-for them, so they may count there: told here as well, they could count twice.
+They went over a connection before a file took its place, or to another account. Their
+outcome is unknown, so they may count there. If they were sent again, they could count
+twice.
 """
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
@@ -11,54 +12,57 @@ from assets.ledger.retry import REPORTED_ELSEWHERE
 from assets.ledger.states import State
 from assets.ledger.tables import delivery, delivery_attempt, export_run
 
-_AFTER = {State.UNCERTAIN: State.UNCERTAIN, State.RETRYABLE: State.EXHAUSTED}
+_NEXT_STATE = {
+    State.UNCERTAIN: State.UNCERTAIN,
+    State.RETRYABLE: State.EXHAUSTED,
+}
 
 
-def leave_to_a_person(
+def mark_reported_elsewhere(
     ledger: Ledger, account: str | None, *, writes_a_file: bool
 ) -> None:
-    """Leave to a person, with the reason, what nobody answered for elsewhere.
+    """Mark deliveries with unknown outcome elsewhere, so that a person resolves them.
 
-    What an outbox prepared itself and did not get to record is written again.
+    Deliveries that an outbox prepared itself and did not record are written again.
 
     Args:
-        ledger: Of the run.
-        account: `Destination.account` of today; None: not known.
-        writes_a_file: The destination tells nobody, it prepares a file.
+        ledger: The ledger of the run.
+        account: The current `Destination.account`; None: unknown.
+        writes_a_file: The destination writes a file and sends nothing.
     """
     intent = delivery_attempt.c
-    places: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = []
     if writes_a_file:
-        places.append(intent.host != "")
+        conditions.append(intent.host != "")
     if account is not None:
-        to_others = select(export_run.c.run_id).where(
+        runs_of_other_accounts = select(export_run.c.run_id).where(
             export_run.c.destination == ledger.destination,
             export_run.c.account != account,
         )
-        last = intent.attempt_no == delivery.c.attempts
-        places.append(and_(last, intent.run_id.in_(to_others)))
-    if not places:
+        is_last = intent.attempt_no == delivery.c.attempts
+        conditions.append(and_(is_last, intent.run_id.in_(runs_of_other_accounts)))
+    if not conditions:
         return
-    went_elsewhere = exists().where(
+    was_sent_elsewhere = exists().where(
         intent.delivery_id == delivery.c.delivery_id,
         intent.event == "intent",
-        or_(*places),
+        or_(*conditions),
     )
     with ledger.database.write() as connection:
-        for before, after in _AFTER.items():
+        for state, next_state in _NEXT_STATE.items():
             connection.execute(
                 update(delivery)
                 .where(
                     delivery.c.destination == ledger.destination,
-                    delivery.c.state == before,
+                    delivery.c.state == state,
                     delivery.c.first_sent_at.is_not(None),
                     delivery.c.state_reason.is_distinct_from(REPORTED_ELSEWHERE),
-                    went_elsewhere,
+                    was_sent_elsewhere,
                 )
                 .values(
-                    state=after,
+                    state=next_state,
                     state_reason=REPORTED_ELSEWHERE,
                     next_attempt_at=None,
-                    **ledger.touched(),
+                    **ledger.change_columns(),
                 )
             )

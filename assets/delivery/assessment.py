@@ -1,7 +1,7 @@
-"""What a run makes of the deliveries it finds: plan, send again, mend, leave, report.
+"""What a run has to do about existing deliveries: plan, send, correct, end or report.
 
-Reads and decides; nothing is written and nothing is sent. The dry run shows an
-assessment, a real one carries it out (`planning.py`).
+An assessment reads and decides; it writes nothing and sends nothing. A dry run shows
+it, and a real run carries it out (`planner.py`).
 """
 
 from collections.abc import Callable
@@ -22,36 +22,37 @@ Decide = Callable[[Conversion], Decision]
 REPORTED = frozenset(
     {State.ACCEPTED, State.SETTLED, State.DUPLICATE, State.QUEUED, State.STAGED}
 )
-"""The provider was told: a change of the order is drift, never a reason to resend."""
+"""The order was reported. A later change of it is drift, never a reason to resend."""
 
 EVENT_CHANGED = "event_changed"
 REPORTED_BEFORE = "reported_before"
 SUPERSEDED = frozenset({EVENT_CHANGED, REPORTED_BEFORE})
-"""Another delivery of the same order to the same destination stands for it."""
+"""Another delivery reports the same order to the same destination."""
+
+_MAY_BE_REPORTED = REPORTED | {State.UNCERTAIN, State.SENDING}
 
 
 def may_be_reported(row: Row) -> bool:
-    """Tell whether the provider was or may have been told of a delivery."""
-    return row.first_sent_at is not None or row.state in _TOLD
-
-
-_TOLD = REPORTED | {State.UNCERTAIN, State.SENDING}
+    """Return whether a delivery was reported or may have been reported."""
+    return row.first_sent_at is not None or row.state in _MAY_BE_REPORTED
 
 
 @dataclass(slots=True)
 class Assessment:
-    """What is to be done about some orders of a partition.
+    """What to do about some orders of a partition.
 
     Attributes:
-        planned: Orders never sent, with the delivery that exists or None.
-        due: Conversions to be sent now.
+        planned: Orders that were never sent, each with its delivery or None.
+        due: Conversions to send in this run.
         revised: Deliveries that go back into planning.
-        refreshed: Deliveries never sent whose source row changed while they waited.
-        moved: Deliveries whose order lies in another partition now.
-        unchanged: The source row changed in nothing that the destination is told.
-        drifted: The order changed after it was reported.
-        doubted: Deliveries of which a repeat could count twice by now.
-        given_up: Deliveries not to be sent again, each with reason and evidence.
+        refreshed: Deliveries that were never sent and whose source row changed while
+            they waited.
+        moved: Deliveries whose order is in another partition than the delivery.
+        unchanged: Deliveries whose source row changed in nothing that is reported.
+        drifted: Deliveries whose order changed after it was reported.
+        uncertain: Deliveries that could count twice if they were sent again.
+        exhausted: Deliveries that must not be sent again, each with its reason and
+            detail.
     """
 
     planned: list[tuple[Row | None, Decision]] = field(default_factory=list)
@@ -61,16 +62,16 @@ class Assessment:
     moved: list[tuple[Row, Decision]] = field(default_factory=list)
     unchanged: list[tuple[Row, Decision]] = field(default_factory=list)
     drifted: list[tuple[Row, Decision]] = field(default_factory=list)
-    doubted: list[Row] = field(default_factory=list)
-    given_up: list[tuple[Row, str, str | None]] = field(default_factory=list)
+    uncertain: list[Row] = field(default_factory=list)
+    exhausted: list[tuple[Row, str, str | None]] = field(default_factory=list)
 
 
 class Assessor:
-    """Assesses deliveries that a request may already have spoken of.
+    """Assesses deliveries that may have been sent before.
 
     Args:
-        provider: Whose rules hold.
-        decide: What the source says of a conversion.
+        provider: The provider whose rules apply.
+        decide: Returns the decision about a conversion.
         now: The time of the assessment.
     """
 
@@ -82,23 +83,25 @@ class Assessor:
     def assess(
         self, found: Assessment, row: Row, build: Build, *, is_changed: bool
     ) -> None:
-        """Add what is to be done about one delivery.
+        """Add what to do about one delivery.
 
         Args:
-            found: Takes the result.
+            found: Gets the result.
             row: A delivery that is not in a soft state.
-            build: Builds its conversion; called only where it is needed.
-            is_changed: The source row or the mapping is not what it was.
+            build: Builds its conversion. It is called only where that is needed.
+            is_changed: The source row or the mapping changed since it was sent.
         """
-        why = retry.exhaustion(row, self._provider.resend, self._now)
-        if retry.is_in_doubt(row, self._provider.resend, self._now):
-            found.doubted.append(row)
+        why = retry.exhaustion_reason(row, self._provider.resend, self._now)
+        if retry.is_repeat_unsafe(row, self._provider.resend, self._now):
+            found.uncertain.append(row)
         elif why:
-            found.given_up.append((row, why, None))
+            found.exhausted.append((row, why, None))
         elif row.state in retry.sendable_states(self._provider.resend):
             self._assess_open(found, row, build, is_changed=is_changed)
-        elif row.state is State.EXHAUSTED and row.state_reason not in retry.USED_UP:
-            self._assess_given_up(found, row, build())
+        elif (
+            row.state is State.EXHAUSTED and row.state_reason not in retry.FINAL_REASONS
+        ):
+            self._assess_exhausted(found, row, build())
         elif is_changed and row.state is State.REJECTED:
             self._assess_rejected(found, row, build())
         elif is_changed and row.state in REPORTED:
@@ -117,12 +120,12 @@ class Assessor:
         if decision.state is State.PENDING:
             found.due.append(conversion)
         else:
-            end(found, row, decision, self._provider.resend)
+            end_delivery(found, row, decision, self._provider.resend)
 
-    def _assess_given_up(
+    def _assess_exhausted(
         self, found: Assessment, row: Row, conversion: Conversion
     ) -> None:
-        """What the source had ended: its fault may be mended by now."""
+        """Reopen a delivery that the source ended, if the source was corrected."""
         decision = self._decide(conversion)
         if decision.state is not State.PENDING:
             return
@@ -135,23 +138,23 @@ class Assessor:
         self, found: Assessment, row: Row, conversion: Conversion
     ) -> None:
         decision = self._decide(conversion)
-        is_mended = self._payload_hash(conversion) != row.payload_hash
-        if not is_mended or decision.state is not State.PENDING:
+        is_corrected = self._payload_hash(conversion) != row.payload_hash
+        if not is_corrected or decision.state is not State.PENDING:
             found.unchanged.append((row, decision))
         elif row.first_sent_at is None:
             found.revised.append((row, decision))
         else:
-            # An attempt before the refusal may have counted: the resend rules hold.
+            # An attempt before the rejection may have counted: the resend policy rules.
             self._send_again(found, row, decision)
 
     def _send_again(self, found: Assessment, row: Row, decision: Decision) -> None:
         found.revised.append((row, replace(decision, state=State.RETRYABLE)))
-        waiting = replace(row, state=State.RETRYABLE)
-        why = retry.exhaustion(waiting, self._provider.resend, self._now)
-        if retry.is_in_doubt(waiting, self._provider.resend, self._now):
-            found.doubted.append(waiting)
+        retryable = replace(row, state=State.RETRYABLE)
+        why = retry.exhaustion_reason(retryable, self._provider.resend, self._now)
+        if retry.is_repeat_unsafe(retryable, self._provider.resend, self._now):
+            found.uncertain.append(retryable)
         elif why:
-            found.given_up.append((waiting, why, None))
+            found.exhausted.append((retryable, why, None))
 
     def _assess_reported(
         self, found: Assessment, row: Row, conversion: Conversion
@@ -159,7 +162,7 @@ class Assessor:
         decision = self._decide(conversion)
         if row.payload_hash not in {None, self._payload_hash(conversion)}:
             found.drifted.append((row, decision))
-            decision = replace(decision, **_reported_worth(row))
+            decision = replace(decision, **_reported_amount(row))
         found.unchanged.append((row, decision))
 
     def _payload_hash(self, conversion: Conversion) -> str | None:
@@ -169,20 +172,29 @@ class Assessor:
             return None
 
 
-def end(found: Assessment, row: Row, decision: Decision, policy: ResendPolicy) -> None:
-    """Add how an open delivery ends that the source does not let us send again."""
+def end_delivery(
+    found: Assessment, row: Row, decision: Decision, policy: ResendPolicy
+) -> None:
+    """Add the end of an open delivery that must not be sent any more.
+
+    Args:
+        found: Gets the result.
+        row: The open delivery.
+        decision: Why it must not be sent.
+        policy: The resend policy of the provider.
+    """
     if not may_be_reported(row):
         found.revised.append((row, decision))
-    elif not policy.supports_lookup:
-        # It may have been applied, so that it must not look as if never sent.
+    elif not policy.looks_up:
+        # It may have been applied, so it must not look as if it was never sent.
         why = decision.reason or decision.state
-        found.given_up.append((row, why, decision.detail))
+        found.exhausted.append((row, why, decision.detail))
     elif row.state is State.RETRYABLE:
-        # The provider will be asked; what is uncertain already waits for that.
-        found.doubted.append(row)
+        # It becomes uncertain, so that a look-up asks the provider about it.
+        found.uncertain.append(row)
 
 
-def _reported_worth(row: Row) -> dict[str, Any]:
-    """A delivery is worth what the provider was told, whatever the source says now."""
+def _reported_amount(row: Row) -> dict[str, Any]:
+    """Return the amount that was reported, whatever the source says."""
     names = ("amount_minor", "currency", "currency_digits")
     return {name: getattr(row, name) for name in names}

@@ -1,6 +1,6 @@
-"""What the source says of one order for one destination, as a decision.
+"""The decision about one order for one destination, made from its source row.
 
-Pure: nothing is read from the delivery tables here and nothing is written.
+It neither reads nor writes the delivery tables.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 from assets import money
 from assets.delivery.assessment import REPORTED_BEFORE
-from assets.delivery.missing_orders import GONE
+from assets.delivery.missing_orders import MISSING_FROM_SOURCE
 from assets.ledger.rows import Decision, Row
 from assets.ledger.states import State
 from assets.privacy.personal import PersonalDataError
@@ -18,12 +18,12 @@ from assets.providers.conversion import Conversion
 
 
 class Decider:
-    """Decides what is to become of orders, for one destination.
+    """Makes the decisions about orders for one destination.
 
     Args:
-        provider: Whose rules hold.
-        mapping_version: Kept with each decision.
-        zone: In which `order_date` is read.
+        provider: The provider whose rules apply.
+        mapping_version: Stored with each decision.
+        zone: The time zone of `order_date`.
     """
 
     def __init__(self, provider: Provider, mapping_version: str, zone: tzinfo) -> None:
@@ -31,26 +31,31 @@ class Decider:
         self._mapping_version = mapping_version
         self._zone = zone
 
-    def key(self, order_id: str) -> str:
+    def conversion_key(self, order_id: str) -> str:
         """Return the conversion key of an order."""
         return f"{self._provider.event}:{order_id}"
 
     def decide(
         self, conversion: Conversion, source_hash: str, now: datetime
     ) -> Decision:
-        """Decide by the rules of the provider."""
-        withheld = self._provider.eligibility(conversion, now)
+        """Decide by the eligibility rules of the provider."""
+        ineligible = self._provider.eligibility(conversion, now)
         return self.decision(
             conversion,
-            state=State.PENDING if withheld is None else State(withheld.state),
-            reason=None if withheld is None else withheld.reason,
-            detail=None if withheld is None else withheld.detail,
+            state=State.PENDING if ineligible is None else State(ineligible.state),
+            reason=None if ineligible is None else ineligible.reason,
+            detail=None if ineligible is None else ineligible.detail,
             source_hash=source_hash,
         )
 
-    def reported_before(self, conversion: Conversion, told: Row) -> Decision:
-        """Decide not to report an order that was reported under another event."""
-        event = told.conversion_key.removesuffix(f":{conversion.order_id}")
+    def reported_before(self, conversion: Conversion, earlier: Row) -> Decision:
+        """Suppress an order that was reported under another event.
+
+        Args:
+            conversion: The order.
+            earlier: Its delivery under the other event.
+        """
+        event = earlier.conversion_key.removesuffix(f":{conversion.order_id}")
         return self.decision(
             conversion,
             state=State.SUPPRESSED,
@@ -62,7 +67,7 @@ class Decider:
         """Return a decision with the columns of a conversion."""
         digits = conversion.currency_digits
         return Decision(
-            conversion_key=self.key(conversion.order_id),
+            conversion_key=self.conversion_key(conversion.order_id),
             order_id=conversion.order_id,
             order_at=conversion.completed_at,
             order_date=conversion.completed_at.astimezone(self._zone).date(),
@@ -74,12 +79,12 @@ class Decider:
         )
 
     def quarantined(self, row: Mapping[str, Any]) -> Decision:
-        """Return the decision of a row of `quarantine_row` whose order is known."""
+        """Return the decision about a row of `quarantine_row` whose order is known."""
         order_at = row["order_at"]
         reasons = " ".join(row["reasons"])
-        other = row.get("stands_for")
+        other = row.get("original_order_id")
         return Decision(
-            conversion_key=self.key(row["order_id"]),
+            conversion_key=self.conversion_key(row["order_id"]),
             order_id=row["order_id"],
             state=State.QUARANTINED,
             reason=row["reasons"][0],
@@ -94,13 +99,14 @@ class Decider:
         )
 
 
-def gone(row: Row) -> Decision:
-    """Return the decision about an order that the source no longer has."""
-    return ended(row, GONE, f"the source returns no such order for {row.partition_key}")
+def missing_from_source(row: Row) -> Decision:
+    """Return the decision about an order that is missing from the source."""
+    detail = f"the source returns no such order for {row.partition_key}"
+    return suppressed(row, MISSING_FROM_SOURCE, detail)
 
 
-def ended(row: Row, reason: str, detail: str) -> Decision:
-    """Return the decision that a delivery that was never told is not to be sent."""
+def suppressed(row: Row, reason: str, detail: str) -> Decision:
+    """Return the decision not to send a delivery that was never reported."""
     return Decision(
         conversion_key=row.conversion_key,
         order_id=row.order_id,
@@ -117,9 +123,9 @@ def ended(row: Row, reason: str, detail: str) -> Decision:
     )
 
 
-def fault_of(broken: Exception) -> tuple[str, str]:
-    """Return reason and detail where no request can be built of a conversion."""
-    if isinstance(broken, PersonalDataError):
-        return "pii_in_payload", str(broken)
-    # Only the kind: its text may quote the order.
-    return "payload_error", f"building the request failed with {type(broken).__name__}"
+def build_failure(error: Exception) -> tuple[str, str]:
+    """Return reason and detail of a conversion whose request cannot be built."""
+    if isinstance(error, PersonalDataError):
+        return "pii_in_payload", str(error)
+    # Only the class of the error: its text may quote the order.
+    return "payload_error", f"building the request failed with {type(error).__name__}"

@@ -1,51 +1,56 @@
-"""Delivers one partition to one destination: plans every order, sends what is due.
+"""Delivers one partition to one destination: plans every order and sends what is due.
 
-It decides when to send, how much at once, and when to stop; how a window is sent is the
-business of `sending.py`.
+How a window is sent belongs in `sender.py`; how large it is and when to stop belongs in
+`flow_control.py`.
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
-from typing import Any
+from datetime import datetime
+from typing import Any, TypedDict
 
-from assets.delivery import account_change
-from assets.delivery.circuit_breaker import CircuitBreaker
-from assets.delivery.planner import Chunk, Destination, Planner
-from assets.delivery.rate_limit import ConcurrencyWindow, RateLimit, RetryBudget
-from assets.delivery.recall import Queue
-from assets.delivery.sender import Round, Sender
+from assets.delivery import flow_control
+from assets.delivery.account_change import mark_reported_elsewhere
+from assets.delivery.batch_queue import BatchQueue
+from assets.delivery.chunk import ReadChunks
+from assets.delivery.chunk_assessor import ChunkAssessor
+from assets.delivery.destination_partition import DestinationPartition
+from assets.delivery.flow_control import FlowControl
+from assets.delivery.planner import Planner
+from assets.delivery.rate_limit import RateLimit
+from assets.delivery.recorder import OutcomeRecorder
+from assets.delivery.sender import Sender
 from assets.ledger import retry
-from assets.ledger.ledger import Ledger
+from assets.ledger.abandoned import release_abandoned
 from assets.ledger.rows import Total
 from assets.ledger.spool import Spool
 from assets.ledger.states import State
-from assets.ledger.totals import totals, unfinished
+from assets.ledger.totals import totals
+from assets.ledger.unfinished import count_unfinished, last_due, next_due
 from assets.providers.conversion import Conversion
-from assets.providers.replies import seconds_until_quota
 from assets.transport.http import Transport
-from assets.transport.reply_shapes import Surprise
+from assets.transport.reply_shapes import UnexpectedShape
 
 PASSES = 4
-PATIENCE = timedelta(seconds=30)
-"""A run waits so long for a retry or a quota; what comes later is the next run's."""
+"""The first pass sends every order; the others send what is to be retried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a run did and how the partition stands afterwards.
+    """What a run did, and the state of the partition after it.
 
     Attributes:
-        requests: Sent by this run.
-        conversions_sent: Claimed and spoken of by this run; a retry counts again.
-        replayed: Outcomes of an earlier run that were recorded now.
+        requests: Requests sent by this run.
+        conversions_sent: Conversions sent by this run; a retry counts again.
+        replayed: Outcomes of an earlier run that were recorded by this one.
         stop_reason: Why the run ended early, or None.
         totals: Deliveries and money of the partition by state and currency.
         unfinished: Deliveries that another run of this partition would finish.
         next_due: When the first of them may be sent again; None: at once.
-        surprises: What the provider's documents do not name about its replies.
+        unexpected_shapes: What the provider's documents do not describe of its
+            replies.
     """
 
     requests: int
@@ -55,229 +60,198 @@ class Summary:
     totals: Sequence[Total]
     unfinished: int
     next_due: datetime | None = None
-    surprises: Sequence[Surprise] = ()
+    unexpected_shapes: Sequence[UnexpectedShape] = ()
+
+
+class RunOptions(TypedDict, total=False):
+    """Options of a run. Each may be left out.
+
+    Attributes:
+        limit: Send at most this many conversions; None: all.
+        sleep: Waits for some seconds.
+        on_progress: Called with how many conversions were sent so far, and how many
+            are due.
+        on_warning: Called with what a person should know before anything is sent.
+    """
+
+    limit: int | None
+    sleep: Callable[[float], None]
+    on_progress: Callable[[int, int], None]
+    on_warning: Callable[[str], None]
 
 
 class Dispatch:
     """One run of one partition for one destination.
 
     Args:
-        destination: Where to.
-        ledger: Its deliveries.
-        transport: Where its requests go.
-        partition_key: The day, `YYYY-MM-DD`.
-        zone: In which `order_date` is read.
-        limit: Send at most so many conversions; None: all.
-        spool: Takes outcomes while the ledger cannot.
-        still_alone: Tells whether no other run can be at work for this destination
-            (`lock.py`): then what one left behind needs no waiting for its lease. None:
-            others may be at work.
-        told_to_stop: Asked after each window; true ends the run.
-        sleep: Waits for seconds.
-        monotonic: Seconds of a clock that never jumps.
-        on_progress: Told how many conversions were sent so far, and of how many.
-        on_warning: Told what a person should know before anything is sent.
+        partition: The partition and its destination.
+        transport: Sends the requests.
+        limit: As in `RunOptions`.
+        spool: Stores outcomes while the ledger cannot.
+        holds_lock: Returns whether no other run can work for this destination
+            (`lock.py`). Then claims of a dead run are released before their lease ends.
+            None: other runs may work.
+        stop_requested: Checked after each window; true ends the run.
+        sleep: As in `RunOptions`.
+        monotonic: Returns the seconds of a monotonic clock.
+        on_progress: As in `RunOptions`.
+        on_warning: As in `RunOptions`.
     """
 
     def __init__(
         self,
-        destination: Destination,
-        ledger: Ledger,
+        partition: DestinationPartition,
         transport: Transport,
         *,
-        partition_key: str,
-        zone: tzinfo,
         limit: int | None = None,
         spool: Spool | None = None,
-        still_alone: Callable[[], bool] | None = None,
-        told_to_stop: Callable[[], bool] = lambda: False,
+        holds_lock: Callable[[], bool] | None = None,
+        stop_requested: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         on_progress: Callable[[int, int], None] = lambda _sent, _due: None,
         on_warning: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        self.provider = destination.provider
-        self._account = destination.account
-        self.ledger = ledger
-        self.partition_key = partition_key
-        self._limit = limit
-        self._is_alone = still_alone is not None
-        self._told_to_stop = told_to_stop
+        self.partition = partition
+        self._provider = partition.provider
+        self._ledger = partition.ledger
+        self._is_alone = holds_lock is not None
+        self._is_limited = limit is not None
         self._sleep = sleep
-        self._monotonic = monotonic
-        self._started = monotonic()
         self._on_progress = on_progress
         self._on_warning = on_warning
-        self._planner = Planner(
-            destination, ledger, partition_key=partition_key, zone=zone
+        rate_limit = RateLimit(self._provider.limits, sleep=sleep)
+        self._interval = rate_limit.interval
+        self._flow = FlowControl(
+            self._provider,
+            rate_limit.interval,
+            limit=limit,
+            stop_requested=stop_requested,
+            sleep=sleep,
+            monotonic=monotonic,
         )
-        rate_limit = RateLimit(self.provider.limits, sleep=sleep)
+        self._assessor = ChunkAssessor(partition)
+        self._planner = Planner(self._assessor)
+        self._recorder = OutcomeRecorder(
+            partition, self._assessor.remembered_keys, spool=spool, sleep=sleep
+        )
         self._sender = Sender(
+            partition,
             self._planner,
+            self._recorder,
             transport,
             rate_limit,
-            spool=spool,
-            still_alone=still_alone,
-            sleep=sleep,
+            holds_lock=holds_lock,
         )
-        self._interval = rate_limit.interval
-        self._window = ConcurrencyWindow(
-            self.provider.limits.in_flight, rate_limit.interval
-        )
-        self._breaker = CircuitBreaker(resend_is_safe=self.provider.resend.is_safe)
-        self._budget = RetryBudget()
-        self._requests = 0
-        self._sent = 0
         self._due = 0
-        self._stop_reason: str | None = None
 
     def run(
-        self,
-        chunks: Callable[[], Iterable[Chunk]],
-        quarantined: Iterable[Mapping[str, Any]] = (),
+        self, chunks: ReadChunks, quarantined: Iterable[Mapping[str, Any]] = ()
     ) -> Summary:
-        """Plan every order, deliver what is due, return how the partition stands.
+        """Plan every order, send what is due, and return the state of the partition.
 
-        Every order has its delivery before the first request leaves.
+        Every order has its delivery before the first request is sent.
 
         Args:
             chunks: Reads the staged conversions from the start, once per pass.
             quarantined: Rows of `quarantine_row` whose order is known.
 
         Raises:
-            LeaseLostError: Another run is at work on the same deliveries.
+            LeaseLostError: Another run works on the same deliveries.
             LedgerError: The delivery tables cannot be used.
         """
-        replayed = self._sender.replay()
-        self._recover()
-        self._planner.hold(quarantined)
+        replayed = self._recorder.replay()
+        self._release_abandoned()
+        self._planner.plan_quarantined(quarantined)
         self._due = sum(
-            self._planner.plan(chunk, self.ledger.clock()) for chunk in chunks()
+            self._planner.plan(chunk, self._ledger.clock()) for chunk in chunks()
         )
-        self._warn(self._due)
-        with ThreadPoolExecutor(self.provider.limits.in_flight) as pool:
+        self._warn_if_slow(self._due)
+        with ThreadPoolExecutor(self._provider.limits.in_flight) as pool:
             self._pool = pool
-            self._pass(chunks, repeats=False)
+            self._pass(chunks, is_retry=False)
             for _ in range(PASSES - 1):
-                if self._is_over() or not self._wait_for_retries():
+                if self._flow.is_over or not self._wait_for_retries():
                     break
-                self._pass(chunks, repeats=True)
-        if self._stop_reason is None and self._limit is None:
-            self._planner.retire_gone(chunks())
-            self._planner.report_gone(chunks())
+                self._pass(chunks, is_retry=True)
+        if self._flow.stop_reason is None and not self._is_limited:
+            self._planner.end_missing_orders(chunks())
+            self._planner.record_missing_orders(chunks())
         return self._summary(replayed)
 
     def _summary(self, replayed: int) -> Summary:
+        name, key = self._ledger.destination, self.partition.partition_key
+        states = retry.sendable_states(self._provider.resend)
         return Summary(
-            requests=self._requests,
-            conversions_sent=self._sent,
+            requests=self._flow.requests,
+            conversions_sent=self._flow.sent,
             replayed=replayed,
-            stop_reason=self._stop_reason,
-            totals=totals(
-                self.ledger.database,
-                destination=self.ledger.destination,
-                first=self.partition_key,
-                last=self.partition_key,
+            stop_reason=self._flow.stop_reason,
+            totals=totals(self._ledger.database, destination=name, first=key, last=key),
+            unfinished=count_unfinished(
+                self._ledger.database,
+                destination=name,
+                partition_key=key,
+                policy=self._provider.resend,
+                now=self._ledger.clock(),
             ),
-            unfinished=unfinished(
-                self.ledger.database,
-                destination=self.ledger.destination,
-                partition_key=self.partition_key,
-                policy=self.provider.resend,
-                now=self.ledger.clock(),
-            ),
-            next_due=self._next_due(),
+            next_due=next_due(self._ledger, key, states),
         )
 
-    def _next_due(self) -> datetime | None:
-        states = retry.sendable_states(self.provider.resend)
-        return self.ledger.next_due(self.partition_key, states)
-
-    def _recover(self) -> None:
-        policy = self.provider.resend
+    def _release_abandoned(self) -> None:
+        policy = self._provider.resend
         to = State.RETRYABLE if policy.is_safe else State.UNCERTAIN
-        self.ledger.release_abandoned(
-            to, "owner_died", policy.settle_delay, at_once=self._is_alone
+        release_abandoned(
+            self._ledger,
+            to,
+            "owner_died",
+            policy.settle_delay,
+            ignore_leases=self._is_alone,
         )
-        account_change.leave_to_a_person(
-            self.ledger, self._account, writes_a_file=self.provider.channel != "http"
+        mark_reported_elsewhere(
+            self._ledger,
+            self.partition.destination.account,
+            writes_a_file=self._provider.channel != "http",
         )
 
-    def _warn(self, due: int) -> None:
-        """Say before anything is sent that it will take longer than it may."""
-        limits = self.provider.limits
+    def _warn_if_slow(self, due: int) -> None:
+        """Warn before anything is sent that it will take longer than it may."""
+        limits = self._provider.limits
         seconds = due / limits.conversions_per_request * self._interval
         budget = limits.time_budget_s
         if budget is not None and seconds > budget:
             self._on_warning(
                 f"{due} conversions take at least {seconds / 60:.0f} minutes at the "
-                f"configured pace, longer than the {budget / 60:.0f} that are allowed: "
-                "the rest is left to the next run."
+                f"configured rate limit, but the time budget is {budget / 60:.0f} "
+                "minutes. The rest is left to the next run."
             )
 
-    def _pass(self, chunks: Callable[[], Iterable[Chunk]], *, repeats: bool) -> None:
+    def _pass(self, chunks: ReadChunks, *, is_retry: bool) -> None:
         for chunk in chunks():
-            if self._is_over():
+            if self._flow.is_over:
                 return
-            due = self._planner.due(chunk, self.ledger.clock())
-            self._send_all(due, repeats=repeats)
+            due = self._assessor.due(chunk, self._ledger.clock())
+            self._send_all(due, is_retry=is_retry)
 
-    def _send_all(self, due: Sequence[Conversion], *, repeats: bool) -> None:
-        batches = self.provider.batches(due[: self._allowed(repeats=repeats)])
-        queue = Queue(batches, self._planner.memory)
-        while window := queue.take(self._window.size):
-            done = self._sender.send(self._pool, window)
-            self._regulate(done, repeats=repeats)
-            if self._is_over():
+    def _send_all(self, due: Sequence[Conversion], *, is_retry: bool) -> None:
+        allowed = due[: self._flow.allowance(is_retry=is_retry)]
+        batches = self._provider.batches(allowed)
+        queue = BatchQueue(batches, self._assessor.remembered_keys)
+        while window := queue.take(self._flow.window_size):
+            result = self._sender.send(self._pool, window)
+            self._flow.record(result, is_retry=is_retry)
+            self._on_progress(self._flow.sent, self._due)
+            self._flow.check(result.replies)
+            if self._flow.is_over:
                 return
-
-    def _allowed(self, *, repeats: bool) -> int | None:
-        by_limit = None if self._limit is None else self._limit - self._sent
-        if not repeats:
-            return by_limit
-        left = self._budget.left
-        return left if by_limit is None else min(left, by_limit)
-
-    def _regulate(self, done: Round, *, repeats: bool) -> None:
-        self._budget.sent(len(done.outcomes), repeats=repeats)
-        self._requests += done.requests
-        self._sent += len(done.outcomes)
-        self._on_progress(self._sent, self._due)
-        for reply, outcomes in done.talks:
-            self._breaker.note(reply, outcomes, repeats=repeats)
-        self._window.note(done.replies, done.outcomes)
-        self._stop_reason = self._stop_reason or self._breaker.reason
-        self._stop_reason = self._stop_reason or self._out_of_time()
-        self._wait_for_quota(done)
-
-    def _out_of_time(self) -> str | None:
-        if self._told_to_stop():
-            return "interrupted: this run was told to stop"
-        budget = self.provider.limits.time_budget_s
-        if budget is not None and self._monotonic() - self._started >= budget:
-            return f"time: the {budget / 60:.0f} minutes of this run are over"
-        return None
-
-    def _wait_for_quota(self, done: Round) -> None:
-        told = [seconds_until_quota(reply) for reply in done.replies]
-        wait = max((one for one in told if one is not None), default=0.0)
-        if self._stop_reason is not None or wait <= 0:
-            return
-        if wait > PATIENCE.total_seconds():
-            self._stop_reason = f"quota: resets in {wait:.0f} s"
-        else:
-            self._sleep(wait)
-
-    def _is_over(self) -> bool:
-        spent = self._limit is not None and self._sent >= self._limit
-        return spent or self._stop_reason is not None
 
     def _wait_for_retries(self) -> bool:
-        """Wait until everything is due that a run waits for; False: nothing is."""
-        now = self.ledger.clock()
-        states = retry.sendable_states(self.provider.resend)
-        due = self.ledger.last_due(self.partition_key, states, now + PATIENCE)
-        if due is None or not self._budget.left:
+        """Wait until the retries of this run are due; return whether there are any."""
+        now = self._ledger.clock()
+        states = retry.sendable_states(self._provider.resend)
+        until = now + flow_control.MAX_WAIT
+        due = last_due(self._ledger, self.partition.partition_key, states, until)
+        if due is None or not self._flow.may_retry:
             return False
         if due > now:
             self._sleep((due - now).total_seconds())

@@ -1,7 +1,7 @@
-"""Orders that a destination was or was to be told of under another event.
+"""Orders that have deliveries under another event of the same destination.
 
-A destination reports one event; where the setting changed, an order may have a delivery
-of each. It is reported once, and what is left of the earlier ones comes to an end.
+A destination reports one event. Where that setting changed, an order may have one
+delivery per event. The order is reported once, and its other deliveries are ended.
 """
 
 from collections import defaultdict
@@ -13,14 +13,16 @@ from assets.delivery.assessment import (
     Assessment,
     may_be_reported,
 )
-from assets.delivery.decision import ended
+from assets.delivery.decision import suppressed
 from assets.ledger import retry
 from assets.ledger.rows import Decision, Row
-from assets.ledger.states import SOFT
+from assets.ledger.states import REPLANNABLE
 from assets.providers.base import Provider
 
 
-def by_order(rows: Iterable[Row], event: str) -> Mapping[str, Sequence[Row]]:
+def other_event_deliveries(
+    rows: Iterable[Row], event: str
+) -> Mapping[str, Sequence[Row]]:
     """Return the deliveries of other events than `event`, by order id."""
     found: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -29,21 +31,22 @@ def by_order(rows: Iterable[Row], event: str) -> Mapping[str, Sequence[Row]]:
     return found
 
 
-def end(found: Assessment, before: Iterable[Row], provider: Provider) -> None:
-    """End the deliveries of an order under other events: no run comes to them."""
+def end_earlier(found: Assessment, earlier: Iterable[Row], provider: Provider) -> None:
+    """End the deliveries of an order under other events, which no run would send."""
     detail = f"the destination reports event {provider.event} now"
     open_states = retry.sendable_states(provider.resend)
-    for row in before:
+    for row in earlier:
         if not may_be_reported(row):
             if row.state_reason not in SUPERSEDED:
-                found.revised.append((row, ended(row, EVENT_CHANGED, detail)))
+                decision = suppressed(row, EVENT_CHANGED, detail)
+                found.revised.append((row, decision))
         elif row.accepted_at is None and row.state in open_states:
-            found.given_up.append((row, EVENT_CHANGED, detail))
+            found.exhausted.append((row, EVENT_CHANGED, detail))
 
 
-def leave(found: Assessment, row: Row | None, decision: Decision) -> None:
-    """Do not report an order again that was reported under another event."""
-    if row is None or row.state in SOFT:
+def suppress_repeat(found: Assessment, row: Row | None, decision: Decision) -> None:
+    """Suppress an order that was reported under another event."""
+    if row is None or row.state in REPLANNABLE:
         found.planned.append((row, decision))
     else:
         found.revised.append((row, decision))

@@ -1,6 +1,6 @@
-"""What is kept of requests and replies: proof of what was said.
+"""The evidence that is stored of requests and replies.
 
-Without a secret, and without personal data that a provider may echo.
+It holds no secret, and no personal data that a provider may echo.
 """
 
 from collections.abc import Iterable
@@ -14,40 +14,43 @@ from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply
 
-STORED_REPLY = 8 * 1024
+STORED_REPLY_BYTES = 8 * 1024
 CODE_VERSION = version("attribution-exporter")
+MIN_REDACTED_LENGTH = 4
+"""Shorter values are not redacted: they are parts of too many other words."""
 
-
-def scrub(text: str, hidden: Iterable[str]) -> str:
-    """Return `text` with every hidden value replaced, longest first, and e-mails."""
-    for value in sorted(filter(None, hidden), key=len, reverse=True):
-        text = text.replace(value, "***")
-    return EMAIL.sub("***", text)
-
-
-def personal_values(conversion: Conversion) -> list[str]:
-    """Return what a reply may echo and must not be kept of an order's customer."""
-    values = (getattr(conversion, name) for name in _PERSONAL)
-    found = [value for value in values if value] + list(conversion.identifiers.values())
-    return [value for value in found if len(value) >= SHORTEST_HIDDEN]
-
-
-_PERSONAL = (
+_PERSONAL_FIELDS = (
     "visitor_id",
     "customer_id",
     "customer_email_sha1",
     "customer_city",
     "customer_postcode",
 )
-SHORTEST_HIDDEN = 4
-"""Shorter values stand in too many other words."""
+
+
+def redact(text: str, hidden: Iterable[str]) -> str:
+    """Return `text` without the hidden values, longest first, and without e-mails."""
+    for value in sorted(filter(None, hidden), key=len, reverse=True):
+        text = text.replace(value, "***")
+    return EMAIL.sub("***", text)
+
+
+def personal_values(conversion: Conversion) -> list[str]:
+    """Return the personal values of an order that a reply may echo."""
+    values = (getattr(conversion, name) for name in _PERSONAL_FIELDS)
+    found = [value for value in values if value] + list(conversion.identifiers.values())
+    return [value for value in found if len(value) >= MIN_REDACTED_LENGTH]
 
 
 def storable(outcome: Outcome, hidden: Iterable[str]) -> Outcome:
-    """Return `outcome` as every database takes it, without hidden values.
+    """Return `outcome` in a form that every database stores, without hidden values.
 
-    A provider may say anything. A reference that does not fit is dropped: half of one
-    is another's.
+    A provider may send any text. A reference that does not fit is dropped: a part of
+    it could be the reference of something else.
+
+    Args:
+        outcome: What the provider module returned.
+        hidden: Values that must not be stored.
     """
     ref = outcome.provider_ref
     return replace(
@@ -62,13 +65,14 @@ def storable(outcome: Outcome, hidden: Iterable[str]) -> Outcome:
 def _fit(text: str | None, hidden: Iterable[str], length: int) -> str | None:
     if text is None:
         return None
-    # Neither NUL nor half a character can be stored; a secret is cut by no length.
-    whole = scrub(text, hidden).encode("utf-8", "replace").decode("utf-8")
+    # NUL and lone surrogates cannot be stored. Redact first: a secret that is cut in
+    # half would not be found.
+    whole = redact(text, hidden).encode("utf-8", "replace").decode("utf-8")
     return whole.replace("\x00", "\ufffd")[:length]
 
 
-def of_request(request: Request) -> dict[str, Any]:
-    """Return where a request went; its content is kept beside it."""
+def request_columns(request: Request) -> dict[str, Any]:
+    """Return where a request went. Its content is stored in another column."""
     return {
         "method": request.method,
         "host": request.host,
@@ -76,15 +80,15 @@ def of_request(request: Request) -> dict[str, Any]:
     }
 
 
-def of_reply(
+def reply_columns(
     reply: Reply, hidden: Iterable[str], *, shown: bytes | None = None
 ) -> dict[str, Any]:
-    """Return what came back: the first 8 KiB as text, and the hash of all of it.
+    """Return what came back: the first 8 KiB as text, and the hash of the whole body.
 
     Args:
-        reply: What came back.
-        hidden: Values that must not be kept.
-        shown: What may be kept as text, where that is not all of it.
+        reply: The reply.
+        hidden: Values that must not be stored.
+        shown: The part of the body that may be stored as text; None: all of it.
     """
     text = (reply.body if shown is None else shown).decode("utf-8", "replace")
     return {
@@ -92,8 +96,8 @@ def of_reply(
         "http_status": reply.status,
         "error_class": reply.error,
         "duration_ms": round(reply.duration_s * 1000),
-        "response_text": _fit(text, hidden, STORED_REPLY) or None,
+        "response_text": _fit(text, hidden, STORED_REPLY_BYTES) or None,
         "response_bytes": len(reply.body),
         "response_hash": sha256(reply.body).hexdigest(),
-        "response_truncated": len(reply.body) > STORED_REPLY,
+        "response_truncated": len(reply.body) > STORED_REPLY_BYTES,
     }

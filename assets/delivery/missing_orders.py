@@ -1,9 +1,10 @@
-"""Orders that have a delivery and that the source no longer has.
+"""Orders that have a delivery and are missing from the source.
 
-Cancelled, refunded or deleted. Where they were reported, the provider still counts
-them: nothing is sent and no delivery changes. Each stands in `data_issue` until its
-order is there again, and in `v_needs_reversal` for whoever takes it back at the
-provider. Those that were never sent are suppressed, so that they count for nothing.
+They were cancelled, refunded or deleted. The provider still counts those that were
+reported: nothing is sent and their deliveries do not change. Each is kept in
+`data_issue` until its order is in the source again, and in `v_needs_reversal` for the
+person who reverses it at the provider. Those that were never sent are suppressed, so
+that they count for nothing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,14 +22,14 @@ from sqlalchemy import (
     select,
 )
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import insert_if_new
 from assets.ledger.ledger import Ledger
 from assets.ledger.quarantine import Quarantine
-from assets.ledger.states import DELIVERED, SOFT, State
+from assets.ledger.states import DELIVERED, REPLANNABLE, State
 from assets.ledger.tables import data_issue, delivery
 
-GONE = "order_gone"
+MISSING_FROM_SOURCE = "order_gone"
 REPORTED = DELIVERED | {State.QUEUED}
 
 _source_order = Table(
@@ -39,55 +40,55 @@ _source_order = Table(
 )
 
 
-def keep_account(
+def record_missing_orders(
     ledger: Ledger, partition_key: str, order_ids: Iterable[Iterable[str]], count: int
 ) -> list[str]:
-    """Note the reported orders of a partition that are gone; drop what came back.
+    """Record the reported orders that are missing; clear those that came back.
 
     Args:
-        ledger: The deliveries of one destination, every order of the source planned.
+        ledger: The deliveries of one destination. Every order of the source is planned.
         partition_key: The partition.
-        order_ids: All that the source has of it, some at a time; read only where an
+        order_ids: All orders of the source, in groups. They are read only where an
             order is or was missing.
-        count: How many these are.
+        count: How many orders these are.
 
     Returns:
-        The orders that are gone and were never sent.
+        The orders that are missing and were never sent.
     """
-    known = _known(ledger, partition_key)
-    if not known and _deliveries(ledger, partition_key) <= count:
+    recorded = _recorded_orders(ledger, partition_key)
+    if not recorded and _count_deliveries(ledger, partition_key) <= count:
         return []
-    gone = _gone(ledger, partition_key, order_ids)
-    unsent = [order_id for order_id, state in gone.items() if state in SOFT]
+    missing = _missing_orders(ledger, partition_key, order_ids)
+    unsent = [order_id for order_id, state in missing.items() if state in REPLANNABLE]
     name = ledger.destination
-    Quarantine(ledger.database, partition_key, ledger.clock()).doubt(
+    Quarantine(ledger.database, partition_key, ledger.clock()).add_issues(
         [
             {
                 "order_id": order_id,
-                "code": GONE,
+                "code": MISSING_FROM_SOURCE,
                 "subject": name,
                 "destination": name,
-                "detail": f"gone after it was {state}; the provider still counts it",
+                "detail": f"missing after it was {state}; the provider still counts it",
             }
-            for order_id, state in gone.items()
-            if order_id not in known and state not in SOFT
+            for order_id, state in missing.items()
+            if order_id not in recorded and state not in REPLANNABLE
         ]
     )
-    forget(ledger, partition_key, sorted(known - gone.keys()))
+    clear_missing_orders(ledger, partition_key, sorted(recorded - missing.keys()))
     return unsent
 
 
-def _known(ledger: Ledger, partition_key: str) -> set[str]:
+def _recorded_orders(ledger: Ledger, partition_key: str) -> set[str]:
     statement = select(data_issue.c.order_id).where(
         data_issue.c.partition_key == partition_key,
-        data_issue.c.code == GONE,
+        data_issue.c.code == MISSING_FROM_SOURCE,
         data_issue.c.subject == ledger.destination,
     )
     with ledger.database.read() as connection:
         return set(connection.execute(statement).scalars())
 
 
-def _deliveries(ledger: Ledger, partition_key: str) -> int:
+def _count_deliveries(ledger: Ledger, partition_key: str) -> int:
     statement = (
         select(func.count())
         .select_from(delivery)
@@ -100,19 +101,19 @@ def _deliveries(ledger: Ledger, partition_key: str) -> int:
         return connection.execute(statement).scalar_one()
 
 
-def _gone(
+def _missing_orders(
     ledger: Ledger, partition_key: str, order_ids: Iterable[Iterable[str]]
 ) -> dict[str, State]:
-    """Order -> state."""
+    """Return the state of each missing order, by order id."""
     with (
         ledger.database.read() as connection,
-        source_orders(connection, order_ids) as is_there,
+        source_orders(connection, order_ids) as is_in_source,
     ):
         statement = select(delivery.c.order_id, delivery.c.state).where(
             delivery.c.destination == ledger.destination,
             delivery.c.partition_key == partition_key,
-            delivery.c.state.in_(REPORTED | SOFT),
-            ~is_there,
+            delivery.c.state.in_(REPORTED | REPLANNABLE),
+            ~is_in_source,
         )
         return {row.order_id: row.state for row in connection.execute(statement)}
 
@@ -121,14 +122,16 @@ def _gone(
 def source_orders(
     connection: Connection, order_ids: Iterable[Iterable[str]]
 ) -> Iterator[ColumnElement[bool]]:
-    """Let the database compare, so that memory does not grow.
+    """Load the orders of the source into a temporary table of the database.
+
+    The database compares them, so that memory does not grow with their number.
 
     Args:
-        connection: Keeps the orders while the block lasts.
-        order_ids: All that the source has, some at a time.
+        connection: Holds the temporary table while the block lasts.
+        order_ids: All orders of the source, in groups.
 
     Yields:
-        The condition that the source has the order of a delivery.
+        The condition that the order of a delivery is in the source.
     """
     _source_order.create(connection)
     for some in order_ids:
@@ -139,17 +142,19 @@ def source_orders(
     _source_order.drop(connection)
 
 
-def forget(ledger: Ledger, partition_key: str, order_ids: Sequence[str]) -> None:
-    """Drop the note of orders that are there after all, or on another day."""
+def clear_missing_orders(
+    ledger: Ledger, partition_key: str, order_ids: Sequence[str]
+) -> None:
+    """Delete the issues of orders that are in the source, or on another day."""
     if not order_ids:
         return
     with ledger.database.write() as connection:
-        for some in slices(order_ids):
+        for some in bind_batches(order_ids):
             connection.execute(
                 delete(data_issue).where(
                     data_issue.c.partition_key == partition_key,
                     data_issue.c.order_id.in_(some),
-                    data_issue.c.code == GONE,
+                    data_issue.c.code == MISSING_FROM_SOURCE,
                     data_issue.c.subject == ledger.destination,
                 )
             )

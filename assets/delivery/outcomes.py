@@ -1,7 +1,7 @@
-"""What the outcome of an attempt does to its delivery: the new state and its columns.
+"""Turns the outcome of an attempt into the new state and columns of its delivery.
 
-The verdict is the provider module's; here it meets the resend policy and the history of
-the delivery. Pure rules.
+The provider module gives the verdict. These pure rules combine it with the resend
+policy and the history of the delivery.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from assets.ledger import retry
-from assets.ledger.rows import NOT_TRIED, Claimed
+from assets.ledger.rows import NOT_PROCESSED, Claimed
 from assets.ledger.states import State
 from assets.providers.base import Provider
 from assets.providers.replies import Outcome, Verdict
@@ -24,7 +24,10 @@ STATE_OF = {
     Verdict.RETRYABLE: State.RETRYABLE,
     Verdict.UNCERTAIN: State.UNCERTAIN,
 }
-"""A fault of our settings says nothing about the order: it stays what it was."""
+"""`CONFIGURATION` is absent: it says nothing about the order, which keeps its state."""
+
+_RECEIVED = frozenset({State.ACCEPTED, State.QUEUED, State.DUPLICATE})
+_NOT_COUNTED = frozenset({Verdict.CONFIGURATION, Verdict.REJECTED})
 
 
 def apply(
@@ -33,82 +36,87 @@ def apply(
     provider: Provider,
     *,
     now: datetime,
-    bytes_left: bool,
+    may_have_left: bool,
     content: Mapping[str, Any],
 ) -> tuple[State, Mapping[str, Any]]:
-    """Return where the delivery goes and which of its columns change.
+    """Return the new state of the delivery and the columns that change.
 
     Args:
-        outcome: What the provider module made of the replies, fit to be stored.
+        outcome: The outcome that the provider module returned, in storable form.
         claim: The delivery as it was claimed.
-        provider: Whose rules hold.
+        provider: The provider whose rules apply.
         now: When the outcome was known.
-        bytes_left: Whether any byte about this conversion may have left.
-        content: Columns of what was sent: its worth and its hashes.
+        may_have_left: Whether any byte about this conversion may have left.
+        content: Columns of what was sent: its amount and its hashes.
     """
     state = _state(outcome, claim)
     may_count = (
-        bytes_left
-        and outcome.verdict not in _NOTHING_COUNTED
-        and outcome.reason not in NOT_TRIED
+        may_have_left
+        and outcome.verdict not in _NOT_COUNTED
+        and outcome.reason not in NOT_PROCESSED
         # Where no repeat is safe, only what provably did not count may be repeated.
         and (provider.resend.is_safe or outcome.verdict is not Verdict.RETRYABLE)
     )
-    sent = _sent(outcome, claim, content, now) if bytes_left else {}
+    sent = _sent_columns(outcome, claim, content, now) if may_have_left else {}
     return state, sent | {
         "state_reason": _reason(outcome, claim),
         "state_detail": outcome.detail,
         "provider_ref": outcome.provider_ref,
         "provider_status": outcome.provider_status,
         "first_sent_at": claim.first_sent_at or (now if may_count else None),
-        "accepted_at": now if state in _TAKEN else None,
+        "accepted_at": now if state in _RECEIVED else None,
         "next_attempt_at": _next_attempt_at(outcome, claim, provider, now),
     }
 
 
 def _state(outcome: Outcome, claim: Claimed) -> State:
-    """Return where the outcome leads.
+    """Return the new state.
 
-    A refusal that tells nothing of an earlier copy is no end where there was one that
-    nobody answered for.
+    A rejection may say nothing about an earlier copy. If there was one without a
+    reply, the delivery stays uncertain.
     """
-    if outcome.earlier_copy_unresolved and claim.first_sent_at is not None:
+    if outcome.leaves_earlier_open and claim.first_sent_at is not None:
         return State.UNCERTAIN
     return STATE_OF.get(outcome.verdict, claim.from_state)
 
 
-def holds_another(outcome: Outcome, claim: Claimed, content: Mapping[str, Any]) -> bool:
-    """Tell whether the provider counted what an earlier attempt said of the order.
+def is_older_version_counted(
+    outcome: Outcome, claim: Claimed, content: Mapping[str, Any]
+) -> bool:
+    """Return whether the provider counted an earlier version of the order.
 
-    It dropped this one as a repeat, and this one says something else.
+    It dropped this attempt as a repeat of our own, and the content differs.
+
+    Args:
+        outcome: The outcome of this attempt.
+        claim: The delivery as it was claimed.
+        content: Columns of what was sent.
     """
     is_own = outcome.verdict is Verdict.DUPLICATE and _was_reported(claim)
     return is_own and claim.payload_hash not in {None, content["payload_hash"]}
 
 
 def _was_reported(claim: Claimed) -> bool:
-    was_reported_by_us = claim.first_sent_at is not None or claim.told is not None
-    return was_reported_by_us or claim.was_put_off
+    was_reported_by_us = (
+        claim.first_sent_at is not None or claim.previous_amount is not None
+    )
+    return was_reported_by_us or claim.retry_requested
 
 
-_TAKEN = frozenset({State.ACCEPTED, State.QUEUED, State.DUPLICATE})
-_NOTHING_COUNTED = frozenset({Verdict.CONFIGURATION, Verdict.REJECTED})
-
-
-def _sent(
+def _sent_columns(
     outcome: Outcome, claim: Claimed, content: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
-    """What the delivery is worth from now on: what the provider was told last."""
+    """Return the columns that say what was reported last."""
     source = ("source_hash", "mapping_version")
-    if holds_another(outcome, claim, content):
-        told = {name: content[name] for name in source}
+    if is_older_version_counted(outcome, claim, content):
+        sent = {name: content[name] for name in source}
     elif any(getattr(claim, name) != content[name] for name in source):
-        told = dict(content)
+        sent = dict(content)
     else:
-        told = {"payload_hash": content["payload_hash"]}
-    if outcome.verdict is Verdict.DUPLICATE and claim.told is not None:
-        told |= claim.told
-    return {"last_sent_at": now} | told
+        sent = {"payload_hash": content["payload_hash"]}
+    if outcome.verdict is Verdict.DUPLICATE and claim.previous_amount is not None:
+        sent |= claim.previous_amount
+    return {"last_sent_at": now} | sent
 
 
 def _reason(outcome: Outcome, claim: Claimed) -> str | None:

@@ -1,7 +1,7 @@
-"""What a run would do: the dry run of what is staged and quarantined.
+"""The dry run: what a run would do with the staged and quarantined orders.
 
-No socket is opened and nothing is written here; extracting the partition beforehand did
-write staged files and `quarantine_row`.
+It opens no socket and writes nothing. Extracting the partition before it does write
+staged files and `quarantine_row`.
 """
 
 from collections import Counter, defaultdict
@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from assets.delivery.decision import fault_of
-from assets.delivery.exchange import Conversation
-from assets.delivery.planner import Chunk, Planner
-from assets.ledger.states import SOFT, State
+from assets.delivery.chunk import Chunk
+from assets.delivery.chunk_assessor import ChunkAssessor
+from assets.delivery.decision import build_failure
+from assets.delivery.destination_partition import DestinationPartition
+from assets.delivery.exchange import BatchExchange
+from assets.ledger.delivery_rows import rows_of_orders
+from assets.ledger.states import REPLANNABLE, State
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
 
@@ -23,64 +26,69 @@ class Preview:
     """What a run of one partition would do for one destination.
 
     Attributes:
-        requests: First requests; an exchange of several steps makes more.
-        conversions: That would be sent.
+        requests: First requests. An exchange of several steps sends more.
+        conversions: How many conversions would be sent.
         amounts: Revenue that would be sent, by currency.
-        withheld: Orders that would be held back, by (state, reason).
+        not_sent: Orders that would be suppressed or quarantined, by (state, reason).
     """
 
     requests: int = 0
     conversions: int = 0
     amounts: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
-    withheld: Counter[tuple[str, str]] = field(default_factory=Counter)
+    not_sent: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def preview(
-    planner: Planner,
+    partition: DestinationPartition,
     chunks: Iterable[Chunk],
     quarantined: Iterable[Mapping[str, Any]] = (),
 ) -> Preview:
-    """Assess every chunk and build, but do not send, every first request.
+    """Assess every chunk, and build every first request without sending it.
 
     Args:
-        planner: Of the destination.
+        partition: The partition and its destination.
         chunks: The staged conversions.
-        quarantined: Rows of `quarantine_row`, one per order that is held back.
+        quarantined: Rows of `quarantine_row`, one per quarantined order.
     """
     found = Preview()
-    _hold(found, planner, quarantined)
+    assessor = ChunkAssessor(partition)
+    _count_quarantined(found, partition, quarantined)
     for chunk in chunks:
-        assessment = planner.assess(chunk, planner.ledger.clock())
+        assessment = assessor.assess(chunk, partition.ledger.clock())
         for _, decision in assessment.planned:
             if decision.state is not State.PENDING:
-                found.withheld[decision.state, decision.reason or "?"] += 1
-        for batch in planner.provider.batches(assessment.due):
-            _build(found, planner.provider, batch)
+                found.not_sent[decision.state, decision.reason or "?"] += 1
+        for batch in partition.provider.batches(assessment.due):
+            _count_batch(found, partition.provider, batch)
     return found
 
 
-def _hold(
-    found: Preview, planner: Planner, quarantined: Iterable[Mapping[str, Any]]
+def _count_quarantined(
+    found: Preview,
+    partition: DestinationPartition,
+    quarantined: Iterable[Mapping[str, Any]],
 ) -> None:
-    """Count the quarantined orders of which nothing was ever sent."""
+    """Count the quarantined orders that were never sent."""
     by_order = {row["order_id"]: row for row in quarantined}
-    rows = planner.ledger.rows(list(by_order)).values()
-    sent = {row.delivery_id for row in rows if row.state not in SOFT}
+    rows = rows_of_orders(partition.ledger, list(by_order)).values()
+    sent = {row.delivery_id for row in rows if row.state not in REPLANNABLE}
     for order_id, row in by_order.items():
-        if planner.delivery_id(order_id) not in sent:
-            found.withheld[State.QUARANTINED, row["reasons"][0]] += 1
+        if partition.delivery_id(order_id) not in sent:
+            found.not_sent[State.QUARANTINED, row["reasons"][0]] += 1
 
 
-def _build(found: Preview, provider: Provider, batch: Sequence[Conversion]) -> None:
-    """Build the first request as a run does: a bad order costs only itself."""
+def _count_batch(
+    found: Preview, provider: Provider, batch: Sequence[Conversion]
+) -> None:
+    """Build the first request as a run does: a bad order affects only itself."""
     try:
-        Conversation(provider, batch).open()
-    except (ValueError, ArithmeticError, LookupError, TypeError) as broken:
+        BatchExchange(provider, batch).build_first_request()
+    except (ValueError, ArithmeticError, LookupError, TypeError) as error:
         if len(batch) > 1:
             for one in batch:
-                _build(found, provider, [one])
+                _count_batch(found, provider, [one])
         else:
-            found.withheld[State.QUARANTINED, fault_of(broken)[0]] += 1
+            found.not_sent[State.QUARANTINED, build_failure(error)[0]] += 1
         return
     found.requests += 1
     found.conversions += len(batch)

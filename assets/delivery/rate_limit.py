@@ -1,7 +1,7 @@
-"""How fast a destination is talked to: requests at once, requests per second, repeats.
+"""Rate limit, concurrency window and retry budget of a destination.
 
-What a run may do at this moment belongs here; when a delivery is tried again is the
-business of `retry.py`, when a run stops that of `brake.py`.
+They decide what a run may send at this moment. `retry.py` decides when a delivery is
+tried again, and `circuit_breaker.py` when a run stops.
 """
 
 import threading
@@ -12,101 +12,107 @@ from statistics import median
 from assets.providers.base import Limits
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 
-SLOWER = 3.0
-NOTICEABLE_SECONDS = 0.2
-PROBE_AFTER = 20
-_TROUBLE = frozenset({429, 503})
+SLOWDOWN_FACTOR = 3.0
+MIN_SLOW_SECONDS = 0.2
+PROBE_AFTER_WINDOWS = 20
+MAX_WINDOW_SECONDS = 30
+_OVERLOAD_STATUSES = frozenset({429, 503})
 _BYTES_LEFT = frozenset({Phase.SENDING, Phase.WAITING, Phase.READING})
-_GOOD = frozenset({Verdict.ACCEPTED, Verdict.QUEUED, Verdict.DUPLICATE, Verdict.STAGED})
+_DELIVERED = frozenset(
+    {Verdict.ACCEPTED, Verdict.QUEUED, Verdict.DUPLICATE, Verdict.STAGED}
+)
 
 
 class ConcurrencyWindow:
-    """How many requests may be on the wire at once.
+    """How many requests may be in flight at once.
 
-    One until something succeeded, so that wrong credentials cost one request and not a
-    window of them. Then twice as many after each window, until there is trouble: a
-    429, a 503, an unanswered request, or replies three times slower than the provider
-    can do. Trouble halves it; after that it grows by one, and the size at which it
-    happened is tried again only after twenty good windows.
+    The size is one until a request succeeded, so that wrong credentials cost one
+    request and not a window of them. Then it doubles after each window until there is
+    overload: a 429, a 503, a request without a reply, or replies three times slower
+    than the fastest window. Overload halves the size. After that it grows by one, and
+    the size that caused the overload is tried again only after twenty good windows.
 
     Args:
-        cap: The most that the destination takes.
-        interval: Seconds between requests; a window lasts at most half a minute, so
+        cap: The maximum that the destination accepts.
+        interval: Seconds between requests. A window lasts at most half a minute, so
             that its claims do not outlive their lease.
     """
 
     def __init__(self, cap: int, interval: float = 0.0) -> None:
-        self._cap = min(cap, max(1, int(30 / interval))) if interval else cap
+        fits = max(1, int(MAX_WINDOW_SECONDS / interval)) if interval else cap
+        self._cap = min(cap, fits)
         self._ceiling = self._cap
-        self._proven = False
-        self._clean = 0
-        self._had_trouble = False
+        self._has_succeeded = False
+        self._good_windows = 0
+        self._had_overload = False
         self._fastest = float("inf")
         self.size = 1
-        """Requests for the next round."""
+        """How many requests the next window may have."""
 
-    def note(self, replies: Sequence[Reply], outcomes: Sequence[Outcome]) -> None:
-        """Take in a round: the replies of its requests and what they came to."""
-        self._proven = self._proven or any(one.verdict in _GOOD for one in outcomes)
-        if any(map(_is_trouble, replies)) or self._is_slower(replies):
-            self._had_trouble = True
+    def record(self, replies: Sequence[Reply], outcomes: Sequence[Outcome]) -> None:
+        """Record a window: the replies to its requests and their outcomes."""
+        self._has_succeeded = self._has_succeeded or any(
+            one.verdict in _DELIVERED for one in outcomes
+        )
+        if any(map(_is_overload, replies)) or self._is_slow(replies):
+            self._had_overload = True
             self._ceiling = max(1, self.size - 1)
             self.size = max(1, self.size // 2)
-            self._clean = 0
-        elif self._proven:
-            self._clean += 1
-            if self._clean % PROBE_AFTER == 0:
+            self._good_windows = 0
+        elif self._has_succeeded:
+            self._good_windows += 1
+            if self._good_windows % PROBE_AFTER_WINDOWS == 0:
                 self._ceiling = min(self._cap, self._ceiling + 1)
-            grown = self.size + 1 if self._had_trouble else self.size * 2
+            grown = self.size + 1 if self._had_overload else self.size * 2
             self.size = min(self._ceiling, grown)
 
-    def _is_slower(self, replies: Sequence[Reply]) -> bool:
-        took = [one.duration_s for one in replies if one.phase is Phase.DONE]
-        if not took:
+    def _is_slow(self, replies: Sequence[Reply]) -> bool:
+        durations = [one.duration_s for one in replies if one.phase is Phase.DONE]
+        if not durations:
             return False
-        usual = median(took)
+        usual = median(durations)
         self._fastest = min(self._fastest, usual)
-        return usual > max(NOTICEABLE_SECONDS, SLOWER * self._fastest)
+        return usual > max(MIN_SLOW_SECONDS, SLOWDOWN_FACTOR * self._fastest)
 
 
-def _is_trouble(reply: Reply) -> bool:
-    return reply.status in _TROUBLE or reply.phase in _BYTES_LEFT
+def _is_overload(reply: Reply) -> bool:
+    return reply.status in _OVERLOAD_STATUSES or reply.phase in _BYTES_LEFT
 
 
 class RetryBudget:
-    """How often a run may repeat what failed in it: a tenth of its first sends.
+    """How many conversions a run may send again: a tenth of its first sends.
 
-    Without a limit, a provider that fails every other request would be sent every
-    order several times over, and a provider in trouble gets more requests, not fewer.
+    Without it, a provider that fails every other request would get every order several
+    times, and a provider that is overloaded would get more requests, not fewer.
     """
 
     def __init__(self) -> None:
         self._first_sends = 0
-        self._repeats = 0
+        self._retries = 0
 
-    def sent(self, count: int, *, repeats: bool) -> None:
-        """Take in that conversions were sent."""
-        if repeats:
-            self._repeats += count
+    def record(self, count: int, *, is_retry: bool) -> None:
+        """Record that `count` conversions were sent."""
+        if is_retry:
+            self._retries += count
         else:
             self._first_sends += count
 
     @property
-    def left(self) -> int:
-        """Conversions that may still be repeated in this run."""
-        return max(0, max(10, self._first_sends // 10) - self._repeats)
+    def remaining(self) -> int:
+        """How many conversions this run may still send again."""
+        return max(0, max(10, self._first_sends // 10) - self._retries)
 
 
 class RateLimit:
-    """Spaces requests evenly, so that no limit of requests per time is passed.
+    """Spaces requests evenly, so that no limit of requests per time is exceeded.
 
     Attributes:
-        interval: Seconds between two requests; 0 where nothing limits them.
+        interval: Seconds between two requests; 0 without a limit.
 
     Args:
-        limits: Per second and per hour; the slower one counts, None is no limit.
-        monotonic: Seconds of a clock that never jumps.
-        sleep: Waits for seconds.
+        limits: Per second and per hour. The slower one applies; None is no limit.
+        monotonic: Returns the seconds of a monotonic clock.
+        sleep: Waits for some seconds.
     """
 
     def __init__(
@@ -127,7 +133,7 @@ class RateLimit:
         self._next = 0.0
 
     def wait(self) -> None:
-        """Return when the next request may go out; threads take turns."""
+        """Return when the next request may be sent. Threads take turns."""
         if not self.interval:
             return
         with self._lock:

@@ -1,154 +1,141 @@
-"""One window of batches: build, claim, send, record.
+"""Sends one window of batches: build, claim, send, record.
 
-Each request's intent is committed before its first byte leaves, and every reply is
-recorded before the next window goes out. When a window is sent, and how large it
-is, is decided in `dispatch.py`.
+The intent of each request is committed before its first byte leaves, and every reply is
+recorded before the next window is sent. When a window is sent, and how large it is, is
+decided in `flow_control.py`.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
-from assets.delivery import outcomes
-from assets.delivery.exchange import Conversation, Step
+from assets.delivery import lease
+from assets.delivery.batch_queue import Batch
+from assets.delivery.claimed_batch import ClaimedBatch
+from assets.delivery.destination_partition import DestinationPartition
+from assets.delivery.exchange import BatchExchange, Step
+from assets.delivery.lease import LeaseLostError
 from assets.delivery.planner import Planner
 from assets.delivery.rate_limit import RateLimit
+from assets.delivery.recorder import OutcomeRecorder
 from assets.ledger import retry
-from assets.ledger.database import LedgerError
-from assets.ledger.earlier_reports import reported_before
-from assets.ledger.ledger import Ledger
-from assets.ledger.rows import Claimed, Result
-from assets.ledger.spool import Spool
+from assets.ledger.previous_sends import attach_previous_sends
+from assets.ledger.rows import Claimed
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply
 from assets.transport.http import Transport
 
-LEASE = timedelta(seconds=120)
-RECORD_PATIENCE = 60.0
-RECORD_PAUSE = 2.0
-
-Batch = Sequence[Conversion]
-
-
-class LeaseLostError(Exception):
-    """Another run took our deliveries over while we were talking about them."""
-
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """What one window came to: per conversation its last reply and its outcomes."""
+class WindowResult:
+    """The result of one window.
 
-    talks: Sequence[tuple[Reply, Sequence[Outcome]]]
+    Attributes:
+        exchanges: The last reply and the outcomes of each exchange.
+        requests: How many requests were sent.
+    """
+
+    exchanges: Sequence[tuple[Reply, Sequence[Outcome]]]
     requests: int
 
     @property
     def replies(self) -> list[Reply]:
-        """The last reply of each conversation."""
-        return [reply for reply, _ in self.talks]
+        """The last reply of each exchange."""
+        return [reply for reply, _ in self.exchanges]
 
     @property
     def outcomes(self) -> list[Outcome]:
         """One outcome per conversion."""
-        return list(chain.from_iterable(own for _, own in self.talks))
+        return list(chain.from_iterable(own for _, own in self.exchanges))
 
 
 class Sender:
     """Sends windows of batches.
 
     Args:
-        planner: Knows destination, ledger and partition.
-        transport: Where requests go.
-        pace: When the next request may go out.
-        spool: Takes outcomes that the ledger cannot take; None: they are raised.
-        still_alone: Tells whether this run still holds its destination.
-        sleep: Waits for seconds.
+        partition: The partition and its destination.
+        planner: Quarantines conversions whose request cannot be built.
+        recorder: Records the outcomes.
+        transport: Sends the requests.
+        rate_limit: Tells when the next request may be sent.
+        holds_lock: Returns whether this run still holds the lock of its destination.
     """
 
     def __init__(
         self,
+        partition: DestinationPartition,
         planner: Planner,
+        recorder: OutcomeRecorder,
         transport: Transport,
         rate_limit: RateLimit,
         *,
-        spool: Spool | None = None,
-        still_alone: Callable[[], bool] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        holds_lock: Callable[[], bool] | None = None,
     ) -> None:
+        self._partition = partition
+        self._provider = partition.provider
+        self._ledger = partition.ledger
         self._planner = planner
-        self._provider = planner.provider
-        self._ledger: Ledger = planner.ledger
+        self._recorder = recorder
         self._transport = transport
         self._rate_limit = rate_limit
-        self._spool = spool
-        self._still_alone = still_alone or (lambda: True)
-        self._lease = LEASE + timedelta(seconds=2 * rate_limit.interval)
-        self._in_window: list[Claimed] = []
-        self._sleep = sleep
-        self._whose = {
-            "run_id": self._ledger.run_id,
-            "partition_key": planner.partition_key,
-        }
+        self._holds_lock = holds_lock or (lambda: True)
+        self._lease = lease.LEASE + timedelta(seconds=2 * rate_limit.interval)
+        self._claims_of_window: list[Claimed] = []
 
-    def send(self, pool: ThreadPoolExecutor, window: Sequence[Batch]) -> Round:
-        """Send the batches of a window at once and record what came back.
+    def send(self, pool: ThreadPoolExecutor, window: Sequence[Batch]) -> WindowResult:
+        """Send the batches of a window at once and record their outcomes.
+
+        Args:
+            pool: Its threads send the batches.
+            window: The batches.
 
         Raises:
-            LeaseLostError: Another run took deliveries of ours over.
+            LeaseLostError: Another run took over some of the deliveries.
             LedgerError: The outcomes could not be recorded; they are in the spool.
         """
-        talks = self._claim(self._build(window))
-        list(pool.map(self._talk, talks))
-        self._record(talks)
-        return Round(
-            [(talk.last_reply, talk.outcomes) for talk in talks],
-            sum(talk.requests for talk in talks),
+        batches = self._claim(self._build(window))
+        list(pool.map(self._run, batches))
+        self._recorder.record(batches)
+        exchanges = [batch.exchange for batch in batches]
+        return WindowResult(
+            [(one.last_reply, one.outcomes) for one in exchanges],
+            sum(one.requests for one in exchanges),
         )
 
-    def replay(self) -> int:
-        """Record what an earlier run could only spool; return how many outcomes."""
-        if self._spool is None:
-            return 0
-        kept = self._spool.read()
-        for owner, result in kept:
-            self._ledger.record([result], owner=owner)
-        # Even where nothing is kept: the next outcome must not follow half a line.
-        self._spool.clear()
-        return len(kept)
-
-    def _build(self, window: Sequence[Batch]) -> list[Conversation]:
-        """Build first requests before any claim, so that a bad row costs no attempt."""
+    def _build(self, window: Sequence[Batch]) -> list[BatchExchange]:
+        """Build first requests before the claim, so that a bad row uses no attempt."""
         built = []
         for batch in window:
-            talk = Conversation(self._provider, batch)
+            exchange = BatchExchange(self._provider, batch)
             try:
-                talk.open()
-            except (ValueError, ArithmeticError, LookupError, TypeError) as broken:
+                exchange.build_first_request()
+            except (ValueError, ArithmeticError, LookupError, TypeError) as error:
                 if len(batch) > 1:
                     built += self._build([[one] for one in batch])
                 else:
-                    self._planner.set_aside(batch[0], broken)
+                    self._planner.quarantine_conversion(batch[0], error)
             else:
-                built.append(talk)
+                built.append(exchange)
         return built
 
-    def _claim(self, talks: Sequence[Conversation]) -> list[Conversation]:
-        """Claim and write the intents of a window in one commit."""
-        wanted = [self._id(one) for talk in talks for one in talk.batch]
+    def _claim(self, exchanges: Sequence[BatchExchange]) -> list[ClaimedBatch]:
+        """Claim the deliveries of a window and write their intents in one commit."""
+        wanted = [self._id(one) for exchange in exchanges for one in exchange.batch]
         if not wanted:
             return []
-        self._in_window = []
-        if not self._still_alone():
+        self._claims_of_window = []
+        if not self._holds_lock():
             message = (
-                f"Sending stopped for {self._ledger.destination} "
-                f"{self._planner.partition_key}: expected to hold the destination, "
-                "another run may have taken it. Run this partition again."
+                f"Sending failed for {self._ledger.destination} "
+                f"{self._partition.partition_key}: expected this run to hold the lock "
+                "of the destination, got a lost lock. Another run may have taken it. "
+                "Run this partition again."
             )
             raise LeaseLostError(message)
         now = self._ledger.clock()
@@ -159,116 +146,55 @@ class Sender:
                 wanted,
                 states,
                 now + self._lease,
-                retry.repeatable_from(self._provider.resend, now),
+                retry.resendable_since(self._provider.resend, now),
             )
-            claims |= reported_before(connection, claims.values())
-            ours = [mine for talk in talks if (mine := self._ours(talk, claims))]
-            for talk in ours:
-                self._intend(connection, talk.intents(talk.steps[0], now))
-        self._in_window = [claim for talk in ours for claim in talk.claims]
-        return ours
+            claims |= attach_previous_sends(connection, claims.values())
+            claimed = [self._claimed(exchange, claims) for exchange in exchanges]
+            batches = [batch for batch in claimed if batch is not None]
+            for batch in batches:
+                first = batch.exchange.steps[0]
+                self._write_intents(connection, batch.intents(first, now))
+        self._claims_of_window = [one for batch in batches for one in batch.claims]
+        return batches
 
-    def _ours(
-        self, talk: Conversation, claims: Mapping[str, Claimed]
-    ) -> Conversation | None:
-        """Keep to the conversions that were claimed; rebuild where some were not."""
-        ids = [self._id(one) for one in talk.batch]
+    def _claimed(
+        self, exchange: BatchExchange, claims: Mapping[str, Claimed]
+    ) -> ClaimedBatch | None:
+        """Keep the conversions that were claimed; rebuild where some were not."""
+        ids = [self._id(one) for one in exchange.batch]
         if not all(one in claims for one in ids):
-            pairs = zip(ids, talk.batch, strict=True)
+            pairs = zip(ids, exchange.batch, strict=True)
             batch = [one for key, one in pairs if key in claims]
             if not batch:
                 return None
-            talk = Conversation(self._provider, batch)
-            talk.open()
-        talk.claims = [claims[one] for one in ids if one in claims]
-        return talk
+            exchange = BatchExchange(self._provider, batch)
+            exchange.build_first_request()
+        return ClaimedBatch(exchange, [claims[one] for one in ids if one in claims])
 
-    def _talk(self, talk: Conversation) -> None:
-        talk.talk(self._transport, self._intend_further, self._rate_limit.wait)
+    def _run(self, batch: ClaimedBatch) -> None:
+        commit_intent = partial(self._commit_intent, batch)
+        batch.exchange.run(self._transport, commit_intent, self._rate_limit.wait)
 
-    def _intend_further(self, talk: Conversation, step: Step) -> None:
+    def _commit_intent(self, batch: ClaimedBatch, step: Step) -> None:
         now = self._ledger.clock()
-        # The whole window: what was answered already waits for this conversation.
-        claims, until = self._in_window, now + self._lease
+        # Renew the whole window: its finished batches wait for this one to be recorded.
+        claims, until = self._claims_of_window, now + self._lease
         with self._ledger.database.write() as connection:
             if not self._ledger.renew(connection, claims, until):
-                message = "A lease was lost before a further request: it was not sent."
+                message = (
+                    f"Sending failed for {self._ledger.destination} "
+                    f"{self._partition.partition_key}: expected to renew the lease "
+                    "before a further request, got a lease that another run took "
+                    "over. The request was not sent. Run this partition again."
+                )
                 raise LeaseLostError(message)
-            self._intend(connection, talk.intents(step, now))
+            self._write_intents(connection, batch.intents(step, now))
 
-    def _intend(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        self._ledger.intend(connection, [row | self._whose for row in rows])
-
-    def _record(self, talks: Sequence[Conversation]) -> None:
-        now = self._ledger.clock()
-        results = [
-            self._result(talk, position, now)
-            for talk in talks
-            for position in range(len(talk.batch))
-        ]
-        fenced = self._commit(results) if results else 0
-        for result in results:
-            self._planner.memory.learn(result.learnt)
-        for talk in talks:
-            if talk.broken is not None:
-                raise talk.broken
-        if fenced:
-            message = (
-                f"Recording failed for {self._ledger.destination} "
-                f"{self._planner.partition_key}: expected {len(results)} deliveries "
-                f"of ours, {fenced} were taken over by another run. Wait for that run "
-                "to end, then run again."
-            )
-            raise LeaseLostError(message)
-
-    def _commit(self, results: Sequence[Result]) -> int:
-        """Record, for a minute against a ledger that does not answer; else spool."""
-        waited = 0.0
-        while True:
-            try:
-                return self._ledger.record(results)
-            except SQLAlchemyError as broken:
-                if waited >= RECORD_PATIENCE:
-                    self._give_up(results, broken)
-            self._sleep(RECORD_PAUSE)
-            waited += RECORD_PAUSE
-
-    def _give_up(self, results: Sequence[Result], broken: SQLAlchemyError) -> None:
-        if self._spool is None:
-            raise broken
-        self._spool.keep(self._ledger.owner, results)
-        message = (
-            f"Recording failed for {self._ledger.destination} "
-            f"{self._planner.partition_key}: expected the delivery tables to take "
-            f"{len(results)} outcomes, got {type(broken).__name__} for a minute. They "
-            "are kept on disk: mend the database, then run this partition again."
-        )
-        raise LedgerError(message) from None
-
-    def _result(self, talk: Conversation, position: int, now: datetime) -> Result:
-        claim, outcome = talk.claims[position], talk.outcomes[position]
-        conversion = talk.batch[position]
-        content = self._planner.content(conversion, talk.payload_hashes[position])
-        state, changes = outcomes.apply(
-            outcome,
-            claim,
-            self._provider,
-            now=now,
-            bytes_left=talk.bytes_left(position),
-            content=content,
-        )
-        drifted = outcomes.holds_another(outcome, claim, content)
-        return Result(
-            delivery_id=claim.delivery_id,
-            attempt_no=claim.attempt_no,
-            state=state,
-            changes=changes,
-            attempts=[row | self._whose for row in talk.attempts(position, state)],
-            issues=[self._planner.drift(conversion.order_id, state, now)]
-            if drifted
-            else (),
-            learnt=dict.fromkeys(outcome.remember, conversion.order_id),
-        )
+    def _write_intents(
+        self, connection: Connection, rows: Sequence[dict[str, Any]]
+    ) -> None:
+        columns = self._partition.attempt_columns
+        self._ledger.write_intents(connection, [row | columns for row in rows])
 
     def _id(self, conversion: Conversion) -> str:
-        return self._planner.delivery_id(conversion.order_id)
+        return self._partition.delivery_id(conversion.order_id)

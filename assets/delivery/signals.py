@@ -1,4 +1,4 @@
-"""Being told to stop: what is on the wire is finished and recorded first."""
+"""Defers stop signals until the requests in flight are finished and recorded."""
 
 import signal
 import threading
@@ -10,7 +10,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopFlag:
-    """Whether this process was told to stop."""
+    """Whether this process received a stop signal."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -18,22 +18,23 @@ class StopFlag:
     def __bool__(self) -> bool:
         return self.signal is not None
 
-    def raised(self, number: int, _frame: FrameType | None) -> None:
-        """Remember a signal instead of being interrupted by it."""
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Record a signal instead of being interrupted by it."""
         self.signal = number
 
 
 @contextmanager
 def deferred_stop() -> Iterator[StopFlag]:
-    """Hold SIGTERM and SIGINT back until the block ends; then they take effect.
+    """Defer SIGTERM and SIGINT until the block ends. Then they take effect.
 
-    Outside the main thread, where Python delivers no signals, nothing is held back.
+    Outside the main thread nothing is deferred, because Python delivers no signals
+    there.
     """
     flag = StopFlag()
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return
-    before = {number: signal.signal(number, flag.raised) for number in _SIGNALS}
+    before = {number: signal.signal(number, flag.handle) for number in _SIGNALS}
     try:
         yield flag
     finally:

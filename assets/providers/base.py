@@ -22,7 +22,7 @@ REPLY_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class DataIssue:
+class Doubt:
     """Something that a destination is told otherwise than it is stored.
 
     Attributes:
@@ -36,10 +36,10 @@ class DataIssue:
     detail: str
 
 
-def truncation_issue(subject: str, limit: int, length: int) -> DataIssue:
+def value_cut(subject: str, limit: int, length: int) -> Doubt:
     """Return the doubt about a text of which only the beginning is sent."""
     detail = f"cut to {limit} characters, got {length}"
-    return DataIssue(code="value_cut", subject=subject, detail=detail)
+    return Doubt(code="value_cut", subject=subject, detail=detail)
 
 
 @dataclass(frozen=True)
@@ -127,13 +127,13 @@ class ResendPolicy:
         kind: `dedupe`: the provider drops a repeat. `never`: it may count it twice.
         window: For `dedupe`: only so long after the first send; None: always.
         settle_delay: For `dedupe`: not before this long after a lost reply.
-        looks_up: After the window the provider is asked what it has (`QueueingProvider`).
+        looks_up: After the window the provider is asked what it has (`Settling`).
     """
 
     kind: Literal["dedupe", "never"]
     window: timedelta | None = None
     settle_delay: timedelta = timedelta()
-    supports_lookup: bool = False
+    looks_up: bool = False
 
     @property
     def is_safe(self) -> bool:
@@ -149,7 +149,7 @@ Settlement = Generator[Request, Reply, Outcome | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookupResult:
+class Findings:
     """What a look at the provider's own list told about some orders.
 
     Attributes:
@@ -160,14 +160,14 @@ class LookupResult:
         refused: Our credentials or settings were; no other look will fare better.
     """
 
-    outcomes: Mapping[str, Outcome]
+    found: Mapping[str, Outcome]
     is_complete: bool
-    entries_read: int = 0
+    seen: int = 0
     problem: str | None = None
-    is_configuration_error: bool = False
+    refused: bool = False
 
 
-Lookup = Generator[Request, Reply, LookupResult]
+Lookup = Generator[Request, Reply, Findings]
 """Yields requests, is sent their replies, returns what was found.
 
 A reply that never came (`Phase.NONE`) tells it to end with what it has.
@@ -212,14 +212,14 @@ class Provider(Protocol):
 
 
 @runtime_checkable
-class ReportsDataIssues(Protocol):
+class Doubting(Protocol):
     """A provider that leaves out or cuts what the other side would not take."""
 
-    def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
+    def doubts(self, conversion: Conversion) -> Sequence[Doubt]:
         """Return what of a conversion is sent otherwise than it is stored."""
 
 
-class QueueingProvider(Provider, Protocol):
+class Settling(Provider, Protocol):
     """A provider that takes conversions into a queue and decides later.
 
     Attributes:
@@ -236,14 +236,14 @@ class QueueingProvider(Provider, Protocol):
     settle_timeout: timedelta
     settle_calls: int
     lookup_calls: int
-    lookup_max_range: timedelta
-    lookup_max_age: timedelta
+    lookup_span: timedelta
+    lookup_reach: timedelta
     alarms: frozenset[str]
 
     def settlement(self, provider_ref: str, order_id: str) -> Settlement:
         """Ask once what became of a queued submission."""
 
-    def storable_body(self, reply: Reply) -> bytes:
+    def shown(self, reply: Reply) -> bytes:
         """Return what may be kept of an answer about a submission."""
 
     def lookup(
@@ -255,6 +255,6 @@ class QueueingProvider(Provider, Protocol):
         """
 
 
-def batches_of_one(conversions: Sequence[Conversion]) -> Iterable[Sequence[Conversion]]:
+def one_by_one(conversions: Sequence[Conversion]) -> Iterable[Sequence[Conversion]]:
     """Cut into batches of one, for providers that take one conversion a request."""
     return ((conversion,) for conversion in conversions)

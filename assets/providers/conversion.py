@@ -149,7 +149,7 @@ class Conversion:
         )
 
 
-NON_COLUMN_FIELDS = frozenset(
+NOT_COLUMNS = frozenset(
     {
         "items",
         "identifiers",
@@ -165,7 +165,7 @@ NON_COLUMN_FIELDS = frozenset(
 """What a conversion has beside the columns of its order."""
 
 _PLAIN_COLUMNS = tuple(
-    name for name in Conversion.__dataclass_fields__ if name not in NON_COLUMN_FIELDS
+    name for name in Conversion.__dataclass_fields__ if name not in NOT_COLUMNS
 )
 
 

@@ -44,41 +44,41 @@ def check_common_rules(
     limit = settings.max_age_days
     if limit is not None and now - conversion.completed_at > timedelta(days=limit):
         # Not how old it is now: every night would change what is kept of it.
-        detail = f"completed {_completed_at_text(conversion)}, taken for {limit} days"
-        return Ineligible("suppressed", "too_old", detail)
+        said = f"completed {_at(conversion)}, taken for {limit} days"
+        return Ineligible("suppressed", "too_old", said)
     return None
 
 
-def not_stored_detail(conversion: Conversion, *kinds: str) -> str:
-    """Return the evidence that nothing `kinds` was known when the order was made."""
-    return f"none stored up to {_completed_at_text(conversion)} of: {', '.join(kinds)}"
+def none_stored(conversion: Conversion, *wanted: str) -> str:
+    """Return the evidence that nothing `wanted` was known when the order was made."""
+    return f"none stored up to {_at(conversion)} of: {', '.join(wanted)}"
 
 
-def check_identifiers(conversion: Conversion, *kinds: str) -> Ineligible | None:
+def unfit(conversion: Conversion, *kinds: str) -> Ineligible | None:
     """Return that the identifier of one of `kinds` is in doubt, or None."""
-    unfit = [
+    found = [
         f"{kind} ({conversion.unfit_identifiers[kind]})"
         for kind in kinds
         if kind in conversion.unfit_identifiers
     ]
-    if not unfit:
+    if not found:
         return None
-    detail = f"a refused row up to {_completed_at_text(conversion)} may count: {', '.join(unfit)}"
-    return Ineligible("suppressed", "unfit_identifier", detail)
+    said = f"a refused row up to {_at(conversion)} may count: {', '.join(found)}"
+    return Ineligible("suppressed", "unfit_identifier", said)
 
 
-def currency_not_accepted(conversion: Conversion, *accepted: str) -> Ineligible:
+def not_taken(conversion: Conversion, *taken: str) -> Ineligible:
     """Return that a destination counts in other currencies."""
-    detail = f"currency {conversion.currency}, taken {', '.join(sorted(accepted))}"
-    return Ineligible("suppressed", "currency_not_taken", detail)
+    said = f"currency {conversion.currency}, taken {', '.join(sorted(taken))}"
+    return Ineligible("suppressed", "currency_not_taken", said)
 
 
-def amount_too_precise(conversion: Conversion, *amounts: str) -> Ineligible:
+def too_precise(conversion: Conversion, *amounts: str) -> Ineligible:
     """Return that some amounts are finer than the currency's smallest coin."""
     digits, currency = conversion.currency_digits, conversion.currency
-    detail = f"{', '.join(amounts)}: more than the {digits} decimals of {currency}"
-    return Ineligible("quarantined", "amount_precision", detail)
+    said = f"{', '.join(amounts)}: more than the {digits} decimals of {currency}"
+    return Ineligible("quarantined", "amount_precision", said)
 
 
-def _completed_at_text(conversion: Conversion) -> str:
+def _at(conversion: Conversion) -> str:
     return conversion.completed_at.isoformat().replace("+00:00", "Z")

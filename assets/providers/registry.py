@@ -15,36 +15,32 @@ from assets.providers.impact import shapes as impact_shapes
 from assets.providers.impact.provider import Impact
 from assets.providers.impact.settings import ImpactSettings
 from assets.providers.settings import DestinationSettings
-from assets.providers.shapes import ShapesByRequest
+from assets.providers.shapes import Replies
 from assets.providers.trackdesk import shapes as trackdesk_shapes
 from assets.providers.trackdesk.provider import Trackdesk
 from assets.providers.trackdesk.settings import TrackdeskSettings
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderEntry:
+class Entry:
     """A provider: its settings and what is made with them.
 
     Attributes:
         replies: How its replies look; what is not named here is not watched.
-        queues: It takes conversions into a queue and decides later (`QueueingProvider`).
+        queues: It takes conversions into a queue and decides later (`Settling`).
     """
 
     settings: type[DestinationSettings]
     make: Callable[[Any], Provider]
-    replies: ShapesByRequest = field(default_factory=dict)
+    replies: Replies = field(default_factory=dict)
     queues: bool = False
 
 
-REGISTRY: dict[str, ProviderEntry] = {
-    "impact": ProviderEntry(
-        ImpactSettings, Impact, impact_shapes.REPLY_SHAPES, queues=True
-    ),
-    "convert": ProviderEntry(ConvertSettings, Convert, convert_shapes.REPLY_SHAPES),
-    "trackdesk": ProviderEntry(
-        TrackdeskSettings, Trackdesk, trackdesk_shapes.REPLY_SHAPES
-    ),
-    "idme": ProviderEntry(IdMeSettings, IdMe, idme_shapes.REPLY_SHAPES),
+REGISTRY: dict[str, Entry] = {
+    "impact": Entry(ImpactSettings, Impact, impact_shapes.REPLIES, queues=True),
+    "convert": Entry(ConvertSettings, Convert, convert_shapes.REPLIES),
+    "trackdesk": Entry(TrackdeskSettings, Trackdesk, trackdesk_shapes.REPLIES),
+    "idme": Entry(IdMeSettings, IdMe, idme_shapes.REPLIES),
 }
 
 AnySettings = Annotated[

@@ -146,7 +146,7 @@ QUARANTINED = (
     ),
 )
 
-DATA_ISSUES = (
+DOUBTS = (
     Rule(
         "bucketing_conflict",
         ("experience_id", "variation_id"),

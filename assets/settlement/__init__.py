@@ -1,4 +1,4 @@
-"""Follows queued deliveries to their end and looks up those without a reply.
+"""Follows queued deliveries to their end, and looks up those with unknown outcome.
 
-Sends no conversion: that belongs in `delivery`.
+It sends no conversion: that belongs in `delivery`.
 """

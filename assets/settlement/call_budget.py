@@ -1,6 +1,6 @@
-"""How many questions a provider may be asked in an hour, counted over all runs.
+"""Limits how often a provider is asked in an hour, counted over all runs.
 
-Calls are written down before they are made, so that a run that dies has used them too.
+Calls are recorded before they are made, so that a run that dies has used them too.
 """
 
 from datetime import timedelta
@@ -16,11 +16,11 @@ from assets.ledger.tables import question
 HOUR = timedelta(hours=1)
 
 
-class Allowance:
-    """The calls that a destination has left for one kind of question.
+class CallBudget:
+    """The calls of one kind that a destination has left in the current hour.
 
     Args:
-        ledger: Whose destination, run and clock.
+        ledger: The ledger of the destination and the run.
         kind: `settle`: about submissions. `lookup`: pages of the provider's list.
     """
 
@@ -29,17 +29,22 @@ class Allowance:
         self._kind = kind
 
     def take(self, wanted: int, per_hour: int) -> int:
-        """Return how many of the `wanted` calls may be made now; they count as made."""
+        """Return how many calls may be made now. They count as made.
+
+        Args:
+            wanted: How many calls are wanted.
+            per_hour: How many calls are allowed in an hour.
+        """
         now = self._ledger.clock()
-        mine = (
+        own = (
             question.c.destination == self._ledger.destination,
             question.c.kind == self._kind,
         )
-        made = select(func.coalesce(func.sum(question.c.calls), 0)).where(*mine)
+        made = select(func.coalesce(func.sum(question.c.calls), 0)).where(*own)
         with self._ledger.database.write() as connection:
-            self._take_turns(connection)
+            self._serialize(connection)
             connection.execute(
-                delete(question).where(*mine, question.c.asked_at <= now - HOUR)
+                delete(question).where(*own, question.c.asked_at <= now - HOUR)
             )
             left = per_hour - int(connection.execute(made).scalar_one())
             allowed = max(0, min(wanted, left))
@@ -56,8 +61,8 @@ class Allowance:
                 )
         return allowed
 
-    def _take_turns(self, connection: Connection) -> None:
-        """Two runs must not both count before either has written."""
+    def _serialize(self, connection: Connection) -> None:
+        """Take a lock, so that no two runs count before either has written."""
         if connection.dialect.name == "postgresql":
             name = f"question:{self._ledger.destination}:{self._kind}"
             digest = sha256(name.encode()).digest()

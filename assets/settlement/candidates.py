@@ -1,4 +1,4 @@
-"""Which deliveries are looked for in the provider's own list, and which together."""
+"""Selects the deliveries to look up in the provider's list, and groups them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,46 +11,46 @@ from assets.ledger.database import Database
 from assets.ledger.retry import REPORTED_ELSEWHERE
 from assets.ledger.states import State
 from assets.ledger.tables import delivery
-from assets.providers.base import QueueingProvider
+from assets.providers.base import Settling
 
 NOT_FOUND = "not_found_at_provider"
-ONCE = 10_000
-"""Deliveries looked up in one run."""
+MAX_CANDIDATES = 10_000
+"""How many deliveries one run looks up."""
 
-_GAP = timedelta(days=1)
+_MAX_GAP = timedelta(days=1)
 
 Row = Mapping[str, Any]
 
 
-def sought(
-    database: Database, destination: str, provider: QueueingProvider, now: datetime
+def lookup_candidates(
+    database: Database, destination: str, provider: Settling, now: datetime
 ) -> Sequence[Row]:
-    """Return the deliveries that nobody answered for and that are not sent again.
+    """Return the deliveries with unknown outcome that are not sent again.
 
     Args:
         database: The delivery tables.
-        destination: Configured name.
-        provider: Whose memory and whose list it is.
-        now: The time of the look.
+        destination: The configured name.
+        provider: The provider with the list.
+        now: The time of the look-up.
     """
     statement = (
         select(delivery)
         .where(
             delivery.c.destination == destination,
-            # Under an earlier event an order of the same id is another conversion.
+            # Under an earlier event, an order with the same id is another conversion.
             delivery.c.conversion_key.startswith(f"{provider.event}:", autoescape=True),
-            delivery.c.order_at > now - provider.lookup_max_age,
+            delivery.c.order_at > now - provider.lookup_reach,
             delivery.c.state_reason.is_distinct_from(REPORTED_ELSEWHERE),
-            or_(_is_unanswered(provider, now), _is_queued_blindly(now)),
+            or_(_has_unknown_outcome(provider, now), _is_queued_without_reference(now)),
         )
         .order_by(delivery.c.order_at, delivery.c.delivery_id)
-        .limit(ONCE)
+        .limit(MAX_CANDIDATES)
     )
     with database.read() as connection:
         return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def _is_unanswered(provider: QueueingProvider, now: datetime) -> ColumnElement[bool]:
+def _has_unknown_outcome(provider: Settling, now: datetime) -> ColumnElement[bool]:
     window = provider.resend.window
     handled = [NOT_FOUND, *provider.alarms]
     not_resent: list[ColumnElement[bool]] = [delivery.c.accepted_at.is_not(None)]
@@ -63,7 +63,7 @@ def _is_unanswered(provider: QueueingProvider, now: datetime) -> ColumnElement[b
     )
 
 
-def _is_queued_blindly(now: datetime) -> ColumnElement[bool]:
+def _is_queued_without_reference(now: datetime) -> ColumnElement[bool]:
     return and_(
         delivery.c.state == State.QUEUED,
         delivery.c.provider_ref.is_(None),
@@ -71,15 +71,22 @@ def _is_queued_blindly(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def together(rows: Sequence[Row], span: timedelta) -> Iterator[Sequence[Row]]:
-    """Cut rows, sorted by order time, into ranges that one look covers.
+def group_by_order_time(
+    rows: Sequence[Row], span: timedelta
+) -> Iterator[Sequence[Row]]:
+    """Group rows into time ranges that one look-up covers.
 
-    Days without such an order are not asked for: the list of a day may be long.
+    Days without such an order are not asked for, because the list of a day may be long.
+
+    Args:
+        rows: Sorted by order time.
+        span: The longest range of one group.
     """
     start = 0
     for position, (row, following) in enumerate(pairwise(rows), start=1):
         gap = following["order_at"] - row["order_at"]
-        if gap > _GAP or following["order_at"] - rows[start]["order_at"] > span:
+        is_too_long = following["order_at"] - rows[start]["order_at"] > span
+        if gap > _MAX_GAP or is_too_long:
             yield rows[start:position]
             start = position
     if rows:

@@ -1,7 +1,7 @@
-"""What the end of a queued delivery does to it: its columns and its `settle` event.
+"""The columns and the `settle` event of a queued delivery that has ended.
 
-The outcome is the provider module's; who asked for it is in `settling.py` and
-`lookup.py`. Pure rules.
+The provider module gives the outcome, which `submissions.py` or `lookup.py` asked for.
+The rules are pure.
 """
 
 from collections.abc import Mapping
@@ -12,20 +12,20 @@ from assets.delivery import evidence
 from assets.delivery.outcomes import STATE_OF
 from assets.ledger.ledger import Ledger
 from assets.ledger.rows import new_attempt_id
-from assets.ledger.states import DELIVERED, State, check
+from assets.ledger.states import DELIVERED, State, check_transition
 from assets.providers.replies import Outcome
 
 
 def settled_changes(
     row: Mapping[str, Any], outcome: Outcome, now: datetime
 ) -> dict[str, Any]:
-    """Return the columns of a queued delivery whose submission came to an end."""
+    """Return the columns of a queued delivery whose submission has ended."""
     state = STATE_OF[outcome.verdict]
-    check(State.QUEUED, state)
+    check_transition(State.QUEUED, state)
     return {
         "state": state,
         "state_reason": outcome.reason,
-        # What was said when it was taken (warnings) is not forgotten.
+        # Warnings from when it was accepted are kept.
         "state_detail": outcome.detail or row["state_detail"],
         "provider_status": outcome.provider_status,
         "first_sent_at": first_sent_after(row, state),
@@ -38,8 +38,8 @@ def settled_changes(
 def first_sent_after(row: Mapping[str, Any], state: State) -> datetime | None:
     """Return when a delivery was first sent in a way that may have counted.
 
-    Processing that ends in a refusal proves that the send which was queued did not
-    count; where it was the first, a mended order is no repeat.
+    Processing that ends in a rejection proves that the queued send did not count. If it
+    was the first one, sending the corrected order is no repeat.
     """
     first: datetime | None = row["first_sent_at"]
     proven = state is State.REJECTED and first == row["accepted_at"]
@@ -55,7 +55,16 @@ def settle_attempt(
     partition_key: str,
     step_no: int = 0,
 ) -> dict[str, Any]:
-    """Return the `settle` event of a delivery, without what was said on the wire."""
+    """Return the `settle` event of a delivery, without request and reply.
+
+    Args:
+        ledger: The ledger of the run.
+        row: The delivery.
+        outcome: How it ended.
+        now: When that was known.
+        partition_key: The partition of the run.
+        step_no: Position among the `settle` events of the attempt.
+    """
     return {
         "attempt_id": new_attempt_id(),
         "event": "settle",

@@ -1,4 +1,4 @@
-"""Bytes out, bytes in: HTTP, connections, outbox files.
+"""Sends requests and receives replies: HTTP, connections and outbox files.
 
-It knows requests and replies, not what they mean: that belongs in `providers`.
+What a reply means belongs in `providers`; when a request is sent belongs in `delivery`.
 """

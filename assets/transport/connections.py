@@ -1,6 +1,6 @@
-"""Connections that say how far a request came, and that end when its time is over.
+"""Connections that know how far a request came, and that end at a deadline.
 
-What lies between `requests` and the socket belongs here; what is sent does not.
+Everything between `requests` and the socket belongs here. What is sent does not.
 """
 
 import logging
@@ -19,81 +19,85 @@ from assets.providers.replies import Phase
 from assets.transport.errors import PrivateAddressError
 
 
-class Watchdog:
+class Deadline:
     """Shuts the socket of a request that takes too long.
 
-    A time-out only ends a silence; a server that drips byte by byte never is silent.
+    A read timeout only ends a silence, and a server that sends byte by byte is never
+    silent.
+
+    Args:
+        seconds: The longest that the request may take in all.
     """
 
     def __init__(self, seconds: float) -> None:
         self._socket: socket.socket | None = None
-        self.is_awake = False
-        self.has_bitten = False
-        self._timer = threading.Timer(seconds, self._bite)
+        self.is_running = False
+        self.has_expired = False
+        self._timer = threading.Timer(seconds, self._expire)
         self._timer.daemon = True
 
     def __enter__(self) -> Self:
         self._timer.start()
-        self.is_awake = True
+        self.is_running = True
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self._timer.cancel()
-        self.is_awake = False
+        self.is_running = False
         if self._socket is not None:
             self._socket.close()
 
     def watch(self, connection: socket.socket) -> None:
-        """Watch a connection from now on.
+        """Apply the deadline to a connection from now on.
 
         Raises:
-            TimeoutError: The time is over already.
+            TimeoutError: The deadline has expired already.
         """
-        # A second handle: TLS takes the first one away while it shakes hands.
+        # A second handle: TLS detaches the first one during its handshake.
         handle = socket.socket(fileno=os.dup(connection.fileno()))
         earlier, self._socket = self._socket, handle
         if earlier is not None:
             earlier.close()
-        if self.has_bitten:
+        if self.has_expired:
             message = "deadline"
             raise TimeoutError(message)
 
-    def _bite(self) -> None:
-        self.has_bitten = True
+    def _expire(self) -> None:
+        self.has_expired = True
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
 
-class _Progress(threading.local):
-    """How far this thread's request came. A connection serves one thread at a time."""
+class _RequestState(threading.local):
+    """The state of this thread's request. A connection serves one thread at a time."""
 
     phase = Phase.NONE
-    watchdog: Watchdog | None = None
+    deadline: Deadline | None = None
     is_public_only = False
-    hangs_up = False
+    is_connect_only = False
 
 
-progress = _Progress()
+request_state = _RequestState()
 
 
-def _is_of_others(_record: logging.LogRecord) -> bool:
-    """Keep addresses, which hold account ids, out of logs while we send."""
-    watchdog = progress.watchdog
-    return watchdog is None or not watchdog.is_awake
+def _is_not_of_a_request(_record: logging.LogRecord) -> bool:
+    """Filter out log records of our requests: their addresses hold account ids."""
+    deadline = request_state.deadline
+    return deadline is None or not deadline.is_running
 
 
 for _name_of_logger in ("urllib3.connection", "urllib3.connectionpool"):
-    logging.getLogger(_name_of_logger).addFilter(_is_of_others)
+    logging.getLogger(_name_of_logger).addFilter(_is_not_of_a_request)
 
 
-class _Watched:
-    """Notes the phase of a request at the moment it changes."""
+class _TrackedConnection:
+    """Records the phase of a request at the moment it changes."""
 
     _is_connecting = False
 
     def connect(self) -> None:
-        progress.phase = Phase.CONNECTING
+        request_state.phase = Phase.CONNECTING
         self._is_connecting = True
         try:
             super().connect()  # type: ignore[misc]
@@ -104,7 +108,7 @@ class _Watched:
         connection: socket.socket = super()._new_conn()  # type: ignore[misc]
         try:
             _refuse_private(connection)
-            _watch(connection)
+            _apply_deadline(connection)
         except OSError:
             connection.close()
             raise
@@ -113,70 +117,70 @@ class _Watched:
     def send(self, data: Any) -> None:
         if self.sock is None:  # type: ignore[attr-defined]
             self.connect()
-        if self._is_connecting:  # what a proxy is told holds nothing of the request
+        if self._is_connecting:  # the CONNECT to a proxy holds nothing of the request
             super().send(data)  # type: ignore[misc]
             return
-        if progress.hangs_up:
-            raise HungUpError
-        if progress.phase is not Phase.SENDING:
-            _watch(self.sock)  # type: ignore[attr-defined]
-        progress.phase = Phase.SENDING
+        if request_state.is_connect_only:
+            raise ConnectOnlyError
+        if request_state.phase is not Phase.SENDING:
+            _apply_deadline(self.sock)  # type: ignore[attr-defined]
+        request_state.phase = Phase.SENDING
         super().send(data)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
-        progress.phase = Phase.WAITING
+        request_state.phase = Phase.WAITING
         response = super().getresponse()  # type: ignore[misc]
-        progress.phase = Phase.READING
+        request_state.phase = Phase.READING
         return response
 
 
-def _watch(connection: socket.socket) -> None:
-    if progress.watchdog is not None:
-        progress.watchdog.watch(connection)
+def _apply_deadline(connection: socket.socket) -> None:
+    if request_state.deadline is not None:
+        request_state.deadline.watch(connection)
 
 
-class HungUpError(Exception):
-    """A trial came to where the first byte of a request would leave.
+class ConnectOnlyError(Exception):
+    """A connection check is connected: the next step would send the first byte.
 
-    No OSError: urllib3 takes some of these for its own.
+    It is no OSError, because urllib3 handles some of these itself.
     """
 
 
 def _refuse_private(connection: socket.socket) -> None:
     address = connection.getpeername()[0]
-    if progress.is_public_only and not ip_address(address).is_global:
+    if request_state.is_public_only and not ip_address(address).is_global:
         raise PrivateAddressError
 
 
-class _WatchedHTTP(_Watched, HTTPConnection):
+class _TrackedHTTP(_TrackedConnection, HTTPConnection):
     pass
 
 
-class _WatchedHTTPS(_Watched, HTTPSConnection):
+class _TrackedHTTPS(_TrackedConnection, HTTPSConnection):
     pass
 
 
 class _PoolHTTP(HTTPConnectionPool):
-    ConnectionCls = _WatchedHTTP
+    ConnectionCls = _TrackedHTTP
 
 
 class _PoolHTTPS(HTTPSConnectionPool):
-    ConnectionCls = _WatchedHTTPS
+    ConnectionCls = _TrackedHTTPS
 
 
 _POOLS = {"http": _PoolHTTP, "https": _PoolHTTPS}
 
 
-class WatchedAdapter(HTTPAdapter):
-    """Opens connections that are watched."""
+class TrackedAdapter(HTTPAdapter):
+    """Opens connections that record the phase of each request."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Watch direct connections."""
+        """Use tracked pools for direct connections."""
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """Watch connections through a proxy."""
+        """Use tracked pools for connections through a proxy."""
         manager = super().proxy_manager_for(proxy, **options)
         manager.pool_classes_by_scheme = _POOLS
         return manager

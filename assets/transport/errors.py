@@ -1,4 +1,4 @@
-"""Why a connection broke, by its kind only: the text of such an error holds the URL."""
+"""Names the cause of a failed connection. The text of such an error holds the URL."""
 
 import socket
 import ssl
@@ -10,40 +10,41 @@ UNKNOWN_NAME, REFUSED, NO_ANSWER = "unknown_name", "refused", "no_answer"
 
 
 class PrivateAddressError(OSError):
-    """The name of a provider leads into a private network; nothing was sent."""
+    """A provider's host name resolves to a private network. Nothing was sent."""
 
 
-def name_of(broken: Exception) -> str:
-    """Return what a reply that never came is recorded as."""
-    for link in _chain(broken):
-        if isinstance(link, PrivateAddressError):
+def error_class(error: Exception) -> str:
+    """Return the `error_class` that is recorded for a request without a reply."""
+    for cause in _causes(error):
+        if isinstance(cause, PrivateAddressError):
             return PRIVATE_ADDRESS
-        if isinstance(link, ssl.SSLCertVerificationError) or _is_no_tls(link):
+        if isinstance(cause, ssl.SSLCertVerificationError) or _is_not_tls(cause):
             return CERTIFICATE
-    return type(broken).__name__
+    return type(error).__name__
 
 
-def cause_of(broken: Exception) -> str:
-    """Tell apart what `name_of` need not: why there is no connection."""
-    kinds: dict[type[BaseException], str] = {
+def connection_failure(error: Exception) -> str:
+    """Return why no connection could be made, more precisely than `error_class`."""
+    names: dict[type[BaseException], str] = {
         socket.gaierror: UNKNOWN_NAME,
         ConnectionRefusedError: REFUSED,
         TimeoutError: NO_ANSWER,
     }
-    found = (kinds[type(link)] for link in _chain(broken) if type(link) in kinds)
-    return next(found, name_of(broken))
+    causes = _causes(error)
+    found = (names[type(cause)] for cause in causes if type(cause) in names)
+    return next(found, error_class(error))
 
 
-def _chain(broken: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = broken
-    while link is not None:
-        yield link
-        link = link.__cause__ or link.__context__
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
-def _is_no_tls(broken: BaseException) -> bool:
-    """Tell whether something answered that speaks no TLS, so cannot prove itself."""
-    return isinstance(broken, ssl.SSLError) and broken.reason in {
+def _is_not_tls(error: BaseException) -> bool:
+    """Return whether the other side does not speak TLS, so it cannot prove itself."""
+    return isinstance(error, ssl.SSLError) and error.reason in {
         "WRONG_VERSION_NUMBER",
         "HTTP_REQUEST",
     }

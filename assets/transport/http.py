@@ -1,7 +1,7 @@
-"""Requests out, replies in: the only code that speaks to a provider.
+"""Sends requests over HTTP and returns replies.
 
-It never decides what a reply means and never sends a second time. What it must know
-for sure is how far each request came, because that decides whether a repeat is safe.
+It never decides what a reply means and never sends a request twice. It has to know how
+far each request came, because that decides whether a repeat is safe.
 """
 
 import time
@@ -18,8 +18,13 @@ from assets.providers.base import Request
 from assets.providers.replies import Phase, Reply
 from assets.providers.settings import LOOPBACK_HOSTS
 from assets.transport.body import read_body
-from assets.transport.connections import HungUpError, Watchdog, WatchedAdapter, progress
-from assets.transport.errors import NO_ANSWER, cause_of, name_of
+from assets.transport.connections import (
+    ConnectOnlyError,
+    Deadline,
+    TrackedAdapter,
+    request_state,
+)
+from assets.transport.errors import NO_ANSWER, connection_failure, error_class
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -27,34 +32,34 @@ DEADLINE_SECONDS = 45.0
 
 
 class Transport(Protocol):
-    """Where requests go."""
+    """Sends requests."""
 
     def send(self, request: Request) -> Reply:
-        """Send once; whatever happens comes back as a reply."""
+        """Send a request once. A failure is returned as a reply."""
 
     def close(self) -> None:
-        """Give back what is held."""
+        """Release what the transport holds."""
 
 
 class ForbiddenHostError(Exception):
-    """A request was made for a host that is not configured: a bug, nothing was sent."""
+    """A request has a host that is not configured. It is a bug; nothing was sent."""
 
 
 class HttpTransport:
-    """Sends over HTTP, each request at most once.
+    """Sends requests over HTTP, each at most once.
 
-    No redirects, no proxies or credentials from the environment, certificates always
-    verified.
+    It follows no redirects, takes no proxy or credentials from the environment, and
+    always verifies certificates.
 
     Args:
-        hosts: The only `host:port` that may be spoken to, as in the configured URLs.
-        connections: How many requests may be on the wire at once.
-        read_seconds: Longest silence of the server.
+        hosts: The only `host:port` that requests may go to, as in the configured URLs.
+        connections: How many requests may be in flight at once.
+        read_seconds: The longest silence of the server.
         deadline_seconds: The longest that a request may take in all.
-        ca_bundle: Certificates to trust instead of the usual ones.
-        proxy: Address of a proxy, the only one that is used.
-        allow_private: Hosts may lie in a private network. Loopback always may, where
-            the address says so itself; a proxy answers for what lies behind it.
+        ca_bundle: Certificates to trust instead of the default ones.
+        proxy: Address of the only proxy that is used.
+        allow_private: Hosts may be in a private network. A loopback address is always
+            allowed where the URL names it. Behind a proxy, the proxy is responsible.
     """
 
     def __init__(
@@ -74,58 +79,65 @@ class HttpTransport:
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._timeout = (CONNECT_SECONDS, read_seconds)
         self._deadline = deadline_seconds
-        self._adapter = WatchedAdapter(
+        self._adapter = TrackedAdapter(
             pool_connections=len(self._hosts), pool_maxsize=connections, max_retries=0
         )
 
     def send(self, request: Request) -> Reply:
-        """Send once and read at most `reply_limit` bytes of the reply.
+        """Send a request once and read at most `reply_limit` bytes of the reply.
 
         Raises:
-            ForbiddenHostError: The address is not one of ours; no byte was sent.
+            ForbiddenHostError: The host is not configured; no byte was sent.
         """
         if urlsplit(request.url).netloc not in self._hosts:
-            message = f"Sending was refused: {request.host} is not a configured host."
+            message = (
+                f"Sending failed for {request.host}: expected a configured host, got "
+                "another one. Nothing was sent. Report this bug."
+            )
             raise ForbiddenHostError(message)
-        self._begin(request.host)
+        self._reset_state(request.host)
         start = time.perf_counter()
-        with Watchdog(self._deadline) as progress.watchdog:
+        with Deadline(self._deadline) as request_state.deadline:
             try:
                 response = self._exchange(_prepared(request))
                 body, error = read_body(response, request.reply_limit)
-            except (requests.RequestException, HTTPError) as broken:
-                return _reply(start, progress.phase, error=name_of(broken))
-        if progress.watchdog.has_bitten:
+            except (requests.RequestException, HTTPError) as failure:
+                return _reply(start, request_state.phase, error=error_class(failure))
+        if request_state.deadline.has_expired:
             error = "deadline"
-        elif error is None and not body and _has_no_end(response):
+        elif error is None and not body and _has_no_length(response):
             error = "no_length"
         phase = Phase.DONE if error is None else Phase.READING
         return _reply(start, phase, response=response, body=body, error=error)
 
     def connect(self, url: str) -> str | None:
-        """Do what `send` does until the first byte of a request would leave.
+        """Connect as `send` does, and stop before the first byte of a request leaves.
+
+        Args:
+            url: The address to connect to.
 
         Returns:
-            What was wrong, by its kind; None: nothing. Of a destination without TLS
-            behind a proxy, only that the proxy answers.
+            Why the connection failed, or None. For a destination without TLS behind a
+            proxy, None only says that the proxy accepts connections.
         """
-        self._begin(urlsplit(url).hostname)
-        progress.hangs_up = True
-        with Watchdog(CONNECT_SECONDS) as progress.watchdog:
+        self._reset_state(urlsplit(url).hostname)
+        request_state.is_connect_only = True
+        with Deadline(CONNECT_SECONDS) as request_state.deadline:
             try:
                 self._exchange(requests.Request("GET", url).prepare())
-            except HungUpError:
+            except ConnectOnlyError:
                 return None
-            except (OSError, HTTPError) as broken:
-                is_late = progress.watchdog.has_bitten
-                return NO_ANSWER if is_late else cause_of(broken)
+            except (OSError, HTTPError) as failure:
+                is_late = request_state.deadline.has_expired
+                return NO_ANSWER if is_late else connection_failure(failure)
             finally:
-                progress.hangs_up = False
+                request_state.is_connect_only = False
         return None
 
-    def _begin(self, host: str | None) -> None:
-        progress.phase = Phase.NONE
-        progress.is_public_only = self._is_public_only and host not in LOOPBACK_HOSTS
+    def _reset_state(self, host: str | None) -> None:
+        request_state.phase = Phase.NONE
+        is_loopback = host in LOOPBACK_HOSTS
+        request_state.is_public_only = self._is_public_only and not is_loopback
 
     def _exchange(self, prepared: requests.PreparedRequest) -> requests.Response:
         return self._adapter.send(
@@ -148,11 +160,11 @@ def _prepared(request: Request) -> requests.PreparedRequest:
     ).prepare()
 
 
-def _has_no_end(response: requests.Response) -> bool:
-    """Tell whether a reply that broke off in its headers would look the same."""
-    named = response.headers
-    told = "content-length" in named or "transfer-encoding" in named
-    return not told and response.status_code not in {204, 304}
+def _has_no_length(response: requests.Response) -> bool:
+    """Return whether a reply that broke off in its headers would look the same."""
+    headers = response.headers
+    has_length = "content-length" in headers or "transfer-encoding" in headers
+    return not has_length and response.status_code not in {204, 304}
 
 
 def _reply(

@@ -1,8 +1,8 @@
-"""The outbox: requests for which there is no address, written to a file instead.
+"""The outbox: writes requests to a file, for providers without an API address.
 
-One file per partition; it is handed to nobody, so it never counts as delivered. What
-is prepared goes to a journal beside the file first; the file for people is written
-whole from it when the run ends, never a part of it.
+There is one file per partition. Nobody receives it automatically, so its orders never
+count as delivered. A prepared request first goes to a journal beside the file. The file
+itself is written from the journal when the run ends, always as a whole.
 """
 
 import os
@@ -18,10 +18,11 @@ from assets.transport.outbox_journal import Journal
 class Outbox:
     """One JSON Lines file of the request bodies that were prepared for a partition.
 
-    An order stands in the file once, as it was prepared last.
+    Each order is in the file once, as it was prepared last.
 
     Args:
-        file: The file for people; made with its folders when a run ends with requests.
+        file: The file for people. It is created with its folders when a run with
+            requests ends.
     """
 
     def __init__(self, file: Path) -> None:
@@ -29,19 +30,19 @@ class Outbox:
         self.journal = Journal(file.with_name(f".{file.name}.journal"))
 
     def send(self, request: Request) -> Reply:
-        """Keep the body of `request`; phase DONE, no status: nobody answered.
+        """Store the body of `request`; return a reply with phase DONE and no status.
 
         Raises:
-            ValueError: It does not say whose it is.
+            ValueError: The request does not name its order.
         """
         if request.order_id is None:
             message = "expected a request for a file to name its order, got none"
             raise ValueError(message)
-        self.journal.keep(request.order_id, request.body)
+        self.journal.append(request.order_id, request.body)
         return Reply(phase=Phase.DONE, at=datetime.now(UTC))
 
     def close(self) -> None:
-        """Write the file anew where the journal says more than it."""
+        """Replace the file where the content of the journal differs from it."""
         if not self.journal.file.exists():
             return
         part = self.file.with_name(f".{self.file.name}.part")
@@ -52,8 +53,8 @@ class Outbox:
             part.replace(self.file)
 
     def write(self, part: Path) -> None:
-        """Write what the journal says to `part`, durable."""
-        with part.open("wb") as lines:
-            lines.writelines(one + b"\n" for one in self.journal.newest())
-            lines.flush()
-            os.fsync(lines.fileno())
+        """Write the content of the journal to `part` and flush it to disk."""
+        with part.open("wb") as file:
+            file.writelines(one + b"\n" for one in self.journal.latest())
+            file.flush()
+            os.fsync(file.fileno())

@@ -1,7 +1,7 @@
-"""What an outbox was given, line by line, so that a run that dies loses nothing.
+"""The journal of an outbox, line by line, so that a run that dies loses nothing.
 
-A line is an order id and what was prepared of the order. The file for people is made
-of the newest line of each order.
+A line is an order id and what was prepared of the order. The outbox file is made of the
+latest line of each order.
 """
 
 import json
@@ -11,49 +11,52 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+_TAB = b"\t"
+"""Separates order id and content. No JSON text contains it inside a value."""
+
 
 class Journal:
-    """Appends lines, each durable before it counts as kept.
+    """Appends lines and flushes each to disk.
 
-    What the newest line of an order says already, left by a run that died before it
-    could say so, is not written again.
+    A line that repeats the latest line of its order is not written. A run that died
+    before it could record the line prepares it again.
 
     Args:
-        file: Where the lines go; made with its folders with the first one.
+        file: The file of the lines. It is created with its folders for the first line.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self._lock = threading.Lock()
-        self._known: dict[str, bytes] | None = None
+        self._digests: dict[str, bytes] | None = None
 
-    def keep(self, order_id: str, prepared: bytes) -> None:
-        """Keep what was prepared of an order."""
+    def append(self, order_id: str, prepared: bytes) -> None:
+        """Store what was prepared of an order."""
         digest = sha256(prepared).digest()
         with self._lock:
-            known = self._open()
-            if known.get(order_id) != digest:
-                self._append(json.dumps(order_id).encode() + _TAB + prepared)
-                known[order_id] = digest
+            digests = self._open()
+            if digests.get(order_id) != digest:
+                self._write(json.dumps(order_id).encode() + _TAB + prepared)
+                digests[order_id] = digest
 
-    def newest(self) -> Iterator[bytes]:
-        """Return what was prepared last of each order, as it was kept."""
-        newest = {order_id: number for number, order_id, _ in self._lines()}
+    def latest(self) -> Iterator[bytes]:
+        """Yield what was prepared last of each order, in the order of the lines."""
+        latest = {order_id: number for number, order_id, _ in self._lines()}
         for number, order_id, prepared in self._lines():
-            if newest[order_id] == number:
+            if latest[order_id] == number:
                 yield prepared
 
     def _open(self) -> dict[str, bytes]:
-        if self._known is None:
+        if self._digests is None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._drop_half_a_line()
-            self._known = {
+            self._truncate_partial_line()
+            self._digests = {
                 order_id: sha256(prepared).digest()
                 for _, order_id, prepared in self._lines()
             }
-        return self._known
+        return self._digests
 
-    def _drop_half_a_line(self) -> None:
+    def _truncate_partial_line(self) -> None:
         if self.file.exists():
             with self.file.open("rb+") as lines:
                 lines.truncate(sum(len(one) for one in lines if one.endswith(b"\n")))
@@ -68,17 +71,14 @@ class Journal:
                     order_id, _, prepared = line[:-1].partition(_TAB)
                     yield number, json.loads(order_id), prepared
 
-    def _append(self, line: bytes) -> None:
+    def _write(self, line: bytes) -> None:
         try:
             with self.file.open("ab") as lines:
                 lines.write(line + b"\n")
                 lines.flush()
                 os.fsync(lines.fileno())
         except OSError:
-            # It may have left half a line: the next one must not be glued to it.
-            self._known = None
+            # It may have written a part of the line, which the next one must not
+            # continue. Opening the journal again truncates it.
+            self._digests = None
             raise
-
-
-_TAB = b"\t"
-"""Stands in no JSON text but between two of its words."""

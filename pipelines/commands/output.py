@@ -74,7 +74,7 @@ def print_preview(console: Console, name: str, found: Preview) -> None:
         f"[bold]{name}[/bold]: would send {found.conversions:,} conversions in "
         f"{found.requests:,} requests" + (f", worth {amounts}" if amounts else ""),
     )
-    for (state, reason), orders in sorted(found.withheld.items()):
+    for (state, reason), orders in sorted(found.not_sent.items()):
         console.print(f"  {state} {reason}: {orders:,}")
 
 

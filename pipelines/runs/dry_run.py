@@ -7,7 +7,7 @@ staged files and quarantined rows are written as by any run.
 from collections.abc import Iterator, Sequence
 
 from assets.deliveries import staged_chunks
-from assets.delivery.planner import Planner
+from assets.delivery.destination_partition import DestinationPartition
 from assets.delivery.preview import Preview, preview
 from assets.ledger.ledger import Ledger
 from pipelines.build import lent_source, open_destination
@@ -33,8 +33,8 @@ def previews(
                 provider=destination.provider_name,
                 run_id="dry-run",
             )
-            planner = Planner(
+            partition = DestinationPartition(
                 destination, ledger, partition_key=partition_key, zone=config.zone
             )
             chunks = staged_chunks(source, partition_key)
-            yield name, preview(planner, chunks, source.quarantined(partition_key))
+            yield name, preview(partition, chunks, source.quarantined(partition_key))

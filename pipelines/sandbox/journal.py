@@ -13,7 +13,7 @@ from typing import TextIO
 
 
 @dataclass(frozen=True)
-class ProviderEntry:
+class Entry:
     """One request.
 
     Attributes:
@@ -60,16 +60,16 @@ class Journal:
             path: File to append to; None keeps entries in memory only.
             keep: How many of the latest entries stay in memory; None keeps all.
         """
-        self._kept: deque[ProviderEntry] = deque(maxlen=keep)
+        self._kept: deque[Entry] = deque(maxlen=keep)
         self._path = path
         self._file: TextIO | None = None
 
     @property
-    def entries(self) -> list[ProviderEntry]:
+    def entries(self) -> list[Entry]:
         """The entries in memory, oldest first."""
         return list(self._kept)
 
-    def load(self) -> Iterator[ProviderEntry]:
+    def load(self) -> Iterator[Entry]:
         """Yields what the file holds from earlier runs, and keeps it in memory."""
         if self._path is None or not self._path.exists():
             return
@@ -77,7 +77,7 @@ class Journal:
             self._kept.append(entry)
             yield entry
 
-    def append(self, entry: ProviderEntry) -> None:
+    def append(self, entry: Entry) -> None:
         """Adds one entry; it is in the file when this returns."""
         self._kept.append(entry)
         if self._path is None:
@@ -95,7 +95,7 @@ class Journal:
             self._file = None
 
 
-def read(path: Path) -> Iterator[ProviderEntry]:
+def read(path: Path) -> Iterator[Entry]:
     """Reads a journal file.
 
     Raises:
@@ -104,7 +104,7 @@ def read(path: Path) -> Iterator[ProviderEntry]:
     with path.open(encoding="utf-8") as lines:
         for position, line in enumerate(lines, start=1):
             try:
-                yield ProviderEntry(**json.loads(line))
+                yield Entry(**json.loads(line))
             except (ValueError, TypeError) as error:
                 message = (
                     f"{path} line {position}: expected an entry of a sandbox journal "

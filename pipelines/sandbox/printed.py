@@ -7,7 +7,7 @@ query, no value of a field.
 import re
 from collections.abc import Iterator
 
-from pipelines.sandbox.journal import ProviderEntry
+from pipelines.sandbox.journal import Entry
 
 _ORDERS = 5
 _REASONS = 3
@@ -15,7 +15,7 @@ _PLAIN = re.compile(r"[^@]{1,64}")
 _FIELD = re.compile(r"[A-Za-z_$][A-Za-z0-9_.\[\]$-]{0,79}")
 
 
-def printed(entry: ProviderEntry) -> str:
+def printed(entry: Entry) -> str:
     """Return the line: time, account, request, orders, what was answered and why."""
     account = f"/{entry.account}" if entry.account else ""
     words = [
@@ -38,7 +38,7 @@ def _orders(order_ids: list[str]) -> Iterator[str]:
         yield f"and {len(order_ids) - _ORDERS} more"
 
 
-def _outcome(entry: ProviderEntry) -> str:
+def _outcome(entry: Entry) -> str:
     fault = f", fault {entry.fault.partition(' ')[0]}" if entry.fault else ""
     if entry.applied:
         return f"taken{fault}"

@@ -10,7 +10,7 @@ from typing import Self
 import uvicorn
 
 from pipelines.sandbox.app import create_app
-from pipelines.sandbox.journal import Journal, ProviderEntry
+from pipelines.sandbox.journal import Entry, Journal
 from pipelines.sandbox.listening import HOST, listen, port_of
 from pipelines.sandbox.state import Sandbox
 from pipelines.sandbox.wire import LendingProtocol
@@ -34,7 +34,7 @@ class SandboxServer:
         secrets: Mapping[str, str] | None = None,
         settle_after: float = 0.0,
         future_tolerance: float = 300.0,
-        on_entry: Callable[[ProviderEntry], None] = lambda _entry: None,
+        on_entry: Callable[[Entry], None] = lambda _entry: None,
     ) -> None:
         """Sets the sandbox up; `with` starts the server.
 

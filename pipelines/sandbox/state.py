@@ -15,7 +15,7 @@ from pipelines.sandbox.exchange import Operation, Provider, Reply, Request
 from pipelines.sandbox.faults import Fault, Faults, parse
 from pipelines.sandbox.idme.api import IdMe
 from pipelines.sandbox.impact.api import Impact
-from pipelines.sandbox.journal import Journal, ProviderEntry
+from pipelines.sandbox.journal import Entry, Journal
 from pipelines.sandbox.replies import reply_instead
 from pipelines.sandbox.routing import find_operation, split_target
 from pipelines.sandbox.trackdesk.api import Trackdesk
@@ -44,7 +44,7 @@ class Sandbox:
         settle_after: float = 0.0,
         future_tolerance: float = 300.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        on_entry: Callable[[ProviderEntry], None] = lambda _entry: None,
+        on_entry: Callable[[Entry], None] = lambda _entry: None,
     ) -> None:
         """Sets up the providers and loads what the journal remembers.
 
@@ -112,7 +112,7 @@ class Sandbox:
         accepted, reply = _answer(provider, operation, request, fault)
         cut = fault is not None and fault.kind in ("drop", "lost_reply")
         self._record(
-            ProviderEntry(
+            Entry(
                 at=request.at.isoformat(),
                 provider=provider.name,
                 account=request.account,
@@ -144,18 +144,18 @@ class Sandbox:
         account = parts.get("account", "")
         return operation, Request(name, account, parts, query, headers, body, at)
 
-    def _record(self, entry: ProviderEntry) -> None:
+    def _record(self, entry: Entry) -> None:
         self._count(entry)
         self.journal.append(entry)
         self._on_entry(entry)
 
-    def _count(self, entry: ProviderEntry) -> None:
+    def _count(self, entry: Entry) -> None:
         key = entry.provider, entry.account
         self._requests[key].update(set(entry.order_ids))
         if entry.applied:
             self._effects[key].update(entry.order_ids)
 
-    def _restore(self, entry: ProviderEntry) -> None:
+    def _restore(self, entry: Entry) -> None:
         self._count(entry)
         operation, request = self._read(
             entry.method,

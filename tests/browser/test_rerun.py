@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from browser.conftest import Ui
-from pipelines.sandbox.journal import ProviderEntry
+from pipelines.sandbox.journal import Entry
 from support.dagster_dev import DagsterDev
 from support.deployment import DAY, NAMES
 
@@ -35,7 +35,7 @@ def export(dev: DagsterDev, day: date) -> int:
     ).returncode
 
 
-def journal(dev: DagsterDev) -> list[ProviderEntry]:
+def journal(dev: DagsterDev) -> list[Entry]:
     return dev.deployment.server.sandbox.journal.entries
 
 
@@ -44,12 +44,12 @@ def fail_thirty_percent(dev: DagsterDev, day: date) -> None:
     dev.deployment.server.sandbox.misbehave(rule)
 
 
-def carried(entries: list[ProviderEntry]) -> Counter[str]:
+def carried(entries: list[Entry]) -> Counter[str]:
     """How many requests carried each order."""
     return Counter(order for entry in entries for order in entry.order_ids)
 
 
-def failed_and_all(entries: list[ProviderEntry]) -> tuple[set[str], set[str]]:
+def failed_and_all(entries: list[Entry]) -> tuple[set[str], set[str]]:
     """The orders that trackdesk_bumpy was sent: those that failed, and all."""
     sent = [entry for entry in entries if entry.account == "bumpy"]
     return set(carried([entry for entry in sent if entry.fault])), set(carried(sent))

@@ -1,4 +1,4 @@
-"""What the fault tests share: lines to servers that misbehave, and a shop."""
+"""Fixtures of the fault tests: harnesses for servers that misbehave, and a shop."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +11,14 @@ from assets.ledger.database import Database
 from assets.providers.base import ResendPolicy
 from assets.providers.impact.provider import Impact, ImpactSettings
 from support.engine import DEDUPE, NEVER, Clock
-from support.line import TOKEN, JsonProvider, Line, MakeLine, check_together
-from support.raw_server import Bookkeeper
+from support.harness import (
+    TOKEN,
+    Harness,
+    JsonProvider,
+    MakeHarness,
+    check_shared_tables,
+)
+from support.raw_server import ProviderServer
 
 
 @pytest.fixture(params=[DEDUPE, NEVER], ids=["dedupe", "never"])
@@ -22,62 +28,86 @@ def policy(request: pytest.FixtureRequest) -> ResendPolicy:
     return found
 
 
-LINES = pytest.StashKey[list[Line]]()
+@pytest.fixture(scope="module")
+def exporter() -> Iterator[Any]:
+    """The exporter as processes that a test may kill."""
+    from faults.kill.harness import Exporter
+
+    with Exporter() as exporter:
+        yield exporter
+
+
+HARNESSES = pytest.StashKey[list[Harness]]()
 
 
 @pytest.fixture
-def make_line(request: pytest.FixtureRequest) -> Iterator[MakeLine]:
-    """Makes lines; their servers end with the test."""
-    lines = request.node.stash[LINES] = []
+def make_harness(request: pytest.FixtureRequest) -> Iterator[MakeHarness]:
+    """Makes harnesses; their servers end with the test."""
+    harnesses = request.node.stash[HARNESSES] = []
 
-    def make(database: Database, policy: ResendPolicy, **server: Any) -> Line:
+    def make(database: Database, policy: ResendPolicy, **server: Any) -> Harness:
         clock = Clock()
         plain: dict[str, Any] = {"dedupes": policy.is_safe, "clock": clock}
-        provides = Bookkeeper(**plain | server)
+        provides = ProviderServer(**plain | server)
         provider = JsonProvider(provides.url, policy)
-        lines.append(Line(database, provides, provider, clock))
-        return lines[-1]
+        harnesses.append(Harness(database, provides, provider, clock))
+        return harnesses[-1]
 
     yield make
-    for line in lines:
-        line.server.close()
+    for harness in harnesses:
+        harness.server.close()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """After every row the invariants hold, whatever its test looked at."""
     yield
-    used = [line for line in item.stash.get(LINES, []) if line.runs]
-    for database in {id(line.database): line.database for line in used}.values():
-        check_together([line for line in used if line.database is database])
+    used = [harness for harness in item.stash.get(HARNESSES, []) if harness.runs]
+    for database in {
+        id(harness.database): harness.database for harness in used
+    }.values():
+        check_shared_tables(
+            [harness for harness in used if harness.database is database]
+        )
 
 
 @pytest.fixture
-def make_impact(make_line: MakeLine) -> MakeLine:
-    """Makes lines to impact.com."""
+def make_impact(make_harness: MakeHarness) -> MakeHarness:
+    """Makes harnesses for impact.com."""
 
-    def make(database: Database, **changes: Any) -> Line:
-        line = make_line(
+    def make(database: Database, **changes: Any) -> Harness:
+        harness = make_harness(
             database, DEDUPE, orders_of=lambda body: parse_qs(body.decode())["OrderId"]
         )
         settings: dict[str, Any] = {
             "provider": "impact",
-            "base_url": line.server.url,
+            "base_url": harness.server.url,
             "account_sid": "IRsid",
             "auth_token": TOKEN,
             "campaign_id": 1,
             "event_type_id": 2,
         }
-        line.provider = Impact(ImpactSettings(**settings | changes))
-        return line
+        harness.provider = Impact(ImpactSettings(**settings | changes))
+        return harness
 
     return make
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def impact_per_database(
+    request: pytest.FixtureRequest, make_impact: MakeHarness
+) -> Harness:
+    """A harness for impact.com, on SQLite and on PostgreSQL."""
+    name = "postgres_tables" if request.param == "postgresql" else "tables"
+    return make_impact(request.getfixturevalue(name))
+
+
 @pytest.fixture
-def line(make_line: MakeLine, tables: Database, policy: ResendPolicy) -> Line:
-    """A line of each policy, on SQLite."""
-    return make_line(tables, policy)
+def harness(
+    make_harness: MakeHarness, tables: Database, policy: ResendPolicy
+) -> Harness:
+    """A harness of each resend policy, on SQLite."""
+    return make_harness(tables, policy)
 
 
 @pytest.fixture(params=["duckdb", pytest.param("postgresql", marks=pytest.mark.long)])
@@ -89,19 +119,19 @@ def warehouse_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def shop(line: Line, warehouse_url: str, tmp_path: Path) -> Any:
-    """A `Shop` with empty tables on each warehouse, a line of each policy behind it."""
+def shop(harness: Harness, warehouse_url: str, tmp_path: Path) -> Any:
+    """A `Shop` with empty tables on each warehouse and a harness of each policy."""
     from support.shop import DAY, START, Shop
 
-    line.clock.now = START + DAY
-    made = Shop(tmp_path, warehouse_url, line)
+    harness.clock.now = START + DAY
+    made = Shop(tmp_path, warehouse_url, harness)
     made.create()
     return made
 
 
 @pytest.fixture
-def line_anywhere(
-    make_line: MakeLine, database: Database, policy: ResendPolicy
-) -> Line:
-    """A line of each policy on SQLite and on PostgreSQL."""
-    return make_line(database, policy)
+def db_harness(
+    make_harness: MakeHarness, database: Database, policy: ResendPolicy
+) -> Harness:
+    """A harness of each resend policy, on SQLite and on PostgreSQL."""
+    return make_harness(database, policy)

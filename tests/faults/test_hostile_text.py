@@ -1,7 +1,8 @@
-"""Fault matrix, rows 61 and 62: text that would break what it is written into.
+"""Fault matrix, rows 61 and 62: text that could break the format it is written into.
 
-Whatever stands in the warehouse arrives verbatim at every provider or is quarantined.
-It adds no field to a form, no key to JSON, no row to a CSV, no line to a log.
+Every text of the warehouse arrives verbatim at every provider, or its order is
+quarantined. It adds no field to a form, no key to JSON, no row to a CSV, no line to a
+log.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text as statement
 
 from assets.deliveries import staged_chunks
-from assets.delivery.planner import Destination
+from assets.delivery.destination import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery
@@ -90,7 +91,7 @@ SENDS = frozenset({"accepted", "queued", "staged"})
 
 @dataclass
 class Recorder:
-    """A provider that takes everything and keeps the bytes."""
+    """A provider that accepts everything and stores the bytes."""
 
     said: bytes
     bodies: list[bytes] = field(default_factory=list)
@@ -116,7 +117,7 @@ class Lines(logging.Handler):
 
 @dataclass
 class Told:
-    """What each destination was told of each order, field by field."""
+    """What was reported to each destination of each order, field by field."""
 
     orders: dict[str, dict[str, dict[str, str]]]
     states: dict[str, dict[str, str]]
@@ -131,7 +132,7 @@ class Market:
     tables: Path
 
     def tell(self, texts: list[str]) -> Told:
-        """Export one day in which each text stands in each column."""
+        """Export one day with each text in each column."""
         for name in EXTRACTS:
             self.shop.execute(f"delete from {name}")
         for number, one in enumerate(texts):
@@ -149,10 +150,10 @@ class Market:
         key = said.pop("order_id", order_id)
         visitor = said.pop("visitor_id", f"visitor of {order_id}")
         click = said.pop("click", "click")
-        line = {name: said.pop(name) for name in ("sku", "name") if name in said}
+        item = {name: said.pop(name) for name in ("sku", "name") if name in said}
         row = ORDER | {"order_id": key, "visitor_id": visitor} | said
         self.shop.add("completed_orders", **row)
-        self.shop.item(key, 10, **line)
+        self.shop.item(key, 10, **item)
         for kind, value in {
             "impact_click_id": click,
             "idme_conversion_tracking_id": click,
@@ -164,8 +165,8 @@ class Market:
         self.shop.add("visitor_bucketing", visitor_id=visitor, **seen)
 
     def _told(self, database: Database, folder: Path) -> Told:
-        self.shop.line.database, self.shop.folder = database, folder
-        self.shop.line.clock.now = START + DAY
+        self.shop.harness.database, self.shop.folder = database, folder
+        self.shop.harness.clock.now = START + DAY
         log = Lines()
         logging.getLogger().addHandler(log)
         try:
@@ -230,7 +231,7 @@ FORM = re.compile(
 
 
 def impact(_folder: Path) -> tuple[Any, Any, Any]:
-    """A form: each field once, and none that nobody wrote."""
+    """A form: each field once, and no other field."""
     recorder = Recorder(b'{"Status": "QUEUED", "QueuedUri": "/x"}')
     plain: dict[str, Any] = {
         "provider": "impact",
@@ -327,7 +328,7 @@ def trackdesk_csv(folder: Path) -> tuple[Any, Any, Any]:
 
 
 def idme(folder: Path) -> tuple[Any, Any, Any]:
-    """JSON Lines: an event a line, whatever stands in it."""
+    """JSON Lines: one event per line, whatever the text is."""
     file = folder / "day.jsonl"
     made = IdMe(IdMeSettings(provider="idme", app_id="a"))
 
@@ -364,14 +365,14 @@ TOLD: dict[str, set[str]] = {
 
 
 def named(said: dict[str, Any], **columns: str) -> dict[str, str]:
-    """What was said, by the column that it comes from."""
+    """What was reported, by the source column."""
     return {column: said[name] for column, name in columns.items() if name in said}
 
 
 @pytest.fixture
 def market(warehouse_url: str, tmp_path: Path, empty_sqlite: Path) -> Market:
-    line: Any = SimpleNamespace(database=None, clock=Clock(START + DAY), runs=0)
-    shop = Shop(tmp_path, warehouse_url, line)
+    harness: Any = SimpleNamespace(database=None, clock=Clock(START + DAY), runs=0)
+    shop = Shop(tmp_path, warehouse_url, harness)
     shop.create()
     return Market(shop, empty_sqlite)
 
@@ -381,7 +382,7 @@ CUT = {("impact", "affiliation"): 64, ("impact", "name"): 255}
 
 
 def cut(text: str, length: int | None) -> str | None:
-    """What of a text is told: blank text is no text."""
+    """What of a text is reported: a blank text is none."""
     return text[:length] if text[:length].strip() else None
 
 

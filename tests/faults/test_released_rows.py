@@ -1,7 +1,7 @@
-"""Bad rows from the warehouse to the delivery tables, and back when they are mended.
+"""Bad rows from the warehouse are quarantined, and released when they are corrected.
 
-On SQLite and on PostgreSQL: a bad row is kept with what is wrong with it, the good ones
-go on, and the run after the mending sends what was held back and touches nothing else.
+On SQLite and on PostgreSQL: a bad row is stored with its reasons, and the good rows are
+sent. After the correction, the next run sends what was quarantined and nothing else.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from assets.providers.base import ResendPolicy
     from assets.resources import Source
-    from support.line import Line
+    from support.harness import Harness
 
 LONG = {"postgresql"}
 CHUNK_ROWS = 2
@@ -39,12 +39,12 @@ class SmallShop(Shop):
         return replace(super().source, warehouse=warehouse)
 
     def quarantined(self) -> list[dict[str, Any]]:
-        return self.line.rows(quarantine_row)
+        return self.harness.rows(quarantine_row)
 
     def attempts(self) -> dict[str, int]:
         """Order -> how often it was sent."""
-        orders = {row["delivery_id"]: row["order_id"] for row in self.line.rows()}
-        sent = [row["delivery_id"] for row in self.line.attempts("intent")]
+        orders = {row["delivery_id"]: row["order_id"] for row in self.harness.rows()}
+        sent = [row["delivery_id"] for row in self.harness.attempts("intent")]
         return {order: sent.count(known) for known, order in orders.items()}
 
 
@@ -54,9 +54,9 @@ def policy() -> ResendPolicy:
 
 
 @pytest.fixture
-def shop(line_anywhere: Line, tmp_path: Path) -> SmallShop:
-    line_anywhere.clock.now = START + DAY
-    made = SmallShop(tmp_path, f"duckdb:///{tmp_path}/warehouse.db", line_anywhere)
+def shop(db_harness: Harness, tmp_path: Path) -> SmallShop:
+    db_harness.clock.now = START + DAY
+    made = SmallShop(tmp_path, f"duckdb:///{tmp_path}/warehouse.db", db_harness)
     made.create()
     return made
 
@@ -123,7 +123,7 @@ SPOILT: dict[str, tuple[list[str], list[str], str]] = {
 
 
 @pytest.mark.parametrize(("spoil", "mend", "reason"), SPOILT.values(), ids=SPOILT)
-def test_a_mended_row_is_released_and_nothing_else_is_touched(
+def test_a_corrected_row_is_released_and_nothing_else_changes(
     shop: SmallShop, spoil: list[str], mend: list[str], reason: str
 ) -> None:
     for order_id in ("O1", "O2", "O3"):
@@ -133,14 +133,14 @@ def test_a_mended_row_is_released_and_nothing_else_is_touched(
     shop.run()
     assert shop.attempts() == {
         order_id: 0 if order_id not in {"O1", "O3"} else 1
-        for order_id in shop.line.states()
+        for order_id in shop.harness.states()
     }
     assert list(shop.held().values()) == [reason]
-    before = {row["order_id"]: row for row in shop.line.rows()}
-    attempts = shop.line.rows(delivery_attempt)
+    before = {row["order_id"]: row for row in shop.harness.rows()}
+    attempts = shop.harness.rows(delivery_attempt)
 
     assert shop.run().requests == 0
-    assert {row["order_id"]: row for row in shop.line.rows()} == before
+    assert {row["order_id"]: row for row in shop.harness.rows()} == before
     assert [row["resolved_at"] for row in shop.quarantined()] == [None] * len(
         shop.quarantined()
     )
@@ -148,17 +148,17 @@ def test_a_mended_row_is_released_and_nothing_else_is_touched(
     for statement in mend:
         shop.execute(statement)
     assert shop.run().requests == 1
-    assert shop.line.states() == dict.fromkeys(("O1", "O2", "O3"), "accepted")
+    assert shop.harness.states() == dict.fromkeys(("O1", "O2", "O3"), "accepted")
     assert shop.attempts() == dict.fromkeys(("O1", "O2", "O3"), 1)
-    after = {row["order_id"]: row for row in shop.line.rows()}
+    after = {row["order_id"]: row for row in shop.harness.rows()}
     assert (after["O1"], after["O3"]) == (before["O1"], before["O3"])
-    kept = [row for row in shop.line.rows(delivery_attempt) if row in attempts]
+    kept = [row for row in shop.harness.rows(delivery_attempt) if row in attempts]
     assert kept == attempts
     rows = shop.quarantined()
     assert rows
     a_run = timedelta(seconds=1)
     assert all(row["resolved_at"] == row["last_seen"] + a_run for row in rows)
-    shop.line.worth = dict.fromkeys(("O1", "O2", "O3"))
+    shop.harness.worth = dict.fromkeys(("O1", "O2", "O3"))
     shop.check(dict.fromkeys(("O1", "O2", "O3"), (1000, "USD")))
 
 
@@ -222,7 +222,7 @@ def test_bad_rows_that_are_the_same_are_one_bad_order(shop: SmallShop) -> None:
 
 
 @pytest.mark.parametrize("between", [0, 1, 2, 5])
-def test_rows_of_an_order_that_differ_are_all_held_back(
+def test_rows_of_an_order_that_differ_are_all_quarantined(
     shop: SmallShop, between: int
 ) -> None:
     """Whether they come in one chunk or far apart, and whichever comes first."""
@@ -280,7 +280,7 @@ def test_a_line_of_another_day_makes_no_order_of_this_one(
     shop.item("O9", 10, **changes)
     shop.ask("order_items", EVERY_LINE)
     shop.run()
-    assert shop.line.states() == {"O1": "accepted"}
+    assert shop.harness.states() == {"O1": "accepted"}
     (row,) = shop.quarantined()
     assert (row["dataset"], row["order_id"]) == (dataset, "O9")
     assert (row["reasons"], row["resolved_at"]) == ([reason], None)

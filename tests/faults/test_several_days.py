@@ -1,4 +1,4 @@
-"""One order, rows on two days: it is told once, and each day accounts for its row."""
+"""One order with rows on two days is reported once, and each day counts its row."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import pytest
 
 from assets.checks.money_conserved import money_conserved
 from assets.deliveries import delivery_key, staged_chunks
-from assets.delivery.missing_orders import GONE
+from assets.delivery.missing_orders import MISSING_FROM_SOURCE
 from assets.ledger.quarantine import REPEATED
-from assets.ledger.runs import source_totals_before
+from assets.ledger.runs import previous_source_totals
 from assets.ledger.tables import data_issue, quarantine_row
 from assets.providers.base import ResendPolicy
 from assets.validation.schemas import contract_columns
 from support.shop import DAY, KEY, NOON, START
 
 if TYPE_CHECKING:
-    from support.line import Line, MakeLine
+    from support.harness import Harness, MakeHarness
     from support.shop import Shop
 
 NEXT_KEY = "2026-01-03"
@@ -34,13 +34,13 @@ def policy() -> ResendPolicy:
 def run(shop: Shop, key: str) -> None:
     shop.key, shop.window = key, (KEYS[key], KEYS[key] + DAY)
     shop.run()
-    shop.line.later()
+    shop.harness.later()
 
 
-def found(line: Line) -> dict[str, list[tuple[str, str | None, int]]]:
-    """Day -> state, reason and worth of each of its deliveries."""
+def found(harness: Harness) -> dict[str, list[tuple[str, str | None, int]]]:
+    """Day -> state, reason and amount of each of its deliveries."""
     days: dict[str, list[tuple[str, str | None, int]]] = {}
-    for row in line.rows():
+    for row in harness.rows():
         told = (row["state"], row["state_reason"], row["amount_minor"])
         days.setdefault(row["partition_key"], []).append(told)
     return {day: sorted(told, key=str) for day, told in days.items()}
@@ -59,17 +59,17 @@ def add_row(shop: Shop, order_id: str) -> None:
 
 
 def sent(shop: Shop) -> list[str]:
-    return [order_id for seen in shop.line.journal for order_id in seen.orders]
+    return [order_id for seen in shop.harness.journal for order_id in seen.orders]
 
 
 def adds_up(shop: Shop, key: str) -> bool:
-    name = shop.line.name
+    name = shop.harness.name
     return money_conserved(delivery_key(name), shop.source, name, key).passed
 
 
 @pytest.fixture
 def told(shop: Shop) -> Shop:
-    """O1 is told on the first day; then another row of it stands on the second."""
+    """O1 is reported on the first day; then another row of it is on the second day."""
     shop.order("O1", 10)
     shop.order("O2", 5)
     run(shop, KEY)
@@ -80,10 +80,10 @@ def told(shop: Shop) -> Shop:
 def test_the_later_row_is_refused_and_the_delivery_stays_where_it_was(
     told: Shop,
 ) -> None:
-    first_day = found(told.line)[KEY]
+    first_day = found(told.harness)[KEY]
     for key in (NEXT_KEY, KEY, NEXT_KEY, KEY):
         run(told, key)
-        assert found(told.line) == {KEY: first_day, NEXT_KEY: [(*REFUSED, 1000)]}
+        assert found(told.harness) == {KEY: first_day, NEXT_KEY: [(*REFUSED, 1000)]}
         assert adds_up(told, key)
     assert sorted(sent(told)) == ["O1", "O2"]
 
@@ -91,27 +91,27 @@ def test_the_later_row_is_refused_and_the_delivery_stays_where_it_was(
 def test_each_day_knows_what_its_source_holds(told: Shop) -> None:
     for key in (NEXT_KEY, KEY, NEXT_KEY):
         run(told, key)
-    days = source_totals_before(told.line.database, "2026-01-04", 2)
+    days = previous_source_totals(told.harness.database, "2026-01-04", 2)
     assert days == {KEY: {"USD": (2, 1500)}, NEXT_KEY: {"USD": (1, 1000)}}
 
 
 def test_the_row_says_where_the_other_one_is(told: Shop) -> None:
     run(told, NEXT_KEY)
-    rows = told.line.rows(quarantine_row)
+    rows = told.harness.rows(quarantine_row)
     (row,) = (one for one in rows if one["dataset"] == REPEATED)
     assert row["order_id"] == "O1"
     assert row["row_redacted"]["completed_at"]["actual"] == f"also on {KEY}"
 
 
 def test_without_the_later_row_all_is_as_before(told: Shop) -> None:
-    before = found(told.line)
+    before = found(told.harness)
     run(told, NEXT_KEY)
     told.execute("delete from completed_orders where completed_at = :at", at=NOON + DAY)
     run(told, NEXT_KEY)
     run(told, KEY)
-    assert found(told.line) == before
-    # What stood for the other row is gone with it.
-    told.line.worth = dict.fromkeys(("O1", "O2"))
+    assert found(told.harness) == before
+    # The stand-in of the other row is removed with it.
+    told.harness.worth = dict.fromkeys(("O1", "O2"))
 
 
 def test_without_the_earlier_row_the_order_has_moved(told: Shop) -> None:
@@ -121,26 +121,31 @@ def test_without_the_earlier_row_the_order_has_moved(told: Shop) -> None:
         at=NOON,
     )
     run(told, NEXT_KEY)
-    assert found(told.line)[NEXT_KEY] == [("accepted", None, 1000)]
+    assert found(told.harness)[NEXT_KEY] == [("accepted", None, 1000)]
     assert sorted(sent(told)) == ["O1", "O2"]
-    told.line.worth = dict.fromkeys(("O1", "O2"))
+    told.harness.worth = dict.fromkeys(("O1", "O2"))
 
 
-def test_an_order_not_yet_told_is_held_on_both_days(shop: Shop) -> None:
+def test_an_unreported_order_is_quarantined_on_both_days(shop: Shop) -> None:
     shop.order("O1", 10, currency="ZZZ")
     run(shop, KEY)
     shop.execute("update completed_orders set currency = 'USD'")
     add_row(shop, "O1")
     for key in (NEXT_KEY, KEY, NEXT_KEY):
         run(shop, key)
-    # The first is the order's own delivery, the other one stands for the row.
-    assert found(shop.line) == {KEY: [(*REFUSED, 1000)], NEXT_KEY: [(*REFUSED, 1000)]}
+    # The first is the order's own delivery, the second is the stand-in of the row.
+    assert found(shop.harness) == {
+        KEY: [(*REFUSED, 1000)],
+        NEXT_KEY: [(*REFUSED, 1000)],
+    }
     assert sent(shop) == []
     assert adds_up(shop, KEY)
     assert adds_up(shop, NEXT_KEY)
 
 
-def test_an_order_told_on_neither_day_is_told_of_one_row_at_most(shop: Shop) -> None:
+def test_an_order_reported_on_neither_day_is_reported_for_one_row_at_most(
+    shop: Shop,
+) -> None:
     """Both days were staged before either was delivered, as in a backfill."""
     shop.order("O1", 10)
     add_row(shop, "O1")
@@ -155,8 +160,8 @@ def test_an_order_told_on_neither_day_is_told_of_one_row_at_most(shop: Shop) -> 
     for key in (*KEYS, *KEYS):
         run(shop, key)
     assert sent(shop) == ["O1"]
-    assert sorted(map(len, found(shop.line).values())) == [1, 1]
-    assert [(*REFUSED, 1000)] in found(shop.line).values()
+    assert sorted(map(len, found(shop.harness).values())) == [1, 1]
+    assert [(*REFUSED, 1000)] in found(shop.harness).values()
 
 
 BAD = [
@@ -167,7 +172,7 @@ BAD = [
 
 
 def redate(shop: Shop, order_id: str) -> None:
-    """The order's only row stands on the next day from now on."""
+    """The order's only row is on the next day from now on."""
     shop.execute(
         "update completed_orders set completed_at = :at where order_id = :order_id",
         at=NOON + DAY,
@@ -176,13 +181,13 @@ def redate(shop: Shop, order_id: str) -> None:
 
 
 def needs_reversal(shop: Shop) -> list[str]:
-    with shop.line.database.read() as connection:
+    with shop.harness.database.read() as connection:
         view = "select order_id from v_needs_reversal"
         return [str(row[0]) for row in connection.exec_driver_sql(view)]
 
 
 def never_seen(shop: Shop) -> int:
-    with shop.line.database.read() as connection:
+    with shop.harness.database.read() as connection:
         view = "select coalesce(sum(never_seen), 0) from v_reconcile"
         return int(connection.exec_driver_sql(view).scalar_one())
 
@@ -197,14 +202,14 @@ def test_a_refused_order_goes_with_its_row_to_another_day(shop: Shop, bad: str) 
     for key in (NEXT_KEY, KEY, NEXT_KEY, KEY):
         run(shop, key)
         assert adds_up(shop, key)
-    assert [state for state, *_ in found(shop.line)[NEXT_KEY]] == ["quarantined"]
-    assert len(found(shop.line)[KEY]) == 1
+    assert [state for state, *_ in found(shop.harness)[NEXT_KEY]] == ["quarantined"]
+    assert len(found(shop.harness)[KEY]) == 1
     assert never_seen(shop) == 0
 
 
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("first", [KEY, pytest.param(NEXT_KEY, marks=pytest.mark.long)])
-def test_a_told_order_that_is_refused_on_its_new_day_is_not_gone(
+def test_a_reported_order_that_is_quarantined_on_its_new_day_is_not_missing(
     shop: Shop, bad: str, first: str
 ) -> None:
     shop.order("O1", 10)
@@ -214,11 +219,15 @@ def test_a_told_order_that_is_refused_on_its_new_day_is_not_gone(
     shop.execute(bad)
     for key in (first, NEXT_KEY, KEY, NEXT_KEY):
         run(shop, key)
-    assert found(shop.line)[NEXT_KEY] == [("accepted", None, 1000)]
+    assert found(shop.harness)[NEXT_KEY] == [("accepted", None, 1000)]
     assert needs_reversal(shop) == []
     if "currency" not in bad:  # what cannot be read agrees with no money
         assert never_seen(shop) == 0
-    assert [row for row in shop.line.rows(data_issue) if row["code"] == GONE] == []
+    assert [
+        row
+        for row in shop.harness.rows(data_issue)
+        if row["code"] == MISSING_FROM_SOURCE
+    ] == []
     assert sorted(sent(shop)) == ["O1", "O2"]
 
 
@@ -230,28 +239,28 @@ def test_a_refused_row_leaves_the_delivery_of_another_day_alone(
     shop.order("O2", 5)
     shop.key, shop.window = KEY, (START, START + DAY)
     shop.stage()
-    shop.line.run_chunks(
+    shop.harness.run_chunks(
         lambda: staged_chunks(shop.source, KEY), partition_key=KEY, limit=1
     )
-    before = found(shop.line)[KEY]
+    before = found(shop.harness)[KEY]
     assert [state for state, *_ in before] == ["accepted", "pending"]
     for order_id in ("O1", "O2"):
         add_row(shop, order_id)
     shop.execute(f"{bad} and completed_at > :noon", noon=NOON)
     run(shop, NEXT_KEY)
-    assert found(shop.line)[KEY] == before
-    assert {state for state, *_ in found(shop.line)[NEXT_KEY]} == {"quarantined"}
+    assert found(shop.harness)[KEY] == before
+    assert {state for state, *_ in found(shop.harness)[NEXT_KEY]} == {"quarantined"}
     assert adds_up(shop, NEXT_KEY)
     shop.execute("delete from completed_orders where completed_at > :noon", noon=NOON)
     run(shop, NEXT_KEY)
     run(shop, KEY)
-    assert found(shop.line) == {
+    assert found(shop.harness) == {
         KEY: [("accepted", None, 1000), ("accepted", None, 500)]
     }
-    shop.line.worth = dict.fromkeys(("O1", "O2"))
+    shop.harness.worth = dict.fromkeys(("O1", "O2"))
 
 
-def test_of_three_rows_those_that_are_left_are_held(shop: Shop) -> None:
+def test_of_three_rows_the_remaining_ones_are_quarantined(shop: Shop) -> None:
     KEYS["2026-01-04"] = START + 2 * DAY
     shop.order("O1", 10)
     run(shop, KEY)
@@ -264,7 +273,7 @@ def test_of_three_rows_those_that_are_left_are_held(shop: Shop) -> None:
     )
     for key in ("2026-01-04", NEXT_KEY, KEY, "2026-01-04", NEXT_KEY):
         run(shop, key)
-    days = found(shop.line)
+    days = found(shop.harness)
     assert KEY not in days
     assert sorted([*days[NEXT_KEY], *days["2026-01-04"]], key=str) == [
         ("accepted", None, 1000),
@@ -273,11 +282,11 @@ def test_of_three_rows_those_that_are_left_are_held(shop: Shop) -> None:
     assert needs_reversal(shop) == []
 
 
-def test_every_destination_is_told_of_the_same_row(
-    shop: Shop, make_line: MakeLine, policy: ResendPolicy
+def test_every_destination_reports_the_same_row(
+    shop: Shop, make_harness: MakeHarness, policy: ResendPolicy
 ) -> None:
     """Both days were staged before either was delivered, to one destination each."""
-    other = make_line(shop.line.database, policy)
+    other = make_harness(shop.harness.database, policy)
     other.name = "second"
     shop.order("O1", 10)
     add_row(shop, "O1")
@@ -285,14 +294,14 @@ def test_every_destination_is_told_of_the_same_row(
         shop.key, shop.window = key, (start, start + DAY)
         shop.stage()
     for key in (*KEYS, *reversed(KEYS)):
-        for line in (shop.line, other):
-            line.clock.now = shop.line.clock.now
-            line.run_chunks(
+        for harness in (shop.harness, other):
+            harness.clock.now = shop.harness.clock.now
+            harness.run_chunks(
                 lambda key=key: staged_chunks(shop.source, key),  # type: ignore[misc]
                 partition_key=key,
                 quarantined=shop.source.quarantined(key),
             )
-    told = [seen.body for line in (shop.line, other) for seen in line.journal]
+    told = [seen.body for harness in (shop.harness, other) for seen in harness.journal]
     assert len(set(told)) == 1
     for key in (*KEYS, *KEYS):
         run(shop, key)
@@ -301,7 +310,7 @@ def test_every_destination_is_told_of_the_same_row(
     assert never_seen(shop) == 0
 
 
-def test_what_stands_for_a_row_says_whose_it_is(told: Shop) -> None:
+def test_a_stand_in_names_the_order_of_its_row(told: Shop) -> None:
     run(told, NEXT_KEY)
-    (row,) = (row for row in told.line.rows() if row["partition_key"] == NEXT_KEY)
+    (row,) = (row for row in told.harness.rows() if row["partition_key"] == NEXT_KEY)
     assert row["state_detail"] == "on_several_days (a row of O1)"

@@ -1,4 +1,4 @@
-"""A run that is told to stop, that is frozen, or that meets another one."""
+"""A run that gets a stop signal, that is frozen, or that meets another run."""
 
 import signal
 import time
@@ -12,20 +12,13 @@ from sqlalchemy import select
 
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery_attempt
-from faults.kill.campaign import Shop
+from faults.kill.campaign import Shop, open_shop
 from faults.kill.harness import Exporter, wait_until_frozen
 from faults.kill.job import Kind, Point
-from faults.kill.server import CountingServer
 
 LONG = {"postgresql"}
 ORDERS = 60
 LEASE = 1.5
-
-
-@pytest.fixture(scope="module")
-def exporter() -> Iterator[Exporter]:
-    with Exporter() as exporter:
-        yield exporter
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +30,8 @@ def other() -> Iterator[Exporter]:
 @pytest.fixture(params=["dedupe", "never"])
 def shop(request: pytest.FixtureRequest, database: Database) -> Iterator[Shop]:
     kind: Kind = request.param
-    server = CountingServer(drops_repeats=kind == "dedupe")
-    yield Shop(kind, database, server, ORDERS)
-    server.close()
+    with open_shop(kind, database, orders=ORDERS) as shop:
+        yield shop
 
 
 def times_sent(shop: Shop) -> Counter[str]:
@@ -70,11 +62,11 @@ def beside_the_lock(shop: Shop, tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_told_to_stop_records_what_is_on_the_wire(
+def test_a_run_that_gets_a_stop_signal_records_the_requests_in_flight(
     shop: Shop, exporter: Exporter, number: signal.Signals
 ) -> None:
     ended = shop.signal_at(exporter, 9, number)
-    stopped_by = ended.signal or ended.told.get("error")
+    stopped_by = ended.signal or ended.output.get("error")
     assert stopped_by in {signal.SIGTERM, "KeyboardInterrupt"}
     sent = shop.orders_in("accepted")
     assert sent == set(times_sent(shop))
@@ -98,12 +90,12 @@ def test_a_run_that_was_frozen_beyond_its_lease_changes_nothing_when_it_wakes(
         window = shop.orders_in("sending")
         time.sleep(LEASE)
         taking_over = shop.job(database=beside_the_lock(shop, tmp_path))
-        assert other.run(taking_over).told["stop_reason"] is None
+        assert other.run(taking_over).output["stop_reason"] is None
         assert shop.orders_in("sending") == set()
         before = shop.states()
     finally:
         exporter.signal(signal.SIGCONT)
-    assert exporter.wait().told["error"] == "LeaseLostError"
+    assert exporter.wait().output["error"] == "LeaseLostError"
     shop.check()
     assert fenced(shop) == len(window) > 0
     assert shop.states() == before
@@ -116,22 +108,22 @@ def test_a_run_that_was_frozen_beyond_its_lease_changes_nothing_when_it_wakes(
     assert shop.run_outcomes()["crashed"] == 1
 
 
-@pytest.mark.parametrize("patience", [0.0, 30.0])
+@pytest.mark.parametrize("lock_timeout", [0.0, 30.0])
 def test_of_two_runs_at_the_same_moment_one_waits(
-    shop: Shop, exporter: Exporter, other: Exporter, patience: float
+    shop: Shop, exporter: Exporter, other: Exporter, lock_timeout: float
 ) -> None:
     shop.server.may_answer.clear()
     exporter.start(shop.job())
     shop.server.wait_for(1)
-    other.start(shop.job(patience=patience))
-    if not patience:
-        told = other.wait().told
-        assert told["error"] == "DestinationBusyError"
-        assert "Wait for it to end" in told["message"]
+    other.start(shop.job(lock_timeout=lock_timeout))
+    if not lock_timeout:
+        output = other.wait().output
+        assert output["error"] == "DestinationBusyError"
+        assert "Wait for it to end" in output["message"]
     shop.server.may_answer.set()
-    assert exporter.wait().told["requests"] == ORDERS
-    if patience:
-        assert other.wait().told["requests"] == 0
+    assert exporter.wait().output["requests"] == ORDERS
+    if lock_timeout:
+        assert other.wait().output["requests"] == 0
     shop.check(rerun=lambda: exporter.run(shop.job()))
     assert set(times_sent(shop).values()) == {1}
     assert shop.run_outcomes().keys() == {"complete"}
@@ -148,5 +140,5 @@ def test_a_signal_while_nothing_is_sent_ends_the_process_at_once(
     other.signal(signal.SIGTERM)
     assert other.wait().signal == signal.SIGTERM
     shop.server.may_answer.set()
-    assert exporter.wait().told["requests"] == ORDERS
+    assert exporter.wait().output["requests"] == ORDERS
     shop.check()

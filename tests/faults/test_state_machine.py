@@ -1,7 +1,7 @@
-"""Any order of orders, answers, crashes, other runs and people: the guarantees hold.
+"""The guarantees hold for any sequence of orders, replies, crashes, runs and people.
 
-Hypothesis invents the stories; the delivery tables are held against what a provider in
-memory counted, after each step.
+Hypothesis generates the sequences. After each step, the delivery tables are compared
+with what a provider in memory counted.
 """
 
 import atexit
@@ -26,13 +26,19 @@ from hypothesis.stateful import (
 )
 
 from assets.delivery.dispatch import Summary
-from assets.delivery.sender import LEASE, LeaseLostError
+from assets.delivery.lease import LEASE, LeaseLostError
 from assets.ledger.database import Database
 from assets.providers.base import Limits
 from assets.providers.conversion import Conversion
 from assets.providers.eligibility import Ineligible
 from assets.resolution.resolve import resolve
-from faults.kill.market import ANSWERS, POINTS, CrashError, CrashingBench, Market
+from faults.kill.in_memory_provider import (
+    ANSWERS,
+    POINTS,
+    CrashError,
+    CrashingBench,
+    InMemoryProvider,
+)
 from support.engine import DEDUPE, NEVER, FakeProvider, order
 from support.invariants import Money, check_invariants
 
@@ -69,8 +75,8 @@ class Export(RuleBasedStateMachine):
             resend=policy, limits=Limits(in_flight=3, conversions_per_request=size)
         )
         self.bench = CrashingBench(self.database, provider)
-        self.market = Market(policy.window, self.bench.clock)
-        self.bench.transport = self.market
+        self.remote = InMemoryProvider(policy.window, self.bench.clock)
+        self.bench.transport = self.remote
         self.orders: dict[str, Conversion] = {}
         self.earlier: dict[str, set[Money]] = {}
         self.is_planned = True
@@ -92,14 +98,14 @@ class Export(RuleBasedStateMachine):
             one = order(f"O{number:03}")
             self.orders[one.order_id] = one
             if not has_click:
-                self.bench.provider.withheld[one.order_id] = NO_CLICK
+                self.bench.provider.ineligible[one.order_id] = NO_CLICK
 
     def _prepare(self, count: int, kinds: list[str]) -> None:
         """New orders, and what the provider will answer about each order."""
         self._add(count, has_click=True)
         for number, order_id in enumerate(self.orders):
             turned = number % len(kinds)
-            self.market.script[order_id] = kinds[turned:] + kinds[:turned]
+            self.remote.script[order_id] = kinds[turned:] + kinds[:turned]
 
     @rule(count=FEW, kinds=KINDS, wait=WAITS, is_alone=st.booleans(), limit=LIMITS)
     def run(
@@ -117,13 +123,13 @@ class Export(RuleBasedStateMachine):
     @rule(count=SOME, kinds=KINDS, point=st.sampled_from(POINTS))
     def kill_at(self, count: int, kinds: list[str], point: str) -> None:
         self._prepare(count, kinds)
-        self.market.crash_at = point
+        self.remote.crash_at = point
         try:
             self._run(is_alone=True)
         except CrashError:
             pass
         finally:
-            self.market.crash_at = None
+            self.remote.crash_at = None
 
     @rule(wait=WAITS)
     def advance_time(self, wait: timedelta) -> None:
@@ -142,9 +148,9 @@ class Export(RuleBasedStateMachine):
             took.append(self.bench.clock() - begun)
 
         took: list[timedelta] = []
-        self.market.meanwhile = meanwhile
+        self.remote.meanwhile = meanwhile
         summary = self._run(is_alone=True)
-        self.market.meanwhile = None
+        self.remote.meanwhile = None
         if took:
             was_overtaken = summary is None
             assert was_overtaken == (took[0] > LEASE)
@@ -162,7 +168,7 @@ class Export(RuleBasedStateMachine):
             resolve(
                 self.database,
                 row["delivery_id"],
-                is_delivered=row["order_id"] in self.market.counted,
+                is_delivered=row["order_id"] in self.remote.counted,
                 by="ann",
                 why="looked it up",
                 clock=self.bench.clock,
@@ -177,7 +183,7 @@ class Export(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 20))
     def late_click(self, which: int) -> None:
-        self.bench.provider.withheld.pop(self._one(which), None)
+        self.bench.provider.ineligible.pop(self._one(which), None)
 
     @rule()
     def rerun_of_a_finished_partition(self) -> None:
@@ -194,7 +200,7 @@ class Export(RuleBasedStateMachine):
             self.database,
             {key: _money(one) for key, one in self.orders.items()},
             {"shop": self.bench.provider.resend},
-            self.market.journal,
+            self.remote.journal,
             complete=self.is_planned,
             earlier=self.earlier,
             rerun=rerun,
@@ -204,7 +210,7 @@ class Export(RuleBasedStateMachine):
         self, *, is_alone: bool = False, limit: int | None = None
     ) -> Summary | None:
         orders = list(self.orders.values())
-        alone: Any = {"still_alone": lambda: True} if is_alone else {}
+        alone: Any = {"holds_lock": lambda: True} if is_alone else {}
         try:
             summary = self.bench.run(orders, chunk_rows=5, limit=limit, **alone)
         except LeaseLostError:

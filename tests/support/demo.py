@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from pipelines.demo import tour
 from pipelines.demo.warehouse import seed
-from pipelines.sandbox.journal import ProviderEntry
+from pipelines.sandbox.journal import Entry
 from support.deployment import without_patience
 
 ORDERS = 150
@@ -32,7 +32,7 @@ class Toured:
     status: int
     printed: str
     usual_port: int
-    stray: list[ProviderEntry]
+    stray: list[Entry]
 
 
 def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

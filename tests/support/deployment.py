@@ -22,7 +22,7 @@ import duckdb
 import pytest
 from sqlalchemy import select
 
-from assets.delivery import dispatch
+from assets.delivery import flow_control
 from assets.ledger.database import Database
 from assets.ledger.rows import Total
 from assets.ledger.tables import delivery
@@ -242,7 +242,7 @@ def deployed(
 
 def without_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave every retry to the next run, so that no test waits for one."""
-    monkeypatch.setattr(dispatch, "PATIENCE", timedelta(seconds=-1))
+    monkeypatch.setattr(flow_control, "MAX_WAIT", timedelta(seconds=-1))
 
 
 def process(shop: Deployment, *words: str) -> "subprocess.CompletedProcess[str]":

@@ -1,7 +1,7 @@
-"""A provider, a transport and a clock that do exactly what a test tells them.
+"""A provider, a transport and a clock that a test controls exactly.
 
-The requests are JSON of the order ids they speak of, so that a transport can answer by
-order; a 200 carries one word per order, the verdict. Without words all are accepted.
+Requests are JSON with their order ids, so that a transport can reply by order. A 200
+has one word per order, the verdict. Without words all orders are accepted.
 """
 
 import json
@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from sqlalchemy import select
 
+from assets.delivery.destination import Destination
+from assets.delivery.destination_partition import DestinationPartition
 from assets.delivery.dispatch import Dispatch, Summary
-from assets.delivery.planner import Destination
 from assets.ledger.database import Database
 from assets.ledger.ledger import Ledger
 from assets.ledger.tables import delivery, delivery_attempt
@@ -34,7 +35,7 @@ NEVER = ResendPolicy(kind="never")
 
 
 class Clock:
-    """Stands still until told; sleeping moves it."""
+    """Stands still until a test or a sleep moves it."""
 
     def __init__(self, now: datetime = NOW) -> None:
         self.now = now
@@ -73,7 +74,7 @@ def many(count: int) -> list[Conversion]:
 
 @dataclass
 class FakeProvider:
-    """A destination's provider; each set names the orders on which it misbehaves."""
+    """A provider module; each set has the orders on which it misbehaves."""
 
     resend: ResendPolicy = DEDUPE
     limits: Limits = field(default_factory=lambda: Limits(in_flight=4))
@@ -84,12 +85,12 @@ class FakeProvider:
     url: str = "http://127.0.0.1:1/orders"
     unbuildable: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
-    speechless: set[str] = field(default_factory=set)
-    withheld: dict[str, Ineligible] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
+    incomplete: set[str] = field(default_factory=set)
+    ineligible: dict[str, Ineligible] = field(default_factory=dict)
+    outcome_fields: dict[str, str] = field(default_factory=dict)
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
-        return self.withheld.get(conversion.order_id)
+        return self.ineligible.get(conversion.order_id)
 
     def batches(
         self, conversions: Sequence[Conversion]
@@ -115,7 +116,7 @@ class FakeProvider:
             message = "the module is broken"
             raise RuntimeError(message)
         outcomes = [self._read(reply, one) for one in ids]
-        return outcomes[1:] if self.speechless.intersection(ids) else outcomes
+        return outcomes[1:] if self.incomplete.intersection(ids) else outcomes
 
     def _request(self, step: int, ids: Sequence[str]) -> Request:
         return Request(
@@ -134,7 +135,7 @@ class FakeProvider:
             return general
         words = json.loads(reply.body or b"{}")
         verdict = Verdict(words.get(order_id, Verdict.ACCEPTED))
-        return Outcome(verdict=verdict, **self.said)
+        return Outcome(verdict=verdict, **self.outcome_fields)
 
 
 def answer(status: int = 200, body: bytes = b"", **headers: str) -> Reply:
@@ -153,11 +154,11 @@ REFUSED = Reply(phase=Phase.CONNECTING, error="ConnectionError", at=NOW)
 
 
 class FakeTransport:
-    """Keeps every request and answers by order.
+    """Stores every request and replies by order.
 
     Args:
-        script: For an order, its replies in turn, or one for always; an exception is
-            raised. An order that is not named is accepted.
+        script: For an order, its replies in turn, or one for all requests; an
+            exception is raised. An order without one is accepted.
         witness: Called with each request before it counts as sent.
     """
 
@@ -202,7 +203,7 @@ def orders_of(request: Request) -> list[str]:
 
 
 class Chunk:
-    """Orders as they come from staging."""
+    """Orders in the form of a staged chunk."""
 
     def __init__(self, conversions: Sequence[Conversion]) -> None:
         self.conversions = conversions
@@ -217,7 +218,7 @@ class Chunk:
 
 @dataclass
 class Bench:
-    """One destination on a test bench: a ledger, a provider, a transport, a clock."""
+    """A test bench for one destination: ledger, provider, transport and clock."""
 
     database: Database
     provider: FakeProvider = field(default_factory=FakeProvider)
@@ -235,15 +236,18 @@ class Bench:
             clock=self.clock,
         )
 
-    def dispatch(self, **options: Any) -> Dispatch:
+    def dispatch(self, *, partition_key: str = DAY, **options: Any) -> Dispatch:
         destination = Destination(
             name="shop",
             provider_name="fake",
             provider=self.provider,
             mapping_version="m1",
         )
-        plain = {"partition_key": DAY, "zone": UTC, "sleep": self.clock.sleep}
-        return Dispatch(destination, self.ledger(), self.transport, **plain | options)
+        partition = DestinationPartition(
+            destination, self.ledger(), partition_key=partition_key, zone=UTC
+        )
+        plain = {"sleep": self.clock.sleep}
+        return Dispatch(partition, self.transport, **plain | options)
 
     def run(
         self,

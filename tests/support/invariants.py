@@ -1,7 +1,7 @@
-"""What must hold of the delivery tables at any moment, whatever was broken.
+"""Invariants of the delivery tables that hold at any moment, whatever fails.
 
-The ledger is held against the journal of what a server saw, so that no claim of the
-ledger is its own witness. I1 to I8 are the guarantees of the product, by number.
+The ledger is compared with the journal of what a server received, so that the ledger
+never proves itself. I1 to I8 are the guarantees of the product, by number.
 """
 
 from collections import Counter, defaultdict
@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 
 from assets.ledger.database import Database
-from assets.ledger.states import DELIVERED, SOFT, State
+from assets.ledger.states import DELIVERED, REPLANNABLE, State
 from assets.ledger.tables import delivery, delivery_attempt
 from assets.ledger.totals import totals
 from assets.providers.base import ResendPolicy
@@ -25,17 +25,17 @@ Money = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One request as the server saw it, whole.
+class SeenRequest:
+    """One request as the server received it, whole.
 
     Attributes:
-        orders: The order ids that it speaks of.
+        orders: The order ids in it.
         body: Its exact bytes.
-        applied: The orders that it made the server count (its effects).
-        answered: What a complete reply said, by order id, as a `Verdict`; an order that
-            is missing was never answered.
-        at: When, by the clock of the exporter; None: the resend window is not checked.
-        asks: A look-up: it changes nothing at the provider and needs no intent.
+        applied: The orders that the server counted (its effects).
+        answered: What a complete reply said, by order id, as a `Verdict`; a missing
+            order got no reply.
+        at: When, on the clock of the exporter; None: the resend window is not checked.
+        asks: It is a look-up: it changes nothing at the provider and needs no intent.
     """
 
     orders: Collection[str]
@@ -51,14 +51,14 @@ def check_invariants(
     database: Database,
     eligible: Mapping[str, Money | None],
     destinations: Mapping[str, ResendPolicy],
-    journal: Sequence[Seen],
+    journal: Sequence[SeenRequest],
     *,
     complete: bool = True,
     earlier: Mapping[str, Collection[Money]] | None = None,
     secrets: Collection[str] = (),
     rerun: Callable[[], object] | None = None,
 ) -> None:
-    """Fail with everything that does not hold.
+    """Fail with every invariant that does not hold.
 
     Args:
         database: The delivery tables.
@@ -68,7 +68,7 @@ def check_invariants(
         journal: What the server saw, oldest first; with `rerun` the live one.
         complete: A run has planned every order; else some may still be missing.
         earlier: Of orders whose source row changed, what it said before.
-        secrets: What must stand nowhere (I8).
+        secrets: Values that must not be stored anywhere (I8).
         rerun: Runs the partition, which must be finished, once more (I5).
     """
     found = _Found(database, eligible, destinations, journal, earlier or {})
@@ -94,7 +94,7 @@ class _Found:
         database: Database,
         eligible: Mapping[str, Money | None],
         destinations: Mapping[str, ResendPolicy],
-        journal: Sequence[Seen],
+        journal: Sequence[SeenRequest],
         earlier: Mapping[str, Collection[Money]],
     ) -> None:
         self.database = database
@@ -104,7 +104,7 @@ class _Found:
         self.earlier = earlier
         self.rows = _read(database, delivery)
         self.attempts = _read(database, delivery_attempt)
-        self.seen: dict[tuple[str, str], list[Seen]] = defaultdict(list)
+        self.seen: dict[tuple[str, str], list[SeenRequest]] = defaultdict(list)
         for one in journal:
             for order_id in one.orders:
                 self.seen[one.destination, order_id].append(one)
@@ -112,7 +112,7 @@ class _Found:
             row["delivery_id"] for row in self.attempts if row["event"] == "manual"
         )
 
-    def of(self, row: Mapping[str, Any]) -> list[Seen]:
+    def of(self, row: Mapping[str, Any]) -> list[SeenRequest]:
         """The requests about a delivery."""
         return self.seen.get((row["destination"], row["order_id"]), [])
 
@@ -149,7 +149,7 @@ def _never_double_sent(found: _Found) -> Iterator[str]:
             yield f"I2: {name} was sent again although it may have counted"
         if _was_repeated_late(policy, row["order_id"], seen):
             yield f"I2: {name} was sent again after the provider forgot it"
-        forgetful = SOFT if policy.is_safe else SOFT | {State.RETRYABLE}
+        forgetful = REPLANNABLE if policy.is_safe else REPLANNABLE | {State.RETRYABLE}
         if effects and row["state"] in forgetful:
             yield f"I2: {name} was counted and is {row['state']}"
 
@@ -157,12 +157,12 @@ def _never_double_sent(found: _Found) -> Iterator[str]:
 _NOT_PROCESSED = {Verdict.REJECTED, Verdict.RETRYABLE, Verdict.CONFIGURATION}
 
 
-def _was_repeated_blindly(order_id: str, seen: Sequence[Seen]) -> bool:
+def _was_repeated_blindly(order_id: str, seen: Sequence[SeenRequest]) -> bool:
     return any(one.answered.get(order_id) not in _NOT_PROCESSED for one in seen[:-1])
 
 
 def _was_repeated_late(
-    policy: ResendPolicy, order_id: str, seen: Sequence[Seen]
+    policy: ResendPolicy, order_id: str, seen: Sequence[SeenRequest]
 ) -> bool:
     begun: datetime | None = None
     for one in seen:

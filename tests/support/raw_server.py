@@ -1,4 +1,4 @@
-"""A server that speaks bytes, so that it can misbehave in any way."""
+"""A server that sends raw bytes, so that it can misbehave in any way."""
 
 import json
 import socket
@@ -14,14 +14,14 @@ from datetime import datetime
 
 import pytest
 
-from support.invariants import Seen
+from support.invariants import SeenRequest
 from support.waiting import wait_until
 
 Behaviour = Callable[[socket.socket], None]
 
 
 class Server:
-    """A raw server on loopback; `behaviour` is handed each connection."""
+    """A raw server on loopback; `behaviour` gets each connection."""
 
     def __init__(self, behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> None:
         self.behaviour = behaviour
@@ -51,7 +51,7 @@ class Server:
         return self.seen[-1]
 
     def wait_for(self, requests: int) -> None:
-        """Return when so many requests were read; a client may be gone by then."""
+        """Return when this many requests were read. The client may be gone then."""
         wait_until(lambda: len(self.seen) >= requests, "a request", pause=0.002)
 
     def stop_listening(self) -> None:
@@ -71,11 +71,11 @@ class Server:
             except OSError:
                 return
             self.connections += 1
-            talk = threading.Thread(target=self._talk, args=(connection,))
-            talk.start()
-            self._threads.append(talk)
+            thread = threading.Thread(target=self._handle, args=(connection,))
+            thread.start()
+            self._threads.append(thread)
 
-    def _talk(self, connection: socket.socket) -> None:
+    def _handle(self, connection: socket.socket) -> None:
         with connection:
             connection.settimeout(5)
             try:
@@ -89,17 +89,17 @@ class Server:
 
 
 ends_by_itself = pytest.mark.timeout(25)
-"""Of a server that never lets go; what waits for it longest unless told waits 30 s."""
+"""For a server that never closes: the longest default timeout is 30 s."""
 
 
 def stays_silent(connection: socket.socket) -> None:
-    """Say nothing until the client has hung up."""
+    """Send nothing until the client closes the connection."""
     connection.settimeout(None)
     connection.recv(1)
 
 
 def drips(head: bytes) -> Behaviour:
-    """Say `head`, then one byte after the other until the client has hung up."""
+    """Send `head`, then byte after byte until the client closes the connection."""
 
     def drip(connection: socket.socket) -> None:
         connection.sendall(head)
@@ -117,23 +117,23 @@ def reset(connection: socket.socket) -> None:
 
 
 @dataclass(frozen=True)
-class Act:
-    """What a bookkeeper does with one request that it has read whole.
+class Response:
+    """What a provider server does with one request that it has read whole.
 
     Attributes:
-        wire: Bytes that it says, or what it does to the connection instead.
-        says: What a whole reply means for its orders, as a `Verdict`; None: it says
-            nothing that could be understood.
-        applies: It counts the orders; where it dedupes, each of them once.
-        keeps: It waits for another request on the same connection.
-        tells: What the answer to a question says of orders, by order id.
+        wire: The bytes that it sends, or what it does to the connection instead.
+        verdict: What a whole reply means for its orders, as a `Verdict`; None: nothing
+            that could be understood.
+        counts: Whether it counts the orders; where it dedupes, each of them once.
+        keep_alive: Whether it waits for another request on the same connection.
+        statuses: What the reply to a question says of orders, by order id.
     """
 
     wire: bytes | Behaviour
-    says: str | None = None
-    applies: bool = False
-    keeps: bool = False
-    tells: Mapping[str, str] = field(default_factory=dict)
+    verdict: str | None = None
+    counts: bool = False
+    keep_alive: bool = False
+    statuses: Mapping[str, str] = field(default_factory=dict)
 
 
 def http(status: int, body: bytes | str = b"", **headers: object) -> bytes:
@@ -147,25 +147,29 @@ def http(status: int, body: bytes | str = b"", **headers: object) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + plain
 
 
-def say(status: int, body: bytes | str, says: str | None, **headers: object) -> Act:
-    """Reply in full and count nothing."""
-    return Act(http(status, body, **headers), says, keeps=True)
+def respond(
+    status: int, body: bytes | str, verdict: str | None, **headers: object
+) -> Response:
+    """Send a whole reply and count nothing."""
+    return Response(http(status, body, **headers), verdict, keep_alive=True)
 
 
-TAKEN = Act(http(200, '{"status": "accepted"}'), "accepted", applies=True, keeps=True)
-KNOWN = say(409, '{"status": "known"}', "duplicate")
+TAKEN = Response(
+    http(200, '{"status": "accepted"}'), "accepted", counts=True, keep_alive=True
+)
+KNOWN = respond(409, '{"status": "known"}', "duplicate")
 
-Script = Callable[[str, int], Act]
-"""Order id (the first one of a request) and which request about it -> what is done."""
-
-
-def always(act: Act) -> Script:
-    return lambda _order, _time: act
+Script = Callable[[str, int], Response]
+"""The first order id of a request, and which request about it -> the response."""
 
 
-def in_turn(*acts: Act) -> Script:
-    """The first requests about each order meet these; later ones the last of them."""
-    return lambda _order, time: acts[min(time, len(acts)) - 1]
+def always(response: Response) -> Script:
+    return lambda _order, _time: response
+
+
+def in_turn(*responses: Response) -> Script:
+    """The requests about each order get these in turn; later ones get the last one."""
+    return lambda _order, time: responses[min(time, len(responses)) - 1]
 
 
 def orders_in_json(body: bytes) -> Sequence[str]:
@@ -173,15 +177,15 @@ def orders_in_json(body: bytes) -> Sequence[str]:
 
 
 @dataclass
-class Books:
-    """What a bookkeeper saw and counted.
+class RequestLog:
+    """What a provider server received and counted.
 
     Attributes:
         journal: Every request that arrived whole, oldest first.
-        counted: How often each order took effect.
+        counted: How often each order was counted.
     """
 
-    journal: list[Seen] = field(default_factory=list)
+    journal: list[SeenRequest] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -190,17 +194,17 @@ class Books:
         return [one for seen in self.journal for one in seen.orders]
 
 
-class Bookkeeper(Server):
-    """A provider: counts orders, answers by a script, keeps a journal.
+class ProviderServer(Server):
+    """A provider: counts orders, replies by a script, keeps a journal.
 
     Attributes:
         busy: Requests in work at this moment.
 
     Args:
-        script: What becomes of each request; None: it is taken.
-        dedupes: It counts an order once and says of a repeat that it is known.
+        script: Returns the response to each request; None: all are accepted.
+        dedupes: It counts an order once and replies to a repeat that it is known.
         orders_of: Reads the order ids in a body.
-        clock: By which the journal is kept.
+        clock: The time in the journal.
         tls: For https.
     """
 
@@ -216,28 +220,28 @@ class Bookkeeper(Server):
         self.script = script or always(TAKEN)
         self.dedupes = dedupes
         self.orders_of = orders_of
-        self.books = Books()
+        self.log = RequestLog()
         self._clock = clock
         self._asked: Counter[str] = Counter()
         self.busy = 0
         self._lock = threading.Lock()
-        super().__init__(self._keep_books, tls)
+        super().__init__(self._answer_requests, tls)
 
-    def _keep_books(self, connection: socket.socket) -> None:
+    def _answer_requests(self, connection: socket.socket) -> None:
         while request := self.read(connection):
-            act = self._enter(request)
+            response = self._enter(request)
             try:
-                if callable(act.wire):
-                    act.wire(connection)
+                if callable(response.wire):
+                    response.wire(connection)
                 else:
-                    connection.sendall(act.wire)
+                    connection.sendall(response.wire)
             finally:
                 with self._lock:
                     self.busy -= 1
-            if not act.keeps:
+            if not response.keep_alive:
                 return
 
-    def _enter(self, request: bytes) -> Act:
+    def _enter(self, request: bytes) -> Response:
         head, _, body = request.partition(b"\r\n\r\n")
         asks = head.startswith(b"GET")
         with self._lock:
@@ -245,29 +249,31 @@ class Bookkeeper(Server):
             orders = [] if asks else list(self.orders_of(body))
             subject = head.split(b" ")[1].decode() if asks else orders[0]
             self._asked[subject] += 1
-            act = self.script(subject, self._asked[subject])
-            if self.dedupes and act.applies and self.books.counted[subject]:
-                act = KNOWN if act.says else Act(act.wire)
+            response = self.script(subject, self._asked[subject])
+            if self.dedupes and response.counts and self.log.counted[subject]:
+                response = KNOWN if response.verdict else Response(response.wire)
             if asks:
-                self._write(act, act.tells, body, asks=True)
+                self._write(response, response.statuses, body, asks=True)
             else:
-                said = dict.fromkeys(orders, act.says) if act.says else {}
-                self._write(act, said, body, orders)
-        return act
+                said = (
+                    dict.fromkeys(orders, response.verdict) if response.verdict else {}
+                )
+                self._write(response, said, body, orders)
+        return response
 
     def _write(
         self,
-        act: Act,
+        response: Response,
         answered: Mapping[str, str],
         body: bytes,
         orders: Collection[str] = (),
         *,
         asks: bool = False,
     ) -> None:
-        applied = orders if act.applies else ()
-        self.books.counted.update(applied)
-        self.books.journal.append(
-            Seen(
+        applied = orders if response.counts else ()
+        self.log.counted.update(applied)
+        self.log.journal.append(
+            SeenRequest(
                 orders=list(answered) if asks else orders,
                 body=body,
                 applied=applied,

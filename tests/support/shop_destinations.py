@@ -9,12 +9,12 @@ from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.trackdesk.provider import Trackdesk, TrackdeskSettings
 from support.engine import NEVER
-from support.raw_server import Act, always, http, say
+from support.raw_server import Response, always, http, respond
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from support.line import MakeLine
+    from support.harness import MakeHarness
     from support.shop import Shop
 
 
@@ -46,23 +46,23 @@ CID = "2d2ce3d8-7c58-4f7f-9e07-0e1b2c3d4e5f"
 def use(
     shop: Shop,
     name: str,
-    make_line: MakeLine,
-    make_impact: MakeLine,
+    make_harness: MakeHarness,
+    make_impact: MakeHarness,
     **settings: Any,
 ) -> None:
     """Let the shop report to one of the real providers."""
-    database = shop.line.database
+    database = shop.harness.database
     if name == "impact":
-        shop.line = make_impact(database, **settings)
+        shop.harness = make_impact(database, **settings)
         queued = '{"Status": "QUEUED", "QueuedUri": "/x"}'
-        shop.line.server.script = always(say(200, queued, "queued"))
+        shop.harness.server.script = always(respond(200, queued, "queued"))
     else:
-        shop.line = make_line(database, NEVER, orders_of=ORDERS_OF[name])
-        shop.line.provider = provider(name, shop.line.server.url, **settings)
-        shop.line.server.script = always(
-            Act(http(200, "{}"), "accepted", applies=True, keeps=True)
+        shop.harness = make_harness(database, NEVER, orders_of=ORDERS_OF[name])
+        shop.harness.provider = provider(name, shop.harness.server.url, **settings)
+        shop.harness.server.script = always(
+            Response(http(200, "{}"), "accepted", counts=True, keep_alive=True)
         )
-    shop.line.clock.now = shop.window[1]
+    shop.harness.clock.now = shop.window[1]
 
 
 def provider(name: str, url: str, **settings: Any) -> Any:

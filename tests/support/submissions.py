@@ -6,14 +6,13 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from assets.ledger.ledger import Ledger
-from assets.settlement.follow import Settle
+from assets.settlement.submissions import SubmissionFollower
 from assets.transport.http import HttpTransport
 from support.engine import DAY
-from support.raw_server import Act, http, say
+from support.raw_server import Response, http, respond
 
 if TYPE_CHECKING:
-    from support.line import Line
+    from support.harness import Harness
 
 
 ORDER = "O00000"
@@ -22,12 +21,14 @@ ORDER = "O00000"
 PATH = "/Advertisers/IRsid/APISubmissions/A-77"
 
 
-def queued(uri: str | None, applies: bool = True) -> Act:
+def queued(uri: str | None, counts: bool = True) -> Response:
     body = {"Status": "QUEUED"} | ({"QueuedUri": uri} if uri else {})
-    return Act(http(200, json.dumps(body)), "queued", applies=applies, keeps=True)
+    return Response(
+        http(200, json.dumps(body)), "queued", counts=counts, keep_alive=True
+    )
 
 
-def submission(status: int = 200, ends: str | None = None, **told: object) -> Act:
+def submission(status: int = 200, ends: str | None = None, **told: object) -> Response:
     """An answer about a submission; nothing is counted by asking.
 
     Args:
@@ -36,35 +37,31 @@ def submission(status: int = 200, ends: str | None = None, **told: object) -> Ac
         told: What the submission says.
     """
     plain = {"Status": "Complete", "OrderId": ORDER, "ErrorType": "", "ErrorReason": ""}
-    tells = {ORDER: ends} if ends else {}
-    return replace(say(status, json.dumps(plain | told), None), tells=tells)
+    statuses = {ORDER: ends} if ends else {}
+    return replace(respond(status, json.dumps(plain | told), None), statuses=statuses)
 
 
-def settle(line: Line, **time: float) -> str | None:
+def settle(harness: Harness, **time: float) -> str | None:
     """Look at the queued deliveries after some time."""
-    return settling(line, **time)[1]
+    return settling(harness, **time)[1]
 
 
-def settling(line: Line, **time: float) -> tuple[Settle, str | None]:
-    line.clock.pass_by(**time)
-    ledger = Ledger(
-        line.database,
-        destination=line.name,
-        provider="impact",
-        run_id="settle",
-        clock=line.clock,
-    )
-    transport = HttpTransport([line.server.host])
+def settling(harness: Harness, **time: float) -> tuple[SubmissionFollower, str | None]:
+    harness.clock.pass_by(**time)
+    ledger = harness.ledger("settle")
+    transport = HttpTransport([harness.server.host])
     try:
-        looking = Settle(line.provider, ledger, transport, partition_key=DAY)
+        looking = SubmissionFollower(
+            harness.provider, ledger, transport, partition_key=DAY
+        )
         stopped = looking.run()
     finally:
         transport.close()
     return looking, stopped
 
 
-def about_submission(line: Line, act: Act) -> None:
-    posted = line.server.script
-    line.server.script = lambda subject, time: (
-        act if subject.startswith("/") else posted(subject, time)
+def about_submission(harness: Harness, response: Response) -> None:
+    posted = harness.server.script
+    harness.server.script = lambda subject, time: (
+        response if subject.startswith("/") else posted(subject, time)
     )

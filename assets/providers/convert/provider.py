@@ -14,25 +14,25 @@ from typing import Literal
 from urllib.parse import quote
 
 from assets.money import fits
-from assets.providers.base import DataIssue, Exchange, Request, ResendPolicy, limits_of
+from assets.providers.base import Doubt, Exchange, Request, ResendPolicy, limits_of
 from assets.providers.conversion import Conversion
 from assets.providers.convert.batches import Orders, Room, by_visitor, pack
 from assets.providers.convert.halving import halving
 from assets.providers.convert.replies import outcome_of
 from assets.providers.convert.settings import ConvertSettings
 from assets.providers.convert.visitors import (
-    data_issues,
+    doubts,
     entry,
     stored_copy,
     visitor_id_of,
 )
 from assets.providers.eligibility import (
     Ineligible,
-    amount_too_precise,
     check_common_rules,
-    check_identifiers,
-    currency_not_accepted,
-    not_stored_detail,
+    none_stored,
+    not_taken,
+    too_precise,
+    unfit,
 )
 from assets.providers.encode import json_bytes
 from assets.providers.remembered_keys import Key, remembered_key
@@ -80,9 +80,9 @@ class Convert:
         if why := _unknown(conversion):
             return why
         if conversion.currency != settings.currency:
-            return currency_not_accepted(conversion, settings.currency)
+            return not_taken(conversion, settings.currency)
         if not fits(conversion.revenue, conversion.currency_digits):
-            return amount_too_precise(conversion, "revenue")
+            return too_precise(conversion, "revenue")
         if not (conversion.bucketing or settings.send_without_bucketing):
             return Ineligible("suppressed", "no_bucketing", _unseen(conversion))
         return self._only_first(conversion)
@@ -91,14 +91,14 @@ class Convert:
         own = conversion.order_id
         holders = [
             conversion.remembered.get(key.digest, own)
-            for key in self.relevant_keys(conversion)
+            for key in self.recalls(conversion)
         ]
         if holders in ([], [own]):
             return None
         said = f"order {holders[0]} of the same visitor is reported first"
         return Ineligible("suppressed", "not_first_order", said)
 
-    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
+    def recalls(self, conversion: Conversion) -> Sequence[Key]:
         """Return who may be reported: of a visitor, the first order alone.
 
         Convert's own libraries count a goal once per visitor (`convert.md` 7); with
@@ -111,9 +111,9 @@ class Convert:
             remembered_key("first order", self.event, visitor_id, is_exclusive=True),
         )
 
-    def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
+    def doubts(self, conversion: Conversion) -> Sequence[Doubt]:
         """Return what of a conversion is sent otherwise than it is stored."""
-        return data_issues(conversion, self._settings)
+        return doubts(conversion, self._settings)
 
     def batches(
         self, conversions: Sequence[Conversion]
@@ -197,10 +197,10 @@ class Convert:
 
 def _unknown(conversion: Conversion) -> Ineligible | None:
     """Return why nobody knows whose order it is, or None."""
-    if why := check_identifiers(conversion, "convert_visitor_id"):
+    if why := unfit(conversion, "convert_visitor_id"):
         return why
     if not visitor_id_of(conversion):
-        said = not_stored_detail(conversion, "convert_visitor_id", "visitor_id")
+        said = none_stored(conversion, "convert_visitor_id", "visitor_id")
         return Ineligible("suppressed", "no_visitor_id", said)
     return None
 
@@ -211,4 +211,4 @@ def _unseen(conversion: Conversion) -> str:
         "exposures refused": conversion.unfit_experiences,
     }
     said = [f"{why}: {', '.join(which)}" for why, which in left_out.items() if which]
-    return "; ".join(said) or not_stored_detail(conversion, "exposures")
+    return "; ".join(said) or none_stored(conversion, "exposures")

@@ -7,7 +7,7 @@ by it is not known. Source: guide, section 3; `convert.md`, section 3.2.
 import re
 from collections.abc import Mapping, Sequence
 
-from assets.providers.base import DataIssue
+from assets.providers.base import Doubt
 from assets.providers.conversion import Segments
 
 CODES: Mapping[str, tuple[str, ...]] = {
@@ -47,12 +47,12 @@ def known_segments(segments: Segments | None) -> dict[str, object]:
     return {name: value for name, value in found.items() if value}
 
 
-def doubts_about(segments: Segments | None) -> Sequence[DataIssue]:
+def doubts_about(segments: Segments | None) -> Sequence[Doubt]:
     """Return the values that are left out because Convert would not know them."""
     if segments is None:
         return ()
     return [
-        DataIssue(
+        Doubt(
             code="unknown_segment",
             subject=name,
             detail=f"left out: expected {_expected(name)}, got {_shown(value)}",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from assets.money import from_minor, to_minor, to_text
-from assets.providers.base import DataIssue, truncation_issue
+from assets.providers.base import Doubt, value_cut
 from assets.providers.conversion import Conversion
 from assets.providers.convert.segments import doubts_about, known_segments
 from assets.providers.convert.settings import CUSTOM_DIMENSIONS, ConvertSettings
@@ -62,12 +62,10 @@ def stored_copy(conversion: Conversion, settings: ConvertSettings) -> dict[str, 
     }
 
 
-def data_issues(
-    conversion: Conversion, settings: ConvertSettings
-) -> Sequence[DataIssue]:
+def doubts(conversion: Conversion, settings: ConvertSettings) -> Sequence[Doubt]:
     """Return what is sent otherwise than it is stored, and why."""
     cut = [
-        truncation_issue(name, DIMENSION_CHARACTERS, len(value))
+        value_cut(name, DIMENSION_CHARACTERS, len(value))
         for name, value in sorted(mapped_fields(settings, conversion).items())
         if _cut(value) != value
     ]

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from assets.money import fits, from_minor, to_minor
 from assets.providers.conversion import Conversion, Item
-from assets.providers.encode import allow_listed_copy, json_bytes
+from assets.providers.encode import allowed_copy, json_bytes
 from assets.providers.idme.settings import IdMeSettings
 
 EVENT = "Order Completed"
@@ -55,7 +55,7 @@ def order_completed(
 def stored_copy(body: bytes) -> dict[str, object]:
     """Return what the delivery tables may keep of an event; its money stays exact."""
     event = json.loads(body, parse_float=str, parse_int=str)
-    return allow_listed_copy(event, _STORED)
+    return allowed_copy(event, _STORED)
 
 
 def event_id(app_id: str, order_id: str) -> str:

@@ -14,23 +14,17 @@ from datetime import datetime
 from typing import Literal
 
 from assets.money import fits
-from assets.providers.base import (
-    Exchange,
-    Request,
-    ResendPolicy,
-    batches_of_one,
-    limits_of,
-)
+from assets.providers.base import Exchange, Request, ResendPolicy, limits_of, one_by_one
 from assets.providers.conversion import Conversion
 from assets.providers.eligibility import (
     Ineligible,
-    amount_too_precise,
     check_common_rules,
-    check_identifiers,
-    not_stored_detail,
+    none_stored,
+    too_precise,
+    unfit,
 )
 from assets.providers.encode import json_bytes
-from assets.providers.error_in_reply import looks_like_error
+from assets.providers.error_in_reply import sounds_like_error
 from assets.providers.idme.event import (
     EVENT,
     amounts,
@@ -91,24 +85,24 @@ class IdMe:
         Without a tracking id the documented call is a no-op (page, step 2), so the
         order is suppressed, not failed.
         """
-        ineligible = check_common_rules(self._settings, conversion, now)
-        if ineligible:
-            return ineligible
-        if why := check_identifiers(conversion, "idme_conversion_tracking_id"):
+        withheld = check_common_rules(self._settings, conversion, now)
+        if withheld:
+            return withheld
+        if why := unfit(conversion, "idme_conversion_tracking_id"):
             return why
         if not tracking_id(conversion):
-            detail = not_stored_detail(conversion, "idme_conversion_tracking_id")
-            return Ineligible("suppressed", "no_tracking_id", detail)
+            said = none_stored(conversion, "idme_conversion_tracking_id")
+            return Ineligible("suppressed", "no_tracking_id", said)
         digits = conversion.currency_digits
         known = amounts(conversion).items()
         finer = [name for name, amount in known if not fits(amount, digits)]
-        return amount_too_precise(conversion, *finer) if finer else None
+        return too_precise(conversion, *finer) if finer else None
 
     def batches(
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
         """One event a request: the SDK's call takes one order (page, step 2)."""
-        return batches_of_one(conversions)
+        return one_by_one(conversions)
 
     def payload(self, conversion: Conversion) -> bytes:
         """Return the event of a conversion."""
@@ -148,6 +142,6 @@ class IdMe:
         general = classify(reply, resend_is_safe=self.resend.is_safe)
         if not is_complete_2xx(reply):
             return general
-        if is_html(reply) or looks_like_error(reply.body):
+        if is_html(reply) or sounds_like_error(reply.body):
             return replace(general, reason="unclear_reply")
         return Outcome(verdict=Verdict.ACCEPTED)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from assets.providers.base import LookupResult
+from assets.providers.base import Findings
 from assets.providers.impact.values import instant_text
 from assets.providers.replies import (
     Outcome,
@@ -35,7 +35,7 @@ _TOO_MANY = 400
 
 Page = tuple[datetime, datetime, int]
 """First and last order time, and the number of the page."""
-Pages = Generator[Page, Reply, LookupResult]
+Pages = Generator[Page, Reply, Findings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +136,8 @@ def _lowered(value: object) -> dict[str, Any]:
 
 def _findings(
     actions: Mapping[str, list[Mapping[str, Any]]], seen: int, problem: Outcome | None
-) -> LookupResult:
-    return LookupResult(
+) -> Findings:
+    return Findings(
         found={order_id: _outcome(of) for order_id, of in actions.items()},
         is_complete=problem is None,
         seen=seen,

@@ -9,7 +9,7 @@ sections 3.2, 3.3, 3.8 (names) and 3.9 (sizes; what has none takes the default).
 
 from collections.abc import Mapping
 
-from assets.providers.base import DataIssue, truncation_issue
+from assets.providers.base import Doubt, value_cut
 from assets.providers.encode import fingerprint
 from assets.providers.impact.values import (
     Descriptive,
@@ -134,11 +134,11 @@ def written(name: str, value: str | None, digits: int, number: int = 0) -> str:
         raise UnfitError(message, reason=unfit.reason) from None
 
 
-def cut_of(name: str, value: str, number: int) -> DataIssue | None:
+def cut_of(name: str, value: str, number: int) -> Doubt | None:
     """Return what is said of a value that `written` cuts; None: it cuts nothing."""
     kind = _kind(name, number)
     if isinstance(kind, Descriptive) and value.strip() and len(value) > kind.limit:
-        return truncation_issue(numbered(name, number), kind.limit, len(value))
+        return value_cut(numbered(name, number), kind.limit, len(value))
     return None
 
 

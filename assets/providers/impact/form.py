@@ -13,14 +13,9 @@ from decimal import Decimal
 from itertools import chain
 from urllib.parse import urlencode
 
-from assets.providers.base import DataIssue
+from assets.providers.base import Doubt
 from assets.providers.conversion import Conversion
-from assets.providers.eligibility import (
-    Ineligible,
-    check_identifiers,
-    currency_not_accepted,
-    not_stored_detail,
-)
+from assets.providers.eligibility import Ineligible, none_stored, not_taken, unfit
 from assets.providers.impact.fields import ATTRIBUTION, cut_of, written
 from assets.providers.impact.items import exact_rate, item_parameters, item_values
 from assets.providers.impact.settings import ImpactSettings
@@ -52,18 +47,18 @@ def check_form(settings: ImpactSettings, conversion: Conversion) -> Ineligible |
     if why := _unattributed(settings, conversion):
         return why
     if settings.currencies and conversion.currency not in settings.currencies:
-        return currency_not_accepted(conversion, *settings.currencies)
+        return not_taken(conversion, *settings.currencies)
     if settings.report == "items":
-        ineligible = _check_lines(settings, conversion)
-        if ineligible:
-            return ineligible
+        withheld = _check_lines(settings, conversion)
+        if withheld:
+            return withheld
     try:
         form = conversion_form(settings, conversion)
     except UnfitError as error:
         return Ineligible("quarantined", error.reason, str(error))
     if _is_too_large(form, settings.max_body_bytes):
-        detail = f"more than {settings.max_body_bytes} bytes"
-        return Ineligible("quarantined", "body_too_large", detail)
+        said = f"more than {settings.max_body_bytes} bytes"
+        return Ineligible("quarantined", "body_too_large", said)
     return None
 
 
@@ -76,11 +71,11 @@ def _is_too_large(form: Mapping[str, str], most: int) -> bool:
 def _unattributed(
     settings: ImpactSettings, conversion: Conversion
 ) -> Ineligible | None:
-    if why := check_identifiers(conversion, "impact_click_id", "custom_profile_id"):
+    if why := unfit(conversion, "impact_click_id", "custom_profile_id"):
         return why
     if not _attributed(settings, conversion):
-        detail = not_stored_detail(conversion, *settings.attribution_keys)
-        return Ineligible("suppressed", "no_click_id", detail)
+        said = none_stored(conversion, *settings.attribution_keys)
+        return Ineligible("suppressed", "no_click_id", said)
     return None
 
 
@@ -89,12 +84,12 @@ def _check_lines(settings: ImpactSettings, conversion: Conversion) -> Ineligible
     if not count:
         return Ineligible("quarantined", "no_items", "no line of the order is stored")
     if count > most:
-        detail = f"{count} lines, taken {most}"
-        return Ineligible("quarantined", "too_many_items", detail)
+        said = f"{count} lines, taken {most}"
+        return Ineligible("quarantined", "too_many_items", said)
     one_level = settings.discount_level == "one" and conversion.discount
     if one_level and any(item.discount for item in conversion.items):
-        detail = "one on the order, one on a line"
-        return Ineligible("quarantined", "two_discounts", detail)
+        said = "one on the order, one on a line"
+        return Ineligible("quarantined", "two_discounts", said)
     return None
 
 
@@ -132,9 +127,7 @@ def conversion_form(settings: ImpactSettings, conversion: Conversion) -> dict[st
     return {name: value for name, value in form.items() if value}
 
 
-def data_issues(
-    settings: ImpactSettings, conversion: Conversion
-) -> Sequence[DataIssue]:
+def doubts(settings: ImpactSettings, conversion: Conversion) -> Sequence[Doubt]:
     """Return the texts of which only the beginning is sent (impact.md 3.9)."""
     mapped = sorted(mapped_fields(settings, conversion).items())
     values: Iterable[tuple[int, str, str | None]] = ((0, *pair) for pair in mapped)

@@ -13,15 +13,15 @@ from typing import Literal
 from urllib.parse import quote
 
 from assets.providers.base import (
-    DataIssue,
+    Doubt,
     Exchange,
+    Findings,
     Lookup,
-    LookupResult,
     Request,
     ResendPolicy,
     Settlement,
-    batches_of_one,
     limits_of,
+    one_by_one,
 )
 from assets.providers.conversion import Conversion
 from assets.providers.eligibility import Ineligible, check_common_rules
@@ -36,7 +36,7 @@ from assets.providers.impact.fields import stored_copy
 from assets.providers.impact.form import (
     check_form,
     conversion_form,
-    data_issues,
+    doubts,
     encoded,
 )
 from assets.providers.impact.replies import read_conversion_reply
@@ -87,14 +87,14 @@ class Impact:
             kind="dedupe",
             window=timedelta(hours=settings.dedup_window_hours),
             settle_delay=timedelta(minutes=settings.settle_delay_minutes),
-            supports_lookup=True,
+            looks_up=True,
         )
         self.settle_after = timedelta(minutes=settings.settle_after_minutes)
         self.settle_timeout = timedelta(hours=settings.settle_timeout_hours)
         self.settle_calls = settings.settle_requests_per_hour
         self.lookup_calls = settings.lookup_requests_per_hour
-        self.lookup_max_range = SPAN
-        self.lookup_max_age = REACH
+        self.lookup_span = SPAN
+        self.lookup_reach = REACH
         self.alarms = ALARMS
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
@@ -107,7 +107,7 @@ class Impact:
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
         """One conversion a request: there is no bulk endpoint (impact.md 1)."""
-        return batches_of_one(conversions)
+        return one_by_one(conversions)
 
     def payload(self, conversion: Conversion) -> bytes:
         """Return the form of a conversion."""
@@ -128,7 +128,7 @@ class Impact:
         reply = yield self._ask(provider_ref)
         return read_submission(reply, provider_ref, order_id)
 
-    def storable_body(self, reply: Reply) -> bytes:
+    def shown(self, reply: Reply) -> bytes:
         """Return an answer about a submission without what it echoes of the order."""
         return without_payload(reply)
 
@@ -147,12 +147,12 @@ class Impact:
                 )
                 page = pages.send(reply)
         except StopIteration as done:
-            findings: LookupResult = done.value
+            findings: Findings = done.value
         return findings
 
-    def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
+    def doubts(self, conversion: Conversion) -> Sequence[Doubt]:
         """Return what of a conversion is cut: names, categories, notes."""
-        return data_issues(self._settings, conversion)
+        return doubts(self._settings, conversion)
 
     def _post(self, conversion: Conversion) -> Request:
         """The request of the reference, "Example request"."""

@@ -11,19 +11,9 @@ from datetime import datetime
 from typing import Literal
 
 from assets.money import fits
-from assets.providers.base import (
-    Exchange,
-    Request,
-    ResendPolicy,
-    batches_of_one,
-    limits_of,
-)
+from assets.providers.base import Exchange, Request, ResendPolicy, limits_of, one_by_one
 from assets.providers.conversion import Conversion
-from assets.providers.eligibility import (
-    Ineligible,
-    amount_too_precise,
-    check_common_rules,
-)
+from assets.providers.eligibility import Ineligible, check_common_rules, too_precise
 from assets.providers.encode import is_formula, json_bytes
 from assets.providers.remembered_keys import Key
 from assets.providers.replies import Outcome, Reply
@@ -72,7 +62,7 @@ class Trackdesk:
             return identity
         amount = amount_of(self._settings, conversion)
         if amount is not None and not fits(amount, conversion.currency_digits):
-            return amount_too_precise(conversion, self._settings.amount)
+            return too_precise(conversion, self._settings.amount)
         if self.channel == "csv":
             return self._refuse_formulas(conversion, identity)
         return None
@@ -88,10 +78,10 @@ class Trackdesk:
         found = [name for name, value in ids.items() if is_formula(str(value))]
         if not found:
             return None
-        detail = f"{', '.join(found)} begins with a sign of formulas"
-        return Ineligible("quarantined", "formula_as_id", detail)
+        said = f"{', '.join(found)} begins with a sign of formulas"
+        return Ineligible("quarantined", "formula_as_id", said)
 
-    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
+    def recalls(self, conversion: Conversion) -> Sequence[Key]:
         """Return the pair that is linked before the conversion is sent, if one is."""
         if self._settings.identify_by != "external_cid":
             return ()
@@ -104,7 +94,7 @@ class Trackdesk:
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
         """Cut into batches of one: the API takes one conversion a request."""
-        return batches_of_one(conversions)
+        return one_by_one(conversions)
 
     def payload(self, conversion: Conversion) -> bytes:
         """Return the body of a conversion; the link before it reports nothing."""

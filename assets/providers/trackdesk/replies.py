@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from assets.providers.error_in_reply import looks_like_error
+from assets.providers.error_in_reply import sounds_like_error
 from assets.providers.replies import (
     Outcome,
     Phase,
@@ -75,7 +75,7 @@ def conversion_outcome(reply: Reply, duplicate_markers: Sequence[str] = ()) -> O
     """
     outcome = _read(reply, duplicate_markers)
     is_refused = outcome.verdict is Verdict.REJECTED
-    return replace(outcome, earlier_copy_unresolved=is_refused)
+    return replace(outcome, leaves_earlier_open=is_refused)
 
 
 def _read(reply: Reply, duplicate_markers: Sequence[str]) -> Outcome:
@@ -86,7 +86,7 @@ def _read(reply: Reply, duplicate_markers: Sequence[str]) -> Outcome:
         return Outcome(verdict=Verdict.REJECTED, reason=reason)
     if not is_complete_2xx(reply) or is_html(reply):
         return _in_general(reply)
-    if looks_like_error(reply.body, ignored_prefixes=(_STATE,)):
+    if sounds_like_error(reply.body, unless=(_STATE,)):
         return Outcome(verdict=Verdict.UNCERTAIN, reason="error_in_reply")
     return Outcome(verdict=Verdict.ACCEPTED)
 

@@ -1,6 +1,6 @@
-"""Kills in number, and the account of what they cost.
+"""Campaigns of kills, and a report of their results.
 
-The account is drawn up at the server's journal: what it counted, not what we believe.
+The report is made from the journal of the server: what it counted is what happened.
 """
 
 import random
@@ -8,7 +8,8 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from assets.ledger.database import Database
 from assets.ledger.lock import destination_lock
 from assets.ledger.states import DELIVERED
 from assets.ledger.tables import delivery, delivery_attempt, export_run
-from faults.kill.harness import Ended, Exporter
+from faults.kill.harness import Exporter, JobResult
 from faults.kill.job import BATCH, IN_FLIGHT, MINOR, Job, Kind, Point, destination
 from faults.kill.server import CountingServer
 from support.invariants import check_invariants
@@ -75,7 +76,7 @@ class Shop:
         }
         return Job(**plain | options)
 
-    def kill(self, exporter: Exporter, point: Point, window: int) -> Ended:
+    def kill(self, exporter: Exporter, point: Point, window: int) -> JobResult:
         """Run until killed at `point` of a window, or to the end."""
         if point is Point.AFTER_BYTES:
             # One request in the first window, then one more in each.
@@ -88,7 +89,7 @@ class Shop:
             return exporter.wait()
         return exporter.run(self.job(point=point, window=window))
 
-    def signal_at(self, exporter: Exporter, request: int, number: int) -> Ended:
+    def signal_at(self, exporter: Exporter, request: int, number: int) -> JobResult:
         """Run, and send a signal while a request of the run waits for its answer."""
         fatal = len(self.server.journal) + request
         began = threading.Event()
@@ -115,11 +116,11 @@ class Shop:
         """Let runs end until nothing is left to do."""
         for _ in range(FINISHING_RUNS):
             ended = exporter.run(self.job())
-            assert "error" not in ended.told, ended.told
-            assert ended.told["stop_reason"] is None
-            if not ended.told["unfinished"]:
+            assert "error" not in ended.output, ended.output
+            assert ended.output["stop_reason"] is None
+            if not ended.output["unfinished"]:
                 return
-        raise AssertionError(ended.told)
+        raise AssertionError(ended.output)
 
     def check(
         self, *, complete: bool = True, rerun: Callable[[], Any] | None = None
@@ -171,6 +172,18 @@ class Shop:
         )
         with self.database.read() as connection:
             return set(connection.execute(statement).scalars())
+
+
+@contextmanager
+def open_shop(
+    kind: Kind, database: Database, *, orders: int, latency: float = 0.003
+) -> Iterator[Shop]:
+    """Yield a shop with a server of its own."""
+    server = CountingServer(drops_repeats=kind == "dedupe", latency=latency)
+    try:
+        yield Shop(kind, database, server, orders)
+    finally:
+        server.close()
 
 
 def campaign(

@@ -1,7 +1,7 @@
-"""Dying at an exact place, by wrapping the product from outside.
+"""Fail points: kill the process at an exact place, by wrapping the product.
 
-All of it happens in the process that is to die, and the death is a real SIGKILL:
-nothing is flushed, no `finally` runs.
+The wrappers run in the process that is to die. The kill is a real SIGKILL: nothing is
+flushed, and no `finally` runs.
 """
 
 import os
@@ -25,7 +25,7 @@ from faults.kill.job import Job, Point
 
 
 def die_within(seconds: float) -> None:
-    """Be killed from outside a little later, whatever is being done then."""
+    """Kill this process from outside a little later, wherever it is then."""
     victim = os.getpid()
     if os.fork() == 0:
         time.sleep(random.uniform(0, seconds))
@@ -33,24 +33,24 @@ def die_within(seconds: float) -> None:
         os._exit(0)
 
 
-class Fate:
-    """Counts the windows of a run and knows in which one it ends."""
+class CrashPlan:
+    """Counts the windows of a run and kills it at the point of its job."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self.windows = 0
         self.is_recording = False
-        self._is_over = False
+        self._was_reached = False
 
-    def comes_at(self, point: Point) -> bool:
+    def is_at(self, point: Point) -> bool:
         is_here = self._job.point is point and self.windows == self._job.window
-        return is_here and not self._is_over
+        return is_here and not self._was_reached
 
-    def meet(self, point: Point) -> None:
-        if not self.comes_at(point):
+    def reach(self, point: Point) -> None:
+        if not self.is_at(point):
             return
         if self._job.freezes:
-            self._is_over = True
+            self._was_reached = True
             os.kill(os.getpid(), signal.SIGSTOP)
             return
         os.kill(os.getpid(), signal.SIGKILL)
@@ -71,61 +71,61 @@ class Fate:
     ) -> None:
         # The deliveries were moved, their attempts are not yet written.
         if self.is_recording and statement.lower().startswith("update delivery"):
-            self.meet(Point.IN_OUTCOME)
+            self.reach(Point.IN_OUTCOME)
 
     def _on_commit(self, _connection: Connection) -> None:
-        if self.is_recording and self.comes_at(Point.IN_COMMIT):
+        if self.is_recording and self.is_at(Point.IN_COMMIT):
             die_within(0.002)
 
 
-class FatalTransport(HttpTransport):
-    """Dies before the first byte of a window leaves."""
+class CrashingTransport(HttpTransport):
+    """Kills the process before the first byte of a window leaves."""
 
-    def __init__(self, host: str, fate: Fate) -> None:
+    def __init__(self, host: str, plan: CrashPlan) -> None:
         super().__init__([host], read_seconds=30)
-        self._fate = fate
+        self._plan = plan
         self._gate = threading.Lock()
 
     def send(self, request: Request) -> Reply:
         with self._gate:
-            self._fate.meet(Point.AFTER_CLAIM)
+            self._plan.reach(Point.AFTER_CLAIM)
         return super().send(request)
 
 
-def fatal_ledger(fate: Fate) -> type[Ledger]:
-    """The ledger of a run that meets its fate."""
+def crashing_ledger(plan: CrashPlan) -> type[Ledger]:
+    """Return a ledger that kills its process at the points of `plan`."""
 
-    class FatalLedger(Ledger):
+    class CrashingLedger(Ledger):
         def claim(self, *given: Any, **named: Any) -> dict[str, Claimed]:
-            fate.windows += 1
-            fate.meet(Point.BEFORE_CLAIM)
+            plan.windows += 1
+            plan.reach(Point.BEFORE_CLAIM)
             claims = super().claim(*given, **named)
-            fate.meet(Point.IN_CLAIM)
+            plan.reach(Point.IN_CLAIM)
             return claims
 
         def record(self, results: Sequence[Result], owner: str | None = None) -> int:
-            fate.meet(Point.AFTER_ANSWER)
-            fate.is_recording = True
+            plan.reach(Point.AFTER_ANSWER)
+            plan.is_recording = True
             try:
                 return super().record(results, owner)
             finally:
-                fate.is_recording = False
-                if fate.comes_at(Point.IN_COMMIT):
-                    time.sleep(60)  # Death is on its way: no further window begins.
+                plan.is_recording = False
+                if plan.is_at(Point.IN_COMMIT):
+                    time.sleep(60)  # The kill is on its way: no further window begins.
 
-    return FatalLedger
+    return CrashingLedger
 
 
-def fatal_spool(fate: Fate) -> type[Spool]:
-    """The spool of a run that meets its fate."""
+def crashing_spool(plan: CrashPlan) -> type[Spool]:
+    """Return a spool that kills its process at the points of `plan`."""
 
-    class FatalSpool(Spool):
-        def keep(self, owner: str, results: Sequence[Result]) -> None:
-            super().keep(owner, results)
-            fate.meet(Point.AFTER_SPOOL)
+    class CrashingSpool(Spool):
+        def append(self, owner: str, results: Sequence[Result]) -> None:
+            super().append(owner, results)
+            plan.reach(Point.AFTER_SPOOL)
 
         def clear(self) -> None:
-            fate.meet(Point.IN_REPLAY)
+            plan.reach(Point.IN_REPLAY)
             super().clear()
 
-    return FatalSpool
+    return CrashingSpool

@@ -1,4 +1,4 @@
-"""Starts the exporter, kills it, and says how it ended."""
+"""Starts the exporter, kills it, and returns how it ended."""
 
 import json
 import os
@@ -15,16 +15,16 @@ from support.waiting import wait_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class JobResult:
     """How a run ended.
 
     Attributes:
         signal: What killed it, or None.
-        told: What it said last: its figures, or `error` and `message`.
+        output: The last thing it wrote: its figures, or `error` and `message`.
     """
 
     signal: int | None
-    told: dict[str, Any]
+    output: dict[str, Any]
 
     @property
     def was_killed(self) -> bool:
@@ -59,14 +59,14 @@ class Exporter:
         """Send a signal; one that comes too late does no harm."""
         os.kill(self.pid, number)
 
-    def wait(self) -> Ended:
+    def wait(self) -> JobResult:
         """Return how the job ended."""
-        told = self._hear()
+        output = self._hear()
         self._say("\n")
         self._is_busy = False
-        return Ended(signal=told["signal"], told=told["result"] or {})
+        return JobResult(signal=output["signal"], output=output["result"] or {})
 
-    def run(self, job: Job) -> Ended:
+    def run(self, job: Job) -> JobResult:
         self.start(job)
         return self.wait()
 

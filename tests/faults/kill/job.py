@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
-from assets.delivery.planner import Destination
+from assets.delivery.destination import Destination
 from assets.providers.base import Limits, Provider, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.convert.provider import Convert, ConvertSettings
@@ -57,7 +57,7 @@ class Job:
         point: Where it kills itself; None: nowhere, or the kill comes from outside.
         window: In which of its windows.
         lease: Seconds for which a claim is held; None: as in the product.
-        patience: Seconds to wait for another run.
+        lock_timeout: Seconds to wait for another run.
         spool: Folder for outcomes that the delivery tables cannot take.
         freezes: It stops at the point (SIGSTOP) instead of dying there.
         busy_seconds: How long SQLite waits for a lock; None: as in the product.
@@ -72,7 +72,7 @@ class Job:
     point: Point | None = None
     window: int = 1
     lease: float | None = None
-    patience: float = 30.0
+    lock_timeout: float = 30.0
     spool: str | None = None
     freezes: bool = False
     busy_seconds: float | None = None
@@ -102,7 +102,7 @@ def orders(count: int) -> list[Conversion]:
 
 
 def destination(kind: Kind, host: str = "127.0.0.1:1") -> Destination:
-    """The destination `shop` as every run of a kind knows it."""
+    """The destination `shop`, the same in every run of a kind."""
     return Destination(
         name="shop",
         provider_name="convert" if kind == "convert" else "fake",

@@ -1,4 +1,4 @@
-"""A provider on loopback that keeps a journal of all it saw and counts each order."""
+"""A provider on loopback that records every request and counts each order."""
 
 import json
 import socket
@@ -10,12 +10,12 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from support.invariants import Seen
+from support.invariants import SeenRequest
 from support.waiting import wait_until
 
 
 class CountingServer:
-    """Answers over HTTP; lives in the process of the test, which nobody kills.
+    """Replies over HTTP, in the process of the test, which is not killed.
 
     Args:
         drops_repeats: It knows an order again and answers `duplicate`; else each
@@ -33,7 +33,7 @@ class CountingServer:
     def __init__(self, *, drops_repeats: bool, latency: float = 0.003) -> None:
         self.drops_repeats = drops_repeats
         self.latency = latency
-        self.journal: list[Seen] = []
+        self.journal: list[SeenRequest] = []
         self.effects: Counter[str] = Counter()
         self.on_request: Callable[[int], bool] = lambda _number: False
         self.may_answer = threading.Event()
@@ -63,7 +63,7 @@ class CountingServer:
             last.recv(1)
         wait_until(lambda: self._http.talks == 0, "the last request", pause=0.002)
 
-    def take(self, body: bytes) -> Seen:
+    def take(self, body: bytes) -> SeenRequest:
         """Count a request."""
         orders = orders_in(body)
         with self._lock:
@@ -71,7 +71,7 @@ class CountingServer:
                 one for one in orders if not (self.drops_repeats and self.effects[one])
             ]
             self.effects.update(new)
-            seen = Seen(orders=orders, body=body, applied=new, answered={})
+            seen = SeenRequest(orders=orders, body=body, applied=new, answered={})
             self.journal.append(seen)
             number = len(self.journal)
         if self.on_request(number):

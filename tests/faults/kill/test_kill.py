@@ -1,4 +1,4 @@
-"""Whoever kills the exporter, and whenever: nothing is lost and nothing counts twice.
+"""Whenever the exporter is killed, no order is lost and none counts twice.
 
 Real processes, real SIGKILLs, a real server on loopback. `test_kill_long.py` does the
 same a thousand times.
@@ -9,27 +9,19 @@ from collections.abc import Iterator
 import pytest
 
 from assets.ledger.database import Database
-from faults.kill.campaign import Shop, campaign
+from faults.kill.campaign import Shop, campaign, open_shop
 from faults.kill.harness import Exporter
 from faults.kill.job import BATCH, IN_A_WINDOW, KINDS, Kind, Point
-from faults.kill.server import CountingServer
 
 LONG = {"postgresql"}
 WINDOW = 4
 
 
-@pytest.fixture(scope="module")
-def exporter() -> Iterator[Exporter]:
-    with Exporter() as exporter:
-        yield exporter
-
-
 @pytest.fixture(params=KINDS)
 def shop(request: pytest.FixtureRequest, database: Database) -> Iterator[Shop]:
     kind: Kind = request.param
-    server = CountingServer(drops_repeats=kind == "dedupe")
-    yield Shop(kind, database, server, orders=30 * BATCH[kind])
-    server.close()
+    with open_shop(kind, database, orders=30 * BATCH[kind]) as shop:
+        yield shop
 
 
 def test_kills_at_any_moment(shop: Shop, exporter: Exporter) -> None:
@@ -41,7 +33,7 @@ def test_kills_at_any_moment(shop: Shop, exporter: Exporter) -> None:
 
 
 @pytest.mark.parametrize("point", IN_A_WINDOW)
-def test_a_kill_leaves_behind_what_is_promised(
+def test_a_kill_keeps_every_guarantee(
     shop: Shop, exporter: Exporter, point: Point
 ) -> None:
     assert shop.kill(exporter, point, WINDOW).was_killed

@@ -1,4 +1,4 @@
-"""A thousand kills, and what they cost: as in `test_kill.py`, printed."""
+"""A thousand kills as in `test_kill.py`, with a printed report."""
 
 import random
 from collections.abc import Iterator
@@ -6,10 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from assets.ledger.database import Database
-from faults.kill.campaign import Account, Shop, campaign, table
+from faults.kill.campaign import Account, campaign, open_shop, table
 from faults.kill.harness import Exporter
 from faults.kill.job import BATCH, IN_A_WINDOW, KINDS, Kind, Point
-from faults.kill.server import CountingServer
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -38,14 +37,10 @@ def accounts(request: pytest.FixtureRequest) -> Iterator[list[Account]]:
 def test_a_thousand_kills(
     kind: Kind, database: Database, accounts: list[Account]
 ) -> None:
-    server = CountingServer(drops_repeats=kind == "dedupe")
-    shop = Shop(kind, database, server, orders=ORDERS * BATCH[kind])
     name = f"{kind} {database.engine.dialect.name}"
-    try:
-        with Exporter() as exporter:
-            account = campaign(shop, exporter, kills(), name)
-    finally:
-        server.close()
+    orders = ORDERS * BATCH[kind]
+    with open_shop(kind, database, orders=orders) as shop, Exporter() as exporter:
+        account = campaign(shop, exporter, kills(), name)
     accounts.append(account)
     assert (account.lost, account.double) == (0, 0)
     assert account.repeated == 0 or kind == "dedupe"

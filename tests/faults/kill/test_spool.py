@@ -1,4 +1,4 @@
-"""The delivery tables go away in mid-run: no outcome is lost, nothing is sent again."""
+"""The delivery tables fail during a run: no outcome is lost, nothing is sent again."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,27 +9,19 @@ import psycopg
 import pytest
 
 from assets.ledger.database import Database
-from faults.kill.campaign import Shop
-from faults.kill.harness import Ended, Exporter
+from faults.kill.campaign import Shop, open_shop
+from faults.kill.harness import Exporter, JobResult
 from faults.kill.job import BATCH, KINDS, Job, Kind, Point
-from faults.kill.server import CountingServer
 
 LONG = {"postgresql"}
 REQUEST = 5
 
 
-@pytest.fixture(scope="module")
-def exporter() -> Iterator[Exporter]:
-    with Exporter() as exporter:
-        yield exporter
-
-
 @pytest.fixture(params=KINDS)
 def shop(request: pytest.FixtureRequest, database: Database) -> Iterator[Shop]:
     kind: Kind = request.param
-    server = CountingServer(drops_repeats=kind == "dedupe", latency=0.02)
-    yield Shop(kind, database, server, orders=20 * BATCH[kind])
-    server.close()
+    with open_shop(kind, database, orders=20 * BATCH[kind], latency=0.02) as shop:
+        yield shop
 
 
 @pytest.fixture
@@ -38,7 +30,7 @@ def spool(tmp_path: Path) -> Path:
 
 
 def outage(database: Database) -> Callable[[], None]:
-    """Make the delivery tables unreachable; return what mends them."""
+    """Make the delivery tables unreachable; return a function that repairs them."""
     if database.folder is not None:
         writer = database.engine.execution_options(write=True).connect()
         writer.begin()
@@ -62,7 +54,7 @@ def outage(database: Database) -> Callable[[], None]:
     return mend
 
 
-def run_into_outage(shop: Shop, exporter: Exporter, job: Job) -> Ended:
+def run_into_outage(shop: Shop, exporter: Exporter, job: Job) -> JobResult:
     """Run; the tables go away while a request waits for its answer."""
     mend: list[Callable[[], None]] = []
 
@@ -87,16 +79,16 @@ def assert_nothing_was_sent_again(shop: Shop, exporter: Exporter) -> None:
     assert shop.states() == {"accepted": shop.orders}
 
 
-def test_outcomes_outlive_an_outage(
+def test_outcomes_survive_an_outage(
     shop: Shop, exporter: Exporter, spool: Path
 ) -> None:
     job = shop.job(spool=str(spool), busy_seconds=0.01)
-    told = run_into_outage(shop, exporter, job).told
-    assert told["error"] == "LedgerError"
-    assert "kept on disk" in told["message"]
+    output = run_into_outage(shop, exporter, job).output
+    assert output["error"] == "LedgerError"
+    assert "kept on disk" in output["message"]
     left = shop.orders_in("sending")
     assert len((spool / "shop.jsonl").read_text().splitlines()) == len(left) > 0
-    assert exporter.run(shop.job(spool=str(spool))).told["replayed"] == len(left)
+    assert exporter.run(shop.job(spool=str(spool))).output["replayed"] == len(left)
     assert not (spool / "shop.jsonl").exists()
     assert_nothing_was_sent_again(shop, exporter)
     assert shop.run_outcomes()["crashed"] == 1
@@ -112,7 +104,7 @@ def test_a_killed_run_leaves_its_spool(
     for _ in range(3):
         again = shop.job(spool=str(spool), point=Point.IN_REPLAY, window=0)
         assert exporter.run(again).was_killed
-    assert exporter.run(shop.job(spool=str(spool))).told["stop_reason"] is None
+    assert exporter.run(shop.job(spool=str(spool))).output["stop_reason"] is None
     assert_nothing_was_sent_again(shop, exporter)
 
 
@@ -124,7 +116,7 @@ def test_half_a_line_in_the_spool_is_no_outcome(
     file = spool / "shop.jsonl"
     file.write_text(file.read_text()[:40])
     left = shop.orders_in("sending")
-    assert exporter.run(shop.job(spool=str(spool))).told["replayed"] == 0
+    assert exporter.run(shop.job(spool=str(spool))).output["replayed"] == 0
     assert not file.exists()
     shop.finish(exporter)
     shop.check(rerun=lambda: exporter.run(shop.job()))
@@ -136,9 +128,9 @@ def test_nothing_is_sent_whose_intent_cannot_be_written(
 ) -> None:
     shop.kill(exporter, Point.BEFORE_CLAIM, 1)
     mend = outage(shop.database)
-    told = exporter.run(shop.job(spool=str(spool), busy_seconds=0.01)).told
+    output = exporter.run(shop.job(spool=str(spool), busy_seconds=0.01)).output
     mend()
-    assert told["error"] == "LedgerError"
+    assert output["error"] == "LedgerError"
     assert shop.server.journal == []
     assert shop.states() == {"pending": shop.orders}
     assert_nothing_was_sent_again(shop, exporter)
@@ -150,18 +142,14 @@ def test_a_full_disk_stops_the_run(
 ) -> None:
     database = Database(f"sqlite:///{tmp_path}/ledger.db")
     database.migrate()
-    server = CountingServer(drops_repeats=False)
-    shop = Shop("never", database, server, orders=100)
-    try:
+    with open_shop("never", database, orders=100) as shop:
         shop.kill(exporter, Point.BEFORE_CLAIM, 1)
         full = exporter.run(shop.job(spool=str(spool), free_pages=pages))
-        assert full.told["error"] == "LedgerError"
-        sent = {one for seen in server.journal for one in seen.orders}
+        assert full.output["error"] == "LedgerError"
+        sent = {one for seen in shop.server.journal for one in seen.orders}
         assert len(sent) < shop.orders
         shop.check()
         mended = exporter.run(shop.job(spool=str(spool)))
-        assert mended.told["requests"] == shop.orders - len(sent)
+        assert mended.output["requests"] == shop.orders - len(sent)
         assert_nothing_was_sent_again(shop, exporter)
-    finally:
-        server.close()
-        database.dispose()
+    database.dispose()

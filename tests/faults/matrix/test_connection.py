@@ -1,7 +1,7 @@
-"""Fault matrix, rows 1 to 11 and 39: what happens before a reply is there to be read.
+"""Fault matrix, rows 1 to 11 and 39: failures before a reply can be read.
 
-Whatever provably left no byte may be sent again to everybody. Whatever may have been
-read is sent again only where a repeat is harmless.
+A request of which provably no byte left may be sent again to every provider. A request
+that may have been read is sent again only where a repeat is harmless.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from support.engine import many
 from support.raw_server import (
     TAKEN,
-    Act,
+    Response,
     Server,
     always,
     drips,
@@ -31,50 +31,52 @@ if TYPE_CHECKING:
 
     from assets.ledger.database import Database
     from assets.providers.base import ResendPolicy
-    from support.line import Line, MakeLine
+    from support.harness import Harness, MakeHarness
 
 
-def check_lost(line: Line, *, counted: bool = False) -> None:
+def check_lost(harness: Harness, *, counted: bool = False) -> None:
     """One order met a fault after its bytes had left; then the provider recovers."""
     orders = many(1)
-    safe = line.provider.resend.is_safe
-    line.run(orders, limit=1)
-    line.server.wait_for(1)
-    assert line.state() == ("retryable" if safe else "uncertain")
-    assert line.row("O00000")["first_sent_at"] is not None
-    line.check()
-    requests = len(line.server.seen)
-    line.server.script = always(TAKEN)
-    line.transport = {}
-    line.later()
-    line.run(orders)
+    safe = harness.provider.resend.is_safe
+    harness.run(orders, limit=1)
+    harness.server.wait_for(1)
+    assert harness.state() == ("retryable" if safe else "uncertain")
+    assert harness.row("O00000")["first_sent_at"] is not None
+    harness.check()
+    requests = len(harness.server.seen)
+    harness.server.script = always(TAKEN)
+    harness.transport = {}
+    harness.later()
+    harness.run(orders)
     if safe:
-        row = line.row("O00000")
+        row = harness.row("O00000")
         assert row["state"] == ("duplicate" if counted else "accepted")
         assert row["state_reason"] == ("own" if counted else None)
-        assert line.server.books.counted == {"O00000": 1}
+        assert harness.server.log.counted == {"O00000": 1}
     else:
-        assert line.state() == "uncertain"
-        assert len(line.server.seen) == requests
-        assert line.server.books.counted["O00000"] == int(counted)
-    line.check_finished(orders)
+        assert harness.state() == "uncertain"
+        assert len(harness.server.seen) == requests
+        assert harness.server.log.counted["O00000"] == int(counted)
+    harness.check_finished(orders)
 
 
 def test_01_connection_refused_from_the_start(
-    line_anywhere: Line, make_line: MakeLine, policy: ResendPolicy
+    db_harness: Harness,
+    make_harness: MakeHarness,
+    policy: ResendPolicy,
 ) -> None:
-    line, orders = line_anywhere, many(50)
-    line.server.stop_listening()
-    summary = line.run(orders)
+    harness, orders = db_harness, many(50)
+    harness.server.stop_listening()
+    summary = harness.run(orders)
     assert summary.stop_reason == "unreachable: no connection five times in a row"
     assert (summary.requests, summary.unfinished) == (5, 50)
-    states = list(line.states().values())
+    states = list(harness.states().values())
     assert (states.count("retryable"), states.count("pending")) == (5, 45)
-    assert {row["first_sent_at"] for row in line.rows()} == {None}
-    line.check()
+    assert {row["first_sent_at"] for row in harness.rows()} == {None}
+    harness.check()
 
     # The other destinations of the day go on, and the next run sends everything.
-    back = make_line(line.database, policy)
+    back = make_harness(harness.database, policy)
     back.clock.pass_by(hours=1)
     assert back.run(orders).unfinished == 0
     assert len(back.rows()) == len(orders)
@@ -83,9 +85,9 @@ def test_01_connection_refused_from_the_start(
 
 
 def test_01_a_dead_destination_does_not_hold_up_another(
-    make_line: MakeLine, tables: Database, policy: ResendPolicy
+    make_harness: MakeHarness, tables: Database, policy: ResendPolicy
 ) -> None:
-    dead, alive = make_line(tables, policy), make_line(tables, policy)
+    dead, alive = make_harness(tables, policy), make_harness(tables, policy)
     dead.name, alive.name = "dead", "alive"
     dead.server.stop_listening()
     assert dead.run(many(20)).unfinished == 20
@@ -109,28 +111,28 @@ def names(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return failures
 
 
-def test_02_a_name_that_does_not_exist(line: Line, names: list[int]) -> None:
+def test_02_a_name_that_does_not_exist(harness: Harness, names: list[int]) -> None:
     names[0] = 1000
-    line.provider.url = line.server.url.replace("127.0.0.1", "shop.invalid")
-    summary = line.run(many(20))
+    harness.provider.url = harness.server.url.replace("127.0.0.1", "shop.invalid")
+    summary = harness.run(many(20))
     assert (summary.requests, summary.unfinished) == (5, 20)
     assert str(summary.stop_reason).startswith("unreachable")
-    assert set(line.states().values()) == {"retryable", "pending"}
-    assert line.server.connections == 0
-    line.check()
+    assert set(harness.states().values()) == {"retryable", "pending"}
+    assert harness.server.connections == 0
+    harness.check()
 
 
 def test_03_a_name_that_is_unknown_for_three_requests(
-    line: Line, names: list[int]
+    harness: Harness, names: list[int]
 ) -> None:
     names[0] = 3
-    line.transport = {"allow_private": True}
-    line.provider.url = line.server.url.replace("127.0.0.1", "shop.invalid")
-    summary = line.run(many(20))
+    harness.transport = {"allow_private": True}
+    harness.provider.url = harness.server.url.replace("127.0.0.1", "shop.invalid")
+    summary = harness.run(many(20))
     assert (summary.stop_reason, summary.requests) == (None, 23)
-    assert set(line.states().values()) == {"accepted"}
-    assert len(line.server.books.orders) == 20
-    line.check_finished(many(20))
+    assert set(harness.states().values()) == {"accepted"}
+    assert len(harness.server.log.orders) == 20
+    harness.check_finished(many(20))
 
 
 @pytest.fixture
@@ -143,49 +145,52 @@ def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
 
 @pytest.mark.parametrize("wrong", ["self_signed", "wrong_host", "expired"])
 def test_04_a_certificate_that_proves_nothing(
-    make_line: MakeLine,
+    make_harness: MakeHarness,
     tables: Database,
     policy: ResendPolicy,
     authority: Authority,
     wrong: str,
 ) -> None:
-    line = make_line(tables, policy, tls=getattr(authority, wrong)())
-    summary = line.run(many(10))
+    harness = make_harness(tables, policy, tls=getattr(authority, wrong)())
+    summary = harness.run(many(10))
     assert (summary.requests, summary.unfinished) == (1, 10)
     assert summary.stop_reason == "configuration: certificate"
-    assert set(line.states().values()) == {"pending"}
-    assert line.server.seen == []
-    line.check()
+    assert set(harness.states().values()) == {"pending"}
+    assert harness.server.seen == []
+    harness.check()
 
 
-def test_04_a_port_that_speaks_no_tls(line: Line) -> None:
+def test_04_a_port_that_speaks_no_tls(harness: Harness) -> None:
     def refuse(connection: socket.socket) -> None:
         hello = connection.recv(65536)
         assert b"O00000" not in hello
         connection.sendall(http(400))
 
-    line.server.behaviour = refuse
-    line.provider.url = line.server.url.replace("http:", "https:")
-    summary = line.run(many(10))
+    harness.server.behaviour = refuse
+    harness.provider.url = harness.server.url.replace("http:", "https:")
+    summary = harness.run(many(10))
     assert (summary.requests, summary.unfinished) == (1, 10)
     assert summary.stop_reason == "configuration: certificate"
-    assert set(line.states().values()) == {"pending"}
-    assert line.server.connections == 1
-    line.check()
+    assert set(harness.states().values()) == {"pending"}
+    assert harness.server.connections == 1
+    harness.check()
 
 
 def test_04_a_good_certificate_is_taken(
-    make_line: MakeLine, tables: Database, policy: ResendPolicy, authority: Authority
+    make_harness: MakeHarness,
+    tables: Database,
+    policy: ResendPolicy,
+    authority: Authority,
 ) -> None:
-    line = make_line(tables, policy, tls=authority.good())
-    assert line.run(many(5)).unfinished == 0
-    line.check_finished(many(5))
+    harness = make_harness(tables, policy, tls=authority.good())
+    assert harness.run(many(5)).unfinished == 0
+    harness.check_finished(many(5))
 
 
 @ends_by_itself
 @pytest.mark.parametrize("drip", [False, True], ids=["silent", "dripping"])
 def test_05_a_tls_handshake_that_never_ends(
-    line: Line, monkeypatch: pytest.MonkeyPatch, drip: bool
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, drip: bool
 ) -> None:
     monkeypatch.setattr("assets.transport.http.CONNECT_SECONDS", 0.3)
 
@@ -195,70 +200,74 @@ def test_05_a_tls_handshake_that_never_ends(
             drips(b"\x16\x03\x03\x3e\x80")(connection)
         stays_silent(connection)
 
-    line.server.behaviour = stall
-    line.provider.url = line.server.url.replace("http:", "https:")
-    line.transport = {"deadline_seconds": 0.6}
-    line.run(many(1), limit=1)
-    assert (line.state(), line.row("O00000")["state_reason"]) == (
+    harness.server.behaviour = stall
+    harness.provider.url = harness.server.url.replace("http:", "https:")
+    harness.transport = {"deadline_seconds": 0.6}
+    harness.run(many(1), limit=1)
+    assert (harness.state(), harness.row("O00000")["state_reason"]) == (
         "retryable",
         "not_sent",
     )
-    assert line.attempts()[0]["phase"] == "connecting"
-    line.check()
+    assert harness.attempts()[0]["phase"] == "connecting"
+    harness.check()
 
 
-def test_06_closed_after_the_request_was_read(line: Line) -> None:
-    line.server.script = always(Act(lambda _connection: None))
-    check_lost(line)
+def test_06_closed_after_the_request_was_read(harness: Harness) -> None:
+    harness.server.script = always(Response(lambda _connection: None))
+    check_lost(harness)
 
 
-def test_07_reset_after_the_request_was_read(line: Line) -> None:
-    line.server.script = always(Act(reset))
-    check_lost(line)
+def test_07_reset_after_the_request_was_read(harness: Harness) -> None:
+    harness.server.script = always(Response(reset))
+    check_lost(harness)
 
 
-def test_08_reset_in_the_middle_of_our_body(line: Line) -> None:
+def test_08_reset_in_the_middle_of_our_body(harness: Harness) -> None:
     def reset_early(connection: socket.socket) -> None:
         connection.recv(1000)
         reset(connection)
 
-    keep_books = line.server.behaviour
-    line.server.behaviour = reset_early
-    line.provider.padding = 20_000_000
-    line.run(many(1), limit=1)
-    safe = line.provider.resend.is_safe
-    assert line.state() == ("retryable" if safe else "uncertain")
-    assert line.attempts()[0]["phase"] in {"sending", "waiting"}
-    line.check()
-    line.server.behaviour = keep_books
-    line.later()
-    line.run(many(1))
-    assert line.state() == ("accepted" if safe else "uncertain")
-    assert len(line.server.seen) == int(safe)
-    line.check()
+    keep_books = harness.server.behaviour
+    harness.server.behaviour = reset_early
+    harness.provider.padding = 20_000_000
+    harness.run(many(1), limit=1)
+    safe = harness.provider.resend.is_safe
+    assert harness.state() == ("retryable" if safe else "uncertain")
+    assert harness.attempts()[0]["phase"] in {"sending", "waiting"}
+    harness.check()
+    harness.server.behaviour = keep_books
+    harness.later()
+    harness.run(many(1))
+    assert harness.state() == ("accepted" if safe else "uncertain")
+    assert len(harness.server.seen) == int(safe)
+    harness.check()
 
 
-def test_09_counted_but_the_answer_is_lost(line_anywhere: Line) -> None:
-    line_anywhere.server.script = always(Act(reset, applies=True))
-    check_lost(line_anywhere, counted=True)
+def test_09_counted_but_the_answer_is_lost(
+    db_harness: Harness,
+) -> None:
+    db_harness.server.script = always(Response(reset, counts=True))
+    check_lost(db_harness, counted=True)
 
 
-def test_09_a_lost_answer_is_asked_for_again_within_the_run(line: Line) -> None:
-    line.server.script = in_turn(Act(reset, applies=True), TAKEN)
-    line.run(many(1))
-    safe = line.provider.resend.is_safe
-    assert line.state() == ("duplicate" if safe else "uncertain")
-    assert line.server.books.orders == ["O00000"] * (2 if safe else 1)
-    assert line.server.books.counted == {"O00000": 1}
-    line.check_finished(many(1))
+def test_09_a_lost_reply_is_retried_within_the_run(
+    harness: Harness,
+) -> None:
+    harness.server.script = in_turn(Response(reset, counts=True), TAKEN)
+    harness.run(many(1))
+    safe = harness.provider.resend.is_safe
+    assert harness.state() == ("duplicate" if safe else "uncertain")
+    assert harness.server.log.orders == ["O00000"] * (2 if safe else 1)
+    assert harness.server.log.counted == {"O00000": 1}
+    harness.check_finished(many(1))
 
 
 @ends_by_itself
-def test_10_no_answer_at_all(line: Line) -> None:
-    line.transport = {"read_seconds": 0.3}
-    line.server.script = always(Act(stays_silent))
-    check_lost(line)
-    assert line.attempts()[0]["phase"] == "waiting"
+def test_10_no_answer_at_all(harness: Harness) -> None:
+    harness.transport = {"read_seconds": 0.3}
+    harness.server.script = always(Response(stays_silent))
+    check_lost(harness)
+    assert harness.attempts()[0]["phase"] == "waiting"
 
 
 @ends_by_itself
@@ -267,24 +276,26 @@ def test_10_no_answer_at_all(line: Line) -> None:
     [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"],
     ids=["headers", "body"],
 )
-def test_11_an_answer_that_drips(line: Line, head: bytes) -> None:
-    line.transport = {"read_seconds": 0.3, "deadline_seconds": 0.6}
-    line.server.script = always(Act(drips(head)))
-    check_lost(line)
+def test_11_an_answer_that_drips(harness: Harness, head: bytes) -> None:
+    harness.transport = {"read_seconds": 0.3, "deadline_seconds": 0.6}
+    harness.server.script = always(Response(drips(head)))
+    check_lost(harness)
 
 
-def test_39_a_kept_connection_is_closed_between_requests(line: Line) -> None:
-    closes = Act(TAKEN.wire, TAKEN.says, applies=True)
-    line.server.script = always(closes)
-    line.provider.limits = type(line.provider.limits)(in_flight=1)
-    line.run(many(10))
-    assert set(line.states().values()) == {"accepted"}
-    assert (line.server.connections, len(line.server.seen)) == (10, 10)
-    line.check_finished(many(10))
+def test_39_a_kept_connection_is_closed_between_requests(
+    harness: Harness,
+) -> None:
+    closes = Response(TAKEN.wire, TAKEN.verdict, counts=True)
+    harness.server.script = always(closes)
+    harness.provider.limits = type(harness.provider.limits)(in_flight=1)
+    harness.run(many(10))
+    assert set(harness.states().values()) == {"accepted"}
+    assert (harness.server.connections, len(harness.server.seen)) == (10, 10)
+    harness.check_finished(many(10))
 
 
-def test_a_kept_connection_is_used_again(line: Line) -> None:
-    assert isinstance(line.server, Server)
-    line.provider.limits = type(line.provider.limits)(in_flight=1)
-    line.run(many(10))
-    assert line.server.connections == 1
+def test_a_kept_connection_is_used_again(harness: Harness) -> None:
+    assert isinstance(harness.server, Server)
+    harness.provider.limits = type(harness.provider.limits)(in_flight=1)
+    harness.run(many(10))
+    assert harness.server.connections == 1

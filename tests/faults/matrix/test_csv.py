@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from assets.delivery.planner import Destination
+from assets.delivery.destination import Destination
 from assets.delivery.run import deliver
 from assets.ledger.tables import delivery
 from assets.transport.csv_outbox import CsvOutbox

@@ -1,5 +1,5 @@
-"""Fault matrix, rows 60, 65 and 66: orders that contradict themselves, may not be told
-of, or are taken back.
+"""Fault matrix, rows 60, 65 and 66: orders that contradict themselves, are ineligible,
+or are refunded.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import pytest
 
 from assets.ledger.tables import data_issue
 from support.engine import NEVER
-from support.raw_server import TAKEN, Act, always, reset, say
+from support.raw_server import TAKEN, Response, always, reset, respond
 from support.shop import BEFORE, DAY, NOON
 from support.shop_destinations import CID, cancel, use
 
 if TYPE_CHECKING:
-    from support.line import MakeLine
+    from support.harness import MakeHarness
     from support.shop import Shop
 
 
@@ -23,24 +23,36 @@ def test_60_the_same_row_twice_is_one_order(shop: Shop) -> None:
     shop.order("O1")
     shop.execute("insert into completed_orders select * from completed_orders")
     shop.run()
-    assert shop.line.states() == {"O1": "accepted"}
-    assert shop.line.server.books.counted == {"O1": 1}
+    assert shop.harness.states() == {"O1": "accepted"}
+    assert shop.harness.server.log.counted == {"O1": 1}
     shop.check({"O1": (1000, "USD")})
 
 
-def test_60_two_rows_that_contradict_each_other_are_both_held(shop: Shop) -> None:
+def test_60_two_rows_that_contradict_each_other_are_both_quarantined(
+    shop: Shop,
+) -> None:
     shop.order("O1", 10)
     shop.order("O2", 10)
     shop.order("O1", 11)
     shop.execute("delete from order_items where subtotal = 11")
     shop.run()
     assert shop.held() == {"O1": "conflicting_rows"}
-    assert shop.line.server.books.counted == {"O2": 1}
-    worth = {"O1": (shop.line.row("O1")["amount_minor"], "USD"), "O2": (1000, "USD")}
+    assert shop.harness.server.log.counted == {"O2": 1}
+    worth = {"O1": (shop.harness.row("O1")["amount_minor"], "USD"), "O2": (1000, "USD")}
     assert worth["O1"][0] in {1000, 1100}
     shop.check(worth)
 
 
+BY_CLICK = {
+    "no consent": None,
+    "refused": "consent_refused",
+    "not seen": None,
+    "two variations": None,
+    "variation unknown": None,
+    "other currency": None,
+    "nobody": "no_click_id",
+    "no click": "no_click_id",
+}
 NOT_SENT = {
     "convert": {
         "no consent": "no_consent",
@@ -52,26 +64,8 @@ NOT_SENT = {
         "nobody": "no_visitor_id",
         "no click": None,
     },
-    "impact": {
-        "no consent": None,
-        "refused": "consent_refused",
-        "not seen": None,
-        "two variations": None,
-        "variation unknown": None,
-        "other currency": None,
-        "nobody": "no_click_id",
-        "no click": "no_click_id",
-    },
-    "trackdesk": {
-        "no consent": None,
-        "refused": "consent_refused",
-        "not seen": None,
-        "two variations": None,
-        "variation unknown": None,
-        "other currency": None,
-        "nobody": "no_click_id",
-        "no click": "no_click_id",
-    },
+    "impact": BY_CLICK,
+    "trackdesk": BY_CLICK,
 }
 
 
@@ -104,13 +98,13 @@ def fill(shop: Shop) -> None:
 
 @pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
 @pytest.mark.parametrize("name", NOT_SENT)
-def test_65_what_a_destination_may_not_be_told_is_held_back_with_its_reason(
-    shop: Shop, make_line: MakeLine, make_impact: MakeLine, name: str
+def test_65_an_ineligible_order_is_suppressed_with_its_reason(
+    shop: Shop, make_harness: MakeHarness, make_impact: MakeHarness, name: str
 ) -> None:
-    use(shop, name, make_line, make_impact)
+    use(shop, name, make_harness, make_impact)
     fill(shop)
     shop.run()
-    rows = {row["order_id"]: row for row in shop.line.rows()}
+    rows = {row["order_id"]: row for row in shop.harness.rows()}
     held = {
         one: row["state_reason"]
         for one, row in rows.items()
@@ -119,8 +113,8 @@ def test_65_what_a_destination_may_not_be_told_is_held_back_with_its_reason(
     expected = NOT_SENT[name]
     assert held == {one: why for one, why in expected.items() if why}
     sent = {one for one, why in expected.items() if why is None}
-    assert set(shop.line.server.books.orders) == sent
-    issues = {row["order_id"]: row["code"] for row in shop.line.rows(data_issue)}
+    assert set(shop.harness.server.log.orders) == sent
+    issues = {row["order_id"]: row["code"] for row in shop.harness.rows(data_issue)}
     assert issues == {
         "two variations": "bucketing_conflict",
         "variation unknown": "unfit_exposure",
@@ -130,44 +124,44 @@ def test_65_what_a_destination_may_not_be_told_is_held_back_with_its_reason(
 
 
 @pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
-def test_65_a_late_click_lets_an_order_go_out(
-    shop: Shop, make_line: MakeLine, make_impact: MakeLine
+def test_65_a_late_click_lets_an_order_be_sent(
+    shop: Shop, make_harness: MakeHarness, make_impact: MakeHarness
 ) -> None:
-    use(shop, "impact", make_line, make_impact)
+    use(shop, "impact", make_harness, make_impact)
     shop.order("O1")
     shop.run()
-    assert shop.line.states() == {"O1": "suppressed"}
+    assert shop.harness.states() == {"O1": "suppressed"}
     known = {"kind": "impact_click_id", "value": "late", "captured_at": NOON}
     shop.add("visitor_identifiers", order_id="O1", **known)
     shop.run()
-    assert shop.line.states() == {"O1": "queued"}
-    assert len(shop.line.server.seen) == 1
+    assert shop.harness.states() == {"O1": "queued"}
+    assert len(shop.harness.server.seen) == 1
 
 
 @pytest.mark.parametrize(
-    "act", [say(401, "", "configuration"), say(429, "", "retryable")]
+    "response", [respond(401, "", "configuration"), respond(429, "", "retryable")]
 )
-def test_66_refunded_before_it_was_sent(shop: Shop, act: Act) -> None:
+def test_66_refunded_before_it_was_sent(shop: Shop, response: Response) -> None:
     shop.order("O1")
     shop.order("O2")
-    shop.line.server.script = lambda order, _: act if order == "O1" else TAKEN
+    shop.harness.server.script = lambda order, _: response if order == "O1" else TAKEN
     shop.run()
-    assert shop.line.state("O1") in {"pending", "retryable"}
+    assert shop.harness.state("O1") in {"pending", "retryable"}
     cancel(shop)
-    shop.line.server.script = always(TAKEN)
-    shop.line.later()
+    shop.harness.server.script = always(TAKEN)
+    shop.harness.later()
     summary = shop.run()
     assert summary.unfinished == 0
-    assert shop.line.state("O2") == "accepted"
-    assert shop.line.state("O1") in {"suppressed", "exhausted"}
-    assert shop.line.row("O1")["state_reason"] == "order_gone"
-    assert shop.line.server.books.counted == {"O2": 1}
+    assert shop.harness.state("O2") == "accepted"
+    assert shop.harness.state("O1") in {"suppressed", "exhausted"}
+    assert shop.harness.row("O1")["state_reason"] == "order_gone"
+    assert shop.harness.server.log.counted == {"O2": 1}
     shop.check({"O1": (1000, "USD"), "O2": (1000, "USD")})
 
 
 def needs_reversal(shop: Shop) -> list[tuple[Any, ...]]:
     columns = "destination, order_id, amount, currency, state"
-    with shop.line.database.read() as connection:
+    with shop.harness.database.read() as connection:
         found = connection.exec_driver_sql(
             f"select {columns} from v_needs_reversal order by order_id"
         )
@@ -179,23 +173,23 @@ def test_66_refunded_after_it_was_sent(shop: Shop) -> None:
     shop.order("O2")
     shop.run()
     assert needs_reversal(shop) == []
-    before = shop.line.rows()
+    before = shop.harness.rows()
     cancel(shop)
-    shop.line.later()
+    shop.harness.later()
     assert shop.run().requests == 0
-    assert shop.line.rows() == before
-    assert set(shop.line.states().values()) == {"accepted"}
+    assert shop.harness.rows() == before
+    assert set(shop.harness.states().values()) == {"accepted"}
     assert needs_reversal(shop) == [("shop", "O1", 10.0, "USD", "accepted")]
 
-    noted = shop.line.rows(data_issue)
-    shop.line.later()
+    noted = shop.harness.rows(data_issue)
+    shop.harness.later()
     shop.check({"O1": (1000, "USD"), "O2": (1000, "USD")})
-    assert shop.line.rows(data_issue) == noted
+    assert shop.harness.rows(data_issue) == noted
 
     shop.order("O1")
     assert shop.run().requests == 0
-    assert shop.line.rows() == before
-    assert (needs_reversal(shop), shop.line.rows(data_issue)) == ([], [])
+    assert shop.harness.rows() == before
+    assert (needs_reversal(shop), shop.harness.rows(data_issue)) == ([], [])
 
 
 def test_66_an_order_that_moved_to_another_day_needs_no_reversal(shop: Shop) -> None:
@@ -211,23 +205,23 @@ def test_66_an_order_that_moved_to_another_day_needs_no_reversal(shop: Shop) -> 
     shop.check({"O1": (1000, "USD"), "O2": (1000, "USD")})
 
 
-def test_66_an_order_that_is_held_back_now_needs_no_reversal(shop: Shop) -> None:
+def test_66_a_quarantined_order_needs_no_reversal(shop: Shop) -> None:
     shop.order("O1")
     shop.run()
     shop.execute("update completed_orders set currency = 'ZZZ'")
     shop.run()
     assert needs_reversal(shop) == []
-    assert shop.line.states() == {"O1": "accepted"}
+    assert shop.harness.states() == {"O1": "accepted"}
 
 
-def test_66_refunded_while_nobody_knows_whether_it_counted(shop: Shop) -> None:
+def test_66_refunded_while_its_outcome_is_unknown(shop: Shop) -> None:
     shop.order("O1")
-    lost = Act(reset, applies=True)
-    shop.line.server.script = always(lost)
+    lost = Response(reset, counts=True)
+    shop.harness.server.script = always(lost)
     shop.run()
-    requests = len(shop.line.server.seen)
+    requests = len(shop.harness.server.seen)
     cancel(shop)
-    shop.line.later()
+    shop.harness.later()
     shop.run()
-    assert len(shop.line.server.seen) == requests
-    assert shop.line.state("O1") in {"uncertain", "exhausted"}
+    assert len(shop.harness.server.seen) == requests
+    assert shop.harness.state("O1") in {"uncertain", "exhausted"}

@@ -1,7 +1,7 @@
-"""Fault matrix, rows 18, 40 and 42: orders that nobody answered for are looked up.
+"""Fault matrix, rows 18, 40 and 42: orders with unknown outcome are looked up.
 
-impact.com lists the actions that came of conversions. What is in the list is settled;
-what is not waits for a person.
+impact.com lists the actions that were made of conversions. An order in the list is
+settled; one that is not in it waits for a person.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from assets.ledger.ledger import Ledger
-from assets.ledger.totals import unfinished
-from assets.settlement.candidates import together
+from assets.ledger.unfinished import count_unfinished
+from assets.settlement.candidates import group_by_order_time
 from assets.settlement.lookup import Lookup
 from assets.transport.http import HttpTransport
 from support.engine import DAY, NOW
-from support.raw_server import always, say
+from support.raw_server import always, respond
 from support.submissions import queued
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from assets.providers.base import Request
     from assets.providers.conversion import Conversion
     from assets.providers.replies import Reply
-    from support.line import Line, MakeLine
+    from support.harness import Harness, MakeHarness
 
 ORDER = "O00000"
 
@@ -38,8 +37,8 @@ ORDER = "O00000"
 class Counting:
     """The real transport, and what was asked of it."""
 
-    def __init__(self, line: Line) -> None:
-        self.real = HttpTransport([line.server.host])
+    def __init__(self, harness: Harness) -> None:
+        self.real = HttpTransport([harness.server.host])
         self.queries: list[dict[str, str]] = []
 
     def send(self, request: Request) -> Reply:
@@ -52,7 +51,7 @@ class Counting:
 
 
 @pytest.fixture
-def impact(make_impact: MakeLine, tables: Database) -> Line:
+def impact(make_impact: MakeHarness, tables: Database) -> Harness:
     return make_impact(tables)
 
 
@@ -61,11 +60,11 @@ def orders(conversion: Callable[..., Conversion]) -> list[Conversion]:
     return [conversion(order_id=ORDER)]
 
 
-def lost(line: Line, orders: list[Conversion]) -> None:
+def lost(harness: Harness, orders: list[Conversion]) -> None:
     """Nobody answers for these orders."""
-    line.server.script = always(say(200, '{"Status": "?"}', None))
-    line.run(orders)
-    assert set(line.states().values()) == {"uncertain"}
+    harness.server.script = always(respond(200, '{"Status": "?"}', None))
+    harness.run(orders)
+    assert set(harness.states().values()) == {"uncertain"}
 
 
 def listed(*oids: str, **changes: object) -> Any:
@@ -75,22 +74,16 @@ def listed(*oids: str, **changes: object) -> Any:
         | changes
         for oid in oids
     ]
-    page = say(200, json.dumps({"Actions": rows, "@nextpageuri": ""}), None)
-    return always(replace(page, tells=dict.fromkeys(oids, "settled")))
+    page = respond(200, json.dumps({"Actions": rows, "@nextpageuri": ""}), None)
+    return always(replace(page, statuses=dict.fromkeys(oids, "settled")))
 
 
-def look(line: Line, **time: float) -> tuple[Lookup, Counting, str | None]:
-    """Look for deliveries after some time."""
-    line.clock.pass_by(**time)
-    ledger = Ledger(
-        line.database,
-        destination=line.name,
-        provider="impact",
-        run_id="look",
-        clock=line.clock,
-    )
-    transport = Counting(line)
-    lookup = Lookup(line.provider, ledger, transport, partition_key=DAY)
+def look(harness: Harness, **time: float) -> tuple[Lookup, Counting, str | None]:
+    """Look up deliveries after some time."""
+    harness.clock.pass_by(**time)
+    ledger = harness.ledger("look")
+    transport = Counting(harness)
+    lookup = Lookup(harness.provider, ledger, transport, partition_key=DAY)
     try:
         stopped = lookup.run()
     finally:
@@ -98,14 +91,14 @@ def look(line: Line, **time: float) -> tuple[Lookup, Counting, str | None]:
     return lookup, transport, stopped
 
 
-def needing_a_person(line: Line) -> list[tuple[str, str]]:
-    with line.database.engine.connect() as connection:
+def needing_a_person(harness: Harness) -> list[tuple[str, str]]:
+    with harness.database.engine.connect() as connection:
         found = connection.exec_driver_sql("select order_id, reason from v_needs_human")
         return [tuple(one) for one in found.fetchall()]
 
 
-def test_an_order_is_looked_up_only_once_the_provider_forgot_it(
-    impact: Line, orders: list[Conversion]
+def test_an_order_is_looked_up_only_after_the_dedup_window(
+    impact: Harness, orders: list[Conversion]
 ) -> None:
     lost(impact, orders)
     impact.server.script = listed(ORDER)
@@ -125,36 +118,31 @@ def test_an_order_is_looked_up_only_once_the_provider_forgot_it(
     assert look(impact, hours=1)[1].queries == []
 
 
-@pytest.mark.parametrize("anywhere", ["sqlite", "postgresql"])
-def test_what_is_not_in_the_list_waits_for_a_person(
-    request: pytest.FixtureRequest,
-    make_impact: MakeLine,
-    orders: list[Conversion],
-    anywhere: str,
+def test_an_order_that_is_not_in_the_list_waits_for_a_person(
+    impact_per_database: Harness, orders: list[Conversion]
 ) -> None:
-    name = "postgres_tables" if anywhere == "postgresql" else "tables"
-    line = make_impact(request.getfixturevalue(name))
-    lost(line, orders)
-    line.server.script = listed("O9", "O8")
-    look(line, hours=25)
-    row = line.row(ORDER)
+    harness = impact_per_database
+    lost(harness, orders)
+    harness.server.script = listed("O9", "O8")
+    look(harness, hours=25)
+    row = harness.row(ORDER)
     assert (row["state"], row["state_reason"]) == ("uncertain", "not_found_at_provider")
     assert row["state_detail"].startswith("not among 2 entries")
     assert row["next_attempt_at"] is None
-    assert needing_a_person(line) == [(ORDER, "not_found_at_provider")]
-    assert look(line, hours=24)[1].queries == []
-    left = unfinished(
-        line.database,
-        destination=line.name,
+    assert needing_a_person(harness) == [(ORDER, "not_found_at_provider")]
+    assert look(harness, hours=24)[1].queries == []
+    left = count_unfinished(
+        harness.database,
+        destination=harness.name,
         partition_key=DAY,
-        policy=line.provider.resend,
-        now=line.clock.now,
+        policy=harness.provider.resend,
+        now=harness.clock.now,
     )
     assert left == 0
 
 
 def test_a_submission_that_never_ended_is_looked_up_at_once(
-    impact: Line, orders: list[Conversion]
+    impact: Harness, orders: list[Conversion]
 ) -> None:
     from support.submissions import PATH, about_submission, settle, submission
 
@@ -171,7 +159,7 @@ def test_a_submission_that_never_ended_is_looked_up_at_once(
 
 
 def test_18_a_delivery_queued_without_a_reference_is_looked_up(
-    impact: Line, orders: list[Conversion]
+    impact: Harness, orders: list[Conversion]
 ) -> None:
     impact.server.script = always(queued(None))
     impact.run(orders)
@@ -186,7 +174,7 @@ def test_18_a_delivery_queued_without_a_reference_is_looked_up(
 
 
 def test_18_a_delivery_queued_without_a_reference_is_found(
-    impact: Line, orders: list[Conversion]
+    impact: Harness, orders: list[Conversion]
 ) -> None:
     impact.server.script = always(queued(None))
     impact.run(orders)
@@ -197,7 +185,7 @@ def test_18_a_delivery_queued_without_a_reference_is_found(
 
 
 def test_42_a_submission_of_another_order_is_not_looked_up(
-    impact: Line, orders: list[Conversion]
+    impact: Harness, orders: list[Conversion]
 ) -> None:
     from support.submissions import PATH, about_submission, settle, submission
 
@@ -212,33 +200,33 @@ def test_42_a_submission_of_another_order_is_not_looked_up(
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_an_api_in_trouble_says_nothing_about_an_order(
-    impact: Line, orders: list[Conversion], status: int
+    impact: Harness, orders: list[Conversion], status: int
 ) -> None:
     lost(impact, orders)
     before = impact.row(ORDER)
-    impact.server.script = always(say(status, "{}", None))
+    impact.server.script = always(respond(status, "{}", None))
     lookup, _, stopped = look(impact, hours=25)
     assert (lookup.problem, stopped) == (f"http_{status}", None)
     assert impact.row(ORDER) == before
 
 
-def test_refused_credentials_stop_the_look(
-    impact: Line, orders: list[Conversion]
+def test_refused_credentials_stop_the_lookup(
+    impact: Harness, orders: list[Conversion]
 ) -> None:
     lost(impact, orders)
-    impact.server.script = always(say(403, "{}", None))
+    impact.server.script = always(respond(403, "{}", None))
     assert look(impact, hours=25)[2] == "configuration: http_403"
     assert impact.state(ORDER) == "uncertain"
 
 
-def test_what_was_found_before_the_budget_was_spent_is_kept(
-    impact: Line, conversion: Callable[..., Conversion]
+def test_orders_found_before_the_budget_was_used_up_are_kept(
+    impact: Harness, conversion: Callable[..., Conversion]
 ) -> None:
     lost(impact, [conversion(order_id=name) for name in ("A", "B")])
     impact.provider.lookup_calls = 2
     page = {"Id": "1.2.3", "ActionTrackerId": 2, "State": "PENDING", "Oid": "A"}
     body = json.dumps({"Actions": [page], "@nextpageuri": "/more"})
-    half = replace(say(200, body, None), tells={"A": "settled"})
+    half = replace(respond(200, body, None), statuses={"A": "settled"})
     impact.server.script = always(half)
     lookup, transport, _ = look(impact, hours=25)
     assert len(transport.queries) == lookup.calls == 2
@@ -247,11 +235,11 @@ def test_what_was_found_before_the_budget_was_spent_is_kept(
 
 
 def test_pages_are_counted_from_run_to_run(
-    impact: Line, orders: list[Conversion]
+    impact: Harness, orders: list[Conversion]
 ) -> None:
     lost(impact, orders)
     impact.provider.lookup_calls = 2
-    impact.server.script = always(say(500, "{}", None))
+    impact.server.script = always(respond(500, "{}", None))
     looks = [look(impact, hours=25)[0]] + [look(impact)[0] for _ in range(3)]
     assert [one.calls for one in looks] == [1, 1, 0, 0]
     impact.server.script = listed(ORDER)
@@ -261,15 +249,15 @@ def test_pages_are_counted_from_run_to_run(
 
 
 def ranges(days: Iterable[float]) -> list[list[float]]:
-    """How orders of these days are put together, by day."""
+    """How orders of these days are grouped, by day."""
     rows = [{"order_at": NOW + timedelta(days=day)} for day in days]
     return [
         [(row["order_at"] - NOW) / timedelta(days=1) for row in group]
-        for group in together(rows, timedelta(days=44))
+        for group in group_by_order_time(rows, timedelta(days=44))
     ]
 
 
-def test_a_look_covers_days_that_follow_one_another_and_no_more_than_allowed() -> None:
+def test_a_lookup_covers_consecutive_days_up_to_the_allowed_range() -> None:
     assert ranges([]) == []
     assert ranges([0]) == [[0]]
     assert ranges([0, 0.5, 1.5, 3]) == [[0, 0.5, 1.5], [3]]
@@ -278,8 +266,8 @@ def test_a_look_covers_days_that_follow_one_another_and_no_more_than_allowed() -
     assert all(group[-1] - group[0] <= 44 for group in found)
 
 
-def test_two_outages_are_two_looks(
-    impact: Line, conversion: Callable[..., Conversion]
+def test_two_outages_are_two_lookups(
+    impact: Harness, conversion: Callable[..., Conversion]
 ) -> None:
     at = conversion().completed_at
     lost(

@@ -1,4 +1,4 @@
-"""Fault matrix, rows 67 and 68: what a provider says back is kept without secrets."""
+"""Fault matrix, rows 67 and 68: what a provider echoes is stored without secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from assets.ledger.database import LedgerError
 from assets.ledger.ledger import Ledger
 from support.canaries import everything
 from support.engine import NEVER
-from support.raw_server import Act, always, http, reset, say
+from support.raw_server import Response, always, http, reset, respond
 from support.shop import BEFORE
 from support.shop_destinations import use
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from assets.ledger.database import Database
     from assets.providers.conversion import Conversion
-    from support.line import Line, MakeLine
+    from support.harness import Harness, MakeHarness
     from support.shop import Shop
 
 SID, TOKEN = "IRsid-canary", "canary-token"
@@ -34,12 +34,12 @@ SECRETS = (SID, TOKEN, CREDENTIALS)
 ECHO = f"bad Authorization: Basic {CREDENTIALS} of {SID}:{TOKEN}"
 
 REPLIES = {
-    "error body": say(400, json.dumps({"error": ECHO}), "rejected"),
-    "field and message": say(
+    "error body": respond(400, json.dumps({"error": ECHO}), "rejected"),
+    "field and message": respond(
         400, json.dumps({"Errors": [{"Field": SID, "Message": ECHO}]}), "rejected"
     ),
-    "status word": say(200, json.dumps({"Status": TOKEN}), None),
-    "reference": say(
+    "status word": respond(200, json.dumps({"Status": TOKEN}), None),
+    "reference": respond(
         200,
         json.dumps(
             {
@@ -49,40 +49,40 @@ REPLIES = {
         ),
         "queued",
     ),
-    "login": say(401, ECHO, "configuration"),
-    "page": say(200, f"<html>{ECHO}", None, Content_Type="text/html"),
-    "header": say(503, "", None, X_Echo=ECHO, Retry_After=TOKEN),
-    "far into the body": say(500, "x" * 8180 + ECHO, None),
-    "garbage status": Act(f"HTTP/1.1 {ECHO}\r\n\r\n".encode()),
-    "header that is none": Act(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n"),
-    "half": Act(http(200, ECHO)[:-5]),
-    "reset": Act(reset),
+    "login": respond(401, ECHO, "configuration"),
+    "page": respond(200, f"<html>{ECHO}", None, Content_Type="text/html"),
+    "header": respond(503, "", None, X_Echo=ECHO, Retry_After=TOKEN),
+    "far into the body": respond(500, "x" * 8180 + ECHO, None),
+    "garbage status": Response(f"HTTP/1.1 {ECHO}\r\n\r\n".encode()),
+    "header that is none": Response(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n"),
+    "half": Response(http(200, ECHO)[:-5]),
+    "reset": Response(reset),
 }
 
 
 @pytest.fixture
-def canary(make_impact: MakeLine, tables: Database) -> Line:
-    """A line to impact.com whose secrets can be recognised; they are in the address."""
-    line = make_impact(tables)
-    provider = line.provider
+def canary(make_impact: MakeHarness, tables: Database) -> Harness:
+    """A harness for impact.com with recognisable secrets, which are in the address."""
+    harness = make_impact(tables)
+    provider = harness.provider
     settings = provider._settings.model_dump() | {
         "account_sid": SID,
         "auth_token": TOKEN,
     }
-    line.provider = type(provider)(type(provider._settings)(**settings))
-    return line
+    harness.provider = type(provider)(type(provider._settings)(**settings))
+    return harness
 
 
-@pytest.mark.parametrize("act", REPLIES.values(), ids=REPLIES)
-def test_67_a_secret_that_is_said_back_is_not_kept(
-    canary: Line,
+@pytest.mark.parametrize("response", REPLIES.values(), ids=REPLIES)
+def test_67_an_echoed_secret_is_not_stored(
+    canary: Harness,
     conversion: Callable[..., Conversion],
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
-    act: Act,
+    response: Response,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    canary.server.script = always(act)
+    canary.server.script = always(response)
     summary = canary.run([conversion(order_id="O1")])
     assert SID.encode() in canary.server.seen[0]
     kept = [
@@ -97,7 +97,7 @@ def test_67_a_secret_that_is_said_back_is_not_kept(
 
 
 def test_67_what_the_environment_holds_is_not_sent(
-    canary: Line,
+    canary: Harness,
     conversion: Callable[..., Conversion],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -116,7 +116,7 @@ def test_67_what_the_environment_holds_is_not_sent(
 
 
 def test_67_the_spool_holds_no_secret(
-    canary: Line,
+    canary: Harness,
     conversion: Callable[..., Conversion],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -150,27 +150,29 @@ PERSONAL = {
 
 
 @pytest.mark.parametrize("status", [200, 400, 409, 422, 500])
-def test_68_personal_data_that_is_said_back_is_not_kept(
-    line: Line,
+def test_68_echoed_personal_data_is_not_stored(
+    harness: Harness,
     conversion: Callable[..., Conversion],
     status: int,
 ) -> None:
     said = {"you sent": {**PERSONAL, "email": "Jane.Doe@Example.org"}}
     meaning = {400: "rejected", 409: "duplicate", 422: "rejected"}.get(status)
-    line.server.script = always(say(status, json.dumps(said), meaning))
-    line.run([conversion(order_id="O1", **PERSONAL)], limit=1)
-    kept = everything(line.database)
+    harness.server.script = always(respond(status, json.dumps(said), meaning))
+    harness.run([conversion(order_id="O1", **PERSONAL)], limit=1)
+    kept = everything(harness.database)
     for value in (*PERSONAL.values(), "Jane.Doe", "Example.org"):
         assert value not in kept
-    assert line.attempts()[0]["response_text"].count("***") >= 6
-    line.check()
+    assert harness.attempts()[0]["response_text"].count("***") >= 6
+    harness.check()
 
 
-def test_68_a_message_that_quotes_personal_data_is_kept_without_it(
-    canary: Line, conversion: Callable[..., Conversion]
+def test_68_a_message_that_quotes_personal_data_is_stored_without_it(
+    canary: Harness, conversion: Callable[..., Conversion]
 ) -> None:
     errors = [{"Field": "CustomerId", "Message": "customer-77 of Greenville is odd"}]
-    canary.server.script = always(say(400, json.dumps({"Errors": errors}), "rejected"))
+    canary.server.script = always(
+        respond(400, json.dumps({"Errors": errors}), "rejected")
+    )
     canary.run([conversion(order_id="O1", **PERSONAL)])
     row = canary.row("O1")
     assert row["state"] == "rejected"
@@ -182,28 +184,28 @@ def test_68_a_message_that_quotes_personal_data_is_kept_without_it(
 
 @pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
 @pytest.mark.parametrize("status", [200, 400, 503])
-def test_67_68_nothing_said_back_of_a_stored_order_is_kept(
+def test_67_68_nothing_echoed_of_a_stored_order_is_stored(
     shop: Shop,
-    make_line: MakeLine,
-    make_impact: MakeLine,
+    make_harness: MakeHarness,
+    make_impact: MakeHarness,
     caplog: pytest.LogCaptureFixture,
     status: int,
 ) -> None:
     """From the rows of a warehouse: customer, identifier, credentials."""
     caplog.set_level(logging.DEBUG)
-    use(shop, "impact", make_line, make_impact, account_sid=SID, auth_token=TOKEN)
+    use(shop, "impact", make_harness, make_impact, account_sid=SID, auth_token=TOKEN)
     click = "click-of-somebody"
     shop.order("O1", **PERSONAL)
     known = {"order_id": "O1", "kind": "impact_click_id", "captured_at": BEFORE}
     shop.add("visitor_identifiers", value=click, **known)
     said = json.dumps({"error": ECHO, "you sent": {**PERSONAL, "click": click}})
     meaning = {400: "rejected"}.get(status)
-    shop.line.server.script = always(say(status, said, meaning))
+    shop.harness.server.script = always(respond(status, said, meaning))
     shop.run()
-    assert b"O1" in shop.line.server.seen[0]
-    assert shop.line.attempts() != []
-    kept = everything(shop.line.database) + caplog.text
+    assert b"O1" in shop.harness.server.seen[0]
+    assert shop.harness.attempts() != []
+    kept = everything(shop.harness.database) + caplog.text
     hidden = (*SECRETS, *PERSONAL.values())
     assert [one for one in hidden if one in kept] == []
-    replies = [one["response_text"] for one in shop.line.attempts()]
+    replies = [one["response_text"] for one in shop.harness.attempts()]
     assert [one for one in replies if click in one] == []

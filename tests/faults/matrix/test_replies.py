@@ -1,6 +1,6 @@
-"""Fault matrix, rows 12 to 16, 19, 20 and 22: replies that nobody can believe.
+"""Fault matrix, rows 12 to 16, 19, 20 and 22: replies that cannot be trusted.
 
-A status of 200 is no success until the whole reply says so in the words agreed on.
+A status of 200 is a success only where the whole reply says so, as documented.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.engine import many
-from support.raw_server import TAKEN, Act, always, http, say
+from support.raw_server import TAKEN, Response, always, http, respond
 
 if TYPE_CHECKING:
     import socket
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 
     from assets.ledger.database import Database
     from assets.providers.conversion import Conversion
-    from support.line import Line, MakeLine
+    from support.harness import Harness, MakeHarness
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 ACCEPTED = b'{"status": "accepted"}'
 MEGABYTES = 10_000_000
 
 
-def check_lost(line: Line, act: Act, *phases: str) -> None:
-    """The reply is worth nothing; the provider had counted the order or not."""
+def check_lost(harness: Harness, response: Response, *phases: str) -> None:
+    """The reply is useless, whether the provider counted the order or not."""
     orders = many(1)
-    line.server.script = always(act)
-    line.run(orders, limit=1)
-    safe = line.provider.resend.is_safe
-    assert line.state() == ("retryable" if safe else "uncertain")
-    assert line.attempts()[0]["phase"] in phases
-    assert all(one["response_bytes"] <= 64 * 1024 for one in line.attempts())
-    line.check()
-    line.server.script = always(TAKEN)
-    line.later()
-    line.run(orders)
-    known = "duplicate" if act.applies else "accepted"
-    assert line.state() == (known if safe else "uncertain")
-    assert line.server.books.counted["O00000"] == int(act.applies or safe)
-    line.check_finished(orders)
+    harness.server.script = always(response)
+    harness.run(orders, limit=1)
+    safe = harness.provider.resend.is_safe
+    assert harness.state() == ("retryable" if safe else "uncertain")
+    assert harness.attempts()[0]["phase"] in phases
+    assert all(one["response_bytes"] <= 64 * 1024 for one in harness.attempts())
+    harness.check()
+    harness.server.script = always(TAKEN)
+    harness.later()
+    harness.run(orders)
+    known = "duplicate" if response.counts else "accepted"
+    assert harness.state() == (known if safe else "uncertain")
+    assert harness.server.log.counted["O00000"] == int(response.counts or safe)
+    harness.check_finished(orders)
 
 
 TORN = {
@@ -63,8 +63,10 @@ TORN = {
 
 @pytest.mark.parametrize("wire", TORN.values(), ids=TORN)
 @pytest.mark.parametrize("counted", [False, True])
-def test_12_a_body_that_breaks_off(line: Line, wire: bytes, counted: bool) -> None:
-    check_lost(line, Act(wire, applies=counted), "reading")
+def test_12_a_body_that_breaks_off(
+    harness: Harness, wire: bytes, counted: bool
+) -> None:
+    check_lost(harness, Response(wire, counts=counted), "reading")
 
 
 ZIPPED = gzip.compress(ACCEPTED + os.urandom(500))
@@ -77,14 +79,14 @@ CODED = {
 
 
 @pytest.mark.parametrize(("coding", "body"), CODED.values(), ids=CODED)
-def test_13_compressed_although_nobody_asked(
-    line: Line, coding: bytes, body: bytes
+def test_13_compressed_although_not_requested(
+    harness: Harness, coding: bytes, body: bytes
 ) -> None:
     length = b"Content-Length: %d\r\n\r\n" % len(body)
     wire = HEAD + b"Content-Encoding: " + coding + b"\r\n" + length + body
     with memory_is_flat():
-        # zlib does not tell that the end is missing; then the words are not whole.
-        check_lost(line, Act(wire, applies=True), "reading", "done")
+        # zlib does not report a missing end; then the body is not whole.
+        check_lost(harness, Response(wire, counts=True), "reading", "done")
 
 
 class memory_is_flat:  # noqa: N801 - reads like a statement
@@ -100,7 +102,7 @@ class memory_is_flat:  # noqa: N801 - reads like a statement
 
 
 def pours(head: bytes) -> Callable[[socket.socket], None]:
-    """Say `head`, then a hundred megabytes or as much as is taken."""
+    """Send `head`, then a hundred megabytes, or as much as the client reads."""
 
     def pour(connection: socket.socket) -> None:
         connection.sendall(head)
@@ -114,11 +116,11 @@ def pours(head: bytes) -> Callable[[socket.socket], None]:
 @pytest.mark.parametrize(
     "length", [b"Content-Length: 104857600\r\n", b""], ids=["100 MB", "endless"]
 )
-def test_14_a_body_that_is_far_too_long(line: Line, length: bytes) -> None:
+def test_14_a_body_that_is_far_too_long(harness: Harness, length: bytes) -> None:
     with memory_is_flat():
-        act = Act(pours(HEAD + length + b"\r\n"), applies=True)
-        check_lost(line, act, "reading")
-    assert line.attempts()[0]["error_class"] == "reply_too_large"
+        response = Response(pours(HEAD + length + b"\r\n"), counts=True)
+        check_lost(harness, response, "reading")
+    assert harness.attempts()[0]["error_class"] == "reply_too_large"
 
 
 GARBAGE = {
@@ -131,34 +133,38 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("wire", GARBAGE.values(), ids=GARBAGE)
-def test_15_no_reply_of_http(line: Line, wire: bytes) -> None:
-    check_lost(line, Act(wire, applies=True), "waiting")
+def test_15_no_reply_of_http(harness: Harness, wire: bytes) -> None:
+    check_lost(harness, Response(wire, counts=True), "waiting")
 
 
 @pytest.mark.parametrize("status", [999, 600, 299 + 201])
-def test_15_a_status_that_means_nothing(line: Line, status: int) -> None:
-    check_lost(line, Act(http(status, ACCEPTED), applies=True, keeps=True), "done")
+def test_15_a_status_that_means_nothing(harness: Harness, status: int) -> None:
+    check_lost(
+        harness, Response(http(status, ACCEPTED), counts=True, keep_alive=True), "done"
+    )
 
 
-UNREADABLE_STOP = "unreadable: three successes in a row could not be believed"
+UNREADABLE_STOP = "unreadable: three 2xx replies in a row could not be read"
 LOGIN = "<!DOCTYPE html><html><body>Please sign in</body></html>"
 
 
 @pytest.mark.parametrize("kind", ["text/html", "application/json"])
-def test_16_a_login_page_three_times_in_a_row(line: Line, kind: str) -> None:
-    check_third_stops(line, Act(http(200, LOGIN, Content_Type=kind), keeps=True))
+def test_16_a_login_page_three_times_in_a_row(harness: Harness, kind: str) -> None:
+    check_third_stops(
+        harness, Response(http(200, LOGIN, Content_Type=kind), keep_alive=True)
+    )
 
 
-def check_third_stops(line: Line, act: Act) -> None:
-    """Three replies of success that tell nothing end the run; seven orders wait."""
-    line.server.script = always(act)
-    summary = line.run(many(10))
+def check_third_stops(harness: Harness, response: Response) -> None:
+    """Three 2xx replies without an outcome end the run; seven orders wait."""
+    harness.server.script = always(response)
+    summary = harness.run(many(10))
     assert summary.stop_reason == UNREADABLE_STOP
     assert summary.requests == 3
-    lost = "retryable" if line.provider.resend.is_safe else "uncertain"
-    states = list(line.states().values())
+    lost = "retryable" if harness.provider.resend.is_safe else "uncertain"
+    states = list(harness.states().values())
     assert (states.count(lost), states.count("pending")) == (3, 7)
-    line.check()
+    harness.check()
 
 
 DOUBTFUL: dict[str, str | bytes] = {
@@ -186,33 +192,35 @@ UNREADABLE: dict[str, str | bytes] = {
 
 
 @pytest.mark.parametrize("body", DOUBTFUL.values(), ids=DOUBTFUL)
-def test_19_json_of_the_wrong_shape(line: Line, body: str | bytes) -> None:
-    check_lost(line, Act(http(200, body), applies=True, keeps=True), "done")
+def test_19_json_of_the_wrong_shape(harness: Harness, body: str | bytes) -> None:
+    check_lost(harness, Response(http(200, body), counts=True, keep_alive=True), "done")
 
 
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
-def test_20_json_that_is_none(line: Line, body: str | bytes) -> None:
-    check_lost(line, Act(http(200, body), applies=True, keeps=True), "done")
+def test_20_json_that_is_none(harness: Harness, body: str | bytes) -> None:
+    check_lost(harness, Response(http(200, body), counts=True, keep_alive=True), "done")
 
 
 @pytest.mark.parametrize("body", [DOUBTFUL["null"], UNREADABLE["NaN"]])
-def test_19_20_no_sense_three_times_in_a_row(line: Line, body: str | bytes) -> None:
-    check_third_stops(line, Act(http(200, body), applies=True, keeps=True))
+def test_19_20_three_invalid_replies_in_a_row_stop_the_run(
+    harness: Harness, body: str | bytes
+) -> None:
+    check_third_stops(harness, Response(http(200, body), counts=True, keep_alive=True))
 
 
 @pytest.mark.parametrize("body", [DOUBTFUL["null"], UNREADABLE["NaN"]])
-def test_19_20_no_sense_now_and_then_is_no_outage(
-    line: Line, body: str | bytes
+def test_19_20_occasional_invalid_replies_are_no_outage(
+    harness: Harness, body: str | bytes
 ) -> None:
     """Half of the replies are: as failures they would have stopped the run."""
-    odd = Act(http(200, body), applies=True, keeps=True)
-    line.provider.limits = replace(line.provider.limits, in_flight=1)
-    line.server.script = lambda order, _: odd if int(order[1:]) % 2 else TAKEN
-    summary = line.run(many(18), limit=18)
+    odd = Response(http(200, body), counts=True, keep_alive=True)
+    harness.provider.limits = replace(harness.provider.limits, in_flight=1)
+    harness.server.script = lambda order, _: odd if int(order[1:]) % 2 else TAKEN
+    summary = harness.run(many(18), limit=18)
     assert summary.stop_reason is None
-    lost = "retryable" if line.provider.resend.is_safe else "uncertain"
-    assert Counter(line.states().values()) == {"accepted": 9, lost: 9}
-    line.check()
+    lost = "retryable" if harness.provider.resend.is_safe else "uncertain"
+    assert Counter(harness.states().values()) == {"accepted": 9, lost: 9}
+    harness.check()
 
 
 IMPACT_DOUBTS = {
@@ -224,35 +232,37 @@ IMPACT_DOUBTS = {
 
 
 @pytest.mark.parametrize("body", IMPACT_DOUBTS.values(), ids=IMPACT_DOUBTS)
-def test_19_20_impact_believes_no_such_reply_either(
-    make_impact: MakeLine,
+def test_19_20_impact_accepts_no_such_reply_either(
+    make_impact: MakeHarness,
     tables: Database,
     conversion: Callable[..., Conversion],
     body: str | bytes,
 ) -> None:
     """Its first copy may stand in the queue: asked again only after a while."""
-    line = make_impact(tables)
-    line.server.script = always(Act(http(200, body), applies=True, keeps=True))
+    harness = make_impact(tables)
+    harness.server.script = always(
+        Response(http(200, body), counts=True, keep_alive=True)
+    )
     orders = [conversion(order_id="O00000")]
-    line.run(orders)
-    assert line.state() == "uncertain"
-    assert len(line.server.seen) == 1
-    line.check()
-    line.server.script = always(say(409, '{"Status": "ERROR"}', "duplicate"))
-    line.later()
-    line.run(orders)
-    row = line.row("O00000")
+    harness.run(orders)
+    assert harness.state() == "uncertain"
+    assert len(harness.server.seen) == 1
+    harness.check()
+    harness.server.script = always(respond(409, '{"Status": "ERROR"}', "duplicate"))
+    harness.later()
+    harness.run(orders)
+    row = harness.row("O00000")
     assert (row["state"], row["state_reason"]) == ("duplicate", "own")
-    line.check_finished(orders)
+    harness.check_finished(orders)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
 def test_22_every_success_with_the_words_agreed_on_is_one(
-    line: Line, status: int
+    harness: Harness, status: int
 ) -> None:
-    line.server.script = always(
-        Act(http(status, ACCEPTED), "accepted", applies=True, keeps=True)
+    harness.server.script = always(
+        Response(http(status, ACCEPTED), "accepted", counts=True, keep_alive=True)
     )
-    line.run(many(5))
-    assert set(line.states().values()) == {"accepted"}
-    line.check_finished(many(5))
+    harness.run(many(5))
+    assert set(harness.states().values()) == {"accepted"}
+    harness.check_finished(many(5))

@@ -1,6 +1,6 @@
-"""Fault matrix, rows 18 and 40 to 42: what becomes of conversions that were queued.
+"""Fault matrix, rows 18 and 40 to 42: the end of queued conversions.
 
-impact.com takes a conversion into a queue and decides later; who asks changes nothing.
+impact.com queues a conversion and decides later. Asking changes nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from assets.figures.alarms import alarming
+from assets.figures.alarms import orders_by_reason
 from assets.ledger.ledger import Ledger
-from assets.settlement.call_budget import Allowance
+from assets.settlement.call_budget import CallBudget
 from support.engine import DEDUPE
-from support.raw_server import Act, always, say
+from support.raw_server import Response, always, respond
 from support.submissions import (
     ORDER,
     PATH,
@@ -32,31 +32,31 @@ if TYPE_CHECKING:
 
     from assets.ledger.database import Database
     from assets.providers.conversion import Conversion
-    from support.line import Line, MakeLine
+    from support.harness import Harness, MakeHarness
 
 
 @pytest.fixture
-def impact(make_impact: MakeLine, tables: Database) -> Line:
-    """A line to impact.com, which answers QUEUED."""
-    line = make_impact(tables)
-    line.server.script = always(queued(PATH))
-    return line
+def impact(make_impact: MakeHarness, tables: Database) -> Harness:
+    """A harness for impact.com, which replies QUEUED."""
+    harness = make_impact(tables)
+    harness.server.script = always(queued(PATH))
+    return harness
 
 
 @pytest.fixture
 def orders(conversion: Callable[..., Conversion]) -> list[Conversion]:
-    """One order that impact.com takes."""
+    """One order that impact.com accepts."""
     return [conversion(order_id=ORDER)]
 
 
-def refused() -> Act:
+def refused() -> Response:
     """No partner has a contract for this order."""
     return submission(ErrorReason="CONTRACT_NOT_FOUND", ends="rejected")
 
 
 @pytest.mark.parametrize("uri", [None, "https://evil.example/x", "//evil/x", "/x", ""])
 def test_18_queued_without_an_address_of_ours(
-    impact: Line, orders: list[Conversion], uri: str | None
+    impact: Harness, orders: list[Conversion], uri: str | None
 ) -> None:
     impact.server.script = always(queued(uri))
     impact.run(orders)
@@ -69,45 +69,40 @@ def test_18_queued_without_an_address_of_ours(
 
 
 def test_18_a_foreign_address_is_never_called(
-    impact: Line, make_line: MakeLine, orders: list[Conversion]
+    impact: Harness, make_harness: MakeHarness, orders: list[Conversion]
 ) -> None:
-    other = make_line(impact.database, DEDUPE).server
+    other = make_harness(impact.database, DEDUPE).server
     impact.server.script = always(queued(f"{other.url}{PATH}"))
     impact.run(orders)
     settle(impact, hours=2)
     assert other.connections == 0
 
 
-@pytest.mark.parametrize("anywhere", ["sqlite", "postgresql"])
 def test_40_a_submission_that_stays_queued_for_ever(
-    request: pytest.FixtureRequest,
-    make_impact: MakeLine,
-    orders: list[Conversion],
-    anywhere: str,
+    impact_per_database: Harness, orders: list[Conversion]
 ) -> None:
-    name = "postgres_tables" if anywhere == "postgresql" else "tables"
-    line = make_impact(request.getfixturevalue(name))
-    line.server.script = always(queued(PATH))
-    about_submission(line, submission(Status="Queued"))
-    line.run(orders)
+    harness = impact_per_database
+    harness.server.script = always(queued(PATH))
+    about_submission(harness, submission(Status="Queued"))
+    harness.run(orders)
     for _ in range(3):
-        settle(line, hours=2)
-        assert line.state(ORDER) == "queued"
-    settle(line, hours=48)
-    row = line.row(ORDER)
+        settle(harness, hours=2)
+        assert harness.state(ORDER) == "queued"
+    settle(harness, hours=48)
+    row = harness.row(ORDER)
     assert (row["state"], row["state_reason"]) == ("uncertain", "settle_timeout")
-    with line.database.engine.connect() as connection:
+    with harness.database.engine.connect() as connection:
         listed = connection.exec_driver_sql(
             "select order_id, state from v_needs_human"
         ).fetchall()
     assert [tuple(one) for one in listed] == [(ORDER, "uncertain")]
-    posts = len(line.server.books.orders)
-    line.server.script = always(queued(PATH))
-    line.run(orders)
-    assert len(line.server.books.orders) == posts
+    posts = len(harness.server.log.orders)
+    harness.server.script = always(queued(PATH))
+    harness.run(orders)
+    assert len(harness.server.log.orders) == posts
     # The provider's memory is over as well: still a person's, never another request.
-    assert line.state(ORDER) in {"uncertain", "exhausted"}
-    line.check(rerun=lambda: line.run(orders))
+    assert harness.state(ORDER) in {"uncertain", "exhausted"}
+    harness.check(rerun=lambda: harness.run(orders))
 
 
 ENDS = {
@@ -126,7 +121,7 @@ ENDS = {
 
 @pytest.mark.parametrize(("code", "state", "reason", "detail"), ENDS.values(), ids=ENDS)
 def test_41_a_submission_ends_with_its_reason(
-    impact: Line,
+    impact: Harness,
     orders: list[Conversion],
     *,
     code: str,
@@ -150,19 +145,21 @@ def test_41_a_submission_ends_with_its_reason(
     assert len(impact.server.seen) == requests
 
 
-def test_42_a_submission_that_is_gone(impact: Line, orders: list[Conversion]) -> None:
-    about_submission(impact, say(404, '{"Status": "ERROR"}', None))
+def test_42_a_submission_that_no_longer_exists(
+    impact: Harness, orders: list[Conversion]
+) -> None:
+    about_submission(impact, respond(404, '{"Status": "ERROR"}', None))
     impact.run(orders)
     settle(impact, hours=1)
     row = impact.row(ORDER)
     assert (row["state"], row["state_reason"]) == ("uncertain", "submission_not_found")
     impact.run(orders)
-    assert impact.server.books.orders == [ORDER]
+    assert impact.server.log.orders == [ORDER]
     impact.check()
 
 
 def test_42_a_submission_of_another_order(
-    impact: Line, orders: list[Conversion]
+    impact: Harness, orders: list[Conversion]
 ) -> None:
     about_submission(impact, submission(OrderId="O99999"))
     impact.run(orders)
@@ -171,24 +168,24 @@ def test_42_a_submission_of_another_order(
     assert row["state"] == "uncertain"
     assert row["state_reason"] == "wrong_order_in_submission"
     impact.run(orders)
-    assert impact.server.books.orders == [ORDER]
+    assert impact.server.log.orders == [ORDER]
     impact.check()
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_42_an_api_in_trouble_says_nothing_about_a_submission(
-    impact: Line, orders: list[Conversion], status: int
+    impact: Harness, orders: list[Conversion], status: int
 ) -> None:
-    about_submission(impact, say(status, "{}", None))
+    about_submission(impact, respond(status, "{}", None))
     impact.run(orders)
     assert settle(impact, hours=1) is None
     assert impact.state(ORDER) == "queued"
 
 
 def test_42_refused_credentials_stop_the_settlement(
-    impact: Line, orders: list[Conversion]
+    impact: Harness, orders: list[Conversion]
 ) -> None:
-    about_submission(impact, say(401, "{}", None))
+    about_submission(impact, respond(401, "{}", None))
     impact.run(orders)
     assert settle(impact, hours=1) == "configuration: http_401"
     assert impact.state(ORDER) == "queued"
@@ -196,7 +193,7 @@ def test_42_refused_credentials_stop_the_settlement(
 
 
 def test_41_a_refusal_proves_that_the_first_send_did_not_count(
-    impact: Line, orders: list[Conversion]
+    impact: Harness, orders: list[Conversion]
 ) -> None:
     about_submission(impact, refused())
     impact.run(orders)
@@ -206,9 +203,9 @@ def test_41_a_refusal_proves_that_the_first_send_did_not_count(
 
 
 def test_41_a_refusal_says_nothing_about_an_earlier_send(
-    impact: Line, orders: list[Conversion]
+    impact: Harness, orders: list[Conversion]
 ) -> None:
-    impact.server.script = always(say(200, '{"Status": "?"}', None))
+    impact.server.script = always(respond(200, '{"Status": "?"}', None))
     impact.run(orders)
     first = impact.row(ORDER)["first_sent_at"]
     impact.server.script = always(queued(PATH))
@@ -221,8 +218,8 @@ def test_41_a_refusal_says_nothing_about_an_earlier_send(
 
 
 @pytest.mark.parametrize("code", ["", "CONV_DUPLICATE"])
-def test_41_what_was_taken_was_first_sent_when_it_was(
-    impact: Line, orders: list[Conversion], code: str
+def test_41_an_accepted_order_keeps_its_first_send_time(
+    impact: Harness, orders: list[Conversion], code: str
 ) -> None:
     ends = "duplicate" if code else "settled"
     about_submission(impact, submission(ErrorReason=code, ends=ends))
@@ -231,12 +228,12 @@ def test_41_what_was_taken_was_first_sent_when_it_was(
     assert impact.row(ORDER)["first_sent_at"] is not None
 
 
-def test_41_warnings_of_the_first_reply_are_not_forgotten(
-    impact: Line, orders: list[Conversion]
+def test_41_warnings_of_the_first_reply_are_kept(
+    impact: Harness, orders: list[Conversion]
 ) -> None:
     warned = [{"field": "ItemMpn1", "message": "ignored"}]
     body = {"Status": "QUEUED", "QueuedUri": PATH, "warnings": warned}
-    impact.server.script = always(say(200, json.dumps(body), "queued"))
+    impact.server.script = always(respond(200, json.dumps(body), "queued"))
     about_submission(impact, submission(ends="settled"))
     impact.run(orders)
     settle(impact, hours=1)
@@ -246,12 +243,12 @@ def test_41_warnings_of_the_first_reply_are_not_forgotten(
 
 
 def test_40_calls_keep_to_their_budget_from_run_to_run(
-    impact: Line, conversion: Callable[..., Conversion]
+    impact: Harness, conversion: Callable[..., Conversion]
 ) -> None:
     impact.provider.settle_calls = 3
     impact.provider.limits = replace(impact.provider.limits, in_flight=2)
     names = [f"O{number}" for number in range(5)]
-    ended = replace(submission(OrderId=None), tells=dict.fromkeys(names, "settled"))
+    ended = replace(submission(OrderId=None), statuses=dict.fromkeys(names, "settled"))
     impact.server.script = lambda subject, _time: (
         ended if subject.startswith("/") else queued(PATH)
     )
@@ -266,7 +263,7 @@ def test_40_calls_keep_to_their_budget_from_run_to_run(
 
 
 def test_40_questions_about_what_stays_queued_use_the_budget_too(
-    impact: Line, conversion: Callable[..., Conversion]
+    impact: Harness, conversion: Callable[..., Conversion]
 ) -> None:
     impact.provider.settle_calls = 3
     impact.provider.limits = replace(impact.provider.limits, in_flight=2)
@@ -285,18 +282,18 @@ def test_40_runs_at_the_same_time_share_the_budget(database: Database) -> None:
     ]
     with ThreadPoolExecutor(8) as pool:
         taken = list(
-            pool.map(lambda one: Allowance(one, "settle").take(3, 10), ledgers)
+            pool.map(lambda one: CallBudget(one, "settle").take(3, 10), ledgers)
         )
     assert sum(taken) == 10
-    assert Allowance(ledgers[0], "lookup").take(3, 10) == 3
+    assert CallBudget(ledgers[0], "lookup").take(3, 10) == 3
 
 
-def test_40_a_full_quota_ends_the_look(
-    impact: Line, conversion: Callable[..., Conversion]
+def test_40_an_exhausted_quota_ends_the_follow_up(
+    impact: Harness, conversion: Callable[..., Conversion]
 ) -> None:
     impact.provider.limits = replace(impact.provider.limits, in_flight=2)
     impact.server.script = lambda subject, _time: (
-        say(429, "{}", None) if subject.startswith("/") else queued(PATH)
+        respond(429, "{}", None) if subject.startswith("/") else queued(PATH)
     )
     impact.run([conversion(order_id=f"O{number}") for number in range(5)])
     looking, stopped = settling(impact, hours=1)
@@ -305,19 +302,19 @@ def test_40_a_full_quota_ends_the_look(
 
 
 def test_42_another_order_in_a_submission_is_listed_as_an_alarm(
-    impact: Line, orders: list[Conversion]
+    impact: Harness, orders: list[Conversion]
 ) -> None:
     about_submission(impact, submission(OrderId="O99999"))
     impact.run(orders)
     reasons = impact.provider.alarms
-    assert alarming(impact.database, impact.name, reasons) == {}
+    assert orders_by_reason(impact.database, impact.name, reasons) == {}
     settle(impact, hours=1)
-    found = alarming(impact.database, impact.name, reasons)
+    found = orders_by_reason(impact.database, impact.name, reasons)
     assert found == {"wrong_order_in_submission": [ORDER]}
 
 
-def test_41_nothing_of_the_order_is_kept_of_what_the_submission_repeats(
-    impact: Line, orders: list[Conversion]
+def test_41_personal_data_that_a_submission_echoes_is_not_stored(
+    impact: Harness, orders: list[Conversion]
 ) -> None:
     said = {"Payload": {"CustomerPostCode": "93101", "IpAddress": "203.0.113.7"}}
     about_submission(impact, submission(ends="settled", **said))

@@ -15,7 +15,7 @@ from support.shop import DAY, START, Shop
 if TYPE_CHECKING:
     from assets.ledger.database import Database
     from assets.providers.base import ResendPolicy
-    from support.line import MakeLine
+    from support.harness import MakeHarness
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_54_a_table_or_column_that_is_missing_stops_before_any_request(
     with pytest.raises(WarehouseError) as caught:
         shop.run()
     assert named in str(caught.value)
-    assert shop.line.server.connections == 0
-    assert shop.line.rows() == []
+    assert shop.harness.server.connections == 0
+    assert shop.harness.rows() == []
 
 
 def test_54_a_warehouse_that_does_not_answer_stops_before_any_request(
@@ -50,7 +50,7 @@ def test_54_a_warehouse_that_does_not_answer_stops_before_any_request(
     with pytest.raises(WarehouseError, match="warehouse_url") as caught:
         shop.run()
     assert "hush" not in str(caught.value)
-    assert (shop.line.server.connections, shop.line.rows()) == (0, [])
+    assert (shop.harness.server.connections, shop.harness.rows()) == (0, [])
 
 
 EVERYTHING = """
@@ -81,17 +81,17 @@ def test_54_a_table_that_may_not_be_read_stops_before_any_request(
     said = str(caught.value)
     assert f"allowed to read {denied} of the warehouse, got permission denied" in said
     assert "extract_dir" not in said
-    assert (shop.line.server.connections, shop.line.rows()) == (0, [])
+    assert (shop.harness.server.connections, shop.harness.rows()) == (0, [])
 
 
 def test_55_an_empty_day_marks_nothing(shop: Shop) -> None:
     for number in range(5):
         shop.order(f"O{number}")
     shop.run()
-    before = shop.line.rows()
+    before = shop.harness.rows()
     shop.execute("delete from completed_orders")
     assert shop.run().requests == 0
-    assert shop.line.rows() == before
+    assert shop.harness.rows() == before
 
 
 def test_56_what_was_staged_is_sent_and_a_later_change_is_drift(shop: Shop) -> None:
@@ -104,38 +104,38 @@ def test_56_what_was_staged_is_sent_and_a_later_change_is_drift(shop: Shop) -> N
     }.items():
         shop.execute(f"update {table} set {columns} where order_id = 'O1'")
     shop.deliver()
-    bodies = b"".join(one.body for one in shop.line.server.books.journal)
+    bodies = b"".join(one.body for one in shop.harness.server.log.journal)
     assert b"10" in bodies
     assert b"99" not in bodies
-    sent = shop.line.row("O1")
+    sent = shop.harness.row("O1")
     assert (sent["state"], sent["amount_minor"]) == ("accepted", 1000)
 
     summary = shop.run()
     assert summary.requests == 0
-    after = shop.line.row("O1")
+    after = shop.harness.row("O1")
     assert (after["state"], after["amount_minor"]) == ("accepted", 1000)
-    (issue,) = shop.line.rows(data_issue)
+    (issue,) = shop.harness.rows(data_issue)
     assert (issue["order_id"], issue["code"]) == ("O1", "drift")
     shop.check({"O1": (1000, "USD"), "O2": (1000, "USD")})
 
 
 def test_56_the_same_on_postgresql(
-    make_line: MakeLine,
+    make_harness: MakeHarness,
     policy: ResendPolicy,
     tmp_path: Path,
     postgres_url: str,
     postgres_tables: Database,
 ) -> None:
     """One database is warehouse, another the ledger; a bad order among good ones."""
-    shop = Shop(tmp_path, postgres_url, make_line(postgres_tables, policy))
-    shop.line.clock.now = START + DAY
+    shop = Shop(tmp_path, postgres_url, make_harness(postgres_tables, policy))
+    shop.harness.clock.now = START + DAY
     shop.create()
     shop.order("O1")
     shop.order("ø 2 '; drop table delivery; --")
     shop.order("O3", currency="ZZZ")
     shop.run()
     assert shop.held() == {"O3": "unknown_currency"}
-    assert sorted(shop.line.server.books.orders) == [
+    assert sorted(shop.harness.server.log.orders) == [
         "O1",
         "ø 2 '; drop table delivery; --",
     ]

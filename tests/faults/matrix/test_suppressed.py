@@ -1,4 +1,4 @@
-"""Fault matrix, rows 65 and 66: why an order is not told, and on what evidence."""
+"""Fault matrix, rows 65 and 66: why an order is suppressed, and with what evidence."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 
 from assets.ledger.tables import data_issue
 from support.engine import NEVER
-from support.raw_server import always, say
+from support.raw_server import always, respond
 from support.shop import BEFORE, NOON
 from support.shop_destinations import CID, cancel, use
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from support.line import MakeLine
+    from support.harness import MakeHarness
     from support.shop import Shop
 
 OWN = pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
@@ -195,9 +195,9 @@ def see(shop: Shop, *variations: str) -> None:
         )
 
 
-def withheld(shop: Shop) -> list[tuple[Any, ...]]:
+def suppressed(shop: Shop) -> list[tuple[Any, ...]]:
     """What an analyst reads of it."""
-    with shop.line.database.read() as connection:
+    with shop.harness.database.read() as connection:
         found = connection.exec_driver_sql(
             "select order_id, state, reason, evidence from v_withheld order by order_id"
         )
@@ -206,109 +206,109 @@ def withheld(shop: Shop) -> list[tuple[Any, ...]]:
 
 @OWN
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_65_an_order_that_is_not_told_has_its_rule_and_its_evidence(
-    shop: Shop, make_line: MakeLine, make_impact: MakeLine, case: Case
+def test_65_a_suppressed_order_has_its_rule_and_its_evidence(
+    shop: Shop, make_harness: MakeHarness, make_impact: MakeHarness, case: Case
 ) -> None:
-    use(shop, case.provider, make_line, make_impact, **case.settings)
+    use(shop, case.provider, make_harness, make_impact, **case.settings)
     shop.order("O1", **case.order)
     for kind, value in case.identifiers.items():
         known = {"visitor_id": "v-1", "captured_at": case.captured_at}
         shop.add("visitor_identifiers", kind=kind, value=value, **known)
     see(shop, *case.seen)
-    shop.line.clock.pass_by(days=case.days)
+    shop.harness.clock.pass_by(days=case.days)
     shop.run()
-    assert withheld(shop) == [("O1", "suppressed", case.reason, case.evidence)]
-    before = shop.line.rows()
-    shop.line.clock.pass_by(days=1)
+    assert suppressed(shop) == [("O1", "suppressed", case.reason, case.evidence)]
+    before = shop.harness.rows()
+    shop.harness.clock.pass_by(days=1)
     assert shop.run().requests == 0
-    assert shop.line.rows() == before
+    assert shop.harness.rows() == before
     kept = str(before)
     assert [one for one in case.identifiers.values() if one in kept] == []
-    assert shop.line.server.seen == []
+    assert shop.harness.server.seen == []
 
 
 @OWN
 def test_65_of_a_visitors_orders_the_first_one_is_named(
-    shop: Shop, make_line: MakeLine, make_impact: MakeLine
+    shop: Shop, make_harness: MakeHarness, make_impact: MakeHarness
 ) -> None:
-    use(shop, "convert", make_line, make_impact, first_order_only=True)
+    use(shop, "convert", make_harness, make_impact, first_order_only=True)
     shop.order("O1", completed_at=NOON - timedelta(minutes=1))
     shop.order("O2")
     see(shop, "a")
     shop.run()
     said = "order O1 of the same visitor is reported first"
-    assert withheld(shop) == [("O2", "suppressed", "not_first_order", said)]
-    assert shop.line.server.books.orders == ["O1"]
+    assert suppressed(shop) == [("O2", "suppressed", "not_first_order", said)]
+    assert shop.harness.server.log.orders == ["O1"]
 
 
 @OWN
-def test_65_facts_that_come_late_replace_the_evidence_and_let_the_order_go(
-    shop: Shop, make_line: MakeLine, make_impact: MakeLine
+def test_65_late_facts_replace_the_evidence_and_make_the_order_eligible(
+    shop: Shop, make_harness: MakeHarness, make_impact: MakeHarness
 ) -> None:
-    use(shop, "convert", make_line, make_impact)
-    answers = shop.line.server.script
+    use(shop, "convert", make_harness, make_impact)
+    answers = shop.harness.server.script
     shop.order("O1", tracking_consent=None)
     shop.run()
     held = ("O1", "suppressed", "no_consent", "tracking_consent is null")
-    assert withheld(shop) == [held]
+    assert suppressed(shop) == [held]
 
     shop.execute("update completed_orders set tracking_consent = true")
     shop.run()
     said = f"none stored up to {AT} of: exposures"
-    assert withheld(shop) == [("O1", "suppressed", "no_bucketing", said)]
+    assert suppressed(shop) == [("O1", "suppressed", "no_bucketing", said)]
 
     see(shop, "a")
-    shop.line.server.script = always(say(401, "", "configuration"))
+    shop.harness.server.script = always(respond(401, "", "configuration"))
     shop.run()
-    assert (shop.line.states(), withheld(shop)) == ({"O1": "pending"}, [])
+    assert (shop.harness.states(), suppressed(shop)) == ({"O1": "pending"}, [])
 
-    shop.line.server.script = answers
-    shop.line.later()
+    shop.harness.server.script = answers
+    shop.harness.later()
     shop.run()
-    assert shop.line.states() == {"O1": "accepted"}
-    row = shop.line.row("O1")
+    assert shop.harness.states() == {"O1": "accepted"}
+    row = shop.harness.row("O1")
     assert (row["state_reason"], row["state_detail"]) == (None, None)
-    assert shop.line.server.books.counted == {"O1": 1}
+    assert shop.harness.server.log.counted == {"O1": 1}
     shop.check({"O1": (1000, "USD")})
 
 
 @OWN
 @pytest.mark.parametrize("bound_to", ["order_id", "visitor_id"])
-def test_65_a_click_that_comes_late_lets_the_order_go(
-    shop: Shop, make_line: MakeLine, make_impact: MakeLine, bound_to: str
+def test_65_a_late_click_makes_the_order_eligible(
+    shop: Shop, make_harness: MakeHarness, make_impact: MakeHarness, bound_to: str
 ) -> None:
-    use(shop, "trackdesk", make_line, make_impact)
+    use(shop, "trackdesk", make_harness, make_impact)
     shop.order("O1")
     shop.run()
-    assert [row[2] for row in withheld(shop)] == ["no_click_id"]
+    assert [row[2] for row in suppressed(shop)] == ["no_click_id"]
     owner = {"order_id": "O1", "visitor_id": "v-1"}[bound_to]
     known = {bound_to: owner, "kind": "trackdesk_cid", "captured_at": BEFORE}
     shop.add("visitor_identifiers", value="no cookie at all", **known)
     shop.run()
-    assert [row[2] for row in withheld(shop)] == ["unreadable_identifier"]
+    assert [row[2] for row in suppressed(shop)] == ["unreadable_identifier"]
     later = known | {"captured_at": NOON}
     shop.add("visitor_identifiers", value=CID, **later)
     shop.run()
-    assert (shop.line.states(), withheld(shop)) == ({"O1": "accepted"}, [])
+    assert (shop.harness.states(), suppressed(shop)) == ({"O1": "accepted"}, [])
     shop.check({"O1": (1000, "USD")})
 
 
 @OWN
-def test_65_consent_that_is_taken_back_before_the_send_holds_the_order(
-    shop: Shop, make_line: MakeLine, make_impact: MakeLine
+def test_65_consent_withdrawn_before_the_send_suppresses_the_order(
+    shop: Shop, make_harness: MakeHarness, make_impact: MakeHarness
 ) -> None:
-    use(shop, "trackdesk", make_line, make_impact)
-    shop.line.server.script = always(say(401, "", "configuration"))
+    use(shop, "trackdesk", make_harness, make_impact)
+    shop.harness.server.script = always(respond(401, "", "configuration"))
     shop.order("O1")
     known = {"visitor_id": "v-1", "kind": "trackdesk_cid", "captured_at": BEFORE}
     shop.add("visitor_identifiers", value=CID, **known)
     shop.run()
-    assert shop.line.states() == {"O1": "pending"}
+    assert shop.harness.states() == {"O1": "pending"}
     shop.execute("update completed_orders set tracking_consent = false")
-    shop.line.later()
+    shop.harness.later()
     shop.run()
     said = "tracking_consent is false"
-    assert withheld(shop) == [("O1", "suppressed", "consent_refused", said)]
+    assert suppressed(shop) == [("O1", "suppressed", "consent_refused", said)]
 
 
 NIGHT = datetime(2026, 11, 1, tzinfo=ZoneInfo("America/New_York"))
@@ -321,12 +321,12 @@ def local(day: int, hour: int, minute: int = 0) -> datetime:
 
 
 def click_twice(shop: Shop) -> None:
-    """An order at ten; partner A long before, partner B when nobody knows exactly."""
+    """An order at ten; partner A long before, partner B at an uncertain time."""
     times = ("completed_at", "captured_at", "bucketed_at")
     shop.retype(**dict.fromkeys(times, "timestamp"))
     shop.naive_zone, shop.key = str(NIGHT.tzinfo), f"{NIGHT:%Y-%m-%d}"
     shop.window = (NIGHT.astimezone(UTC), (NIGHT + timedelta(days=1)).astimezone(UTC))
-    shop.line.clock.now = shop.window[1]
+    shop.harness.clock.now = shop.window[1]
     shop.order("O1", completed_at=local(1, 10))
     owner = {"visitor_id": "v-1", "kind": "impact_click_id"}
     first = NIGHT.replace(tzinfo=None) - timedelta(days=10)
@@ -336,30 +336,30 @@ def click_twice(shop: Shop) -> None:
 
 
 @OWN
-def test_65_nobody_gets_the_commission_of_a_last_click_that_cannot_be_read(
-    shop: Shop, make_line: MakeLine, make_impact: MakeLine
+def test_65_an_unreadable_last_click_earns_no_commission(
+    shop: Shop, make_harness: MakeHarness, make_impact: MakeHarness
 ) -> None:
-    use(shop, "impact", make_line, make_impact)
+    use(shop, "impact", make_harness, make_impact)
     click_twice(shop)
     shop.run()
     said = (
         "a refused row up to 2026-11-01T15:00:00Z may count: "
         "impact_click_id (ambiguous_time)"
     )
-    assert withheld(shop) == [("O1", "suppressed", "unfit_identifier", said)]
-    (doubt,) = shop.line.rows(data_issue)
+    assert suppressed(shop) == [("O1", "suppressed", "unfit_identifier", said)]
+    (doubt,) = shop.harness.rows(data_issue)
     assert (doubt["order_id"], doubt["code"]) == ("O1", "unfit_identifier")
     assert (doubt["subject"], doubt["detail"]) == ("impact_click_id", "ambiguous_time")
-    assert shop.line.server.seen == []
+    assert shop.harness.server.seen == []
 
     shop.execute(
         "update visitor_identifiers set captured_at = :at where value = 'PARTNER-B'",
         at=local(1, 2, 30),
     )
-    shop.line.later()
+    shop.harness.later()
     shop.run()
-    assert (shop.line.states(), withheld(shop)) == ({"O1": "queued"}, [])
-    (posted,) = shop.line.server.seen
+    assert (shop.harness.states(), suppressed(shop)) == ({"O1": "queued"}, [])
+    (posted,) = shop.harness.server.seen
     assert b"ClickId=PARTNER-B" in posted
     assert b"PARTNER-A" not in posted
 
@@ -367,9 +367,12 @@ def test_65_nobody_gets_the_commission_of_a_last_click_that_cannot_be_read(
 @OWN
 @pytest.mark.parametrize("owner", [{"visitor_id": "v-1"}, {"order_id": "O1"}])
 def test_65_a_click_without_a_time_may_have_been_the_last(
-    shop: Shop, make_line: MakeLine, make_impact: MakeLine, owner: dict[str, str]
+    shop: Shop,
+    make_harness: MakeHarness,
+    make_impact: MakeHarness,
+    owner: dict[str, str],
 ) -> None:
-    use(shop, "trackdesk", make_line, make_impact)
+    use(shop, "trackdesk", make_harness, make_impact)
     shop.order("O1")
     for at in (BEFORE, None):
         known = {"kind": "trackdesk_cid", "value": CID, "captured_at": at}
@@ -377,53 +380,53 @@ def test_65_a_click_without_a_time_may_have_been_the_last(
     shop.run()
     missing = "(missing_captured_at)"
     said = f"a refused row up to {AT} may count: trackdesk_cid {missing}"
-    assert withheld(shop) == [("O1", "suppressed", "unfit_identifier", said)]
+    assert suppressed(shop) == [("O1", "suppressed", "unfit_identifier", said)]
 
 
 @OWN
 def test_65_an_exposure_without_a_time_may_have_been_the_first(
-    shop: Shop, make_line: MakeLine, make_impact: MakeLine
+    shop: Shop, make_harness: MakeHarness, make_impact: MakeHarness
 ) -> None:
-    use(shop, "convert", make_line, make_impact)
+    use(shop, "convert", make_harness, make_impact)
     shop.order("O1")
     see(shop, "a", "b")
     shop.execute(
         "update visitor_bucketing set bucketed_at = null where variation_id = 'b'"
     )
     shop.run()
-    assert withheld(shop) == [
+    assert suppressed(shop) == [
         ("O1", "suppressed", "no_bucketing", "exposures refused: 100")
     ]
 
 
 @OWN
-def test_65_a_click_bound_to_the_order_by_another_visitor_is_nobodys(
-    shop: Shop, make_line: MakeLine, make_impact: MakeLine
+def test_65_a_click_that_another_visitor_bound_to_the_order_is_ignored(
+    shop: Shop, make_harness: MakeHarness, make_impact: MakeHarness
 ) -> None:
-    use(shop, "trackdesk", make_line, make_impact)
+    use(shop, "trackdesk", make_harness, make_impact)
     shop.order("O1")
     known = {"kind": "trackdesk_cid", "value": CID, "captured_at": BEFORE}
     shop.add("visitor_identifiers", order_id="O1", visitor_id="v-2", **known)
     shop.run()
     said = f"a refused row up to {AT} may count: trackdesk_cid (other_visitor)"
-    assert withheld(shop) == [("O1", "suppressed", "unfit_identifier", said)]
+    assert suppressed(shop) == [("O1", "suppressed", "unfit_identifier", said)]
     shop.execute("update visitor_identifiers set visitor_id = 'v-1'")
     shop.run()
-    assert (shop.line.states(), withheld(shop)) == ({"O1": "accepted"}, [])
+    assert (shop.harness.states(), suppressed(shop)) == ({"O1": "accepted"}, [])
 
 
 @OWN
 def test_65_visitors_of_no_known_id_do_not_share_a_click(
-    shop: Shop, make_line: MakeLine, make_impact: MakeLine
+    shop: Shop, make_harness: MakeHarness, make_impact: MakeHarness
 ) -> None:
-    use(shop, "trackdesk", make_line, make_impact)
+    use(shop, "trackdesk", make_harness, make_impact)
     shop.order("O1", visitor_id="undefined")
     shop.order("O2", visitor_id="undefined")
     known = {"kind": "trackdesk_cid", "value": CID, "captured_at": BEFORE}
     shop.add("visitor_identifiers", visitor_id="undefined", **known)
     shop.run()
     assert shop.held() == dict.fromkeys(("O1", "O2"), "placeholder_id")
-    assert shop.line.server.seen == []
+    assert shop.harness.server.seen == []
 
 
 HELD = {
@@ -435,40 +438,40 @@ HELD = {
 
 @OWN
 @pytest.mark.parametrize(("changes", "state"), HELD.values(), ids=HELD)
-def test_66_an_order_cancelled_before_it_was_sent_is_gone(
+def test_66_an_order_cancelled_before_it_was_sent_is_missing_from_the_source(
     shop: Shop,
-    make_line: MakeLine,
-    make_impact: MakeLine,
+    make_harness: MakeHarness,
+    make_impact: MakeHarness,
     changes: dict[str, Any],
     state: str,
 ) -> None:
     """Only completed orders are read: what was cancelled is no longer among them."""
-    use(shop, "trackdesk", make_line, make_impact)
-    answers = shop.line.server.script
-    shop.line.server.script = always(say(401, "", "configuration"))
+    use(shop, "trackdesk", make_harness, make_impact)
+    answers = shop.harness.server.script
+    shop.harness.server.script = always(respond(401, "", "configuration"))
     shop.order("O1", **changes)
     shop.order("O2", visitor_id="v-2")
     if state == "pending":
         known = {"visitor_id": "v-1", "kind": "trackdesk_cid", "captured_at": BEFORE}
         shop.add("visitor_identifiers", value=CID, **known)
     shop.run()
-    assert shop.line.states() == {"O1": state, "O2": "suppressed"}
+    assert shop.harness.states() == {"O1": state, "O2": "suppressed"}
     cancel(shop)
-    shop.line.server.script = answers
-    shop.line.later()
+    shop.harness.server.script = answers
+    shop.harness.later()
     shop.run()
     said = "the source returns no such order for 2026-01-02"
-    assert withheld(shop)[0] == ("O1", "suppressed", "order_gone", said)
-    before = shop.line.rows()
-    shop.line.later()
+    assert suppressed(shop)[0] == ("O1", "suppressed", "order_gone", said)
+    before = shop.harness.rows()
+    shop.harness.later()
     shop.run()
-    assert shop.line.rows() == before
-    with shop.line.database.read() as connection:
+    assert shop.harness.rows() == before
+    with shop.harness.database.read() as connection:
         found = connection.exec_driver_sql("select orders, never_seen from v_reconcile")
         assert found.all() == [(1, 0)]
     shop.order("O1")
     shop.run()
-    assert shop.line.states()["O1"] == (
+    assert shop.harness.states()["O1"] == (
         "accepted" if state == "pending" else "suppressed"
     )
-    assert "order_gone" not in {row[2] for row in withheld(shop)}
+    assert "order_gone" not in {row[2] for row in suppressed(shop)}

@@ -12,7 +12,7 @@ from assets.ledger.tables import delivery, delivery_attempt
 from support.engine import many
 
 if TYPE_CHECKING:
-    from support.line import Line
+    from support.harness import Harness
 
 ROWS = 100_000
 
@@ -104,22 +104,22 @@ def check_kept(database: Database) -> None:
 
 @pytest.mark.parametrize("version", ["0000", "9999_of_the_future"])
 def test_69_tables_of_another_version_are_not_sent_from(
-    line_anywhere: Line, version: str
+    db_harness: Harness, version: str
 ) -> None:
-    line, orders = line_anywhere, many(3)
-    line.run(orders[:1])
-    with line.database.engine.connect() as connection:
+    harness, orders = db_harness, many(3)
+    harness.run(orders[:1])
+    with harness.database.engine.connect() as connection:
         found = connection.execute(text("select version_num from alembic_version"))
         ours = found.scalar_one()
-    url = line.database.engine.url.render_as_string(hide_password=False)
-    set_version(line.database, version)
-    used, line.database = line.database, Database(url)
+    url = harness.database.engine.url.render_as_string(hide_password=False)
+    set_version(harness.database, version)
+    used, harness.database = harness.database, Database(url)
     with pytest.raises(LedgerError, match=version) as caught:
-        line.run(orders)
+        harness.run(orders)
     assert "attribution migrate" in str(caught.value)
-    assert line.server.books.orders == ["O00000"]
-    line.database.dispose()
-    line.database = used
+    assert harness.server.log.orders == ["O00000"]
+    harness.database.dispose()
+    harness.database = used
     set_version(used, ours)
-    assert line.run(orders).unfinished == 0
-    line.check_finished(orders)
+    assert harness.run(orders).unfinished == 0
+    harness.check_finished(orders)

@@ -1,7 +1,7 @@
 """Fault matrix, rows 57 to 59 and 61 to 64: awkward values in the warehouse.
 
-A value is sent exactly as it is stored, or its order is held back with a reason that is
-kept; it is never repaired by guessing.
+A value is sent exactly as it is stored, or its order is quarantined with a stored
+reason. It is never repaired by guessing.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import pytest
 from assets.source.warehouse import WarehouseError
 from support.canaries import everything
 from support.engine import NEVER
-from support.raw_server import always, say
+from support.raw_server import always, respond
 from support.shop import BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from assets.ledger.database import Database
-    from support.line import MakeLine
+    from support.harness import MakeHarness
     from support.shop import Shop
 
 LONG = {"never"}
@@ -46,21 +46,21 @@ CURRENCIES: dict[str, tuple[str | None, str, str | tuple[int, str]]] = {
 
 
 def check_day(shop: Shop, expected: Mapping[str, str | tuple[int, str]]) -> None:
-    """Of one day, each order is sent with its money or held back with its reason."""
+    """Each order of a day is sent with its amount, or quarantined with its reason."""
     shop.run()
     good = {one: worth for one, worth in expected.items() if isinstance(worth, tuple)}
     held = {one: why for one, why in expected.items() if isinstance(why, str)}
-    rows = {row["order_id"]: row for row in shop.line.rows()}
+    rows = {row["order_id"]: row for row in shop.harness.rows()}
     assert rows.keys() == expected.keys()
     found = {one: (rows[one]["amount_minor"], rows[one]["currency"]) for one in good}
     assert found == good
     assert {one: rows[one]["state"] for one in good} == dict.fromkeys(good, "accepted")
-    assert shop.line.server.books.counted == dict.fromkeys(good, 1)
+    assert shop.harness.server.log.counted == dict.fromkeys(good, 1)
     assert shop.held().keys() == held.keys()
     for order_id, why in held.items():
         assert why in rows[order_id]["state_detail"].split(), order_id
     assert shop.run().requests == 0
-    assert {row["order_id"]: row for row in shop.line.rows()} == rows
+    assert {row["order_id"]: row for row in shop.harness.rows()} == rows
 
 
 def test_57_currencies(shop: Shop) -> None:
@@ -115,7 +115,7 @@ def test_59_large_whole_numbers_beside_nulls_are_kept_exactly(shop: Shop) -> Non
     for order_id in (9007199254740993, 9007199254740992, None):
         shop.order(order_id)
     shop.run()
-    assert shop.line.server.books.counted == {
+    assert shop.harness.server.log.counted == {
         "9007199254740993": 1,
         "9007199254740992": 1,
     }
@@ -137,7 +137,7 @@ def test_59_ids_that_are_none(
     for number, order_id in enumerate(ids):
         shop.order(order_id, visitor_id=f"v-{number}")
     assert shop.run().requests == 0
-    rows = shop.line.rows()
+    rows = shop.harness.rows()
     assert [row["state"] for row in rows] == ["quarantined"] * len(ids)
     assert all(row["order_id"].startswith("row:") for row in rows)
     assert [reason] in shop.reasons()
@@ -161,23 +161,23 @@ def test_61_62_odd_texts_are_sent_and_kept_as_they_are(shop: Shop) -> None:
     for order_id in ODD.values():
         shop.order(order_id, promo_code=order_id)
     shop.run()
-    assert shop.line.states() == dict.fromkeys(ODD.values(), "accepted")
-    assert sorted(shop.line.server.books.orders) == sorted(ODD.values())
+    assert shop.harness.states() == dict.fromkeys(ODD.values(), "accepted")
+    assert sorted(shop.harness.server.log.orders) == sorted(ODD.values())
     assert all(b"X-Injected" not in one.partition(b"\r\n\r\n")[0] for one in seen(shop))
     shop.check(dict.fromkeys(ODD.values(), (1000, "USD")))
 
 
 def seen(shop: Shop) -> list[bytes]:
-    return shop.line.server.seen
+    return shop.harness.server.seen
 
 
 @pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
-def test_61_a_form_has_no_field_that_nobody_wrote(
-    shop: Shop, make_impact: MakeLine, tables: Database
+def test_61_hostile_text_adds_no_field_to_a_form(
+    shop: Shop, make_impact: MakeHarness, tables: Database
 ) -> None:
-    shop.line = make_impact(tables)
-    shop.line.clock.now = shop.window[1]
-    shop.line.server.script = always(say(200, '{"Status": "QUEUED"}', "queued"))
+    shop.harness = make_impact(tables)
+    shop.harness.clock.now = shop.window[1]
+    shop.harness.server.script = always(respond(200, '{"Status": "QUEUED"}', "queued"))
     for order_id in ODD.values():
         shop.order(order_id, promo_code=order_id)
     shop.add(
@@ -188,7 +188,7 @@ def test_61_a_form_has_no_field_that_nobody_wrote(
         captured_at=shop.window[0],
     )
     shop.run()
-    forms = [parse_qs(one.body.decode()) for one in shop.line.server.books.journal]
+    forms = [parse_qs(one.body.decode()) for one in shop.harness.server.log.journal]
     assert sorted(form["OrderId"][0] for form in forms) == sorted(ODD.values())
     for form in forms:
         assert form["OrderPromoCode"] == form["OrderId"]
@@ -198,7 +198,7 @@ def test_61_a_form_has_no_field_that_nobody_wrote(
     shop.check(dict.fromkeys(ODD.values(), (1000, "USD")))
 
 
-def test_61_a_nul_is_held_back(shop: Shop) -> None:
+def test_61_a_nul_is_quarantined(shop: Shop) -> None:
     """PostgreSQL has none in text: there it comes as bytes."""
     if shop.url.startswith("postgresql"):
         shop.retype(affiliation="bytea")
@@ -217,7 +217,7 @@ PERSONAL = {
 
 
 @pytest.mark.parametrize("column", PERSONAL)
-def test_63_personal_data_as_an_id_is_held_back_and_not_kept(
+def test_63_personal_data_as_an_id_is_quarantined_and_not_stored(
     shop: Shop, column: str
 ) -> None:
     for number, personal in enumerate(PERSONAL[column]):
@@ -225,12 +225,12 @@ def test_63_personal_data_as_an_id_is_held_back_and_not_kept(
         shop.order(**plain | {column: personal})
     shop.order("O2")
     shop.run()
-    states = shop.line.states()
+    states = shop.harness.states()
     assert states.pop("O2") == "accepted"
     assert list(states.values()) == ["quarantined"] * len(PERSONAL[column])
     assert ["pii_as_id"] in shop.reasons()
-    assert shop.line.server.books.orders == ["O2"]
-    kept = everything(shop.line.database)
+    assert shop.harness.server.log.orders == ["O2"]
+    kept = everything(shop.harness.database)
     assert [one for one in PERSONAL[column] if one in kept] == []
 
 
@@ -241,9 +241,9 @@ def test_63_an_identifier_that_is_personal_data_is_left_out(shop: Shop) -> None:
         known = {"kind": "convert_visitor_id", "captured_at": BEFORE}
         shop.add("visitor_identifiers", order_id="O1", value=value, **known)
     shop.run()
-    assert shop.line.states() == {"O1": "accepted"}
+    assert shop.harness.states() == {"O1": "accepted"}
     assert shop.reasons() == [["pii_as_id"]] * len(PERSONAL["visitor_id"])
-    kept = everything(shop.line.database)
+    kept = everything(shop.harness.database)
     sent = b"".join(seen(shop)).decode()
     for value in PERSONAL["visitor_id"]:
         assert value not in kept
@@ -270,9 +270,11 @@ def test_64_naive_times_need_a_zone(
     shop.run()
     expected = reason if zone else "naive_time"
     assert shop.held() == ({"O1": expected} if expected else {})
-    assert shop.line.server.books.orders == ([] if expected else ["O1"])
+    assert shop.harness.server.log.orders == ([] if expected else ["O1"])
     if not expected:
-        assert shop.line.row("O1")["order_at"] == datetime(2025, 6, 1, 16, tzinfo=UTC)
+        assert shop.harness.row("O1")["order_at"] == datetime(
+            2025, 6, 1, 16, tzinfo=UTC
+        )
 
 
 def test_64_times_of_several_zones_are_one_instant(shop: Shop) -> None:
@@ -283,7 +285,7 @@ def test_64_times_of_several_zones_are_one_instant(shop: Shop) -> None:
     }.items():
         shop.order(order_id, completed_at=at)
     shop.run()
-    instants = {row["order_at"] for row in shop.line.rows()}
+    instants = {row["order_at"] for row in shop.harness.rows()}
     assert instants == {datetime(2026, 1, 2, 12, tzinfo=UTC)}
     shop.check(dict.fromkeys(("O1", "O2", "O3"), (1000, "USD")))
 
@@ -310,17 +312,17 @@ EVERYTHING = """
 
 
 def check_times(shop: Shop, times: Mapping[str, tuple[str, str | None]]) -> None:
-    """The odd ones are held back, each with its reason; the good one is sent."""
+    """The odd ones are quarantined, each with its reason; the good one is sent."""
     for order_id, (at, _) in times.items():
         soon = datetime.now(UTC) + timedelta(hours=2)
         shop.order(order_id, completed_at=soon.isoformat() if at == "now" else at)
     shop.run()
     assert shop.held() == {one: why for one, (_, why) in times.items() if why}
-    assert shop.line.server.books.orders == ["noon"]
+    assert shop.harness.server.log.orders == ["noon"]
     shop.check(dict.fromkeys(times, (1000, "USD")))
 
 
-def test_64_times_that_cannot_be_of_an_order_are_held_back(shop: Shop) -> None:
+def test_64_times_that_no_order_can_have_are_quarantined(shop: Shop) -> None:
     shop.window = ALWAYS
     check_times(shop, TIMES)
 
@@ -361,12 +363,12 @@ def test_64_a_time_that_duckdb_cannot_show_in_its_zone_is_named(shop: Shop) -> N
     shop.order("O1", completed_at="0001-01-01 00:00:00+00")
     with pytest.raises(WarehouseError, match=r"completed_orders.*1 to 9999"):
         shop.run()
-    assert shop.line.server.connections == 0
+    assert shop.harness.server.connections == 0
 
 
 def test_64_the_first_year_is_not_in_the_day(shop: Shop) -> None:
     shop.order("O1", completed_at="0001-01-01 00:00:00+00")
     shop.order("O2")
     shop.run()
-    assert shop.line.states() == {"O2": "accepted"}
+    assert shop.harness.states() == {"O2": "accepted"}
     shop.check({"O2": (1000, "USD")})

@@ -26,9 +26,9 @@ from support.project import ROOT, TESTS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from assets.delivery.planner import Chunk
+    from assets.delivery.chunk import Chunk
     from assets.providers.conversion import Conversion
-    from support.line import Line
+    from support.harness import Harness
 
 CHUNK = 5_000
 POLICIES = {"dedupe": DEDUPE, "never": NEVER}
@@ -57,11 +57,11 @@ def deliver_here(ledger: str, url: str, policy: str, count: int) -> dict[str, An
     """Run in a process of its own: deliver `count` orders, say what it took."""
     from datetime import UTC
 
-    from assets.delivery.planner import Destination
+    from assets.delivery.destination import Destination
     from assets.delivery.run import deliver
     from assets.ledger.database import Database
     from assets.transport.http import HttpTransport
-    from support.line import JsonProvider
+    from support.harness import JsonProvider
 
     provider = JsonProvider(url, POLICIES[policy], TOGETHER)
     destination = Destination(
@@ -80,9 +80,9 @@ def deliver_here(ledger: str, url: str, policy: str, count: int) -> dict[str, An
     return {"peak": peak, "left": summary.unfinished}
 
 
-def start(line: Line, policy: str, count: int) -> subprocess.Popen[str]:
-    ledger = line.database.engine.url.render_as_string(hide_password=False)
-    words = [ledger, line.server.url, policy, str(count)]
+def start(harness: Harness, policy: str, count: int) -> subprocess.Popen[str]:
+    ledger = harness.database.engine.url.render_as_string(hide_password=False)
+    words = [ledger, harness.server.url, policy, str(count)]
     path = os.pathsep.join(map(str, (ROOT, TESTS)))
     return subprocess.Popen(
         [sys.executable, __file__, *words],
@@ -98,14 +98,14 @@ def finish(run: subprocess.Popen[str]) -> dict[str, Any]:
     return dict(json.loads(said))
 
 
-def stop_half_way(line: Line, run: subprocess.Popen[str], count: int) -> None:
-    while len(line.server.books.counted) < count // 2:
+def stop_half_way(harness: Harness, run: subprocess.Popen[str], count: int) -> None:
+    while len(harness.server.log.counted) < count // 2:
         assert run.poll() is None
         time.sleep(0.02)
     run.terminate()
     run.communicate(timeout=60)
     assert run.returncode == -signal.SIGTERM
-    (entry,) = line.rows(export_run)
+    (entry,) = harness.rows(export_run)
     assert entry["stop_reason"] == "interrupted: this run was told to stop"
 
 
@@ -113,34 +113,34 @@ def stop_half_way(line: Line, run: subprocess.Popen[str], count: int) -> None:
     "count", [10_000, pytest.param(100_000, marks=pytest.mark.long)]
 )
 def test_70_a_run_stopped_half_way_is_finished_by_the_next_one(
-    line: Line, count: int
+    harness: Harness, count: int
 ) -> None:
-    policy = line.provider.resend.kind
-    first = start(line, policy, count)
-    stop_half_way(line, first, count)
-    sent = set(line.server.books.counted)
+    policy = harness.provider.resend.kind
+    first = start(harness, policy, count)
+    stop_half_way(harness, first, count)
+    sent = set(harness.server.log.counted)
     assert count // 2 <= len(sent) < count
-    states = Counter(line.states().values())
+    states = Counter(harness.states().values())
     assert states == {State.ACCEPTED: len(sent), State.PENDING: count - len(sent)}
 
-    before = len(line.server.books.journal)
-    assert finish(start(line, policy, count))["left"] == 0
-    rest = [one for seen in line.server.books.journal[before:] for one in seen.orders]
+    before = len(harness.server.log.journal)
+    assert finish(start(harness, policy, count))["left"] == 0
+    rest = [one for seen in harness.server.log.journal[before:] for one in seen.orders]
     assert len(rest) == count - len(sent)
     assert sent.isdisjoint(rest)
-    assert set(line.server.books.counted.values()) == {1}
-    assert Counter(line.states().values()) == {State.ACCEPTED: count}
-    line.check(worth={f"O{number:06}": (1234, "USD") for number in range(count)})
+    assert set(harness.server.log.counted.values()) == {1}
+    assert Counter(harness.states().values()) == {State.ACCEPTED: count}
+    harness.check(worth={f"O{number:06}": (1234, "USD") for number in range(count)})
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["never"])
-def test_70_memory_does_not_grow_with_the_day(line: Line) -> None:
-    small = finish(start(line, "never", 20_000))
-    large = finish(start(line, "never", 100_000))
+def test_70_memory_does_not_grow_with_the_day(harness: Harness) -> None:
+    small = finish(start(harness, "never", 20_000))
+    large = finish(start(harness, "never", 100_000))
     assert (small["left"], large["left"]) == (0, 0)
     assert large["peak"] - small["peak"] < 30
-    line.check(worth={f"O{number:06}": (1234, "USD") for number in range(100_000)})
+    harness.check(worth={f"O{number:06}": (1234, "USD") for number in range(100_000)})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Fault matrix, rows 17, 21 and 30: the words of the real providers.
+"""Fault matrix, rows 17, 21 and 30: the reply bodies of the real providers.
 
-Trackdesk and Convert publish no body of success; impact.com says QUEUED or OK.
+Trackdesk and Convert document no body of a success; impact.com replies QUEUED or OK.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from assets.providers.convert.provider import Convert, ConvertSettings
 from assets.providers.trackdesk.provider import Trackdesk, TrackdeskSettings
 from support.engine import DEDUPE, NEVER
-from support.raw_server import Act, always, http, in_turn, reset, say
+from support.raw_server import Response, always, http, in_turn, reset, respond
 from support.shop_destinations import (
     orders_in_convert,
     orders_in_trackdesk,
@@ -24,50 +24,50 @@ if TYPE_CHECKING:
 
     from assets.ledger.database import Database
     from assets.providers.conversion import Conversion
-    from support.line import Line, MakeLine
+    from support.harness import Harness, MakeHarness
 
 ORDER = "O00000"
 
 
 @pytest.fixture
-def impact(make_impact: MakeLine, tables: Database) -> Line:
-    """A line to impact.com."""
+def impact(make_impact: MakeHarness, tables: Database) -> Harness:
+    """A harness for impact.com."""
     return make_impact(tables)
 
 
 @pytest.fixture
-def trackdesk(make_line: MakeLine, tables: Database) -> Line:
-    """A line to Trackdesk."""
-    line = make_line(tables, DEDUPE, orders_of=orders_in_trackdesk)
+def trackdesk(make_harness: MakeHarness, tables: Database) -> Harness:
+    """A harness for Trackdesk."""
+    harness = make_harness(tables, DEDUPE, orders_of=orders_in_trackdesk)
     settings: dict[str, Any] = {
         "provider": "trackdesk",
-        "base_url": line.server.url,
+        "base_url": harness.server.url,
         "tenant_id": "demo",
         "conversion_type_code": "sale",
     }
-    line.provider = Trackdesk(TrackdeskSettings(**settings))
-    return line
+    harness.provider = Trackdesk(TrackdeskSettings(**settings))
+    return harness
 
 
 @pytest.fixture
-def convert(make_line: MakeLine, tables: Database) -> Line:
-    """A line to Convert."""
-    line = make_line(tables, NEVER, orders_of=orders_in_convert)
+def convert(make_harness: MakeHarness, tables: Database) -> Harness:
+    """A harness for Convert."""
+    harness = make_harness(tables, NEVER, orders_of=orders_in_convert)
     settings: dict[str, Any] = {
         "provider": "convert",
-        "base_url": line.server.url,
+        "base_url": harness.server.url,
         "account_id": "1",
         "project_id": "2",
         "goal_id": "3",
         "currency": "USD",
     }
-    line.provider = Convert(ConvertSettings(**settings))
-    return line
+    harness.provider = Convert(ConvertSettings(**settings))
+    return harness
 
 
 @pytest.fixture
 def orders(conversion: Callable[..., Conversion]) -> list[Conversion]:
-    """One order that every provider takes."""
+    """One order that every provider accepts."""
     cid = "2d2ce3d8-7c58-4f7f-9e07-0e1b2c3d4e5f"
     known = {
         "impact_click_id": "click",
@@ -78,14 +78,14 @@ def orders(conversion: Callable[..., Conversion]) -> list[Conversion]:
 
 
 def test_17_an_error_in_a_200_refuses_the_order(
-    impact: Line, orders: list[Conversion]
+    impact: Harness, orders: list[Conversion]
 ) -> None:
     errors = [
         {"Field": "EventDate", "Message": "Invalid date"},
         {"Field": "ItemSku1", "Message": "is required"},
     ]
     body = json.dumps({"Status": "ERROR", "Errors": errors})
-    impact.server.script = always(say(200, body, "rejected"))
+    impact.server.script = always(respond(200, body, "rejected"))
     impact.run(orders)
     row = impact.row(ORDER)
     assert (row["state"], row["state_reason"]) == ("rejected", "error_in_reply")
@@ -99,20 +99,23 @@ def test_17_an_error_in_a_200_refuses_the_order(
 def test_21_no_body_is_success_where_none_is_published(
     request: pytest.FixtureRequest, orders: list[Conversion], name: str, status: int
 ) -> None:
-    line: Line = request.getfixturevalue(name)
+    harness: Harness = request.getfixturevalue(name)
     empty = b"HTTP/1.1 204 No Content\r\n\r\n" if status == 204 else http(status)
-    line.server.script = always(Act(empty, "accepted", applies=True, keeps=True))
-    line.run(orders)
-    assert line.state(ORDER) == "accepted"
-    line.check_finished(orders)
+    harness.server.script = always(
+        Response(empty, "accepted", counts=True, keep_alive=True)
+    )
+    harness.run(orders)
+    assert harness.state(ORDER) == "accepted"
+    harness.check_finished(orders)
 
 
 @pytest.mark.parametrize("empty", [b"HTTP/1.1 204 No Content\r\n\r\n", http(200)])
 def test_21_no_body_is_no_success_at_impact(
-    impact: Line, orders: list[Conversion], empty: bytes
+    impact: Harness, orders: list[Conversion], empty: bytes
 ) -> None:
     impact.server.script = in_turn(
-        Act(empty, applies=True, keeps=True), say(409, '{"Status": "x"}', "duplicate")
+        Response(empty, counts=True, keep_alive=True),
+        respond(409, '{"Status": "x"}', "duplicate"),
     )
     impact.run(orders)
     assert (impact.state(ORDER), len(impact.server.seen)) == ("uncertain", 1)
@@ -127,10 +130,10 @@ def test_21_no_body_is_no_success_at_impact(
 @pytest.mark.parametrize("status", [400, 409, 422])
 @pytest.mark.parametrize("lost", [False, True], ids=["foreign", "own"])
 def test_30_trackdesk_says_already_exists(
-    trackdesk: Line, orders: list[Conversion], status: int, lost: bool
+    trackdesk: Harness, orders: list[Conversion], status: int, lost: bool
 ) -> None:
-    exists = say(status, '{"message": "Conversion already exists"}', "duplicate")
-    first = [Act(reset, applies=True)] if lost else []
+    exists = respond(status, '{"message": "Conversion already exists"}', "duplicate")
+    first = [Response(reset, counts=True)] if lost else []
     trackdesk.server.script = in_turn(*first, exists)
     trackdesk.server.dedupes = False  # the script says it in Trackdesk's own words
     trackdesk.run(orders)
@@ -140,10 +143,10 @@ def test_30_trackdesk_says_already_exists(
     trackdesk.check_finished(orders)
 
 
-def test_30_convert_never_hears_of_a_lost_reply_again(
-    convert: Line, orders: list[Conversion]
+def test_30_a_lost_reply_is_never_resent_to_convert(
+    convert: Harness, orders: list[Conversion]
 ) -> None:
-    convert.server.script = always(Act(reset, applies=True))
+    convert.server.script = always(Response(reset, counts=True))
     convert.run(orders)
     convert.later()
     convert.run(orders)

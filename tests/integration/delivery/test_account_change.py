@@ -1,4 +1,4 @@
-"""What was sent and never answered is not handed over a second time in a file."""
+"""An order without a reply is not reported again in a file or to another account."""
 
 from collections.abc import Callable
 from datetime import UTC
@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from assets.delivery.planner import Destination
+from assets.delivery.destination import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
-from assets.ledger.totals import needing_a_person
+from assets.ledger.totals import count_needs_human
 from assets.providers.base import Request, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.idme.provider import IdMe, IdMeSettings
@@ -77,7 +77,7 @@ def write(bench: Bench, order: Conversion, file: Path) -> int:
 @pytest.mark.parametrize(
     ("policy", "reply"), [("never", LOST), ("dedupe", LOST), ("dedupe", answer(503))]
 )
-def test_without_its_address_it_waits_for_a_person(
+def test_a_queued_delivery_without_an_address_waits_for_a_person(
     bench: Bench, order: Conversion, tmp_path: Path, policy: str, reply: Reply
 ) -> None:
     post(bench, order, reply, policy)
@@ -89,10 +89,10 @@ def test_without_its_address_it_waits_for_a_person(
         row = bench.row()
         assert (row["state"], row["state_reason"]) == (state, "told_elsewhere")
     assert not file.exists()
-    assert needing_a_person(bench.database, first=DAY, last=DAY) == 1
+    assert count_needs_human(bench.database, first=DAY, last=DAY) == 1
 
 
-def test_it_is_written_once_a_person_knows_that_it_never_arrived(
+def test_an_order_is_written_after_a_person_declared_it_not_delivered(
     bench: Bench, order: Conversion, tmp_path: Path
 ) -> None:
     post(bench, order, LOST, "never")
@@ -108,7 +108,7 @@ def test_it_is_written_once_a_person_knows_that_it_never_arrived(
     assert bench.row()["state"] == "staged"
 
 
-def test_what_provably_never_left_is_written(
+def test_an_order_that_provably_never_left_is_written(
     bench: Bench, order: Conversion, tmp_path: Path
 ) -> None:
     post(bench, order, REFUSED, "dedupe")
@@ -116,7 +116,7 @@ def test_what_provably_never_left_is_written(
     assert bench.row()["state"] == "staged"
 
 
-def test_what_the_file_could_not_take_is_written_by_the_next_run(
+def test_orders_that_the_file_could_not_store_are_written_by_the_next_run(
     bench: Bench, order: Conversion, tmp_path: Path
 ) -> None:
     class Killed(BaseException):
@@ -158,7 +158,7 @@ class Account:
         self.runs = 0
 
     def tell(self, account: str, reply: Reply | None = None) -> list[str]:
-        """Run; return the orders of which the account was told."""
+        """Run; return the orders that were reported to the account."""
         self.runs += 1
         told = FakeTransport({"O1": reply} if reply else None)
         deliver(
@@ -185,7 +185,7 @@ class Account:
 
 @pytest.mark.parametrize("reply", [LOST, answer(500), engine.words(O1="uncertain")])
 @pytest.mark.parametrize("policy", [engine.DEDUPE, engine.NEVER])
-def test_another_account_is_not_told_what_the_first_may_have(
+def test_nothing_is_reported_to_another_account_that_the_first_may_have(
     bench: Bench, policy: ResendPolicy, reply: Reply
 ) -> None:
     bench.provider.resend = policy
@@ -194,11 +194,11 @@ def test_another_account_is_not_told_what_the_first_may_have(
     for account in ("other", "other", "acme"):
         assert destination.tell(account) == []
         assert bench.row()["state_reason"] == "told_elsewhere"
-    assert needing_a_person(bench.database, first=DAY, last=DAY) == 1
+    assert count_needs_human(bench.database, first=DAY, last=DAY) == 1
 
 
 @pytest.mark.parametrize("reply", [REFUSED, answer(429)])
-def test_another_account_is_told_what_the_first_never_had(
+def test_an_order_that_the_first_account_never_got_is_reported_to_another(
     bench: Bench, reply: Reply
 ) -> None:
     destination = Account(bench)
@@ -206,13 +206,13 @@ def test_another_account_is_told_what_the_first_never_had(
     assert destination.tell("other") == ["O1"]
 
 
-def test_the_same_account_is_told_again(bench: Bench) -> None:
+def test_an_order_is_sent_to_the_same_account_again(bench: Bench) -> None:
     destination = Account(bench)
     destination.tell("acme", LOST)
     assert destination.tell("acme") == ["O1"]
 
 
-def test_what_the_first_account_never_took_is_the_others_like_any_order(
+def test_an_order_that_the_first_account_never_accepted_is_sent_to_the_other(
     bench: Bench,
 ) -> None:
     destination = Account(bench)

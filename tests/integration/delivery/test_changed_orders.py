@@ -1,4 +1,4 @@
-"""Orders that change after they were planned or sent: never a second send."""
+"""An order that changes after it was planned or sent is never sent twice."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from assets.delivery.sender import LeaseLostError
+from assets.delivery.lease import LeaseLostError
 from assets.ledger.database import Database
 from assets.ledger.tables import data_issue
 from assets.providers.base import Request
@@ -77,7 +77,7 @@ def test_drift_is_reported_once_and_then_changes_nothing(bench: Bench) -> None:
     assert (bench.rows(), issues(bench)) == before
 
 
-def test_a_change_that_the_destination_is_not_told_is_no_drift(
+def test_a_change_that_is_not_reported_is_no_drift(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench.provider, "payload", lambda one: one.order_id.encode())
@@ -87,7 +87,7 @@ def test_a_change_that_the_destination_is_not_told_is_no_drift(
     assert bench.states() == {"O1": "accepted"}
 
 
-def test_a_refused_order_that_was_mended_is_sent_again(bench: Bench) -> None:
+def test_a_rejected_order_that_was_corrected_is_sent_again(bench: Bench) -> None:
     bench.transport = FakeTransport({"O1": [words(O1="rejected"), answer()]})
     bench.run([order()])
     bench.run([order()])
@@ -107,7 +107,7 @@ def test_an_order_that_moved_to_another_day_is_sent_once(bench: Bench) -> None:
     assert bench.states() == {"O1": "accepted"}
 
 
-def test_who_may_not_be_told_any_more_is_not_told(
+def test_an_order_that_became_ineligible_is_not_sent(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.transport = FakeTransport({"O1": REFUSED, "O2": LOST})
@@ -122,7 +122,9 @@ def test_who_may_not_be_told_any_more_is_not_told(
     assert bench.states() == {"O1": "suppressed", "O2": "exhausted"}
 
 
-def test_what_nobody_answered_in_three_nights_waits_for_a_person(bench: Bench) -> None:
+def test_an_order_without_a_reply_in_three_nights_waits_for_a_person(
+    bench: Bench,
+) -> None:
     bench.provider.resend = replace(bench.provider.resend, window=None)
     bench.transport = FakeTransport({"O1": LOST})
     bench.run([order()], limit=1)
@@ -132,7 +134,7 @@ def test_what_nobody_answered_in_three_nights_waits_for_a_person(bench: Bench) -
     assert people(bench) == [("O1", "retry_horizon_over")]
 
 
-def test_what_vanished_in_the_queue_is_not_sent_again(bench: Bench) -> None:
+def test_an_order_lost_in_the_queue_is_not_sent_again(bench: Bench) -> None:
     bench.provider.resend = NEVER
     bench.transport = FakeTransport({"O1": LOST})
     bench.run([order()])
@@ -157,7 +159,7 @@ def test_a_run_whose_time_is_over_leaves_the_rest_to_the_next(bench: Bench) -> N
     assert summary.unfinished == 200 - summary.conversions_sent
 
 
-def test_a_quota_day_uses_up_no_dedup_window(bench: Bench) -> None:
+def test_a_day_of_quota_refusals_uses_no_dedup_window(bench: Bench) -> None:
     bench.transport = FakeTransport({"O1": answer(429, retry_after="3600")})
     bench.run([order()])
     bench.clock.pass_by(hours=25)
@@ -170,7 +172,7 @@ def test_a_quota_day_uses_up_no_dedup_window(bench: Bench) -> None:
     ("reply", "state"),
     [(LOST, "exhausted"), (REFUSED, "suppressed"), (None, "suppressed")],
 )
-def test_an_order_that_the_source_no_longer_has_comes_to_an_end(
+def test_an_unfinished_order_that_is_missing_from_the_source_is_ended(
     bench: Bench, reply: Any, state: str
 ) -> None:
     if reply is None:
@@ -213,7 +215,7 @@ def test_an_order_reported_as_another_event_is_not_reported_again(bench: Bench) 
     assert found == [("accepted", None), ("suppressed", "reported_before")]
 
 
-def test_an_unanswered_order_keeps_the_day_red_where_a_run_sends_it_again(
+def test_an_order_without_a_reply_keeps_the_partition_unfinished(
     bench: Bench,
 ) -> None:
     bench.provider.resend = replace(
@@ -228,12 +230,12 @@ def test_an_unanswered_order_keeps_the_day_red_where_a_run_sends_it_again(
 def test_a_run_that_lost_its_lock_sends_no_more(bench: Bench) -> None:
     held = iter([True, True, False])
     with pytest.raises(LeaseLostError, match="Run this partition again"):
-        bench.run(many(20), still_alone=lambda: next(held))
+        bench.run(many(20), holds_lock=lambda: next(held))
     assert len(bench.transport.sent) == 3
     assert "sending" not in bench.states().values()
 
 
-def test_a_changed_order_is_worth_what_was_sent(bench: Bench) -> None:
+def test_a_changed_order_keeps_the_amount_that_was_sent(bench: Bench) -> None:
     bench.transport = FakeTransport({"O1": [answer(500), answer()]})
     bench.run([order()], limit=1)
     bench.clock.pass_by(hours=1)
@@ -243,7 +245,7 @@ def test_a_changed_order_is_worth_what_was_sent(bench: Bench) -> None:
     assert issues(bench) == []
 
 
-def test_a_changed_order_that_was_counted_before_keeps_its_worth_and_is_drift(
+def test_a_changed_order_that_was_counted_before_keeps_its_amount_and_is_drift(
     bench: Bench,
 ) -> None:
     bench.transport = FakeTransport({"O1": [answer(500), words(O1="duplicate")]})
@@ -258,7 +260,7 @@ def test_a_changed_order_that_was_counted_before_keeps_its_worth_and_is_drift(
     assert (bench.rows(), issues(bench)) == before
 
 
-def test_what_changes_while_it_waits_unsent_is_worth_what_the_source_says(
+def test_an_unsent_order_that_changes_has_the_amount_of_the_source(
     bench: Bench,
 ) -> None:
     bench.transport = FakeTransport({"O1": REFUSED})
@@ -305,14 +307,14 @@ class TestRefusedAfterADoubtfulAttempt:
         self, refused: Bench
     ) -> None:
         mended = [order(promo_code="MENDED")]
-        refused.run(mended, told_to_stop=lambda: True, limit=0)
+        refused.run(mended, stop_requested=lambda: True, limit=0)
         refused.clock.pass_by(hours=25)
         refused.run(mended)
         assert len(refused.transport.sent) == 2
         assert people(refused) == [("O1", "dedup_window_over")]
 
 
-def test_a_refused_order_is_sent_again_whenever_it_is_mended(bench: Bench) -> None:
+def test_a_rejected_order_is_sent_again_each_time_it_is_corrected(bench: Bench) -> None:
     bench.transport = FakeTransport({"O1": [answer(400), answer()]})
     bench.run([order()])
     bench.clock.pass_by(days=30)
@@ -326,7 +328,9 @@ def reversals(bench: Bench) -> list[tuple[Any, ...]]:
         return [tuple(row)[:2] for row in connection.exec_driver_sql(view)]
 
 
-def test_a_reported_order_that_the_source_no_longer_has_is_noted(bench: Bench) -> None:
+def test_a_reported_order_that_is_missing_from_the_source_is_recorded(
+    bench: Bench,
+) -> None:
     bench.transport = FakeTransport({"O00003": words(O00003="queued")})
     bench.run(many(600), chunk_rows=250)
     assert reversals(bench) == []
@@ -343,14 +347,16 @@ def test_a_reported_order_that_the_source_no_longer_has_is_noted(bench: Bench) -
     assert (reversals(bench), issues(bench)) == ([], [])
 
 
-def test_a_run_that_did_not_see_the_whole_day_calls_nothing_gone(bench: Bench) -> None:
+def test_a_run_that_did_not_see_the_whole_day_records_nothing_as_missing(
+    bench: Bench,
+) -> None:
     bench.run([order("O1"), order("O2")])
     bench.transport = FakeTransport({"O3": answer(401)})
     bench.run([order("O2"), order("O3")])
     assert reversals(bench) == []
 
 
-def test_an_order_in_quarantine_is_not_gone(bench: Bench) -> None:
+def test_a_quarantined_order_is_not_missing_from_the_source(bench: Bench) -> None:
     bench.run([order("O1")])
     row = dict.fromkeys(("order_at", "amount_minor", "currency", "currency_digits"))
     named = {"order_id": "O1", "reasons": ["no_items"], "source_row_hash": "h"}

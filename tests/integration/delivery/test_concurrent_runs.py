@@ -1,4 +1,4 @@
-"""Several runs on the same deliveries: each conversion is sent by one of them."""
+"""Several runs on the same deliveries: exactly one of them sends each conversion."""
 
 import json
 import multiprocessing
@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from assets.delivery.sender import LeaseLostError
+from assets.delivery.lease import LeaseLostError
+from assets.ledger.abandoned import release_abandoned
 from assets.ledger.database import Database
 from assets.ledger.states import State
 from assets.providers.base import Limits, Request
@@ -44,7 +45,7 @@ def bench(database: Database) -> Bench:
 
 
 class SharedJournal:
-    """A provider that many processes talk to: one line per request, torn by nobody.
+    """A provider for many processes: it writes one whole line per request.
 
     Some orders are applied and their reply is lost.
     """
@@ -103,22 +104,23 @@ def test_runs_at_the_same_moment_send_each_order_once(
     assert owners == {"run-1"}
 
 
-def test_a_batch_speaks_only_of_what_is_ours(bench: Bench) -> None:
+def test_a_batch_contains_only_claimed_conversions(bench: Bench) -> None:
     orders = many(5)
     limits = Limits(conversions_per_request=5)
     bench.provider = FakeProvider(limits=limits, resend=NEVER)
     sender, other = bench.dispatch()._sender, bench.dispatch()._sender
     other._planner.plan(Chunk(orders), bench.clock())
-    talks = sender._build([orders])
+    exchanges = sender._build([orders])
     (theirs,) = other._claim(other._build([orders[1:3]]))
-    (mine,) = sender._claim(talks)
-    assert orders_of(mine.steps[0].request) == ["O00000", "O00003", "O00004"]
-    assert orders_of(theirs.steps[0].request) == ["O00001", "O00002"]
+    (mine,) = sender._claim(exchanges)
+    first_of_mine, first_of_theirs = mine.exchange.steps[0], theirs.exchange.steps[0]
+    assert orders_of(first_of_mine.request) == ["O00000", "O00003", "O00004"]
+    assert orders_of(first_of_theirs.request) == ["O00001", "O00002"]
     assert len(bench.attempts("intent")) == 5
     assert sender._claim(sender._build([orders])) == []
 
 
-def test_a_dead_run_s_orders_are_taken_up(bench: Bench) -> None:
+def test_orders_of_a_dead_run_are_sent_by_the_next_one(bench: Bench) -> None:
     def die(_request: Request) -> None:
         raise SystemExit
 
@@ -139,7 +141,7 @@ def test_a_dead_run_s_orders_are_taken_up(bench: Bench) -> None:
 def test_a_run_that_was_overtaken_stops(bench: Bench) -> None:
     def overtake(_request: Request) -> None:
         bench.clock.pass_by(seconds=121)
-        bench.ledger().release_abandoned(State.RETRYABLE, "owner_died")
+        release_abandoned(bench.ledger(), State.RETRYABLE, "owner_died")
 
     bench.provider.steps = 2
     bench.transport = FakeTransport(witness=overtake)

@@ -37,7 +37,7 @@ def bench(database: Database) -> Bench:
 
 def test_every_order_ends_in_exactly_one_state(bench: Bench) -> None:
     orders = many(10)
-    bench.provider.withheld = {
+    bench.provider.ineligible = {
         "O00001": Ineligible("suppressed", "no_click_id", "d" * 9)
     }
     bench.provider.unbuildable = {"O00002"}
@@ -96,8 +96,10 @@ def test_an_intent_stands_before_a_byte_leaves(
     assert summary.requests == len(bench.transport.sent)
 
 
-def test_a_good_day_run_again_sends_nothing_and_changes_nothing(bench: Bench) -> None:
-    bench.provider.withheld = {
+def test_a_rerun_of_a_finished_day_sends_nothing_and_changes_nothing(
+    bench: Bench,
+) -> None:
+    bench.provider.ineligible = {
         "O00003": Ineligible("suppressed", "no_click_id", "none stored")
     }
     bench.run(many(8), chunk_rows=3)
@@ -131,7 +133,7 @@ def test_a_lost_reply_is_asked_again_where_the_provider_dedupes(bench: Bench) ->
     assert bench.transport.orders == ["O1", "O1"]
 
 
-def test_no_repeat_leaves_once_the_provider_may_have_forgotten(bench: Bench) -> None:
+def test_no_repeat_leaves_after_the_dedup_window(bench: Bench) -> None:
     orders = [order("O2"), order("O1")]  # not sorted, as they ought to be
     bench.transport = FakeTransport({"O1": LOST})
     bench.run(orders)
@@ -196,7 +198,7 @@ def test_an_order_that_cannot_be_built_does_not_hold_up_the_others(
 
 
 @pytest.mark.parametrize("limits", [Limits(in_flight=4), BATCHED])
-def test_an_order_that_would_tell_a_customer_s_address_is_not_sent(
+def test_an_order_that_would_reveal_a_customer_s_address_is_not_sent(
     bench: Bench, limits: Limits
 ) -> None:
     bench.provider = FakeProvider(limits=limits)
@@ -210,7 +212,7 @@ def test_an_order_that_would_tell_a_customer_s_address_is_not_sent(
     assert "O2" not in bench.transport.orders
 
 
-@pytest.mark.parametrize("fault", ["unreadable", "speechless"])
+@pytest.mark.parametrize("fault", ["unreadable", "incomplete"])
 @pytest.mark.parametrize(("policy", "again"), [(DEDUPE, True), (NEVER, False)])
 def test_a_broken_module_is_recorded_then_raised(
     bench: Bench, fault: str, policy: Any, again: bool
@@ -269,9 +271,9 @@ def test_a_far_retry_is_left_to_the_next_run(bench: Bench) -> None:
     assert bench.row()["next_attempt_at"] == NOW + timedelta(days=1)
 
 
-def test_what_a_provider_says_is_stored_without_secrets_and_fits(bench: Bench) -> None:
+def test_a_provider_s_text_is_stored_without_secrets_and_fits(bench: Bench) -> None:
     body = b"\x00" * 8185 + SECRET.encode() + b"\xff" * 9000
-    bench.provider.said = {
+    bench.provider.outcome_fields = {
         "detail": f"{SECRET}\x00\ud800" + "d" * 600,
         "provider_status": f"\ud800{SECRET}\x00" + "s" * 99,
         "reason": "r" * 99,

@@ -1,4 +1,4 @@
-"""What orders teach is remembered: across windows, runs, kills and a broken ledger."""
+"""Remembered keys survive windows, runs, kills and an outage of the ledger."""
 
 import json
 from collections.abc import Sequence
@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from assets.delivery.planner import Destination, Planner
+from assets.delivery.destination import Destination
+from assets.delivery.destination_partition import DestinationPartition
 from assets.delivery.preview import preview
+from assets.delivery.remembered_keys import RememberedKeys
 from assets.ledger import remembered_keys
 from assets.ledger.database import Database, LedgerError
 from assets.ledger.ledger import Ledger
@@ -42,12 +44,12 @@ from support.engine import (
 class Linking(FakeProvider):
     """Links each visitor once, as step 0, before the first order is reported."""
 
-    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
+    def recalls(self, conversion: Conversion) -> Sequence[Key]:
         return [remembered_key("linked", conversion.visitor_id or "")]
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         (one,) = batch
-        (key,) = self.relevant_keys(one)
+        (key,) = self.recalls(one)
         if key.digest not in one.remembered:
             link = replace(self._request(0, [one.order_id]), reports=False)
             reply = yield link
@@ -62,11 +64,11 @@ class Linking(FakeProvider):
 class FirstOnly(FakeProvider):
     """Reports one order of each visitor."""
 
-    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
+    def recalls(self, conversion: Conversion) -> Sequence[Key]:
         return [remembered_key("first", conversion.visitor_id or "", is_exclusive=True)]
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
-        (key,) = self.relevant_keys(conversion)
+        (key,) = self.recalls(conversion)
         first = conversion.remembered.get(key.digest, conversion.order_id)
         if first != conversion.order_id:
             return Ineligible("suppressed", "not_first_order", f"{first} was reported")
@@ -118,7 +120,7 @@ def test_a_visitor_is_linked_once_in_a_window_in_a_chunk_and_in_a_run(
     assert sorted(links(linking.transport)) == ["O00", "O01", "O02"]
 
 
-def test_a_later_run_knows_it(linking: Bench) -> None:
+def test_a_later_run_knows_the_key(linking: Bench) -> None:
     linking.run(by("v", "O1"))
     linking.transport = FakeTransport()
     linking.run(by("v", "O1", "O2"))
@@ -126,18 +128,18 @@ def test_a_later_run_knows_it(linking: Bench) -> None:
     assert linking.transport.orders == ["O2"]
 
 
-def test_another_destination_does_not(linking: Bench) -> None:
+def test_another_destination_does_not_know_the_key(linking: Bench) -> None:
     linking.run(by("v", "O1"))
     destination = Destination(
         name="other", provider_name="fake", provider=Linking(), mapping_version="m1"
     )
     ledger = Ledger(linking.database, destination="other", provider="fake", run_id="r")
-    planner = Planner(destination, ledger, partition_key="d", zone=UTC)
-    (one,) = planner.memory.attach(by("v", "O2"))
+    keys = RememberedKeys(destination.provider, ledger)
+    (one,) = keys.attach(by("v", "O2"))
     assert dict(one.remembered) == {}
 
 
-def test_what_was_learnt_stands_though_the_order_was_refused(linking: Bench) -> None:
+def test_a_recorded_key_stays_though_the_order_was_rejected(linking: Bench) -> None:
     linking.transport = FakeTransport({"O1": [answer(), words(O1="rejected")]})
     linking.run(by("v", "O1"))
     assert linking.states() == {"O1": "rejected"}
@@ -158,7 +160,7 @@ def test_a_step_that_only_prepares_reports_nothing(linking: Bench) -> None:
     assert (row["state"], row["state_reason"]) == ("duplicate", "foreign")
 
 
-def test_orders_that_never_learn_all_have_their_turn(linking: Bench) -> None:
+def test_orders_that_never_record_a_key_are_all_sent(linking: Bench) -> None:
     linking.transport = FakeTransport({f"O{n}": answer(400) for n in range(6)})
     linking.run(by("v", *(f"O{n}" for n in range(6))))
     assert set(linking.states().values()) == {"rejected"}
@@ -212,13 +214,13 @@ def test_a_chunk_is_asked_for_at_once(
     linking: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    recall = remembered_keys.recall
+    look_up = remembered_keys.look_up
 
     def count(connection: Any, destination: str, digests: Any) -> Any:
         asked.append(len(digests))
-        return recall(connection, destination, digests)
+        return look_up(connection, destination, digests)
 
-    monkeypatch.setattr(remembered_keys, "recall", count)
+    monkeypatch.setattr(remembered_keys, "look_up", count)
     linking.run([order(f"O{n:04}", visitor_id=f"v{n}") for n in range(1200)])
     assert asked == [1000, 200, 1000, 200]
     with linking.database.read() as connection:
@@ -257,7 +259,7 @@ def test_an_order_of_another_day_comes_too_late(first_only: Bench) -> None:
 
 
 @pytest.mark.parametrize("policy", ["dedupe", "never"])
-def test_an_order_that_may_have_counted_holds_its_visitor(
+def test_an_order_that_may_have_counted_keeps_the_key_of_its_visitor(
     first_only: Bench, policy: str
 ) -> None:
     if policy == "never":
@@ -268,7 +270,7 @@ def test_an_order_that_may_have_counted_holds_its_visitor(
     assert first_only.states()["O2"] == "suppressed"
 
 
-def test_a_run_that_died_after_its_bytes_left_holds_its_visitor(
+def test_a_run_that_died_after_its_bytes_left_keeps_the_key_of_its_visitor(
     first_only: Bench,
 ) -> None:
     first_only.provider.resend = NEVER
@@ -287,7 +289,7 @@ def test_a_run_that_died_after_its_bytes_left_holds_its_visitor(
     assert first_only.transport.sent == []
 
 
-def test_an_order_that_is_not_reported_lets_go(first_only: Bench) -> None:
+def test_an_order_that_is_not_reported_releases_its_key(first_only: Bench) -> None:
     first_only.transport = FakeTransport({"O1": words(O1="rejected")})
     first_only.run(by("v", "O1"))
     first_only.run(by("v", "O2"), partition_key="2026-11-21")
@@ -295,10 +297,10 @@ def test_an_order_that_is_not_reported_lets_go(first_only: Bench) -> None:
     assert list(kept(first_only).values()) == ["O2"]
 
 
-def test_an_order_that_became_ineligible_lets_go(first_only: Bench) -> None:
+def test_an_order_that_became_ineligible_releases_its_key(first_only: Bench) -> None:
     first_only.run(by("v", "O1"), limit=0)
     assert first_only.states() == {"O1": "pending"}
-    first_only.provider.withheld = {
+    first_only.provider.ineligible = {
         "O1": Ineligible("suppressed", "consent_refused", "tracking_consent is false")
     }
     first_only.run(by("v", "O1", "O2"))
@@ -322,26 +324,28 @@ def test_a_finished_partition_of_first_orders_is_left_alone(first_only: Bench) -
     assert (first_only.transport.sent, everything(first_only)) == ([], before)
 
 
-def test_a_dry_run_holds_nothing(first_only: Bench) -> None:
+def test_a_dry_run_reserves_no_key(first_only: Bench) -> None:
     destination = Destination(
         name="shop",
         provider_name="fake",
         provider=first_only.provider,
         mapping_version="m1",
     )
-    planner = Planner(destination, first_only.ledger(), partition_key="d", zone=UTC)
-    found = preview(planner, [Chunk(by("v", "O1", "O2"))])
-    assert (found.conversions, dict(found.withheld)) == (
+    partition = DestinationPartition(
+        destination, first_only.ledger(), partition_key="d", zone=UTC
+    )
+    found = preview(partition, [Chunk(by("v", "O1", "O2"))])
+    assert (found.conversions, dict(found.not_sent)) == (
         1,
         {("suppressed", "not_first_order"): 1},
     )
     assert kept(first_only) == {}
 
 
-def test_a_provider_that_recalls_nothing_costs_nothing(
+def test_a_provider_without_remembered_keys_costs_no_query(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remembered_keys, "recall", None)
+    monkeypatch.setattr(remembered_keys, "look_up", None)
     bench = Bench(database)
     bench.run(many(3))
     assert set(bench.states().values()) == {"accepted"}

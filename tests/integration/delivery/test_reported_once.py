@@ -1,4 +1,4 @@
-"""What changes between two runs never makes an order told twice, nor lost."""
+"""No change between two runs makes an order reported twice, or lost."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +29,7 @@ from support.engine import (
 )
 
 NEXT_DAY = "2026-11-21"
-ASKING = replace(DEDUPE, supports_lookup=True)
+ASKING = replace(DEDUPE, looks_up=True)
 NO_CONSENT = Ineligible("suppressed", "consent_refused", "tracking_consent is false")
 QUARANTINED = {
     "order_id": "O1",
@@ -90,7 +90,7 @@ def test_an_order_stays_reported_once_however_often_the_event_changes(
 
 
 @pytest.mark.parametrize("reply", [REFUSED, None, words(O1="rejected")])
-def test_an_order_that_was_never_told_is_reported_as_the_new_event(
+def test_an_order_that_was_never_reported_is_reported_as_the_new_event(
     bench: Bench, reply: Any
 ) -> None:
     if reply is None:
@@ -108,7 +108,7 @@ def test_an_order_that_was_never_told_is_reported_as_the_new_event(
 
 
 @pytest.mark.parametrize("policy", [DEDUPE, ASKING])
-def test_an_unanswered_order_of_an_earlier_event_waits_for_a_person(
+def test_an_order_without_a_reply_of_an_earlier_event_waits_for_a_person(
     bench: Bench, policy: ResendPolicy
 ) -> None:
     bench.provider.resend = replace(policy, settle_delay=timedelta(minutes=45))
@@ -133,7 +133,7 @@ def test_a_reported_order_is_found_in_the_day_to_which_it_moved(bench: Bench) ->
 
 
 @pytest.mark.parametrize("reply", [LOST, words(O1="uncertain")])
-def test_a_policy_that_became_never_holds_for_what_is_unanswered(
+def test_a_policy_changed_to_never_applies_to_unknown_outcomes(
     bench: Bench, reply: Any
 ) -> None:
     try_in_vain(bench, reply)
@@ -181,7 +181,7 @@ def test_an_order_that_moved_to_another_day_is_not_lost(bench: Bench) -> None:
     assert bench.row()["partition_key"] == NEXT_DAY
 
 
-def test_an_unanswered_order_that_moved_is_sent_again_in_its_new_day(
+def test_an_order_without_a_reply_that_moved_is_sent_again_on_its_new_day(
     bench: Bench,
 ) -> None:
     try_in_vain(bench, LOST)
@@ -192,7 +192,7 @@ def test_an_unanswered_order_that_moved_is_sent_again_in_its_new_day(
     assert bench.transport.orders == ["O1"]
 
 
-def test_an_unanswered_order_that_moved_too_late_stays_with_a_person(
+def test_an_order_without_a_reply_that_moved_too_late_waits_for_a_person(
     bench: Bench,
 ) -> None:
     try_in_vain(bench, LOST)
@@ -203,7 +203,7 @@ def test_an_unanswered_order_that_moved_too_late_stays_with_a_person(
     assert people(bench) == [("O1", "dedup_window_over")]
 
 
-def test_what_the_provider_can_be_asked_about_is_not_given_up_with_its_row(
+def test_an_order_that_can_be_looked_up_is_not_exhausted_with_its_row(
     bench: Bench,
 ) -> None:
     bench.provider.resend = ASKING
@@ -212,7 +212,7 @@ def test_what_the_provider_can_be_asked_about_is_not_given_up_with_its_row(
     assert bench.states() == {"O1": "uncertain"}
 
 
-def test_an_order_without_an_answer_until_the_window_is_over_is_looked_up(
+def test_an_order_without_a_reply_until_the_window_is_over_is_looked_up(
     bench: Bench,
 ) -> None:
     bench.provider.resend = ASKING
@@ -238,7 +238,7 @@ def break_mapping(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("reply", "meanwhile"), [(REFUSED, "quarantined"), (LOST, "exhausted")]
 )
-def test_a_fault_of_the_source_that_is_mended_ends_no_delivery(
+def test_a_corrected_source_error_ends_no_delivery(
     bench: Bench, fault: Callable[[Bench], None], reply: Any, meanwhile: str
 ) -> None:
     try_in_vain(bench, reply)
@@ -250,23 +250,25 @@ def test_a_fault_of_the_source_that_is_mended_ends_no_delivery(
     assert bench.states() == {"O1": "accepted"}
 
 
-def test_consent_that_was_withdrawn_while_an_order_waited_holds(bench: Bench) -> None:
+def test_consent_withdrawn_while_an_order_waited_suppresses_it(bench: Bench) -> None:
     bench.transport = FakeTransport({"O1": answer(429, retry_after="40")})
     bench.run([order()])
     bench.clock.pass_by(seconds=15)
     bench.transport = FakeTransport()
-    bench.provider.withheld["O1"] = NO_CONSENT
+    bench.provider.ineligible["O1"] = NO_CONSENT
     bench.run([order(), order("O2")])
     assert bench.transport.orders == ["O2"]
 
 
-def test_a_day_that_is_extracted_anew_meanwhile_is_judged_anew(bench: Bench) -> None:
+def test_a_day_that_is_extracted_again_meanwhile_is_assessed_again(
+    bench: Bench,
+) -> None:
     reads: list[list[Chunk]] = []
 
     def chunks() -> list[Chunk]:
         reads.append([Chunk([order()])])
         if len(reads) > 1:
-            bench.provider.withheld["O1"] = NO_CONSENT
+            bench.provider.ineligible["O1"] = NO_CONSENT
         return reads[-1]
 
     bench.dispatch().run(chunks)
@@ -276,20 +278,18 @@ def test_a_day_that_is_extracted_anew_meanwhile_is_judged_anew(bench: Bench) -> 
 
 
 @pytest.mark.parametrize("reply", [answer(429), words(O1="retryable")])
-def test_a_try_that_tells_nothing_of_the_order_uses_no_attempt(
-    bench: Bench, reply: Any
-) -> None:
-    bench.provider.said = {"reason": "link_failed"}
+def test_a_try_that_was_not_processed_uses_no_attempt(bench: Bench, reply: Any) -> None:
+    bench.provider.outcome_fields = {"reason": "link_failed"}
     for _ in range(31):
         try_in_vain(bench, reply)
-    bench.provider.said = {}
+    bench.provider.outcome_fields = {}
     try_in_vain(bench, answer(500))
     bench.run([order()])
     assert bench.transport.orders == ["O1"]
     assert bench.row()["attempts"] == 33
 
 
-def test_thirty_attempts_are_enough_however_often_it_was_told_to_wait(
+def test_thirty_attempts_are_the_maximum_however_often_it_had_to_wait(
     bench: Bench,
 ) -> None:
     bench.provider.resend = replace(DEDUPE, window=None)

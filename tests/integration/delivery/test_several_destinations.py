@@ -1,4 +1,4 @@
-"""Two destinations of one provider: what befalls one is nothing to the other.
+"""Two destinations of one provider do not affect each other.
 
 Each of four providers has two accounts with the same event, the same orders go to both,
 and the sandbox lets one of them fail.
@@ -77,8 +77,8 @@ class Pair:
     """Two accounts at one provider.
 
     Attributes:
-        accounts: As the sandbox knows them: the good one, the bad one.
-        delivered: The state of what was taken.
+        accounts: Their names in the sandbox: the good one, the bad one.
+        delivered: The state of accepted orders.
     """
 
     provider: str
@@ -221,7 +221,7 @@ def test_each_sends_its_own_credentials(shop: Deployment, pair: Pair) -> None:
     assert shop.states(good)[pair.delivered] > 0
 
 
-def test_secrets_are_apart_and_in_nobody_s_rows(shop: Deployment, pair: Pair) -> None:
+def test_secrets_are_separate_and_in_no_row(shop: Deployment, pair: Pair) -> None:
     _, good, bad = export(shop, pair)
     ours, theirs = (
         set(open_destination(shop.config, name).provider.secrets)
@@ -235,7 +235,7 @@ def test_secrets_are_apart_and_in_nobody_s_rows(shop: Deployment, pair: Pair) ->
     assert not [secret for secret in ours | theirs if secret in kept]
 
 
-def test_a_pace_is_that_of_its_destination(
+def test_a_rate_limit_belongs_to_its_destination(
     shop: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     intervals: list[float] = []

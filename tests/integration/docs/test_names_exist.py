@@ -1,6 +1,8 @@
 """README and docs name only what exists: commands, variables, tables, reasons."""
 
 import re
+from os.path import normpath
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -15,9 +17,10 @@ from pipelines.cli import app
 from pipelines.configuration.config import Config
 from support.project import ROOT
 
+DOCS = [*ROOT.glob("docs/**/*.md")]
 PAGES = {
     path.relative_to(ROOT).as_posix().removeprefix("docs/"): path.read_text()
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    for path in [*ROOT.glob("*.md"), *DOCS]
 }
 ALL = "\n".join(PAGES.values())
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
@@ -35,9 +38,9 @@ def test_every_command_in_the_docs_exists_with_its_options() -> None:
         assert set(re.findall(r"--[a-z-]+", rest)) <= options(command)
 
 
-def test_every_command_is_in_the_readme() -> None:
+def test_every_command_is_listed() -> None:
     for command in COMMANDS:
-        assert f"`attribution {command}" in PAGES["README.md"]
+        assert f"`attribution {command}" in PAGES["commands.md"]
 
 
 def test_every_command_has_help() -> None:
@@ -64,12 +67,42 @@ def test_every_environment_variable_in_the_docs_is_read() -> None:
 def test_every_link_leads_somewhere() -> None:
     for name, text in PAGES.items():
         page = ROOT / name if (ROOT / name).exists() else ROOT / "docs" / name
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        for target in re.findall(r"\]\((?!http)([^)#]+)", text):
             assert (page.parent / target).exists(), f"{name} links to {target}"
 
 
-def test_every_path_in_the_readme_exists() -> None:
-    paths = re.findall(r"`((?:sql|assets|pipelines|docs)/[\w./]*)`", PAGES["README.md"])
+def headings(name: str) -> set[str]:
+    """The anchors of a page, as code hosts and site generators make them."""
+    found = re.findall(r"^#+ (.*)$", PAGES[name], re.M)
+    return {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in found}
+
+
+def test_every_anchor_is_a_heading() -> None:
+    for name, text in PAGES.items():
+        for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", text):
+            beside = Path(name).parent / target.removeprefix("docs/")
+            page = normpath(beside) if target else name
+            assert anchor in headings(page), f"{name} links to {target}#{anchor}"
+
+
+def test_no_link_leads_out_of_the_docs() -> None:
+    """A site is built from `docs/` alone."""
+    docs = ROOT / "docs"
+    for page in docs.glob("**/*.md"):
+        for target in re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text()):
+            there = (page.parent / target).resolve()
+            assert there.is_relative_to(docs), f"{page.name} links to {target}"
+
+
+def test_every_page_is_in_the_index() -> None:
+    linked = set(re.findall(r"\]\(([\w./-]+\.md)[)#]", PAGES["index.md"]))
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in DOCS}
+    assert linked == pages - {"index.md"}
+
+
+def test_every_path_in_the_docs_exists() -> None:
+    rooms = "sql|assets|pipelines|docs|tests|benchmarks|deploy"
+    paths = re.findall(rf"`((?:{rooms})/[\w./-]*)`", ALL)
     assert paths
     for path in paths:
         assert (ROOT / path).exists(), path
@@ -77,14 +110,14 @@ def test_every_path_in_the_readme_exists() -> None:
 
 def test_every_view_and_table_is_documented() -> None:
     for view in VIEWS:
-        assert f"`{view}`" in PAGES["README.md"]
+        assert f"`{view}`" in PAGES["delivery-tables.md"]
     for table in metadata.tables:
         assert f"`{table}`" in PAGES["delivery-tables.md"]
 
 
-def test_the_query_of_the_readme_names_columns_that_the_view_has() -> None:
+def test_the_query_of_the_tables_names_columns_that_the_view_has() -> None:
     view = (ROOT / "sql/views/v_delivery_daily.sql").read_text()
-    query = re.search(r"```sql\n(.*?)```", PAGES["README.md"], re.S)
+    query = re.search(r"```sql\n(.*?)```", PAGES["delivery-tables.md"], re.S)
     assert query is not None
     columns = re.findall(r"\b[a-z_]+\b", query.group(1).split("from")[0])
     for column in set(columns) - {"select"}:

@@ -144,7 +144,7 @@ def test_every_state_that_needs_a_person_is_in_it() -> None:
 
 
 def test_a_restart_is_not_said_to_leave_runs_alone() -> None:
-    steps = PAGE.partition("**New credentials.**")[2].partition("\n\n")[0]
+    steps = PAGE.partition("\n## New credentials\n")[2].partition("\n## ")[0]
     assert "no run is at work" in steps
     assert "finish with the old value" not in steps
 

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,13 +10,11 @@ import pytest
 from pytest_socket import disable_socket, enable_socket
 
 from assets import money
-from assets.delivery.planner import Planner
 from assets.delivery.preview import Preview, preview
 from assets.ledger.database import Database
 from assets.providers.base import Limits
 from pipelines.runs import launch
 from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
-from support.engine import DAY as BENCH_DAY
 from support.engine import Bench, Chunk, FakeProvider, many, order
 
 SENT = {"settled", "accepted", "staged", "rejected", "duplicate", "queued"}
@@ -111,19 +108,18 @@ def test_quarantined_orders_are_told_before_and_after_they_have_a_delivery(
 
 
 def previewed(bench: Bench, held: dict[str, str]) -> Preview:
-    destination = bench.dispatch()._planner.destination
-    planner = Planner(destination, bench.ledger(), partition_key=BENCH_DAY, zone=UTC)
+    partition = bench.dispatch().partition
     quarantined = [
         {"order_id": order_id, "reasons": [reason]} for order_id, reason in held.items()
     ]
-    return preview(planner, [Chunk(many(5))], quarantined)
+    return preview(partition, [Chunk(many(5))], quarantined)
 
 
 def test_an_order_of_which_no_request_can_be_built_is_told(database: Database) -> None:
     limits = Limits(conversions_per_request=3)
     bench = Bench(database, FakeProvider(limits=limits, unbuildable={"O00001"}))
     found = previewed(bench, {})
-    assert found.withheld == Counter({("quarantined", "payload_error"): 1})
+    assert found.not_sent == Counter({("quarantined", "payload_error"): 1})
     assert (found.conversions, found.requests) == (4, 3)
     assert found.amounts == {"USD": 4 * Decimal("12.34")}
     assert bench.rows() == {}
@@ -133,7 +129,7 @@ def test_an_order_that_was_sent_is_not_told_as_quarantined(database: Database) -
     bench = Bench(database)
     bench.run([order("sent")])
     found = previewed(bench, {"sent": "no_items", "new": "money_mismatch"})
-    assert found.withheld == Counter({("quarantined", "money_mismatch"): 1})
+    assert found.not_sent == Counter({("quarantined", "money_mismatch"): 1})
 
 
 def test_only_the_named_destination_is_looked_at(shop: Deployment) -> None:

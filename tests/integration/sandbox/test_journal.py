@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from pipelines.sandbox.journal import ProviderEntry, read
+from pipelines.sandbox.journal import Entry, read
 from pipelines.sandbox.server import SandboxServer
 
 CONVERSION = {
@@ -109,7 +109,7 @@ def test_memory_holds_as_many_entries_as_asked_for(tmp_path: Path) -> None:
 
 
 def test_each_entry_is_handed_on_as_it_is_written() -> None:
-    seen: list[ProviderEntry] = []
+    seen: list[Entry] = []
     with SandboxServer(on_entry=seen.append) as server:
         send_to_impact(server)
     assert seen == server.sandbox.journal.entries

@@ -1,7 +1,7 @@
-"""An answer that comes after another run moved the delivery on changes nothing.
+"""A reply that comes after another run changed the delivery changes nothing.
 
-The state alone does not tell: while we asked, it may have been sent anew and have come
-to the same state again, as another submission.
+The state alone is no proof: in the meantime the delivery may have been sent again, and
+have the same state again for another submission.
 """
 
 import json
@@ -19,8 +19,8 @@ from assets.ledger.tables import delivery
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion, Item
 from assets.providers.replies import Reply
-from assets.settlement.follow import Settle
 from assets.settlement.lookup import Lookup
+from assets.settlement.submissions import SubmissionFollower
 from support.engine import DAY, LOST, Bench, answer, order
 from support.impact_account import impact
 
@@ -81,7 +81,7 @@ def another_run(bench: Bench, **changes: Any) -> Callable[[], None]:
         {"Status": "Complete", "ErrorReason": ""},
     ],
 )
-def test_a_submission_that_ended_late_does_not_settle_a_later_one(
+def test_a_late_submission_result_does_not_settle_a_later_one(
     bench: Bench, orders: list[Conversion], told: dict[str, Any]
 ) -> None:
     uri = "/Advertisers/SID1/APISubmissions/A-1"
@@ -92,7 +92,7 @@ def test_a_submission_that_ended_late_does_not_settle_a_later_one(
     due = bench.clock() + timedelta(minutes=30)
     moves = another_run(bench, provider_ref="A-2", next_attempt_at=due)
     asked = Slow(said(OrderId="O1", **told), moves)
-    Settle(bench.provider, bench.ledger(), asked, partition_key=DAY).run()
+    SubmissionFollower(bench.provider, bench.ledger(), asked, partition_key=DAY).run()
     row = bench.row()
     assert (row["state"], row["provider_ref"]) == ("queued", "A-2")
     assert row["next_attempt_at"] == due
@@ -103,7 +103,7 @@ FOUND = {"Id": "1.2.3", "ActionTrackerId": 9876, "State": "PENDING", "Oid": "O1"
 
 
 @pytest.mark.parametrize("actions", [[FOUND], []])
-def test_a_look_that_came_back_late_does_not_end_a_later_send(
+def test_a_late_lookup_result_does_not_end_a_later_send(
     bench: Bench, orders: list[Conversion], actions: list[dict[str, Any]]
 ) -> None:
     bench.transport = Slow(LOST)

@@ -1,4 +1,4 @@
-"""Hour by hour after the night: submissions, the look-up, and what raises an alarm."""
+"""The hourly settlement asset: submissions, look-ups and alarms."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -54,7 +54,7 @@ def told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("shop", [[LOST]], indirect=True)
-def test_orders_that_nobody_answered_for_are_found_in_the_list(
+def test_orders_with_unknown_outcome_are_found_in_the_list(
     shop: Deployment,
 ) -> None:
     lost = shop.states(NAME)["uncertain"]

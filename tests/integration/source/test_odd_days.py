@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from assets.deliveries import staged_chunks
-from assets.delivery.planner import Destination
+from assets.delivery.destination import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery, quarantine_row

@@ -1,4 +1,4 @@
-"""The CSV file for a person: whole, each order once, nothing that computes."""
+"""The CSV file is complete, has each order once, and contains no formula."""
 
 import csv
 import json
@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from assets.delivery.destination import Destination
 from assets.delivery.dispatch import Summary
-from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
 from assets.ledger.lock import DestinationBusyError, destination_lock
@@ -24,7 +24,7 @@ from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase
-from assets.resolution.resolve import Chosen, ResolveError, resolve_all
+from assets.resolution.resolve import ResolveError, Selection, resolve_all
 from assets.transport.csv_outbox import CsvOutbox
 from support.engine import Chunk, Clock
 from support.trackdesk_account import CID, trackdesk
@@ -90,7 +90,7 @@ def test_a_row_is_kept_before_it_counts_as_staged(
     assert (reply.phase, reply.status) == (Phase.DONE, None)
 
 
-def test_a_person_never_sees_half_a_file(
+def test_the_file_is_never_partly_written(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(file, row("O1"))
@@ -111,7 +111,7 @@ def test_a_person_never_sees_half_a_file(
     assert [one["External ID"] for one in read(file)] == ["O1", "O2"]
 
 
-def test_what_a_dead_run_kept_is_in_the_file_of_the_next(file: Path) -> None:
+def test_the_journal_of_a_dead_run_is_in_the_file_of_the_next(file: Path) -> None:
     CsvOutbox(file).send(row("O1"))
     with file.with_name(f".{DAY}.csv.journal").open("ab") as journal:
         journal.write(b'"O2"\t{"External')
@@ -119,7 +119,7 @@ def test_what_a_dead_run_kept_is_in_the_file_of_the_next(file: Path) -> None:
     assert [one["External ID"] for one in read(file)] == ["O1", "O3"]
 
 
-def test_an_order_stands_in_it_once_as_it_was_prepared_last(file: Path) -> None:
+def test_the_outbox_has_an_order_once_as_it_was_prepared_last(file: Path) -> None:
     write(file, row("O1", Amount="1.00"), row("O2", Amount="2.00"))
     write(file, row("O1", Amount="3.00"))
     assert [(one["External ID"], one["Amount"]) for one in read(file)] == [
@@ -135,7 +135,7 @@ def test_a_column_that_comes_later_is_in_every_row(file: Path) -> None:
     assert (second["CID"], second["External CID"]) == ("", "b")
 
 
-def test_a_file_that_says_all_is_not_touched(file: Path) -> None:
+def test_a_complete_file_is_not_rewritten(file: Path) -> None:
     write(file, row())
     before = file.stat().st_ino
     CsvOutbox(file).close()
@@ -208,7 +208,7 @@ class Shop:
             return [dict(one) for one in connection.execute(statement).mappings()]
 
     def resolve(self, *order_ids: str, is_delivered: bool = True) -> list[str]:
-        chosen = Chosen(
+        chosen = Selection(
             destination="td_old",
             first=DAY,
             last=DAY,
@@ -258,7 +258,7 @@ class Crowded(CsvOutbox):
     def close(self) -> None:
         with (
             pytest.raises(DestinationBusyError),
-            destination_lock(self._database, "td_old", patience=0),
+            destination_lock(self._database, "td_old", max_wait=0),
         ):
             pass
         self.refusals += 1
@@ -274,7 +274,7 @@ def test_no_other_run_begins_before_the_file_is_written(
     assert len(read(shop.file)) == 1
 
 
-def test_a_run_that_waits_in_vain_leaves_the_file_to_the_other(
+def test_a_run_that_does_not_get_the_lock_leaves_the_file_alone(
     shop: Shop, conversion: MakeConversion
 ) -> None:
     CsvOutbox(shop.file).send(row())
@@ -282,7 +282,7 @@ def test_a_run_that_waits_in_vain_leaves_the_file_to_the_other(
         destination_lock(shop.database, "td_old"),
         pytest.raises(DestinationBusyError),
     ):
-        shop.run([conversion()], patience=0)
+        shop.run([conversion()], lock_timeout_s=0)
     assert not shop.file.exists()
 
 

@@ -1,4 +1,4 @@
-"""How far a request came, against a server that misbehaves at the socket."""
+"""The transport knows how far a request came, whatever the server does."""
 
 import gzip
 import os
@@ -29,7 +29,7 @@ Send = Callable[..., Reply]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts servers that say some bytes after each request, or do as they are told."""
+    """Starts servers that send some bytes after each request, or run a function."""
     servers: list[Server] = []
 
     def start(said: bytes | Callable[[Server, socket.socket], None]) -> Server:
@@ -118,7 +118,7 @@ def is_silent(server: Server, connection: socket.socket) -> None:
 
 @ends_by_itself
 @pytest.mark.parametrize("fault", [closes, resets, is_silent])
-def test_whoever_read_the_request_may_have_applied_it(
+def test_a_request_that_was_read_may_have_been_applied(
     serve: Serve, send: Send, fault: Callable[..., None]
 ) -> None:
     server = serve(fault)
@@ -144,7 +144,7 @@ def test_a_reply_that_drips_is_cut_and_never_called_whole(
     assert (len(server.seen), server.connections) == (1, 1)
 
 
-def test_a_reset_inside_our_body_is_not_unsent(serve: Serve, send: Send) -> None:
+def test_a_reset_inside_our_body_counts_as_sent(serve: Serve, send: Send) -> None:
     def reset_early(_server: Server, connection: socket.socket) -> None:
         connection.recv(1000)
         reset(connection)
@@ -153,7 +153,7 @@ def test_a_reset_inside_our_body_is_not_unsent(serve: Serve, send: Send) -> None
     assert reply.phase in {Phase.SENDING, Phase.WAITING}
 
 
-def test_a_body_that_is_not_taken_is_not_unsent(
+def test_a_body_that_the_server_does_not_read_counts_as_sent(
     serve: Serve, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("assets.transport.http.CONNECT_SECONDS", 0.3)

@@ -1,4 +1,4 @@
-"""Where a name leads and what lies between: private networks and proxies."""
+"""Private networks and proxies."""
 
 import socket
 import ssl
@@ -61,7 +61,7 @@ def request(url: str) -> Request:
 
 
 @pytest.mark.usefixtures("shop_is_here")
-def test_a_public_name_that_leads_into_a_private_network_is_told_nothing(
+def test_nothing_is_sent_to_a_public_name_in_a_private_network(
     start: Start,
 ) -> None:
     server = start(say_ok)
@@ -75,7 +75,7 @@ def test_a_public_name_that_leads_into_a_private_network_is_told_nothing(
 
 
 @pytest.mark.usefixtures("shop_is_here")
-def test_a_proxy_is_told_the_whole_request_of_an_http_address(start: Start) -> None:
+def test_a_proxy_sees_the_whole_request_of_an_http_address(start: Start) -> None:
     proxy = start(say_ok)
     transport = HttpTransport(["shop.example"], proxy=proxy.url)
     assert transport.send(request("http://shop.example")).status == 200

@@ -1,4 +1,4 @@
-"""The outbox: prepared, durable, handed to nobody."""
+"""The outbox file is durable and complete, and its orders never count as delivered."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.replies import Outcome, Phase, Reply, Verdict, classify
-from assets.resolution.resolve import Chosen, resolve_all
+from assets.resolution.resolve import Selection, resolve_all
 from assets.transport.outbox import Outbox
 from support.engine import DAY, NEVER, Bench, FakeProvider, many, order
 
@@ -87,7 +87,7 @@ def test_a_line_is_durable_before_the_answer(
     assert (reply.phase, reply.status, reply.body) == (Phase.DONE, None, b"")
 
 
-def test_what_does_not_say_whose_it_is_is_not_written(file: Path) -> None:
+def test_a_request_that_names_no_order_is_not_written(file: Path) -> None:
     nameless = replace(request(b"one"), order_id=None)
     with pytest.raises(ValueError, match="to name its order"):
         Outbox(file).send(nameless)
@@ -100,7 +100,7 @@ def test_a_line_is_byte_for_byte_what_was_prepared(file: Path) -> None:
     assert file.read_bytes() == body + b"\n"
 
 
-def test_an_order_stands_in_the_file_once_as_it_was_prepared_last(file: Path) -> None:
+def test_the_file_has_an_order_once_as_it_was_prepared_last(file: Path) -> None:
     write(file, request(b"12.34", "O1"), request(b"1.00", "O2"))
     write(file, request(b"10.00", "O1"))
     assert lines(file) == ["1.00", "10.00"]
@@ -108,7 +108,7 @@ def test_an_order_stands_in_the_file_once_as_it_was_prepared_last(file: Path) ->
     assert lines(file) == ["1.00", "12.34"]
 
 
-def test_a_person_never_sees_half_a_file(
+def test_the_file_is_never_partly_written(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(file, request(b"one"))
@@ -128,7 +128,7 @@ def test_a_person_never_sees_half_a_file(
     assert lines(file) == ["one", "two"]
 
 
-def test_a_changed_event_takes_the_place_of_the_one_that_nobody_took(
+def test_a_changed_event_replaces_an_unreported_one(
     database: Database, file: Path, conversion: Callable[..., Conversion]
 ) -> None:
     account = IdMe(IdMeSettings(provider="idme", app_id="demo-app"))
@@ -142,7 +142,7 @@ def test_a_changed_event_takes_the_place_of_the_one_that_nobody_took(
         bench.run([conversion(order_id="O1", promo_code=code, **reported)])
         bench.transport.close()
         assert bench.states() == {"O1": "staged"}
-        chosen = Chosen(destination="shop", first=DAY, last=DAY, state=State.STAGED)
+        chosen = Selection(destination="shop", first=DAY, last=DAY, state=State.STAGED)
         resolve_all(database, chosen, is_delivered=False, by="ada", why="not taken")
     (line,) = lines(file)
     assert '"new"' in line
@@ -179,7 +179,7 @@ def test_a_torn_last_line_is_removed_and_written_whole(file: Path, torn: str) ->
     assert lines(file) == ["one", "two", "three"]
 
 
-def test_after_a_full_disk_no_line_is_glued_to_half_of_another(
+def test_after_a_full_disk_no_line_continues_a_partial_one(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox = Outbox(file)

@@ -1,4 +1,4 @@
-"""When a run stops because sending on would do harm or no good."""
+"""The circuit breaker stops a run when sending on would do harm or no good."""
 
 import pytest
 
@@ -18,11 +18,11 @@ def one(verdict: Verdict, reason: str | None = None) -> list[Outcome]:
 
 
 def fed(
-    *replies: tuple[Reply, Verdict], safe: bool = True, repeats: bool = False
+    *replies: tuple[Reply, Verdict], safe: bool = True, is_retry: bool = False
 ) -> str | None:
     breaker = CircuitBreaker(resend_is_safe=safe)
     for reply, verdict in replies:
-        breaker.note(reply, one(verdict), repeats=repeats)
+        breaker.record(reply, one(verdict), is_retry=is_retry)
     return breaker.reason
 
 
@@ -57,10 +57,10 @@ def test_unreadable_replies_do_harm_where_a_repeat_does(reply: Reply) -> None:
     assert (fed(*mixed, safe=False) or "").startswith("uncertain: 10")
 
 
-def test_a_reply_that_tells_of_some_conversions_is_readable() -> None:
+def test_a_reply_about_some_conversions_is_readable() -> None:
     breaker = CircuitBreaker(resend_is_safe=True)
     for _ in range(9):
-        breaker.note(DONE, one(Verdict.ACCEPTED) + one(Verdict.UNCERTAIN))
+        breaker.record(DONE, one(Verdict.ACCEPTED) + one(Verdict.UNCERTAIN))
     assert breaker.reason is None
 
 
@@ -80,7 +80,7 @@ def test_a_rate_limit_is_no_failure() -> None:
 
 
 def test_repeats_that_fail_again_say_nothing_new() -> None:
-    assert fed(*[(DOWN, Verdict.RETRYABLE)] * 50, repeats=True) is None
+    assert fed(*[(DOWN, Verdict.RETRYABLE)] * 50, is_retry=True) is None
 
 
 def test_a_mapping_bug_stops_after_twenty_five_refusals() -> None:
@@ -92,7 +92,7 @@ def test_a_mapping_bug_stops_after_twenty_five_refusals() -> None:
 def test_a_mapping_bug_is_seen_inside_batches() -> None:
     breaker = CircuitBreaker(resend_is_safe=True)
     for _ in range(2):
-        breaker.note(DONE, [Outcome(verdict=Verdict.REJECTED)] * 24)
+        breaker.record(DONE, [Outcome(verdict=Verdict.REJECTED)] * 24)
     assert (breaker.reason or "").startswith("rejected")
 
 
@@ -101,15 +101,15 @@ def test_some_refusals_among_good_orders_are_no_bug() -> None:
     assert fed(*mixed) is None
 
 
-def test_unanswered_requests_stop_only_where_they_do_harm() -> None:
+def test_requests_without_a_reply_stop_only_where_a_repeat_does_harm() -> None:
     lost = Reply(phase=Phase.WAITING)
     mixed = [(lost, Verdict.UNCERTAIN), *[(DONE, Verdict.ACCEPTED)] * 3] * 10
     assert (fed(*mixed, safe=False) or "").startswith("uncertain: 10")
     assert fed(*mixed, safe=True) is None
 
 
-def test_our_own_settings_stop_at_once_and_are_named() -> None:
+def test_a_configuration_error_stops_at_once_and_is_named() -> None:
     breaker = CircuitBreaker(resend_is_safe=True)
     accepted, ours = one(Verdict.ACCEPTED), one(Verdict.CONFIGURATION, "http_401")
-    breaker.note(DONE, accepted + ours)
+    breaker.record(DONE, accepted + ours)
     assert breaker.reason == "configuration: http_401"

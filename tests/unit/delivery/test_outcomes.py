@@ -1,4 +1,4 @@
-"""What the outcome of an attempt does to its delivery."""
+"""The outcome of an attempt sets the new state and columns of its delivery."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,7 +47,7 @@ def apply(
     claim: Claimed | None = None,
     provider: FakeProvider | None = None,
     *,
-    bytes_left: bool = True,
+    may_have_left: bool = True,
     **said: Any,
 ) -> tuple[State, dict[str, Any]]:
     state, changes = outcomes.apply(
@@ -55,7 +55,7 @@ def apply(
         claim or claimed(),
         provider or FakeProvider(),
         now=NOW,
-        bytes_left=bytes_left,
+        may_have_left=may_have_left,
         content=CONTENT,
     )
     return state, dict(changes)
@@ -63,13 +63,13 @@ def apply(
 
 @pytest.mark.parametrize("before", SENT_FROM)
 @pytest.mark.parametrize("verdict", [one for one in Verdict if one != "settled"])
-def test_every_answer_leads_to_a_legal_state(verdict: Verdict, before: State) -> None:
+def test_every_outcome_leads_to_a_legal_state(verdict: Verdict, before: State) -> None:
     state, _ = apply(verdict, claimed(before))
     assert state in TRANSITIONS[State.SENDING]
 
 
 @pytest.mark.parametrize("before", SENT_FROM)
-def test_a_fault_of_our_settings_leaves_the_order_what_it_was(before: State) -> None:
+def test_a_configuration_error_keeps_the_state_of_the_order(before: State) -> None:
     state, changes = apply(Verdict.CONFIGURATION, claimed(before, EARLIER))
     assert state is before
     assert changes["first_sent_at"] == EARLIER
@@ -87,8 +87,8 @@ def test_the_first_send_is_kept() -> None:
     assert apply(Verdict.RETRYABLE, again)[1]["first_sent_at"] == EARLIER
 
 
-def test_what_did_not_leave_is_not_called_sent() -> None:
-    _, changes = apply(Verdict.RETRYABLE, bytes_left=False)
+def test_an_attempt_whose_bytes_did_not_leave_is_not_sent() -> None:
+    _, changes = apply(Verdict.RETRYABLE, may_have_left=False)
     assert changes["first_sent_at"] is None
     assert "last_sent_at" not in changes
     assert "payload_hash" not in changes
@@ -103,24 +103,28 @@ def test_a_duplicate_is_ours_only_where_we_sent_before() -> None:
 TOLD = {"amount_minor": 1234, "currency": "USD", "currency_digits": 2}
 
 
-def test_a_duplicate_is_ours_too_where_a_person_thought_we_had_not_sent_it() -> None:
-    before = claimed(told=TOLD, payload_hash="old")
+def test_a_duplicate_is_ours_where_a_person_declared_it_not_delivered() -> None:
+    before = claimed(previous_amount=TOLD, payload_hash="old")
     state, changes = apply(Verdict.DUPLICATE, before)
     assert (state, changes["state_reason"]) == (State.DUPLICATE, "own")
     assert changes["amount_minor"] == 1234
-    assert outcomes.holds_another(Outcome(verdict=Verdict.DUPLICATE), before, CONTENT)
+    assert outcomes.is_older_version_counted(
+        Outcome(verdict=Verdict.DUPLICATE), before, CONTENT
+    )
 
 
 @pytest.mark.parametrize("verdict", [Verdict.ACCEPTED, Verdict.UNCERTAIN])
-def test_what_was_told_before_a_person_decided_is_over_once_we_are_answered_so(
+def test_a_declared_report_is_settled_once_the_provider_confirms_it(
     verdict: Verdict,
 ) -> None:
-    before = claimed(told=TOLD, payload_hash="old", source_hash="old")
+    before = claimed(previous_amount=TOLD, payload_hash="old", source_hash="old")
     assert apply(verdict, before)[1]["amount_minor"] == 1500
 
 
 @pytest.mark.parametrize("before", [State.RETRYABLE, State.UNCERTAIN])
-def test_a_refusal_that_leaves_an_earlier_copy_open_is_no_end(before: State) -> None:
+def test_a_rejection_that_leaves_an_earlier_copy_open_is_not_final(
+    before: State,
+) -> None:
     refused = {"reason": "limit_reached", "leaves_earlier_open": True}
     state, changes = apply(Verdict.REJECTED, claimed(before, EARLIER), **refused)
     assert (state, changes["state_reason"]) == (State.UNCERTAIN, "limit_reached")
@@ -130,12 +134,12 @@ def test_a_refusal_that_leaves_an_earlier_copy_open_is_no_end(before: State) -> 
 
 
 def test_the_refusal_of_the_only_copy_is_an_end() -> None:
-    assert apply(Verdict.REJECTED, earlier_copy_unresolved=True)[0] is State.REJECTED
+    assert apply(Verdict.REJECTED, leaves_earlier_open=True)[0] is State.REJECTED
     again = claimed(State.RETRYABLE, EARLIER)
     assert apply(Verdict.REJECTED, again)[0] is State.REJECTED
 
 
-def test_a_retry_waits_as_long_as_told() -> None:
+def test_a_retry_waits_as_long_as_the_provider_asked() -> None:
     _, changes = apply(Verdict.RETRYABLE, retry_after_s=600.0)
     assert changes["next_attempt_at"] >= NOW + timedelta(seconds=600)
 
@@ -161,7 +165,7 @@ def test_an_uncertain_one_waits_for_the_provider_to_settle(
     assert changes["next_attempt_at"] == expected
 
 
-def test_a_queued_one_is_looked_at_when_a_look_is_worth_it() -> None:
+def test_a_queued_delivery_is_due_after_settle_after() -> None:
     @dataclass
     class Queueing(FakeProvider):
         settle_after: timedelta = timedelta(minutes=30)
@@ -176,7 +180,7 @@ def test_a_queued_one_is_looked_at_when_a_look_is_worth_it() -> None:
     "verdict",
     [Verdict.ACCEPTED, Verdict.DUPLICATE, Verdict.REJECTED, Verdict.STAGED],
 )
-def test_what_is_over_is_never_due(verdict: Verdict) -> None:
+def test_a_final_state_is_never_due(verdict: Verdict) -> None:
     assert apply(verdict)[1]["next_attempt_at"] is None
 
 
@@ -208,7 +212,7 @@ def test_a_definite_refusal_is_no_send_that_may_have_counted() -> None:
 @pytest.mark.parametrize(
     "verdict", [Verdict.ACCEPTED, Verdict.UNCERTAIN, Verdict.REJECTED]
 )
-def test_a_delivery_is_worth_what_was_sent_last(
+def test_a_delivery_has_the_amount_that_was_sent_last(
     verdict: Verdict, known: dict[str, str]
 ) -> None:
     before = claimed(State.RETRYABLE, EARLIER, payload_hash="before", **known)
@@ -216,7 +220,7 @@ def test_a_delivery_is_worth_what_was_sent_last(
     assert CONTENT.items() <= changes.items()
 
 
-def test_a_dropped_repeat_leaves_the_worth_of_what_was_counted() -> None:
+def test_a_dropped_repeat_keeps_the_counted_amount() -> None:
     before = claimed(State.RETRYABLE, EARLIER, payload_hash="old", source_hash="old")
     _, changes = apply(Verdict.DUPLICATE, before)
     assert "amount_minor" not in changes
@@ -242,4 +246,7 @@ def test_only_an_own_repeat_that_differs_is_drift(
     verdict: Verdict, known: dict[str, Any], expected: bool
 ) -> None:
     claim = claimed(State.RETRYABLE, **known)
-    assert outcomes.holds_another(Outcome(verdict=verdict), claim, CONTENT) is expected
+    assert (
+        outcomes.is_older_version_counted(Outcome(verdict=verdict), claim, CONTENT)
+        is expected
+    )

@@ -1,4 +1,4 @@
-"""How fast a destination is talked to."""
+"""Rate limit, concurrency window and retry budget."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -39,7 +39,7 @@ def test_the_slower_limit_counts(limits: Limits, interval: float) -> None:
     assert Seconds().pace(limits).interval == interval
 
 
-def test_without_a_limit_nobody_waits() -> None:
+def test_without_a_limit_there_is_no_wait() -> None:
     seconds = Seconds()
     pace = seconds.pace(Limits())
     for _ in range(10):
@@ -55,7 +55,7 @@ def test_requests_are_spaced_and_the_first_goes_at_once() -> None:
     assert seconds.naps == [0.25] * 4
 
 
-def test_time_spent_elsewhere_is_not_waited_again_nor_saved_up() -> None:
+def test_time_spent_elsewhere_shortens_the_wait_and_is_not_saved() -> None:
     seconds = Seconds()
     pace = seconds.pace(Limits(requests_per_second=4))
     pace.wait()
@@ -86,16 +86,16 @@ REFUSED = Outcome(verdict=Verdict.REJECTED)
 
 def grown(window: ConcurrencyWindow, rounds: int) -> ConcurrencyWindow:
     for _ in range(rounds):
-        window.note([GOOD], [TAKEN])
+        window.record([GOOD], [TAKEN])
     return window
 
 
 def test_a_window_is_one_until_something_succeeded() -> None:
     window = ConcurrencyWindow(32)
     for _ in range(5):
-        window.note([GOOD], [REFUSED])
+        window.record([GOOD], [REFUSED])
     assert window.size == 1
-    window.note([GOOD], [TAKEN])
+    window.record([GOOD], [TAKEN])
     assert window.size == 2
 
 
@@ -107,16 +107,16 @@ def test_a_window_doubles_up_to_its_cap() -> None:
 
 
 @pytest.mark.parametrize("reply", [BUSY, LOST, SLOW])
-def test_trouble_halves_the_window(reply: Reply) -> None:
+def test_overload_halves_the_window(reply: Reply) -> None:
     window = grown(ConcurrencyWindow(32), 4)
-    window.note([GOOD, reply, reply], [TAKEN])
+    window.record([GOOD, reply, reply], [TAKEN])
     assert window.size == 8
     assert grown(window, 3).size == 11
 
 
-def test_the_size_that_was_too_much_is_tried_again_late() -> None:
+def test_the_size_that_caused_overload_is_tried_again_late() -> None:
     window = grown(ConcurrencyWindow(10), 4)
-    window.note([LOST], [TAKEN])
+    window.record([LOST], [TAKEN])
     assert grown(window, 19).size == 9
     assert grown(window, 2).size == 10
 
@@ -130,9 +130,9 @@ def test_a_window_lasts_at_most_half_a_minute(interval: float, size: int) -> Non
 
 def test_a_tenth_may_be_repeated_and_never_less_than_ten() -> None:
     budget = RetryBudget()
-    assert budget.left == 10
-    budget.sent(1_000, repeats=False)
-    budget.sent(60, repeats=True)
-    assert budget.left == 40
-    budget.sent(60, repeats=True)
-    assert budget.left == 0
+    assert budget.remaining == 10
+    budget.record(1_000, is_retry=False)
+    budget.record(60, is_retry=True)
+    assert budget.remaining == 40
+    budget.record(60, is_retry=True)
+    assert budget.remaining == 0

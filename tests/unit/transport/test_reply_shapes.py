@@ -1,4 +1,4 @@
-"""Each reply is noted as it passes by; one of each shape is compared afterwards."""
+"""Every reply is recorded, and one reply of each shape is compared afterwards."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -8,12 +8,12 @@ import pytest
 
 from assets.providers.base import Request
 from assets.providers.replies import Phase, Reply
-from assets.providers.shapes import NUMBER, ShapesByRequest
+from assets.providers.shapes import NUMBER, Replies
 from assets.transport import reply_shapes
-from assets.transport.reply_shapes import Surprise, Watch
+from assets.transport.reply_shapes import ReplyShapeRecorder, UnexpectedShape
 from support.engine import FakeTransport, answer
 
-KNOWN: ShapesByRequest = {"POST /orders": {(200,): {"code": NUMBER}}}
+KNOWN: Replies = {"POST /orders": {(200,): {"code": NUMBER}}}
 
 
 def request(order_id: str, path: str = "/orders") -> Request:
@@ -26,8 +26,8 @@ def request(order_id: str, path: str = "/orders") -> Request:
     )
 
 
-def watch(**replies: Any) -> Watch:
-    return Watch(FakeTransport(replies), KNOWN)
+def watch(**replies: Any) -> ReplyShapeRecorder:
+    return ReplyShapeRecorder(FakeTransport(replies), KNOWN)
 
 
 def test_replies_pass_unchanged() -> None:
@@ -35,15 +35,15 @@ def test_replies_pass_unchanged() -> None:
     assert watch(O1=reply).send(request("O1")) is reply
 
 
-def test_each_surprise_is_counted_by_replies() -> None:
+def test_each_unexpected_shape_is_counted_by_replies() -> None:
     odd = {f"O{n}": answer(body=b'{"code": %d, "new": 1}' % n) for n in range(60)}
     plain = {f"P{n}": answer(body=b'{"code": 1}') for n in range(9)}
     watched = watch(**odd, **plain, T1=answer(418))
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda one: watched.send(request(one)), [*odd, *plain, "T1"]))
-    assert watched.found() == (
-        Surprise("POST /orders", 200, "$.new: expected no such key", 60),
-        Surprise("POST /orders", 418, "status: expected one of 200, got 418", 1),
+    assert watched.unexpected() == (
+        UnexpectedShape("POST /orders", 200, "$.new: expected no such key", 60),
+        UnexpectedShape("POST /orders", 418, "status: expected one of 200, got 418", 1),
     )
 
 
@@ -55,16 +55,16 @@ def test_each_surprise_is_counted_by_replies() -> None:
         Reply(phase=Phase.DONE),
     ],
 )
-def test_what_is_no_whole_reply_is_not_looked_at(reply: Reply) -> None:
+def test_an_incomplete_reply_is_not_recorded(reply: Reply) -> None:
     watched = watch(O1=reply)
     watched.send(request("O1"))
-    assert watched.found() == ()
+    assert watched.unexpected() == ()
 
 
-def test_a_request_that_no_document_describes_is_not_looked_at() -> None:
+def test_an_undocumented_request_is_not_recorded() -> None:
     watched = watch(O1=answer(418, b"[]"))
     watched.send(request("O1", "/elsewhere"))
-    assert watched.found() == ()
+    assert watched.unexpected() == ()
 
 
 def test_a_reply_is_compared_once_for_its_shape(
@@ -80,15 +80,15 @@ def test_a_reply_is_compared_once_for_its_shape(
     watched = watch(**{f"O{n}": answer(body=b'{"code": %d}' % n) for n in range(50)})
     for number in range(50):
         watched.send(request(f"O{number}"))
-    assert watched.found() == ()
+    assert watched.unexpected() == ()
     assert compared == [b'{"code": 0}']
 
 
 def test_only_so_many_shapes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reply_shapes, "SHAPES", 2)
+    monkeypatch.setattr(reply_shapes, "MAX_SHAPES", 2)
     bodies = (b"{}", b'{"a": 1}', b'{"b": 1}', b'{"a": 2}')
     watched = watch(**{f"O{n}": answer(body=body) for n, body in enumerate(bodies)})
     for number in range(len(bodies)):
         watched.send(request(f"O{number}"))
-    (found,) = watched.found()
+    (found,) = watched.unexpected()
     assert (found.text, found.replies) == ("$.a: expected no such key", 2)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from assets.delivery.planner import Destination
+from assets.delivery.destination import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
 from assets.ledger.tables import delivery

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from assets.providers.base import LookupResult, Request
+from assets.providers.base import Findings, Request
 from assets.providers.replies import Phase, Reply
 from support.impact_account import HTML, answer, impact
 
@@ -42,7 +42,7 @@ def query_of(request: Request) -> dict[str, str]:
 
 def look(
     *replies: Reply, orders: Collection[str] = ("O1", "O2"), **changes: Any
-) -> tuple[LookupResult, list[dict[str, str]]]:
+) -> tuple[Findings, list[dict[str, str]]]:
     """What is found where the list answers so, and what was asked for."""
     script = iter(replies)
     return look_at(lambda _query: next(script), orders=orders, **changes)
@@ -50,7 +50,7 @@ def look(
 
 def look_at(
     script: Script, *, orders: Collection[str] = ("O1", "O2"), **changes: Any
-) -> tuple[LookupResult, list[dict[str, str]]]:
+) -> tuple[Findings, list[dict[str, str]]]:
     looking = impact(**changes).lookup(orders, FIRST, LAST)
     request, asked = next(looking), []
     while True:

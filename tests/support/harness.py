@@ -1,8 +1,8 @@
-"""One destination at the end of a real wire.
+"""A test harness for one destination over a real network connection.
 
-A line is: a bookkeeper (a raw server that counts orders), a provider module that speaks
-JSON to it, delivery tables, a clock that stands still, and the product's own `deliver`
-and transport between them.
+It has a provider server (a raw server that counts orders), a provider module that sends
+it JSON, delivery tables, a clock that stands still, and the product's own `deliver` and
+transport between them.
 """
 
 import json
@@ -14,10 +14,11 @@ from typing import Any, Literal
 from sqlalchemy import Table, select
 
 from assets import money
+from assets.delivery.destination import Destination
 from assets.delivery.dispatch import Summary
-from assets.delivery.planner import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
+from assets.ledger.ledger import Ledger
 from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Exchange, Limits, Request, ResendPolicy
 from assets.providers.conversion import Conversion
@@ -32,19 +33,19 @@ from assets.providers.replies import (
 )
 from assets.transport.http import HttpTransport
 from support.engine import DAY, Chunk, Clock
-from support.invariants import Seen, check_invariants
-from support.raw_server import Bookkeeper
+from support.invariants import SeenRequest, check_invariants
+from support.raw_server import ProviderServer
 
 TOKEN = "s3cret-token"
 
 
 @dataclass
 class JsonProvider:
-    """A provider as the general table has it: JSON out, `{"status": ...}` back.
+    """A provider with the general outcomes: it sends JSON, and gets `{"status": ...}`.
 
     Attributes:
-        mapping: Goes into every payload, as configured fields do.
-        padding: Bytes that make each payload larger.
+        mapping: Part of every payload, like configured fields.
+        padding: Bytes added to each payload.
     """
 
     url: str
@@ -97,19 +98,19 @@ class JsonProvider:
 
 
 @dataclass
-class Line:
+class Harness:
     """One destination, from its orders to the server that counts them.
 
     Attributes:
-        provider: The module; by default one that speaks JSON.
+        provider: The provider module; by default `JsonProvider`.
         transport: Options of the transport: `read_seconds`, `deadline_seconds`.
-        worth: Every order that was ever given to a run: minor units and currency,
-            None where only the test can tell.
-        earlier: Of orders that changed, what they were worth before.
+        worth: The amount of every order that a run ever got: minor units and currency;
+            None where only the test knows.
+        earlier: Earlier amounts of orders that changed.
     """
 
     database: Database
-    server: Bookkeeper
+    server: ProviderServer
     provider: Any
     clock: Clock = field(default_factory=Clock)
     name: str = "shop"
@@ -160,6 +161,16 @@ class Line:
             destination, self.database, transport, noted, **plain | timing | options
         )
 
+    def ledger(self, run_id: str) -> Ledger:
+        """Return the ledger of another run of an impact.com destination."""
+        return Ledger(
+            self.database,
+            destination=self.name,
+            provider="impact",
+            run_id=run_id,
+            clock=self.clock,
+        )
+
     def _note(self, order_ids: Iterable[str]) -> None:
         for order_id in order_ids:
             self.worth.setdefault(order_id, None)
@@ -175,7 +186,7 @@ class Line:
         worth: Mapping[str, tuple[int, str] | None] | None = None,
         **options: Any,
     ) -> None:
-        """Hold the delivery tables against what the server saw."""
+        """Compare the delivery tables with what the server received."""
         check_invariants(
             self.database,
             self.worth if worth is None else worth,
@@ -186,11 +197,11 @@ class Line:
         )
 
     @property
-    def journal(self) -> list[Seen]:
-        return self.server.books.journal
+    def journal(self) -> list[SeenRequest]:
+        return self.server.log.journal
 
     def check_finished(self, orders: Sequence[Conversion]) -> None:
-        """The same, and one more run sends and changes nothing."""
+        """Check, and check that one more run sends and changes nothing."""
         self.check(rerun=lambda: self.run(orders))
 
     def rows(self, table: Table = delivery) -> list[dict[str, Any]]:
@@ -211,20 +222,28 @@ class Line:
         return [row for row in self.rows(delivery_attempt) if row["event"] == event]
 
     def later(self) -> None:
-        """Let so much time pass that whatever is due again is due."""
+        """Let so much time pass that every retry is due."""
         self.clock.pass_by(hours=1)
 
 
-MakeLine = Callable[..., Line]
+MakeHarness = Callable[..., Harness]
 
 
-def check_together(lines: Sequence[Line]) -> None:
-    """Hold the delivery tables that some lines share against what all servers saw."""
+def check_shared_tables(harnesses: Sequence[Harness]) -> None:
+    """Compare delivery tables that harnesses share with what all servers received."""
     check_invariants(
-        lines[0].database,
-        {key: worth for line in lines for key, worth in line.worth.items()},
-        {line.name: line.provider.resend for line in lines},
-        [replace(one, destination=line.name) for line in lines for one in line.journal],
-        earlier={key: was for line in lines for key, was in line.earlier.items()},
-        secrets={secret for line in lines for secret in line.provider.secrets},
+        harnesses[0].database,
+        {key: worth for harness in harnesses for key, worth in harness.worth.items()},
+        {harness.name: harness.provider.resend for harness in harnesses},
+        [
+            replace(one, destination=harness.name)
+            for harness in harnesses
+            for one in harness.journal
+        ],
+        earlier={
+            key: was for harness in harnesses for key, was in harness.earlier.items()
+        },
+        secrets={
+            secret for harness in harnesses for secret in harness.provider.secrets
+        },
     )

@@ -1,4 +1,4 @@
-"""A provider in memory, and a bench on which the exporter crashes at a word."""
+"""A provider in memory, and a test bench on which the exporter crashes."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from assets.ledger.rows import Claimed, Result
 from assets.providers.base import Request
 from assets.providers.replies import Reply
 from support.engine import LOST, REFUSED, Bench, answer, orders_of, words
-from support.invariants import Seen
+from support.invariants import SeenRequest
 
 ANSWERS = {
     "accepted": answer(),
@@ -42,18 +42,18 @@ POINTS = [
 
 
 class CrashError(BaseException):
-    """The process is gone: nothing in the product catches this."""
+    """The process ends: nothing in the product catches this."""
 
 
-class Market:
-    """A provider in memory: answers as told, counts what it applies, keeps all."""
+class InMemoryProvider:
+    """A provider in memory: replies by a script, counts orders, keeps a journal."""
 
     def __init__(self, memory: timedelta | None, clock: Callable[[], datetime]) -> None:
         self.memory = memory
         self.clock = clock
         self.script: dict[str, list[str]] = {}
         self.counted: dict[str, datetime] = {}
-        self.journal: list[Seen] = []
+        self.journal: list[SeenRequest] = []
         self.crash_at: str | None = None
         self.meanwhile: Callable[[], object] | None = None
         self._lock = Lock()
@@ -92,7 +92,7 @@ class Market:
         if self.crash_at == "after bytes":
             said = {}
         self.journal.append(
-            Seen(
+            SeenRequest(
                 orders=ids,
                 body=request.body,
                 applied=applied,
@@ -110,27 +110,27 @@ class Market:
 
 
 class CrashingBench(Bench):
-    """A bench whose ledger dies where its market does."""
+    """A test bench whose ledger crashes where its provider does."""
 
     def ledger(self) -> Ledger:
-        market = self.transport
+        remote: Any = self.transport
 
         class CrashingLedger(Ledger):
             def claim(self, *given: Any, **named: Any) -> dict[str, Claimed]:
-                market._crash("before claim")  # type: ignore[attr-defined]
+                remote._crash("before claim")
                 claims = super().claim(*given, **named)
-                market._crash("in claim")  # type: ignore[attr-defined]
+                remote._crash("in claim")
                 return claims
 
-            def _move(self, *given: Any, **named: Any) -> None:
-                super()._move(*given, **named)
+            def apply_results(self, *given: Any, **named: Any) -> None:
+                super().apply_results(*given, **named)
                 if given[1]:
-                    market._crash("in outcome")  # type: ignore[attr-defined]
+                    remote._crash("in outcome")
 
             def record(
                 self, results: Sequence[Result], owner: str | None = None
             ) -> int:
-                market._crash("after answer")  # type: ignore[attr-defined]
+                remote._crash("after answer")
                 return super().record(results, owner)
 
         self.runs += 1
