@@ -26,7 +26,7 @@ demo: install ## seed a warehouse, start the sandbox, export one day, show the r
 	$(BIN)/attribution demo
 
 .PHONY: ui
-ui: install ## open the Dagster UI on the demo data (port 3000), with the sandbox
+ui: install ## open the Dagster UI on the demo data (port 3000 or a free one)
 	$(BIN)/attribution demo --ui
 
 .PHONY: test

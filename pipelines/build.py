@@ -167,7 +167,7 @@ def open_destination(config: Config, name: str) -> Destination:
         mapping_version=_digest(shape),
         replies=REGISTRY[settings.provider].replies,
         is_enabled=settings.enabled,
-        account=_digest("\x1f".join(settings.account)),
+        account=_digest("\x1f".join(config.account(name))),
     )
 
 

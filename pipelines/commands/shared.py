@@ -95,7 +95,8 @@ _UNREACHABLE = (
 
 _PORT_TAKEN = (
     "Starting the sandbox failed: expected a free port on 127.0.0.1, got one in use. "
-    "End the program that listens there; a sandbox or demo may still be running."
+    "End the program that listens there, or leave out --port: then the sandbox takes a "
+    "free one."
 )
 
 

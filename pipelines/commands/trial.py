@@ -1,5 +1,8 @@
 """Commands to try the product without a provider: `sandbox` and `demo`."""
 
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +16,14 @@ from pipelines.configuration.config import ConfigError
 @reports_errors
 def sandbox(
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: a free one.")
-    ] = 8787,
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port on 127.0.0.1; 0: a free one.",
+            show_default="8787, or a free one",
+        ),
+    ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -32,14 +41,19 @@ def sandbox(
     """Stand in for the four providers; print what is received."""
     from pipelines.sandbox.server import SandboxServer, serve
 
-    try:
-        server = SandboxServer(port, journal, fault or [], on_entry=_print_entry)
-    except ValueError as wrong:
-        raise ConfigError(str(wrong)) from None
-    try:
-        serve(server, lambda url: console.print(f"Sandbox at {url}; Ctrl-C ends it."))
-    except KeyboardInterrupt:
-        console.print("Sandbox ended.")
+    with _listening(port) as listener:
+        try:
+            server = SandboxServer(
+                listener, journal, fault or [], on_entry=_print_entry
+            )
+        except ValueError as wrong:
+            raise ConfigError(str(wrong)) from None
+        try:
+            serve(
+                server, lambda url: console.print(f"Sandbox at {url}; Ctrl-C ends it.")
+            )
+        except KeyboardInterrupt:
+            console.print("Sandbox ended.")
 
 
 @reports_errors
@@ -52,6 +66,34 @@ def demo(
     from pipelines.demo.tour import tour
 
     raise typer.Exit(tour(console, ui=ui))
+
+
+@contextmanager
+def _listening(port: int | None) -> Iterator[socket.socket]:
+    """Lend a socket that listens; without a port, on the usual one or a free one."""
+    from pipelines.configuration.sandbox_port import (
+        DEMO_FOLDER,
+        recorded,
+        recording,
+    )
+    from pipelines.demo.ports import moved, sandbox_listener
+    from pipelines.sandbox.listening import listen, port_of
+
+    if port is not None:
+        with closing(listen(port)) as listener:
+            yield listener
+        return
+    before = recorded()
+    # The UI of a demo that is running keeps the sandbox that it was started with.
+    is_for_demo = DEMO_FOLDER.is_dir() and not (before and before.is_running)
+    with closing(sandbox_listener()) as listener, ExitStack() as stack:
+        found = port_of(listener)
+        if is_for_demo:
+            stack.enter_context(recording(found, before))
+        if said := moved(found):
+            follow = "The demo's destinations follow."
+            console.print(said, follow if is_for_demo else "Name it in `base_url`.")
+        yield listener
 
 
 def _print_entry(entry: Any) -> None:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from pipelines.configuration.environment_values import EnvironmentValues
 from pipelines.configuration.errors import describe_error
+from pipelines.configuration.sandbox_port import follow_sandbox
 from pipelines.configuration.secrets import reject_literal_secrets
 from pipelines.configuration.settings import Config, ConfigError
 
@@ -55,6 +56,9 @@ def load_config(
     path = path or Path(environ.get(CONFIG_VARIABLE) or DEMO_CONFIG)
     values = EnvironmentValues(environ)
     tree = _with_absolute_paths(path, values.resolve(_parse(path)))
+    written: dict[str, str] = {}
+    if path.resolve() == DEMO_CONFIG.resolve():
+        tree, written = follow_sandbox(tree)
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
@@ -64,7 +68,7 @@ def load_config(
         message = f"Reading configuration failed for {path}:\n{problems}"
         raise ConfigError(message) from None
     reject_literal_secrets(config, values, path)
-    config.record_origin(path, values)
+    config.record_origin(path, values, written)
     return config
 
 

@@ -3,6 +3,7 @@
 Reading them from a file belongs in `config.py`.
 """
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Literal, Self
@@ -90,6 +91,7 @@ class Config(BaseModel):
     _unset: dict[str, str] = PrivateAttr(default_factory=dict)
     _variables: dict[str, str] = PrivateAttr(default_factory=dict)
     _path: Path = PrivateAttr(default=Path())
+    _written_urls: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @field_validator("timezone", "source_timezone")
     @classmethod
@@ -141,11 +143,21 @@ class Config(BaseModel):
             raise ValueError(message)
         return self
 
-    def record_origin(self, path: Path, values: EnvironmentValues) -> None:
-        """Store the file that this was read from, and the variables that it names."""
+    def record_origin(
+        self, path: Path, values: EnvironmentValues, written_urls: Mapping[str, str]
+    ) -> None:
+        """Store the file that this was read from, and what is named there.
+
+        Args:
+            path: The file.
+            values: The variables that it names.
+            written_urls: Destination -> its `base_url` in the file, where a request
+                may go to another one.
+        """
         self._path = path.absolute()
         self._unset.update(values.unset)
         self._variables.update(values.variables)
+        self._written_urls.update(written_urls)
 
     @property
     def path(self) -> Path:
@@ -170,6 +182,18 @@ class Config(BaseModel):
                     f"environment variable {variable}, got none. Set {variable}."
                 )
                 raise ConfigError(message)
+
+    def account(self, name: str) -> tuple[str, ...]:
+        """Return what tells a destination's account from others at its provider.
+
+        The port of the demo's sandbox is no part of it: the sandbox remembers the same
+        orders at another one.
+        """
+        settings = self.destinations[name]
+        if name in self._written_urls:
+            written = {"base_url": self._written_urls[name]}
+            settings = settings.model_copy(update=written)
+        return settings.account
 
     def credentials(self, name: str) -> list[str]:
         """Return the environment variables that hold the secrets of a destination."""

@@ -20,6 +20,9 @@ MISMATCH, UNKNOWN_CURRENCY = 1, 2
 """The orders of a day, counted from 0, that the pipeline must quarantine."""
 
 TEST_ORDERS = range(3, 7)
+ORDER_ID = r"D\d{8}-\d{6}"
+"""What the ids of the demo's orders look like."""
+
 _RETURNING = 0.15
 
 

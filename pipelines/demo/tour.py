@@ -1,13 +1,14 @@
 """`attribution demo`: the whole product in one go, on data of its own.
 
 Seeding, sandbox and export are the product's own; only the walk through them is here.
+Folder and ports come first: if one of them cannot be had, nothing was deleted.
 """
 
-import subprocess
-import sys
+from collections.abc import Mapping
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from shutil import copy, rmtree
+from shutil import copy
 
 import dagster as dg
 from rich.console import Console
@@ -21,13 +22,27 @@ from pipelines.configuration.config import (
     demo_environ,
     load_config,
 )
+from pipelines.configuration.sandbox_port import recorded, recording
+from pipelines.demo.folder import (
+    HOME,
+    JOURNAL,
+    WAREHOUSE,
+    ensure_removable,
+    only_demo,
+    replace,
+)
+from pipelines.demo.ports import (
+    moved,
+    reserved_ui_port,
+    sandbox_listener,
+    wanted_ui_port,
+)
+from pipelines.demo.ui import run_ui
 from pipelines.demo.warehouse import seed
 from pipelines.runs.launch import Launcher
+from pipelines.sandbox.listening import port_of
 from pipelines.sandbox.server import SandboxServer
 
-FOLDER = Path("var/demo")
-HOME = FOLDER / "dagster"
-PORT = 8787
 REFUSALS = ("trackdesk/bumpy:status=403 conversion limit reached@0.05~.",)
 OUTAGE = (
     "trackdesk/bumpy:lost_reply@0.05~.#first-1",
@@ -44,33 +59,58 @@ def tour(console: Console, *, ui: bool) -> int:
     Args:
         console: Where to print.
         ui: Keep the sandbox and open the Dagster UI afterwards.
+
+    Raises:
+        ConfigError: Another demo is at work in the folder, or something in it was not
+            made by a demo.
     """
-    config = load_config(DEMO_CONFIG, demo_environ(HOME))
+    environ = demo_environ(HOME)
+    with only_demo() as lock, closing(sandbox_listener()) as listener:
+        before, port = recorded(), port_of(listener)
+        if said := moved(port):
+            console.print(said, "The demo's destinations follow.")
+        if not ui:
+            last_day = _start(console, environ, afresh=True)
+            sandbox = SandboxServer(listener, JOURNAL, OUTAGE + REFUSALS)
+            with recording(port, before), sandbox:
+                # Read after the port is recorded: its destinations name that port.
+                _export(console, load_config(DEMO_CONFIG, environ), last_day)
+            return 0
+        wanted = wanted_ui_port(environ)
+        with reserved_ui_port(wanted) as ui_port:
+            if ui_port != wanted:
+                console.print(
+                    f"Port {wanted} is in use, so the UI takes port {ui_port}."
+                )
+            _start(console, environ, afresh=not WAREHOUSE.exists())
+            sandbox = SandboxServer(listener, JOURNAL, REFUSALS)
+            with recording(port, before), sandbox as server:
+                console.print(
+                    f"Sandbox at {server.url}; the UI opens at "
+                    f"http://127.0.0.1:{ui_port}"
+                )
+                return run_ui(environ, ui_port, [lock])
+
+
+def _start(console: Console, environ: Mapping[str, str], *, afresh: bool) -> date:
+    """Get the folder ready; return the last day with orders in a fresh one."""
+    config = load_config(DEMO_CONFIG, environ)
     last_day = datetime.now(config.zone).date() - timedelta(days=1)
-    if not ui or not (FOLDER / "warehouse.duckdb").exists():
-        _fresh(console, config, last_day)
+    if afresh:
+        ensure_removable(config)
+        first = last_day - timedelta(days=DAYS - 1)
+        console.print(f"Seeding a warehouse with orders of {first} to {last_day} ...")
+        replace(
+            lambda folder: seed(
+                folder / WAREHOUSE.name,
+                last_day=last_day,
+                days=DAYS,
+                timezone=config.timezone,
+            )
+        )
     HOME.mkdir(exist_ok=True)
     copy(Path(__file__).parent / "dagster.yaml", HOME)
-    faults = REFUSALS if ui else OUTAGE + REFUSALS
-    with SandboxServer(PORT, FOLDER / "sandbox.jsonl", faults) as server:
-        if not ui:
-            _export(console, config, last_day)
-            return 0
-        console.print(f"Sandbox at {server.url}; the UI opens at http://127.0.0.1:3000")
-        return _open_ui()
-
-
-def _fresh(console: Console, config: Config, last_day: date) -> None:
-    rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    first = last_day - timedelta(days=DAYS - 1)
-    console.print(f"Seeding a warehouse with orders of {first} to {last_day} ...")
-    seed(
-        FOLDER / "warehouse.duckdb",
-        last_day=last_day,
-        days=DAYS,
-        timezone=config.timezone,
-    )
+    return last_day
 
 
 def _export(console: Console, config: Config, day: date) -> None:
@@ -103,9 +143,3 @@ Try next
                                         or any SQL client; v_delivery_daily, v_reconcile
   .venv/bin/attribution status          counts and money by destination and state
 """
-
-
-def _open_ui() -> int:
-    command = [str(Path(sys.executable).parent / "dg"), "dev"]
-    environ = demo_environ(HOME)
-    return subprocess.run(command, env=environ, check=False).returncode  # noqa: S603

@@ -11,10 +11,9 @@ import uvicorn
 
 from pipelines.sandbox.app import create_app
 from pipelines.sandbox.journal import Entry, Journal
+from pipelines.sandbox.listening import HOST, listen, port_of
 from pipelines.sandbox.responses import TransportProtocol
 from pipelines.sandbox.simulator import Sandbox
-
-_HOST = "127.0.0.1"
 
 
 class SandboxServer:
@@ -26,7 +25,7 @@ class SandboxServer:
 
     def __init__(
         self,
-        port: int = 0,
+        port: int | socket.socket = 0,
         journal_path: Path | None = None,
         faults: Iterable[str] = (),
         *,
@@ -40,7 +39,7 @@ class SandboxServer:
         """Sets the sandbox up; `with` starts the server.
 
         Args:
-            port: Port to listen on; 0 takes a free one.
+            port: Port to listen on, 0: a free one; or a socket that listens already.
             journal_path: File to append the journal to and to start from.
             faults: Faults in their text form (`faults.parse`).
             keep: How many entries stay in memory; None keeps all.
@@ -59,23 +58,23 @@ class SandboxServer:
             future_tolerance=future_tolerance,
             on_entry=on_entry,
         )
-        self._wanted_port = port
+        self._wanted = port
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        port: int = self._socket.getsockname()[1]
-        return port
+        return port_of(self._socket)
 
     @property
     def url(self) -> str:
         """The address that the providers' prefixes are appended to."""
-        return f"http://{_HOST}:{self.port}"
+        return f"http://{HOST}:{self.port}"
 
     def __enter__(self) -> Self:
         """Starts listening; requests are answered from here on."""
         # Bound and listening before the thread runs, so that no client is refused.
-        self._socket = socket.create_server((_HOST, self._wanted_port), backlog=256)
+        wanted = self._wanted
+        self._socket = listen(wanted) if isinstance(wanted, int) else wanted
         config = uvicorn.Config(
             create_app(self.sandbox),
             http=TransportProtocol,

@@ -1,85 +1,16 @@
 """`attribution demo` shows the product on data of its own, and touches no other."""
 
-import io
 import re
-import subprocess
-from collections import Counter
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from shutil import copy
-from typing import Any
 
 import dagster as dg
 import pytest
-from rich.console import Console
-from sqlalchemy import create_engine, text
 
-from benchmarks.processes import free_port
 from pipelines.configuration.config import DEMO_CONFIG, load_config
-from pipelines.demo import tour
-from pipelines.demo.warehouse import seed
 from pipelines.sandbox import journal
-from support.deployment import ROOT, disable_in_run_retries
-
-ORDERS = 150
-
-
-def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the demo run in `folder`, with fewer orders, on a free port."""
-    port = free_port()
-    config = DEMO_CONFIG.read_text().replace("8787", str(port))
-    (folder / "demo.toml").write_text(config)
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(tour, "DEMO_CONFIG", folder / "demo.toml")
-    monkeypatch.setattr(tour, "PORT", port)
-    monkeypatch.setattr(tour, "seed", partial(seed, orders_per_day=ORDERS))
-    disable_in_run_retries(monkeypatch)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a test runs the demo for itself."""
-    prepare(tmp_path, monkeypatch)
-    return tmp_path
-
-
-@dataclass(frozen=True)
-class Toured:
-    """A demo that has run."""
-
-    folder: Path
-    status: int
-    printed: str
-
-
-@pytest.fixture(scope="module")
-def toured(tmp_path_factory: pytest.TempPathFactory) -> Toured:
-    folder = tmp_path_factory.mktemp("demo")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        prepare(folder, monkeypatch)
-        return Toured(folder, *demo())
-
-
-def demo(**options: Any) -> tuple[int, str]:
-    """Run it; return the exit status and what was printed."""
-    printed = io.StringIO()
-    status = tour.tour(Console(file=printed, width=200), **({"ui": False} | options))
-    return status, printed.getvalue()
-
-
-def states(folder: Path, destination: str) -> Counter[str]:
-    engine = create_engine(f"sqlite:///{folder}/var/demo/ledger.db")
-    with engine.connect() as connection:
-        found = connection.execute(
-            text(
-                "select state, count(*) from delivery where destination = :d group by 1"
-            ),
-            {"d": destination},
-        )
-        counted = Counter({row[0]: row[1] for row in found})
-    engine.dispose()
-    return counted
+from support.demo import ORDERS, Toured, contents, demo, start_no_ui, states
+from support.deployment import ROOT
 
 
 def test_the_demo_shows_every_destination_and_where_to_look(toured: Toured) -> None:
@@ -129,32 +60,12 @@ def test_the_demo_writes_nothing_into_the_history_of_real_runs(
     before = contents(home)
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql+psycopg2://127.0.0.1:1/x")
-    started = note_what_is_started(monkeypatch)
+    started = start_no_ui(monkeypatch)
     assert demo(ui=ui)[0] == 0
     assert contents(home) == before
-    assert [one["DAGSTER_HOME"] for one in started] == (
+    assert [environ["DAGSTER_HOME"] for environ, _ in started] == (
         [str(folder / "var/demo/dagster")] if ui else []
     )
-
-
-def contents(folder: Path) -> dict[Path, bytes]:
-    return {
-        path.relative_to(folder): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-def note_what_is_started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
-    """Start no UI; keep the environments it would have been started with."""
-    started: list[dict[str, str]] = []
-
-    def run(_command: object, **options: Any) -> Any:
-        started.append(options["env"])
-        return type("Done", (), {"returncode": 0})
-
-    monkeypatch.setattr(subprocess, "run", run)
-    return started
 
 
 def test_the_demo_touches_no_configured_warehouse_or_ledger(
@@ -164,20 +75,20 @@ def test_the_demo_touches_no_configured_warehouse_or_ledger(
     monkeypatch.setenv("ATTRIBUTION_WAREHOUSE_URL", "duckdb:///real.duckdb")
     monkeypatch.setenv("IMPACT_AUTH_TOKEN", "real")
     (folder / ".env").write_text(f"ATTRIBUTION_STAGING={folder}/real\n")
-    (folder / "var/demo").mkdir(parents=True)
-    (folder / "var/demo/old").touch()
+    (folder / "var/demo/staging").mkdir(parents=True)
+    (folder / "var/demo/staging/old").touch()
     assert demo()[0] == 0
-    assert not (folder / "var/demo/old").exists()
+    assert not (folder / "var/demo/staging/old").exists()
     assert [one.name for one in folder.iterdir() if one.name.startswith("real")] == []
 
 
 def test_the_ui_opens_on_the_demo(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = note_what_is_started(monkeypatch)
+    started = start_no_ui(monkeypatch)
     monkeypatch.setenv("ATTRIBUTION_CONFIG", "mine.toml")
     monkeypatch.setenv("ATTRIBUTION_LEDGER_URL", "sqlite:///real.db")
     assert demo(ui=True)[0] == 0
-    config = load_config(None, started[0])
+    config = load_config(None, started[0][0])
     assert config.ledger_url.get_secret_value() == "sqlite:///var/demo/ledger.db"
     config.require("destinations")
