@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.day_by_day import day_by_day
-from assets.extract_asset import stage
+from assets.extract_asset import stage_statement
 from assets.resources import Source
 
 
@@ -13,7 +13,7 @@ def visitor_bucketing(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:
     """Exposures of the window's visitors to experiments, up to the order's time."""
-    return stage(context, source)
+    return stage_statement(context, source)
 
 
 @dg.asset(group_name="extract", kinds={"sql", "parquet"})
@@ -22,4 +22,4 @@ def visitor_segments(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:
     """Segments stored for the window's visitors, up to the order's time."""
-    return stage(context, source)
+    return stage_statement(context, source)

@@ -21,7 +21,7 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from assets.checks.days import DayChecks
 
-_MADE = {AssetPartitionStatus.MATERIALIZED, AssetPartitionStatus.IN_PROGRESS}
+_FOLLOWABLE = {AssetPartitionStatus.MATERIALIZED, AssetPartitionStatus.IN_PROGRESS}
 """Colours of a day to follow; another run may be making it anew."""
 
 FAILED = "failed"
@@ -82,22 +82,22 @@ class _Days:
     def made(self) -> Iterator[Any]:
         """Make each day; fail where nothing is left to follow from the good ones."""
         days = self._context.partition_keys
-        unmade = self._unmade_before()
+        unmade = self._unmade_upstream()
         failed = []
         for day in days:
-            is_made = day not in unmade and (yield from self._one(day))
+            is_made = day not in unmade and (yield from self._make_day(day))
             if not is_made:
                 failed.append(day)
         yield from self._checks.results()
-        if len(failed) == len(days) or (failed and not self._is_followed()):
+        if len(failed) == len(days) or (failed and not self._has_downstream()):
             raise self._failure(failed)
         yield dg.MaterializeResult(metadata={_NOT_ALL_DAYS: True})
 
-    def _one(self, day: str) -> Generator[Any, None, bool]:
+    def _make_day(self, day: str) -> Generator[Any, None, bool]:
         context = cast("dg.AssetExecutionContext", _Day(self._context, day))
         try:
             for result in _results(self._make(context)):
-                yield from self._told(day, result)
+                yield from self._yield_result(day, result)
         except Exception as error:  # noqa: BLE001 - of one day; the next one goes on
             said = getattr(error, "description", None) or str(error)
             self._context.log.error("%s", said)  # noqa: TRY400 - it says what to do
@@ -109,7 +109,7 @@ class _Days:
             return False
         return True
 
-    def _told(self, day: str, result: Any) -> Iterator[Any]:
+    def _yield_result(self, day: str, result: Any) -> Iterator[Any]:
         if isinstance(result, dg.AssetCheckResult):
             self._checks.keep(result)
         elif isinstance(result, dg.MaterializeResult):
@@ -121,7 +121,7 @@ class _Days:
         else:
             yield result
 
-    def _unmade_before(self) -> set[str]:
+    def _unmade_upstream(self) -> set[str]:
         """Days that an asset before this one, of the same run, did not make.
 
         A step may be run again by itself, in a run that knows nothing of the one whose
@@ -138,9 +138,9 @@ class _Days:
         own = {day for day, (by, _) in found(parent).items() if by == run_id}
         partitions = cast("Partitions", self._context.assets_def.partitions_def)
         colours = instance.get_status_by_partition(parent, days, partitions) or {}
-        return own | {day for day in days if colours.get(day) not in _MADE}
+        return own | {day for day in days if colours.get(day) not in _FOLLOWABLE}
 
-    def _is_followed(self) -> bool:
+    def _has_downstream(self) -> bool:
         layer = self._context.job_def.asset_layer
         following = layer.asset_graph.get(self._key).child_keys
         return bool(following & layer.executable_asset_keys)

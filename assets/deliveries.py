@@ -19,7 +19,7 @@ from assets.delivery.dispatch import Summary
 from assets.delivery.run import deliver
 from assets.figures.status import standing
 from assets.joining.join import ASSET
-from assets.metadata import explained, metadata_of
+from assets.metadata import explanation_metadata, totals_metadata
 from assets.progress import Progress
 from assets.providers.conversion import Conversion
 from assets.resources import Destinations, Source
@@ -108,8 +108,8 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
     ) -> Results:
         summary = _deliver(context, config, source, destinations, name)
         metadata = {
-            **metadata_of(summary.totals),
-            **explained(source.database, name, context.partition_key),
+            **totals_metadata(summary.totals),
+            **explanation_metadata(source.database, name, context.partition_key),
             "requests": summary.requests,
             "conversions_sent": summary.conversions_sent,
         }
@@ -120,16 +120,16 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
         )
         yield reply_shape(delivery_key(name), summary.surprises, context.partition_key)
         yield money_conserved(delivery_key(name), source, name, context.partition_key)
-        yield from _checked(context, source, destinations, name)
+        yield from _standing_checks(context, source, destinations, name)
         if _rerun_helps(summary):
             # A failed step keeps no materialization; this keeps its figures.
             yield dg.AssetObservation(
                 delivery_key(name), partition=context.partition_key, metadata=metadata
             )
-            before = _before(summary.stop_reason or "", destinations, name)
+            before = _first_step(summary.stop_reason or "", destinations, name)
             raise dg.Failure(
                 _next_action(name, context.partition_key, summary, before),
-                allow_retries=not _is_to_be_mended(summary),
+                allow_retries=not _needs_configuration(summary),
             )
         yield dg.MaterializeResult(metadata=metadata)
 
@@ -161,7 +161,7 @@ def _deliver(
     )
 
 
-def _checked(
+def _standing_checks(
     context: dg.AssetExecutionContext,
     source: Source,
     destinations: Destinations,
@@ -185,7 +185,7 @@ def _rerun_helps(summary: Summary) -> bool:
     return bool(summary.unfinished or summary.stop_reason)
 
 
-def _is_to_be_mended(summary: Summary) -> bool:
+def _needs_configuration(summary: Summary) -> bool:
     """Tell whether every further try is refused until somebody has mended something."""
     return (summary.stop_reason or "").startswith("configuration")
 
@@ -203,14 +203,14 @@ def _next_action(name: str, partition_key: str, summary: Summary, before: str) -
     )
 
 
-def _before(stop_reason: str, destinations: Destinations, name: str) -> str:
+def _first_step(stop_reason: str, destinations: Destinations, name: str) -> str:
     kind = stop_reason.partition(":")[0]
     if kind == "configuration":
-        return f"{destinations.mending(name, stop_reason)} "
-    return _BEFORE.get(kind, "")
+        return f"{destinations.repair_hint(name, stop_reason)} "
+    return _FIRST_STEPS.get(kind, "")
 
 
-_BEFORE = {
+_FIRST_STEPS = {
     "unreachable": "Check base_url and the network. ",
     "rejected": "Look at v_top_reasons and mend what is refused. ",
 }

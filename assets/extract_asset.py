@@ -8,7 +8,7 @@ from assets.resources import Source
 from assets.source.extract import ExtractResult
 
 
-def stage(
+def stage_statement(
     context: dg.AssetExecutionContext, source: Source
 ) -> dg.MaterializeResult[None]:
     """Stage the statement that is named like the asset."""
@@ -20,10 +20,10 @@ def stage(
         window_of(context),
         on_good=lambda rows: progress.add(len(rows)),
     )
-    return staged(context, source, result)
+    return extract_metadata(context, source, result)
 
 
-def staged(
+def extract_metadata(
     context: dg.AssetExecutionContext, source: Source, result: ExtractResult
 ) -> dg.MaterializeResult[None]:
     """Return what the UI shows of an extract."""

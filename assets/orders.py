@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.day_by_day import day_by_day
-from assets.extract_asset import stage, staged
+from assets.extract_asset import extract_metadata, stage_statement
 from assets.partitions import window_of
 from assets.progress import Progress
 from assets.resources import Source
@@ -37,7 +37,7 @@ def completed_orders(
         override=config.override.strip(),
         on_rows=Progress(context.log.info, "rows staged").add,
     )
-    return staged(context, source, result)
+    return extract_metadata(context, source, result)
 
 
 @dg.asset(group_name="extract", kinds={"sql", "parquet"})
@@ -46,4 +46,4 @@ def order_items(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:
     """Line items of the orders of the window."""
-    return stage(context, source)
+    return stage_statement(context, source)

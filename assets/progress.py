@@ -26,7 +26,7 @@ class Progress:
         self._log = log
         self._what = what
         self._monotonic = monotonic
-        self._began = self._told = monotonic()
+        self._started = self._last_logged = monotonic()
         self._done = 0
 
     def add(self, count: int) -> None:
@@ -37,10 +37,10 @@ class Progress:
         """Say that so much is done, where it is time to."""
         self._done = done
         now = self._monotonic()
-        if now - self._told < EVERY_SECONDS:
+        if now - self._last_logged < EVERY_SECONDS:
             return
-        self._told = now
-        rate = done / (now - self._began)
+        self._last_logged = now
+        rate = done / (now - self._started)
         of = "" if whole is None else f" of {whole:,}"
         left = ""
         if whole is not None and rate:

@@ -18,7 +18,7 @@ def published_asset(upstream: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
     ) -> dg.MaterializeResult[None]:
         """Delivery tables of the day in schema `attribution`, replaced not appended."""
-        with source.warehouse.writing() as engine:
+        with source.warehouse.write_engine() as engine:
             copied = publish(source.database, engine, context.partition_key)
         return dg.MaterializeResult(metadata={**copied})
 

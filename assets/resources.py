@@ -36,14 +36,20 @@ from assets.ledger.runs import (
     source_totals_before,
 )
 from assets.source.extract import ExtractResult, Window, extract
-from assets.source.guards import GuardError, Guards, Tally, Volume, objections
+from assets.source.guards import (
+    GuardError,
+    Guards,
+    Volume,
+    VolumeCounter,
+    guard_violations,
+)
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
 from assets.thresholds import CheckSettings
 from assets.transport.csv_outbox import CsvOutbox
 from assets.transport.http import HttpTransport, Transport
 from assets.transport.outbox import Outbox
-from assets.validation.reject_buffer import kept_aside
+from assets.validation.reject_buffer import reject_buffer
 from assets.validation.rejects import OnRejects, Reject
 
 
@@ -67,7 +73,7 @@ class Source:
     extra_columns: frozenset[str] = frozenset()
     guards: Guards = field(default_factory=Guards)
     clock: Clock = utc_now
-    _admitted: dict[str, Volume] = field(default_factory=dict, repr=False)
+    _accepted: dict[str, Volume] = field(default_factory=dict, repr=False)
     """Days of this run; they are counted in the delivery tables only later."""
 
     def extract_orders(
@@ -77,7 +83,7 @@ class Source:
         *,
         run_id: str,
         override: str = "",
-        on_rows: Callable[[int], object] = lambda _rows: None,
+        on_rows: Callable[[int], object] = lambda _quarantine_rows: None,
     ) -> ExtractResult:
         """Stage the completed orders, unless the day is not to be believed.
 
@@ -93,17 +99,19 @@ class Source:
         """
 
         def count(rows: pa.Table) -> None:
-            tally.add_good(rows)
+            counter.add_good(rows)
             on_rows(len(rows))
 
-        tally = Tally()
+        counter = VolumeCounter()
         return self.extract(
             ORDERS,
             partition_key,
             window,
             on_good=count,
-            on_rejects=tally.add_rejects,
-            admit=lambda: self._guard(tally.volume, partition_key, run_id, override),
+            on_rejects=counter.add_rejects,
+            before_commit=lambda: self._check_guards(
+                counter.volume, partition_key, run_id, override
+            ),
         )
 
     def extract(
@@ -112,25 +120,25 @@ class Source:
         partition_key: str,
         window: Window,
         *,
-        on_good: Callable[[pa.Table], object] = lambda _rows: None,
+        on_good: Callable[[pa.Table], object] = lambda _quarantine_rows: None,
         on_rejects: OnRejects = lambda _rejects: None,
-        admit: Callable[[], object] = lambda: None,
+        before_commit: Callable[[], object] = lambda: None,
     ) -> ExtractResult:
         """Stage the rows of a statement; keep those that are not fit to be sent.
 
-        What `admit` raises leaves both as they were before.
+        What `before_commit` raises leaves both as they were before.
         """
         quarantine = self._quarantine(partition_key)
-        with kept_aside() as aside:
+        with reject_buffer() as buffer:
 
             def keep(rejects: list[Reject]) -> None:
-                aside.put(rejects)
+                buffer.append(rejects)
                 on_rejects(rejects)
 
             def admitted() -> None:
-                admit()
-                for rejects in aside.take():
-                    quarantine.keep(_rows(rejects))
+                before_commit()
+                for rejects in buffer.read_back():
+                    quarantine.keep(_quarantine_rows(rejects))
 
             result = extract(
                 self.warehouse,
@@ -141,19 +149,19 @@ class Source:
                 extra_columns=self.extra_columns,
                 on_good=on_good,
                 on_rejects=keep,
-                admit=admitted,
+                before_commit=admitted,
             )
         quarantine.resolve_unseen(statement)
         return result
 
-    def _guard(
+    def _check_guards(
         self, day: Volume, partition_key: str, run_id: str, override: str
     ) -> None:
-        found = objections(day, self._before(partition_key), self.guards)
+        found = guard_violations(day, self._earlier_days(partition_key), self.guards)
         if found and not override:
-            raise GuardError(_refusal(partition_key, found))
+            raise GuardError(_guard_message(partition_key, found))
         if day.orders:
-            self._admitted[partition_key] = day
+            self._accepted[partition_key] = day
         if not found:
             return
         keep_override(
@@ -165,17 +173,17 @@ class Source:
             at=self.clock(),
         )
 
-    def _before(self, partition_key: str) -> list[Volume]:
+    def _earlier_days(self, partition_key: str) -> list[Volume]:
         days = self.guards.compare_days
         counted = source_totals_before(self.database, partition_key, days)
         known = {key: Volume(totals) for key, totals in counted.items()}
-        known |= self._admitted
+        known |= self._accepted
         return [known[key] for key in sorted(known) if key < partition_key][-days:]
 
     def join(self, partition_key: str, run_id: str) -> JoinResult:
         """Stage the conversions of a partition and count what the source holds."""
         quarantine = self._quarantine(partition_key)
-        quarantine.keep(_rows(self._repeated(partition_key)))
+        quarantine.keep(_quarantine_rows(self._repeated(partition_key)))
         quarantine.resolve_unseen(REPEATED)
         result = join(
             self.staging,
@@ -184,12 +192,12 @@ class Source:
                 self.database, partition_key, [ORDERS, ITEMS, REPEATED]
             ),
             allow_orders_without_items=self.allow_orders_without_items,
-            on_rejects=lambda rejects: quarantine.keep(_rows(rejects)),
+            on_rejects=lambda rejects: quarantine.keep(_quarantine_rows(rejects)),
             on_issues=quarantine.doubt,
         )
         for dataset in (ASSET, ORPHANS):
             quarantine.resolve_unseen(dataset)
-        self._count(partition_key, run_id, result)
+        self._record_totals(partition_key, run_id, result)
         return result
 
     def _repeated(self, partition_key: str) -> list[Reject]:
@@ -213,13 +221,17 @@ class Source:
     def _quarantine(self, partition_key: str) -> Quarantine:
         return Quarantine(self.database, partition_key, self.clock())
 
-    def _count(self, partition_key: str, run_id: str, result: JoinResult) -> None:
+    def _record_totals(
+        self, partition_key: str, run_id: str, result: JoinResult
+    ) -> None:
         sums = {
             (currency, money.minor_digits(currency)): list(found)
             for currency, found in result.totals.items()
         }
-        held = {row["order_id"]: row for row in self.quarantined(partition_key)}
-        for row in held.values():
+        quarantined_rows = {
+            row["order_id"]: row for row in self.quarantined(partition_key)
+        }
+        for row in quarantined_rows.values():
             key = (row["currency"] or "", row["currency_digits"] or 0)
             entry = sums.setdefault(key, [0, 0])
             entry[0] += 1
@@ -244,7 +256,7 @@ class Destinations:
 
     Attributes:
         zone: Zone of the partitions, in which `order_date` is read.
-        open_destination: Returns a destination; raises where its secrets are not set.
+        make_destination: Returns a destination; raises where its secrets are not set.
         urls: Addresses of each destination, by name.
         credentials: Environment variables that hold its secrets, by name.
         outbox: Folder of the outbox files.
@@ -256,7 +268,7 @@ class Destinations:
     """
 
     zone: ZoneInfo
-    open_destination: Callable[[str], Destination]
+    make_destination: Callable[[str], Destination]
     urls: Mapping[str, Sequence[str]]
     credentials: Mapping[str, Sequence[str]]
     outbox: Path
@@ -268,9 +280,9 @@ class Destinations:
 
     def open(self, name: str) -> Destination:
         """Return a configured destination, ready to build requests."""
-        return self.open_destination(name)
+        return self.make_destination(name)
 
-    def mending(self, name: str, stop_reason: str) -> str:
+    def repair_hint(self, name: str, stop_reason: str) -> str:
         """Say what to mend where a provider refused our settings.
 
         Args:
@@ -299,7 +311,7 @@ class Destinations:
         )
 
 
-def _refusal(partition_key: str, found: Sequence[str]) -> str:
+def _guard_message(partition_key: str, found: Sequence[str]) -> str:
     return (
         f"Extracting was refused for {partition_key}: expected {'; '.join(found)}. "
         "Nothing was staged or sent. Look at the warehouse; if the day is right, run "
@@ -308,10 +320,14 @@ def _refusal(partition_key: str, found: Sequence[str]) -> str:
     )
 
 
-def _rows(rejects: Sequence[Reject]) -> list[dict[str, Any]]:
+def _quarantine_rows(rejects: Sequence[Reject]) -> list[dict[str, Any]]:
     return [
         {
-            **{name: value for name, value in asdict(one).items() if name in _KEPT},
+            **{
+                name: value
+                for name, value in asdict(one).items()
+                if name in _QUARANTINE_COLUMNS
+            },
             "reasons": list(one.reasons),
             "row_redacted": dict(one.row_redacted),
         }
@@ -320,4 +336,4 @@ def _rows(rejects: Sequence[Reject]) -> list[dict[str, Any]]:
 
 
 _CREDENTIALS_REFUSED = ("http_401", "http_403")
-_KEPT = frozenset(Reject.__dataclass_fields__) - {"partition_key"}
+_QUARANTINE_COLUMNS = frozenset(Reject.__dataclass_fields__) - {"partition_key"}

@@ -17,9 +17,9 @@ from assets.figures.alarms import alarming
 from assets.figures.status import standing
 from assets.ledger.ledger import Ledger
 from assets.ledger.totals import totals
-from assets.metadata import explained, metadata_of, named
+from assets.metadata import explanation_metadata, order_list, totals_metadata
 from assets.progress import Progress
-from assets.providers.base import Settling
+from assets.providers.base import QueueingProvider
 from assets.resources import Destinations, Source
 from assets.settlement.follow import Settle
 from assets.settlement.lookup import Lookup
@@ -69,7 +69,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             run_id=context.run.run_id,
             clock=source.database.clock(),
         )
-        provider = cast("Settling", destination.provider)
+        provider = cast("QueueingProvider", destination.provider)
         transport = Watch(destinations.transport(destination, key), destination.replies)
         try:
             settle = Settle(
@@ -83,7 +83,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             stopped = settle.run() or lookup.run()
         finally:
             transport.close()
-        yield _checked(alarming(source.database, name, provider.alarms))
+        yield _alarm_check(alarming(source.database, name, provider.alarms))
         about = About(name, key, ledger.clock())
         yield from check_results(
             settlement_key(name),
@@ -103,15 +103,15 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             message = (
                 f"Settling failed for {name} {key}: expected answers about queued "
                 f"submissions, got a refusal ({stopped}). "
-                f"{destinations.mending(name, stopped)} Run this partition again."
+                f"{destinations.repair_hint(name, stopped)} Run this partition again."
             )
             raise dg.Failure(message)
         found = totals(source.database, destination=name, first=key, last=key)
         yield dg.MaterializeResult(
             metadata={
-                **metadata_of(found),
-                **explained(source.database, name, key),
-                **_told(settle, lookup),
+                **totals_metadata(found),
+                **explanation_metadata(source.database, name, key),
+                **_follow_up_metadata(settle, lookup),
             },
             check_results=[reply_shape(settlement_key(name), transport.found(), key)],
         )
@@ -119,16 +119,16 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
     return settlements
 
 
-def _checked(orders: Mapping[str, Sequence[str]]) -> dg.AssetCheckResult:
+def _alarm_check(orders: Mapping[str, Sequence[str]]) -> dg.AssetCheckResult:
     """Fail with the orders of each alarming reason."""
     return dg.AssetCheckResult(
         check_name=CHECK,
         passed=not orders,
-        metadata={reason: named(ids, len(ids)) for reason, ids in orders.items()},
+        metadata={reason: order_list(ids, len(ids)) for reason, ids in orders.items()},
     )
 
 
-def _told(settle: Settle, lookup: Lookup) -> dict[str, Any]:
+def _follow_up_metadata(settle: Settle, lookup: Lookup) -> dict[str, Any]:
     return {
         "submissions asked": settle.asked,
         "submissions left": settle.left(),

@@ -39,7 +39,7 @@ def copy_days(source: Source, days: Sequence[str]) -> int:
         LedgerError: The warehouse refused.
         WarehouseError: It cannot be opened.
     """
-    with source.warehouse.writing() as engine:
+    with source.warehouse.write_engine() as engine:
         return sum(sum(publish(source.database, engine, day).values()) for day in days)
 
 

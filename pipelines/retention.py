@@ -24,7 +24,7 @@ def retention_job(keep_days: int, *, published: bool) -> dg.JobDefinition:
         before = utc_now() - timedelta(days=keep_days)
         count = forget_bodies(source.database, before)
         if published:
-            with source.warehouse.writing() as engine:
+            with source.warehouse.write_engine() as engine:
                 forget_published_bodies(engine, before)
         context.log.info("%d requests and replies forgotten", count)
         context.add_output_metadata({"attempts": count})

@@ -19,7 +19,7 @@ from assets.figures.reconciliation import (
 )
 from assets.joining.join import ASSET
 from assets.ledger.states import DELIVERED
-from assets.metadata import named
+from assets.metadata import order_list
 from assets.resources import Source
 
 CHECK = "money_conserved"
@@ -76,7 +76,7 @@ def money_conserved(
             "balance": dg.MetadataValue.md(_table(balance)),
             **{f"orders {kind}": balance.counts[kind] for kind in Kind},
             **{
-                _SAID[kind]: named(balance.shown[kind], balance.counts[kind])
+                _SAID[kind]: order_list(balance.shown[kind], balance.counts[kind])
                 for kind in Kind
                 if balance.counts[kind]
             },

@@ -173,7 +173,7 @@ def end(found: Assessment, row: Row, decision: Decision, policy: ResendPolicy) -
     """Add how an open delivery ends that the source does not let us send again."""
     if not may_be_reported(row):
         found.revised.append((row, decision))
-    elif not policy.looks_up:
+    elif not policy.supports_lookup:
         # It may have been applied, so that it must not look as if never sent.
         why = decision.reason or decision.state
         found.given_up.append((row, why, decision.detail))

@@ -72,7 +72,7 @@ def _state(outcome: Outcome, claim: Claimed) -> State:
     A refusal that tells nothing of an earlier copy is no end where there was one that
     nobody answered for.
     """
-    if outcome.leaves_earlier_open and claim.first_sent_at is not None:
+    if outcome.earlier_copy_unresolved and claim.first_sent_at is not None:
         return State.UNCERTAIN
     return STATE_OF.get(outcome.verdict, claim.from_state)
 

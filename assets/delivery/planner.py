@@ -22,9 +22,9 @@ from assets.ledger.ledger import Ledger
 from assets.ledger.quarantine import issue, keep_issues
 from assets.ledger.rows import Decision, Row, delivery_id
 from assets.ledger.states import SOFT, State
-from assets.providers.base import Doubting, Provider
+from assets.providers.base import Provider, ReportsDataIssues
 from assets.providers.conversion import Conversion
-from assets.providers.shapes import Replies
+from assets.providers.shapes import ShapesByRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Destination:
     provider_name: str
     provider: Provider
     mapping_version: str
-    replies: Replies = field(default_factory=dict)
+    replies: ShapesByRequest = field(default_factory=dict)
     account: str | None = None
     is_enabled: bool = True
 
@@ -148,7 +148,7 @@ class Planner:
     def _close(self, found: Assessment) -> None:
         self.ledger.revise(found.revised)
         self.ledger.exhaust(found.given_up)
-        asks = self.provider.resend.looks_up
+        asks = self.provider.resend.supports_lookup
         self.ledger.doubt(found.doubted, is_asked_about=asks)
 
     def report_gone(self, chunks: Iterable[Chunk]) -> None:
@@ -276,7 +276,7 @@ class Planner:
         self._keep([self.drift(row.order_id, row.state, now) for row, _ in drifted])
 
     def _keep_doubts(self, due: Sequence[Conversion], now: datetime) -> None:
-        if not isinstance(self.provider, Doubting):
+        if not isinstance(self.provider, ReportsDataIssues):
             return
         name = self.destination.name
         self._keep(
@@ -291,7 +291,7 @@ class Planner:
                     detail=doubt.detail,
                 )
                 for conversion in due
-                for doubt in self.provider.doubts(conversion)
+                for doubt in self.provider.data_issues(conversion)
             ]
         )
 

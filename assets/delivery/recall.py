@@ -34,7 +34,8 @@ class Memory:
     """What one destination remembers about one chunk.
 
     Args:
-        provider: Only one that has `recalls` (`Remembering`) is told anything.
+        provider: Only a `RememberingProvider` (it has `relevant_keys`) is told
+            anything.
         ledger: Where it is kept.
     """
 

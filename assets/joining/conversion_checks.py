@@ -14,17 +14,17 @@ import pyarrow as pa
 
 from assets.money import fits, to_minor
 from assets.validation.failures import Failure, Failures, expected_of, reasons_of
-from assets.validation.rejects import Reject, Shown, hash_row, redact
+from assets.validation.rejects import RedactedCell, Reject, hash_row, redact
 from assets.validation.row_checks import SAME_IN_ALL_ROWS
 from assets.validation.schemas import COMPLETED_ORDERS, JOINED_ORDERS, contract_columns
 
 ORPHANS = "orphan_items"
 ORPHAN = Failure("orphan_item", ("order_id",), "an order of the same day")
 SHOWN_LINES = 2
-_FINDINGS = list(JOINED_ORDERS.columns)
+_CHECKED_COLUMNS = list(JOINED_ORDERS.columns)
 
 
-def judge(
+def check_joined_orders(
     batch: pa.Table, partition: str, *, first_row_no: int
 ) -> tuple[pa.Table, list[Reject]]:
     """Return the orders that may go on, and the refused ones.
@@ -35,7 +35,7 @@ def judge(
         first_row_no: Position of the batch's first row in the partition.
     """
     failures = Failures()
-    failures.check(JOINED_ORDERS, batch.select(_FINDINGS))
+    failures.check(JOINED_ORDERS, batch.select(_CHECKED_COLUMNS))
     bad = failures.rows
     rows = batch.take(pa.array(bad, pa.int64())).to_pylist()
     rejects = [
@@ -80,7 +80,7 @@ def _reject(
         source_row_hash=row["source_hash"],
         order_id=row["order_id"],
         reasons=reasons_of(failures),
-        row_redacted=_shown(row, failures),
+        row_redacted=_redacted_row(row, failures),
         order_at=row["completed_at"],
         currency=row["currency"],
         amount_minor=to_minor(revenue, digits) if fits(revenue, digits) else None,
@@ -88,20 +88,22 @@ def _reject(
     )
 
 
-def _shown(row: Mapping[str, Any], failures: Sequence[Failure]) -> dict[str, Shown]:
+def _redacted_row(
+    row: Mapping[str, Any], failures: Sequence[Failure]
+) -> dict[str, RedactedCell]:
     plain = [one for one in failures if one.reason != SAME_IN_ALL_ROWS.name]
-    shown = redact(_shortened({**row, **_of_items(row)}), expected_of(plain))
+    shown = redact(_shortened({**row, **_item_columns(row)}), expected_of(plain))
     if len(plain) < len(failures):
         shown |= _contradictions(row, row["other_row"])
     return shown
 
 
-def _of_items(row: Mapping[str, Any]) -> dict[str, str]:
+def _item_columns(row: Mapping[str, Any]) -> dict[str, str]:
     """What a person would look at in the lines of an order."""
     items = row["items"]
     numbers = Counter(item["line_no"] for item in items)
-    doubtful = {*(row["imprecise_lines"] or ()), *(row["mispriced_lines"] or ())}
-    lines = [_shortened(item) for item in items if item["line_no"] in doubtful]
+    wrong_lines = {*(row["imprecise_lines"] or ()), *(row["mispriced_lines"] or ())}
+    lines = [_shortened(item) for item in items if item["line_no"] in wrong_lines]
     more = "; ..." if len(lines) > SHOWN_LINES else ""
     return {
         "items": str(len(items)),
@@ -118,7 +120,7 @@ def _of_items(row: Mapping[str, Any]) -> dict[str, str]:
 
 def _contradictions(
     row: Mapping[str, Any], other: Mapping[str, Any]
-) -> dict[str, Shown]:
+) -> dict[str, RedactedCell]:
     """Each column in which two rows of one order differ, with both values."""
     names = [*contract_columns(str(COMPLETED_ORDERS.name)), "extra"]
     expected = str(SAME_IN_ALL_ROWS.description)

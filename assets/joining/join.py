@@ -19,17 +19,17 @@ import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
 import sql
-from assets.joining.conversion_checks import judge, refuse_orphans
+from assets.joining.conversion_checks import check_joined_orders, refuse_orphans
 from assets.money import to_minor
 from assets.staging import Staging
-from assets.validation.refused_rows import DECIDING, asset_of
+from assets.validation.refused_rows import WITH_REFUSED_ROWS, refused_asset
 from assets.validation.rejects import OnRejects
 from assets.validation.schemas import CONVERSIONS, EXTRACTS, arrow_schema
 
 ASSET = "conversions"
 SLICE_ORDERS = 25_000
 BATCH_ROWS = 10_000
-_NONE = pa.scalar(0)
+_ZERO = pa.scalar(0)
 _SLICED = frozenset({"completed_orders", "order_items"})
 _SCHEMA = arrow_schema(CONVERSIONS)
 _NULLABLE = pa.schema([one.with_nullable(True) for one in _SCHEMA])  # noqa: FBT003
@@ -90,25 +90,32 @@ def join(
         JoinError: The join is wrong; the message names the columns.
         StagingError: An extract is not staged; the message names it.
     """
-    tally = _Tally()
+    totals_so_far = _JoinTotals()
     with (
         _database(staging, partition, memory_limit) as database,
         staging.writer(ASSET, partition, _SCHEMA) as writer,
     ):
-        _set(database, refused_order_ids, allow_orders_without_items)
-        for batch in _joined(database):
-            good, rejects = judge(batch, partition, first_row_no=tally.rows + 1)
+        _set_parameters(database, refused_order_ids, allow_orders_without_items)
+        for batch in _joined_batches(database):
+            good, rejects = check_joined_orders(
+                batch, partition, first_row_no=totals_so_far.rows + 1
+            )
             if rejects:
                 on_rejects(rejects)
-            if issues := _issues(good):
+            if issues := _data_issues(good):
                 on_issues(issues)
             writer.write_table(_validated(good, partition))
-            tally.add(good, len(batch))
+            totals_so_far.add(good, len(batch))
         orphans = _refuse_orphans(database, partition, on_rejects)
-    return JoinResult(tally.good, tally.rows - tally.good, tally.totals(), orphans)
+    return JoinResult(
+        totals_so_far.good,
+        totals_so_far.rows - totals_so_far.good,
+        totals_so_far.totals(),
+        orphans,
+    )
 
 
-class _Tally:
+class _JoinTotals:
     """Counts and sums of the batches so far."""
 
     def __init__(self) -> None:
@@ -138,8 +145,8 @@ def _database(
     staging: Staging, partition: str, memory_limit: str
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     paths = {name: staging.existing(name, partition) for name in EXTRACTS}
-    for name in DECIDING:
-        refused = asset_of(name)
+    for name in WITH_REFUSED_ROWS:
+        refused = refused_asset(name)
         paths[refused] = staging.existing(refused, partition, made_by=name)
     with (
         tempfile.TemporaryDirectory(prefix="attribution-join-") as folder,
@@ -168,7 +175,7 @@ def _view(name: str) -> str:
     return f"create temp view {name} as select * from staged_{name} {condition}"  # noqa: S608
 
 
-def _set(
+def _set_parameters(
     database: duckdb.DuckDBPyConnection,
     refused_order_ids: Iterable[str],
     allow_orders_without_items: bool,  # noqa: FBT001
@@ -181,7 +188,7 @@ def _set(
     )
 
 
-def _joined(database: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
+def _joined_batches(database: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
     statement = sql.load("transform/conversions")
     for first, last in _slices(database):
         database.execute("set variable first_order_id = $1", [first])
@@ -236,19 +243,19 @@ def _validated(good: pa.Table, partition: str) -> pa.Table:
     return rows.cast(_SCHEMA)
 
 
-def _issues(good: pa.Table) -> list[Issue]:
+def _data_issues(good: pa.Table) -> list[Issue]:
     columns = ["bucketing_conflicts", "unfit_experiences", "unfit_identifiers"]
     lengths = [pc.list_value_length(good[name]) for name in columns]
-    is_doubted = reduce(pc.or_, [pc.greater(one, _NONE) for one in lengths])
-    rows = good.filter(is_doubted).select(["order_id", *columns]).to_pylist()
+    has_issue = reduce(pc.or_, [pc.greater(one, _ZERO) for one in lengths])
+    rows = good.filter(has_issue).select(["order_id", *columns]).to_pylist()
     return [
         {"order_id": row["order_id"], "code": code, "subject": subject, "detail": why}
         for row in rows
-        for code, subject, why in _left_out(row)
+        for code, subject, why in _row_issues(row)
     ]
 
 
-def _left_out(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None]]:
+def _row_issues(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None]]:
     for experience_id in row["bucketing_conflicts"]:
         yield "bucketing_conflict", experience_id, None
     for experience_id in row["unfit_experiences"]:

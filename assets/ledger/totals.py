@@ -110,7 +110,7 @@ def left_over(policy: ResendPolicy, now: datetime) -> ColumnElement[bool]:
     """
     states = [*RERUN_HELPS, State.UNCERTAIN] if policy.is_safe else [*RERUN_HELPS]
     looked_up: ColumnElement[bool] = false()
-    if policy.looks_up and policy.window is not None:
+    if policy.supports_lookup and policy.window is not None:
         looked_up = and_(
             delivery.c.state == State.UNCERTAIN,
             delivery.c.first_sent_at < now - policy.window,

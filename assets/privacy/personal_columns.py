@@ -13,7 +13,7 @@ _PERSON = (
 )
 # Looked at as words: `billing_FirstName2` is read "billing first name". The address of
 # an IP may pass, as `ip` does: impact.com has a field for it.
-_OF_A_PERSON = re.compile(
+_PERSONAL_NAME = re.compile(
     r"(?:.* )?(?:"
     rf"(?:first|last|full|given|family|middle|sur|maiden|{_PERSON}) ?name"
     r"|[fl] ?name|vorname|nachname|prénom|prenom|apellidos?"
@@ -27,14 +27,14 @@ _OF_A_PERSON = re.compile(
 )
 
 
-def names_a_person(column: str) -> bool:
+def is_personal_column(column: str) -> bool:
     """Tell whether a column is named like something of a person.
 
     The last words decide: a hash says so in its name (`email_sha1`) and may be mapped.
     """
-    parted = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", " ", column)
-    words = re.findall(r"[^\W\d_]+", parted.lower())
-    return _OF_A_PERSON.fullmatch(" ".join(words)) is not None
+    separated = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", " ", column)
+    words = re.findall(r"[^\W\d_]+", separated.lower())
+    return _PERSONAL_NAME.fullmatch(" ".join(words)) is not None
 
 
 def refuse_personal_columns(columns: Iterable[str]) -> None:
@@ -47,7 +47,7 @@ def refuse_personal_columns(columns: Iterable[str]) -> None:
         ValueError: Names the first.
     """
     for column in columns:
-        if names_a_person(column.removeprefix("extra.")):
+        if is_personal_column(column.removeprefix("extra.")):
             message = (
                 "expected a column without names, addresses or numbers of people, "
                 f"got {column!r}; a hash of it may be sent: name it so"

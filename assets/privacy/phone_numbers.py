@@ -13,8 +13,8 @@ pattern looks around itself, because Arrow searches columns of ids with them too
 import re
 
 _GAP = r"[ ().\-/]{0,2}"
-_NEXT = r"(?: ?[.\-/] ?| )"
-_AREA_ENDS = rf"(?:\) ?|{_NEXT})"
+_SEPARATOR = r"(?: ?[.\-/] ?| )"
+_AREA_ENDS = rf"(?:\) ?|{_SEPARATOR})"
 
 _SPELLINGS = (
     # +49 (0) 170/1234567: seven to fifteen digits, E.164.
@@ -29,17 +29,17 @@ _SPELLINGS = (
     # 0049 170 1234567: another country.
     rf"00[1-9]\d{{0,2}}{_AREA_ENDS}\(?\d(?:{_GAP}\d){{6,11}}",
     # 212-555-0100, 1 (212) 555-0100: North America, whose areas begin with 2 to 9.
-    rf"(?:1[ .\-]?)?\(?[2-9]\d\d{_AREA_ENDS}\d{{3}}{_NEXT}\d{{4}}",
+    rf"(?:1[ .\-]?)?\(?[2-9]\d\d{_AREA_ENDS}\d{{3}}{_SEPARATOR}\d{{4}}",
     # (11) 3456-7890: any country, the area in brackets.
-    rf"\(\d\d\d?\) ?\d{{3,5}}{_NEXT}\d{{4}}",
+    rf"\(\d\d\d?\) ?\d{{3,5}}{_SEPARATOR}\d{{4}}",
     # 11-91234-5678: mobile numbers of Brazil.
-    rf"[1-9]\d{_NEXT}9\d{{4}}{_NEXT}\d{{4}}",
+    rf"[1-9]\d{_SEPARATOR}9\d{{4}}{_SEPARATOR}\d{{4}}",
     # 138 1234 5678: China.
-    rf"1[3-9]\d{_NEXT}\d{{4}}{_NEXT}\d{{4}}",
+    rf"1[3-9]\d{_SEPARATOR}\d{{4}}{_SEPARATOR}\d{{4}}",
     # 8 (912) 345-67-89: Russia.
-    rf"[78][ \-]?\(?9\d\d{_AREA_ENDS}\d{{3}}{_NEXT}\d\d{_NEXT}\d\d",
+    rf"[78][ \-]?\(?9\d\d{_AREA_ENDS}\d{{3}}{_SEPARATOR}\d\d{_SEPARATOR}\d\d",
     # 612 34 56 78: Spain.
-    rf"[6-9]\d\d{_NEXT}\d\d{_NEXT}\d\d{_NEXT}\d\d",
+    rf"[6-9]\d\d{_SEPARATOR}\d\d{_SEPARATOR}\d\d{_SEPARATOR}\d\d",
 )
 _ANY = "|".join(_SPELLINGS)
 

@@ -22,7 +22,7 @@ REPLY_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class DataIssue:
     """Something that a destination is told otherwise than it is stored.
 
     Attributes:
@@ -36,10 +36,10 @@ class Doubt:
     detail: str
 
 
-def value_cut(subject: str, limit: int, length: int) -> Doubt:
+def truncation_issue(subject: str, limit: int, length: int) -> DataIssue:
     """Return the doubt about a text of which only the beginning is sent."""
     detail = f"cut to {limit} characters, got {length}"
-    return Doubt(code="value_cut", subject=subject, detail=detail)
+    return DataIssue(code="value_cut", subject=subject, detail=detail)
 
 
 @dataclass(frozen=True)
@@ -127,13 +127,14 @@ class ResendPolicy:
         kind: `dedupe`: the provider drops a repeat. `never`: it may count it twice.
         window: For `dedupe`: only so long after the first send; None: always.
         settle_delay: For `dedupe`: not before this long after a lost reply.
-        looks_up: After the window the provider is asked what it has (`Settling`).
+        supports_lookup: After the window the provider is asked what it has
+            (`QueueingProvider`).
     """
 
     kind: Literal["dedupe", "never"]
     window: timedelta | None = None
     settle_delay: timedelta = timedelta()
-    looks_up: bool = False
+    supports_lookup: bool = False
 
     @property
     def is_safe(self) -> bool:
@@ -149,7 +150,7 @@ Settlement = Generator[Request, Reply, Outcome | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class LookupResult:
     """What a look at the provider's own list told about some orders.
 
     Attributes:
@@ -160,14 +161,14 @@ class Findings:
         refused: Our credentials or settings were; no other look will fare better.
     """
 
-    found: Mapping[str, Outcome]
+    outcomes: Mapping[str, Outcome]
     is_complete: bool
-    seen: int = 0
+    entries_read: int = 0
     problem: str | None = None
-    refused: bool = False
+    is_configuration_error: bool = False
 
 
-Lookup = Generator[Request, Reply, Findings]
+Lookup = Generator[Request, Reply, LookupResult]
 """Yields requests, is sent their replies, returns what was found.
 
 A reply that never came (`Phase.NONE`) tells it to end with what it has.
@@ -212,14 +213,14 @@ class Provider(Protocol):
 
 
 @runtime_checkable
-class Doubting(Protocol):
+class ReportsDataIssues(Protocol):
     """A provider that leaves out or cuts what the other side would not take."""
 
-    def doubts(self, conversion: Conversion) -> Sequence[Doubt]:
+    def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
         """Return what of a conversion is sent otherwise than it is stored."""
 
 
-class Settling(Provider, Protocol):
+class QueueingProvider(Provider, Protocol):
     """A provider that takes conversions into a queue and decides later.
 
     Attributes:
@@ -236,14 +237,14 @@ class Settling(Provider, Protocol):
     settle_timeout: timedelta
     settle_calls: int
     lookup_calls: int
-    lookup_span: timedelta
-    lookup_reach: timedelta
+    lookup_max_range: timedelta
+    lookup_max_age: timedelta
     alarms: frozenset[str]
 
     def settlement(self, provider_ref: str, order_id: str) -> Settlement:
         """Ask once what became of a queued submission."""
 
-    def shown(self, reply: Reply) -> bytes:
+    def storable_body(self, reply: Reply) -> bytes:
         """Return what may be kept of an answer about a submission."""
 
     def lookup(
@@ -255,6 +256,6 @@ class Settling(Provider, Protocol):
         """
 
 
-def one_by_one(conversions: Sequence[Conversion]) -> Iterable[Sequence[Conversion]]:
+def batches_of_one(conversions: Sequence[Conversion]) -> Iterable[Sequence[Conversion]]:
     """Cut into batches of one, for providers that take one conversion a request."""
     return ((conversion,) for conversion in conversions)

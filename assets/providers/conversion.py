@@ -149,7 +149,7 @@ class Conversion:
         )
 
 
-NOT_COLUMNS = frozenset(
+NON_COLUMN_FIELDS = frozenset(
     {
         "items",
         "identifiers",
@@ -165,7 +165,7 @@ NOT_COLUMNS = frozenset(
 """What a conversion has beside the columns of its order."""
 
 _PLAIN_COLUMNS = tuple(
-    name for name in Conversion.__dataclass_fields__ if name not in NOT_COLUMNS
+    name for name in Conversion.__dataclass_fields__ if name not in NON_COLUMN_FIELDS
 )
 
 

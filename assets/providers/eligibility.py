@@ -44,41 +44,42 @@ def check_common_rules(
     limit = settings.max_age_days
     if limit is not None and now - conversion.completed_at > timedelta(days=limit):
         # Not how old it is now: every night would change what is kept of it.
-        said = f"completed {_at(conversion)}, taken for {limit} days"
-        return Ineligible("suppressed", "too_old", said)
+        detail = f"completed {_completed_at_text(conversion)}, taken for {limit} days"
+        return Ineligible("suppressed", "too_old", detail)
     return None
 
 
-def none_stored(conversion: Conversion, *wanted: str) -> str:
-    """Return the evidence that nothing `wanted` was known when the order was made."""
-    return f"none stored up to {_at(conversion)} of: {', '.join(wanted)}"
+def not_stored_detail(conversion: Conversion, *kinds: str) -> str:
+    """Return the evidence that nothing `kinds` was known when the order was made."""
+    return f"none stored up to {_completed_at_text(conversion)} of: {', '.join(kinds)}"
 
 
-def unfit(conversion: Conversion, *kinds: str) -> Ineligible | None:
+def check_identifiers(conversion: Conversion, *kinds: str) -> Ineligible | None:
     """Return that the identifier of one of `kinds` is in doubt, or None."""
-    found = [
+    unfit = [
         f"{kind} ({conversion.unfit_identifiers[kind]})"
         for kind in kinds
         if kind in conversion.unfit_identifiers
     ]
-    if not found:
+    if not unfit:
         return None
-    said = f"a refused row up to {_at(conversion)} may count: {', '.join(found)}"
-    return Ineligible("suppressed", "unfit_identifier", said)
+    time = _completed_at_text(conversion)
+    detail = f"a refused row up to {time} may count: {', '.join(unfit)}"
+    return Ineligible("suppressed", "unfit_identifier", detail)
 
 
-def not_taken(conversion: Conversion, *taken: str) -> Ineligible:
+def currency_not_accepted(conversion: Conversion, *accepted: str) -> Ineligible:
     """Return that a destination counts in other currencies."""
-    said = f"currency {conversion.currency}, taken {', '.join(sorted(taken))}"
-    return Ineligible("suppressed", "currency_not_taken", said)
+    detail = f"currency {conversion.currency}, taken {', '.join(sorted(accepted))}"
+    return Ineligible("suppressed", "currency_not_taken", detail)
 
 
-def too_precise(conversion: Conversion, *amounts: str) -> Ineligible:
+def amount_too_precise(conversion: Conversion, *amounts: str) -> Ineligible:
     """Return that some amounts are finer than the currency's smallest coin."""
     digits, currency = conversion.currency_digits, conversion.currency
-    said = f"{', '.join(amounts)}: more than the {digits} decimals of {currency}"
-    return Ineligible("quarantined", "amount_precision", said)
+    detail = f"{', '.join(amounts)}: more than the {digits} decimals of {currency}"
+    return Ineligible("quarantined", "amount_precision", detail)
 
 
-def _at(conversion: Conversion) -> str:
+def _completed_at_text(conversion: Conversion) -> str:
     return conversion.completed_at.isoformat().replace("+00:00", "Z")

@@ -63,7 +63,7 @@ def fingerprint(text: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
 
 
-def allowed_copy(
+def allow_listed_copy(
     members: Mapping[str, object], allowed: Collection[str]
 ) -> dict[str, object]:
     """Return a JSON object of which only the named members stay readable.
@@ -76,16 +76,16 @@ def allowed_copy(
         allowed: Names of members, at every level.
     """
     return {
-        name: _allowed(value, allowed)
+        name: _allow_listed(value, allowed)
         if name in allowed
         else fingerprint(value if isinstance(value, str) else _text(value))
         for name, value in members.items()
     }
 
 
-def _allowed(value: object, allowed: Collection[str]) -> object:
+def _allow_listed(value: object, allowed: Collection[str]) -> object:
     if isinstance(value, Mapping):
-        return allowed_copy(value, allowed)
+        return allow_listed_copy(value, allowed)
     if isinstance(value, list):
-        return [_allowed(one, allowed) for one in value]
+        return [_allow_listed(one, allowed) for one in value]
     return value

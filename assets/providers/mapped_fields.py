@@ -15,13 +15,14 @@ def mapped_fields(
 
     A column that is null for this order gives no field.
     """
-    found = {
-        name: _column(conversion, column) for name, column in settings.fields.items()
+    values = {
+        name: _column_text(conversion, column)
+        for name, column in settings.fields.items()
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _column(conversion: Conversion, column: str) -> str | None:
+def _column_text(conversion: Conversion, column: str) -> str | None:
     if column.startswith("extra."):
         return conversion.extra.get(column.removeprefix("extra."))
     value = getattr(conversion, column)

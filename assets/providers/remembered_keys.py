@@ -40,7 +40,7 @@ def remembered_key(*parts: str, is_exclusive: bool = False) -> Key:
     return Key(digest, is_exclusive)
 
 
-class Remembering(Provider, Protocol):
+class RememberingProvider(Provider, Protocol):
     """A provider to which it matters what other orders did.
 
     Eligibility and exchange find in `conversion.remembered` the order id behind each
@@ -48,5 +48,5 @@ class Remembering(Provider, Protocol):
     bytes.
     """
 
-    def recalls(self, conversion: Conversion) -> Sequence[Key]:
+    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
         """Return the keys that matter to `conversion`."""

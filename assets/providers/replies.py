@@ -86,7 +86,7 @@ class Outcome:
     provider_status: str | None = None
     retry_after_s: float | None = None
     remember: tuple[str, ...] = ()
-    leaves_earlier_open: bool = False
+    earlier_copy_unresolved: bool = False
 
 
 SUCCESS = range(200, 300)
@@ -117,14 +117,14 @@ def classify(reply: Reply, *, resend_is_safe: bool) -> Outcome:
         return Outcome(verdict=lost, reason="no_reply", detail=reply.error)
     wait = retry_after(reply)
     return Outcome(
-        verdict=_by_status(reply.status, lost, wait is not None),
+        verdict=_verdict_of_status(reply.status, lost, wait is not None),
         reason=f"http_{reply.status}",
         retry_after_s=wait if wait is not None else seconds_until_quota(reply),
     )
 
 
-def _by_status(status: int, lost: Verdict, told_to_wait: bool) -> Verdict:  # noqa: FBT001
-    if status in _NOT_PROCESSED or (status == 503 and told_to_wait):  # noqa: PLR2004
+def _verdict_of_status(status: int, lost: Verdict, has_retry_after: bool) -> Verdict:  # noqa: FBT001
+    if status in _NOT_PROCESSED or (status == 503 and has_retry_after):  # noqa: PLR2004
         return Verdict.RETRYABLE
     if status in _OUR_SETTINGS or 300 <= status < 400:  # noqa: PLR2004
         return Verdict.CONFIGURATION
@@ -166,27 +166,27 @@ def read_json(body: bytes) -> Any:
     try:
         return json.loads(
             body.decode("utf-8"),
-            parse_constant=_refuse,
+            parse_constant=_reject,
             parse_float=_finite,
-            object_pairs_hook=_unambiguous,
+            object_pairs_hook=_without_duplicates,
         )
     except (ValueError, RecursionError):
         return None
 
 
-def _refuse(what: str) -> Any:
+def _reject(what: str) -> Any:
     message = f"{what} is not JSON to be trusted"
     raise ValueError(message)
 
 
 def _finite(text: str) -> float:
     number = float(text)
-    return number if abs(number) < float("inf") else _refuse(text)
+    return number if abs(number) < float("inf") else _reject(text)
 
 
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    return found if len(found) == len(pairs) else _refuse("a name given twice")
+    return found if len(found) == len(pairs) else _reject("a name given twice")
 
 
 def is_html(reply: Reply) -> bool:
@@ -216,8 +216,8 @@ def seconds_until_quota(reply: Reply) -> float | None:
     spent = any(reply.headers.get(name, "").strip() == "0" for name in _REMAINING)
     if reply.status != 429 and not spent:  # noqa: PLR2004
         return None
-    told = retry_after(reply)
-    return _seconds_to_reset(reply) if told is None else told
+    wait = retry_after(reply)
+    return _seconds_to_reset(reply) if wait is None else wait
 
 
 def _seconds_to_reset(reply: Reply) -> float | None:

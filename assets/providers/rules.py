@@ -146,7 +146,7 @@ QUARANTINED = (
     ),
 )
 
-DOUBTS = (
+DATA_ISSUES = (
     Rule(
         "bucketing_conflict",
         ("experience_id", "variation_id"),

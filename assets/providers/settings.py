@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from assets.privacy.personal_columns import refuse_personal_columns
-from assets.providers.conversion import NOT_COLUMNS, Conversion
+from assets.providers.conversion import NON_COLUMN_FIELDS, Conversion
 
 MAPPABLE = frozenset(
     name
     for name in Conversion.__dataclass_fields__
-    if name not in NOT_COLUMNS | {"source_hash"}
+    if name not in NON_COLUMN_FIELDS | {"source_hash"}
 )
 """Columns of an order that configuration may send in a provider field."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -76,11 +76,11 @@ class DestinationSettings(BaseModel):
 
     @field_validator("base_url")
     @classmethod
-    def _must_be_private(cls, url: str) -> str:
-        return checked_url(url)
+    def _must_be_https(cls, url: str) -> str:
+        return validate_url(url)
 
 
-def checked_url(url: str) -> str:
+def validate_url(url: str) -> str:
     """Return `url` without a trailing slash.
 
     Raises:

@@ -21,7 +21,7 @@ from assets.delivery.rate_limit import RateLimit
 from assets.ledger.ledger import Ledger
 from assets.ledger.states import State
 from assets.ledger.tables import delivery, delivery_attempt
-from assets.providers.base import Limits, Request, Settling
+from assets.providers.base import Limits, QueueingProvider, Request
 from assets.providers.replies import Outcome, Reply, Verdict, seconds_until_quota
 from assets.settlement.call_budget import Allowance
 from assets.settlement.outcome import settle_attempt, settled_changes
@@ -67,7 +67,7 @@ class Settle:
 
     def __init__(
         self,
-        provider: Settling,
+        provider: QueueingProvider,
         ledger: Ledger,
         transport: Transport,
         *,
@@ -191,7 +191,7 @@ class Settle:
             else evidence.of_reply(
                 answer.reply,
                 self.provider.secrets,
-                shown=self.provider.shown(answer.reply),
+                shown=self.provider.storable_body(answer.reply),
             )
         )
         return (

@@ -20,7 +20,7 @@ from assets.ledger.bind_limit import slices
 from assets.ledger.ledger import Ledger
 from assets.ledger.states import State, check
 from assets.ledger.tables import delivery, delivery_attempt
-from assets.providers.base import Findings, Request, Settling
+from assets.providers.base import LookupResult, QueueingProvider, Request
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 from assets.settlement.call_budget import Allowance
 from assets.settlement.candidates import NOT_FOUND, Row, sought, together
@@ -49,7 +49,7 @@ class Lookup:
 
     def __init__(
         self,
-        provider: Settling,
+        provider: QueueingProvider,
         ledger: Ledger,
         transport: Transport,
         *,
@@ -75,18 +75,18 @@ class Lookup:
         rows = sought(
             ledger.database, ledger.destination, self.provider, ledger.clock()
         )
-        for group in together(rows, self.provider.lookup_span - 2 * _MARGIN):
+        for group in together(rows, self.provider.lookup_max_range - 2 * _MARGIN):
             if self._is_spent:
                 break
             findings, said = self._look(group)
             self.problem = self.problem or findings.problem
             for some in slices(group):
                 self._record(some, findings, said)
-            if findings.refused:
+            if findings.is_configuration_error:
                 return f"configuration: {findings.problem}"
         return None
 
-    def _look(self, rows: Sequence[Row]) -> tuple[Findings, dict[str, Any]]:
+    def _look(self, rows: Sequence[Row]) -> tuple[LookupResult, dict[str, Any]]:
         """Read the list for these orders; return what is kept of the last page too."""
         looking = self.provider.lookup(
             frozenset(row["order_id"] for row in rows),
@@ -103,7 +103,7 @@ class Lookup:
                 said |= evidence.of_reply(reply, (), shown=b"")
                 request = looking.send(reply)
         except StopIteration as done:
-            findings: Findings = done.value
+            findings: LookupResult = done.value
         return findings, said
 
     def _ask(self, request: Request) -> Reply:
@@ -114,7 +114,7 @@ class Lookup:
         return self.transport.send(request)
 
     def _record(
-        self, rows: Sequence[Row], findings: Findings, said: dict[str, Any]
+        self, rows: Sequence[Row], findings: LookupResult, said: dict[str, Any]
     ) -> None:
         now = self.ledger.clock()
         told = ((row, self._outcome(row, findings, now)) for row in rows)
@@ -134,9 +134,11 @@ class Lookup:
                     )
                     connection.execute(delivery_attempt.insert(), attempt | said)
 
-    def _outcome(self, row: Row, findings: Findings, now: datetime) -> Outcome | None:
+    def _outcome(
+        self, row: Row, findings: LookupResult, now: datetime
+    ) -> Outcome | None:
         """What the look says of a delivery; None: nothing."""
-        found = findings.found.get(row["order_id"])
+        found = findings.outcomes.get(row["order_id"])
         if found is not None:
             return evidence.storable(found, self.provider.secrets)
         if not findings.is_complete:
@@ -150,8 +152,8 @@ class Lookup:
             verdict=Verdict.UNCERTAIN,
             reason=NOT_FOUND,
             detail=(
-                f"not among {findings.seen} entries of the provider's list; that "
-                "proves nothing: what no partner is credited for is not in it"
+                f"not among {findings.entries_read} entries of the provider's list; "
+                "that proves nothing: what no partner is credited for is not in it"
             ),
         )
 

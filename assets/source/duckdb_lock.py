@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import sqlalchemy as sa
 
-PATIENCE_SECONDS = 60.0
+LOCK_TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
 
@@ -24,7 +24,7 @@ def wait_for_file(engine: sa.Engine) -> None:
     def connect(
         dialect: sa.Dialect, _record: Any, cargs: list[Any], cparams: dict[str, Any]
     ) -> Any:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
         while True:
             try:
                 return dialect.connect(*cargs, **cparams)

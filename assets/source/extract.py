@@ -44,7 +44,7 @@ def extract(
     extra_columns: frozenset[str] = frozenset(),
     on_good: Callable[[pa.Table], object] = lambda _rows: None,
     on_rejects: OnRejects,
-    admit: Callable[[], object] = lambda: None,
+    before_commit: Callable[[], object] = lambda: None,
 ) -> ExtractResult:
     """Stage the rows of a statement; the earlier file of the partition is replaced.
 
@@ -57,7 +57,8 @@ def extract(
         extra_columns: Columns beyond the contract that are staged too.
         on_good: Is given the rows that are staged, at most a chunk at a time.
         on_rejects: Is given the refused rows, at most a chunk at a time.
-        admit: Called when all rows were seen; what it raises leaves the earlier file.
+        before_commit: Called when all rows were read. If it raises, the earlier file
+            stays.
 
     Raises:
         WarehouseError: The statement gave no usable rows.
@@ -82,8 +83,8 @@ def extract(
             if chunk.rejects:
                 on_rejects(chunk.rejects)
                 if refused:
-                    refused.write(chunk.refused)
+                    refused.write(chunk.refused_rows)
             rows += len(chunk.good)
             rejects += len(chunk.rejects)
-        admit()
+        before_commit()
     return ExtractResult(rows, rejects)

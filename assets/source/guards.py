@@ -70,7 +70,7 @@ class Volume:
         return from_minor(minor, minor_digits(currency))
 
 
-class Tally:
+class VolumeCounter:
     """Counts a day while it is extracted."""
 
     def __init__(self) -> None:
@@ -99,15 +99,17 @@ class Tally:
         return Volume({name: (n, sum_) for name, (n, sum_) in self._totals.items()})
 
 
-def objections(day: Volume, before: Sequence[Volume], guards: Guards) -> list[str]:
+def guard_violations(
+    day: Volume, earlier_days: Sequence[Volume], guards: Guards
+) -> list[str]:
     """Return what speaks against believing `day`, as sentences; none: nothing does.
 
     Args:
         day: What the warehouse says now.
-        before: Days before it, at most `compare_days`.
+        earlier_days: Days before it, at most `compare_days`.
         guards: What is allowed.
     """
-    return [*_beyond_limits(day, guards), *_unusual(day, before, guards)]
+    return [*_beyond_limits(day, guards), *_far_from_usual(day, earlier_days, guards)]
 
 
 def _beyond_limits(day: Volume, guards: Guards) -> list[str]:
@@ -121,8 +123,10 @@ def _beyond_limits(day: Volume, guards: Guards) -> list[str]:
     return found
 
 
-def _unusual(day: Volume, before: Sequence[Volume], guards: Guards) -> list[str]:
-    usual = median(one.orders for one in before) if before else 0
+def _far_from_usual(
+    day: Volume, earlier_days: Sequence[Volume], guards: Guards
+) -> list[str]:
+    usual = median(one.orders for one in earlier_days) if earlier_days else 0
     if usual < guards.usual_orders:
         return []
     if not day.orders:
@@ -132,21 +136,22 @@ def _unusual(day: Volume, before: Sequence[Volume], guards: Guards) -> list[str]
         found.append(
             f"about {usual:.0f} orders as on the days before, got {day.orders}"
         )
-    for currency in _usual_currencies(before, guards):
-        normal = median(one.revenue_in(currency) for one in before)
+    for currency in _usual_currencies(earlier_days, guards):
+        normal = median(one.revenue_in(currency) for one in earlier_days)
         revenue = day.revenue_in(currency)
         if _is_far_off(revenue, normal, guards.money_factor):
             found.append(f"about {normal:f} {currency}, got {revenue:f}")
     return found
 
 
-def _usual_currencies(before: Sequence[Volume], guards: Guards) -> list[str]:
+def _usual_currencies(earlier_days: Sequence[Volume], guards: Guards) -> list[str]:
     """The currencies with enough orders a day for their sum to mean something."""
-    named = set().union(*(one.totals for one in before)) - {""}
+    named = set().union(*(one.totals for one in earlier_days)) - {""}
     return [
         currency
         for currency in sorted(named)
-        if median(one.orders_in(currency) for one in before) >= guards.usual_orders
+        if median(one.orders_in(currency) for one in earlier_days)
+        >= guards.usual_orders
     ]
 
 

@@ -11,7 +11,7 @@ from psycopg.adapt import Loader
 from sqlalchemy import Connection
 
 
-def take_every_time(connection: Connection) -> None:
+def load_times_as_text_on_error(connection: Connection) -> None:
     """Let no time of a result be an error, however odd it is."""
     connection.exec_driver_sql("set datestyle = 'ISO'")
     raw: Any = connection.connection.driver_connection

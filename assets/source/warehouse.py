@@ -19,11 +19,11 @@ from sqlalchemy.pool import NullPool
 
 import sql
 from assets.source.duckdb_lock import wait_for_file
-from assets.source.psycopg_times import take_every_time
+from assets.source.psycopg_times import load_times_as_text_on_error
 from assets.validation.schemas import contract_columns
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MISSING = re.compile(
+_MISSING_OBJECT = re.compile(
     r"(?:(?P<kind>relation|table|column)(?: with name)?"
     r"|no such (?P<what>table|column):)"
     r' "?(?P<name>\w[\w.]*)"?',
@@ -98,7 +98,7 @@ class Warehouse:
             return tuple(result.keys())
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Engine]:
+    def write_engine(self) -> Iterator[sa.Engine]:
         """Lend an engine that may write, for what is published for analysts.
 
         Raises:
@@ -129,7 +129,7 @@ class Warehouse:
                 # DuckDB's word for a signal that came while it worked.
                 raise KeyboardInterrupt from None
             # The driver's own text may hold the address, so it is not chained.
-            raise WarehouseError(_refusal(statement, text, error)) from None
+            raise WarehouseError(_statement_error(statement, text, error)) from None
         except OverflowError:  # DuckDB, which has no other way to hand a time out
             message = (
                 f"Extract failed for {statement}: expected times that have a year from "
@@ -195,7 +195,7 @@ class Warehouse:
             # Naive columns are compared with the window in this zone.
             connection.exec_driver_sql(f"set timezone = '{self.zone or 'UTC'}'")
         if engine.driver == "psycopg":
-            take_every_time(connection)
+            load_times_as_text_on_error(connection)
         return connection.execution_options(
             stream_results=True, max_row_buffer=self._chunk_rows
         )
@@ -227,10 +227,10 @@ def _check_contract(statement: str, names: list[str]) -> None:
         raise WarehouseError(message)
 
 
-def _refusal(statement: str, text: str, error: SQLAlchemyError) -> str:
+def _statement_error(statement: str, text: str, error: SQLAlchemyError) -> str:
     cause = getattr(error, "orig", None) or error
-    said = str(cause).partition("\n")[0]
-    denied = _DENIED.search(said)
+    text_of_error = str(cause).partition("\n")[0]
+    denied = _DENIED.search(text_of_error)
     if denied:
         what = f"{denied['kind'].lower()} {denied['name']}"
         return (
@@ -238,7 +238,7 @@ def _refusal(statement: str, text: str, error: SQLAlchemyError) -> str:
             f"the warehouse, got permission denied. Let the user of `warehouse_url` "
             f"read it, then re-run the partition."
         )
-    found = _MISSING.search(said)
+    found = _MISSING_OBJECT.search(text_of_error)
     if found and re.search(rf"\b{re.escape(found['name'])}\b", text):
         kind = (found["kind"] or found["what"]).lower().replace("relation", "table")
         return (

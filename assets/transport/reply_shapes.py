@@ -10,7 +10,7 @@ from threading import Lock
 
 from assets.providers.base import Request
 from assets.providers.replies import Phase, Reply
-from assets.providers.shapes import Replies, signature, surprises
+from assets.providers.shapes import ShapesByRequest, differences, signature
 from assets.transport.http import Transport
 
 SHAPES = 200
@@ -42,7 +42,7 @@ class Watch:
         known: The replies that the provider's documents name.
     """
 
-    def __init__(self, transport: Transport, known: Replies) -> None:
+    def __init__(self, transport: Transport, known: ShapesByRequest) -> None:
         self._transport = transport
         self._known = known
         self._lock = Lock()
@@ -65,7 +65,7 @@ class Watch:
         counts: Counter[tuple[str, int, str]] = Counter()
         for shape, body in self._bodies.items():
             request, status, _ = shape
-            for text in surprises(self._known[request], status, body):
+            for text in differences(self._known[request], status, body):
                 counts[request, status, text] += self._seen[shape]
         return tuple(
             Surprise(*where, replies)

@@ -262,15 +262,15 @@ def read_texts(value: Any) -> list[str] | None:
 def reader_of(column: str, kind: pa.DataType, zone: tzinfo | None) -> Reader:
     """Return the reader of a column by its name and Arrow type."""
     if column == "currency":
-        return _changing_case(str.upper)
+        return _with_case(str.upper)
     if column == "customer_email_sha1":
-        return _changing_case(str.lower)
+        return _with_case(str.lower)
     if kind == INSTANT:
         return partial(read_instant, zone=zone)
     return _READERS[kind]
 
 
-def _changing_case(change: Callable[[str], str]) -> Reader:
+def _with_case(change: Callable[[str], str]) -> Reader:
     def read(value: Any) -> str | None:
         text = read_text(value)
         # Other letters may become these: the long s is an S in capitals.

@@ -37,21 +37,21 @@ class Failures:
     """All that is wrong with the rows of one chunk."""
 
     def __init__(self) -> None:
-        self._found: dict[int, list[Failure]] = defaultdict(list)
+        self._by_row: dict[int, list[Failure]] = defaultdict(list)
 
-    def note(self, rows: Iterable[int], failure: Failure) -> None:
+    def add(self, rows: Iterable[int], failure: Failure) -> None:
         """Add a failure to each of `rows`, named by position."""
         for row in rows:
-            self._found[row].append(failure)
+            self._by_row[row].append(failure)
 
     @property
     def rows(self) -> list[int]:
         """Positions of the rows that failed, in their order."""
-        return sorted(self._found)
+        return sorted(self._by_row)
 
     def of(self, row: int) -> Sequence[Failure]:
         """Return all that is wrong with one row."""
-        return self._found.get(row, ())
+        return self._by_row.get(row, ())
 
     def check(self, schema: pap.DataFrameSchema, table: pa.Table) -> None:
         """Add what the checks of `schema` find, none of which hides another."""
@@ -59,21 +59,21 @@ class Failures:
             schema.validate(table.to_pandas(types_mapper=pd.ArrowDtype), lazy=True)
         except SchemaErrors as errors:
             for error in errors.schema_errors:
-                self._note_error(error)
+                self._add_schema_error(error)
 
-    def _note_error(self, error: SchemaError) -> None:
+    def _add_schema_error(self, error: SchemaError) -> None:
         name = str(error.schema.name)
         if error.reason_code is SchemaErrorReason.SERIES_CONTAINS_NULLS:
             rows = error.failure_cases["index"].tolist()
             # A value that could not be read is not missing.
             rows = [row for row in rows if not self._has_failed(row, name)]
-            self.note(rows, Failure(f"missing_{name}", (name,), MISSING))
+            self.add(rows, Failure(f"missing_{name}", (name,), MISSING))
         elif error.reason_code is SchemaErrorReason.DATAFRAME_CHECK:
             holds = error.check_output.fillna(value=True).astype(bool)
             columns = columns_of(error.check, name)
             expected = str(error.check.description)
             failure = Failure(str(error.check.name), columns, expected)
-            self.note(holds.index[~holds].tolist(), failure)
+            self.add(holds.index[~holds].tolist(), failure)
         else:
             raise error
 

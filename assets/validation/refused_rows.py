@@ -17,19 +17,19 @@ from assets.staging import Staging
 from assets.validation.failures import Failure, columns_failing, reasons_of
 from assets.validation.schemas import EXTRACTS, TEXT, arrow_schema
 
-DECIDING = ("visitor_identifiers", "visitor_bucketing")
+WITH_REFUSED_ROWS = ("visitor_identifiers", "visitor_bucketing")
 """Statements of whose rows one is chosen for an order."""
 _NOT_STAGED = "value"
 _PLACEHOLDERS = ("placeholder_id", "placeholder_time")
 _NOT_KEPT = ("pii_as_id", "too_long")
 
 
-def asset_of(statement: str) -> str:
+def refused_asset(statement: str) -> str:
     """Return under which name the refused rows of a statement are staged."""
     return f"refused_{statement}"
 
 
-def schema_of(statement: str) -> pa.Schema:
+def refused_schema(statement: str) -> pa.Schema:
     """Return the columns of refused rows: null where nothing could be read."""
     columns = [
         one.with_nullable(True)  # noqa: FBT003
@@ -39,7 +39,9 @@ def schema_of(statement: str) -> pa.Schema:
     return pa.schema([*columns, pa.field("reasons", pa.list_(TEXT))])
 
 
-def facts_of(typed: Mapping[str, Any], failures: Sequence[Failure]) -> dict[str, Any]:
+def refused_row(
+    typed: Mapping[str, Any], failures: Sequence[Failure]
+) -> dict[str, Any]:
     """Return what a refused row still says, with the reasons of its refusal.
 
     What stands for unknown is null; what must not be kept is a hash, which is the id of
@@ -59,11 +61,11 @@ def refused_writer(
     staging: Staging, statement: str, partition: str
 ) -> Iterator["RefusedWriter | None"]:
     """Replace the staged refused rows of a partition; None where nobody asks."""
-    if statement not in DECIDING:
+    if statement not in WITH_REFUSED_ROWS:
         yield None
         return
-    schema = schema_of(statement)
-    with staging.writer(asset_of(statement), partition, schema) as writer:
+    schema = refused_schema(statement)
+    with staging.writer(refused_asset(statement), partition, schema) as writer:
         yield RefusedWriter(writer, schema)
 
 
@@ -74,7 +76,7 @@ class RefusedWriter:
         self._writer, self._schema = writer, schema
 
     def write(self, facts: Iterable[Mapping[str, Any]]) -> None:
-        """Stage rows as `facts_of` gives them."""
+        """Stage rows as `refused_row` gives them."""
         rows = [{name: one[name] for name in self._schema.names} for one in facts]
         self._writer.write_table(pa.Table.from_pylist(rows, schema=self._schema))
 

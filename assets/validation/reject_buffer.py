@@ -11,19 +11,19 @@ from assets.validation.rejects import Reject
 MEMORY_BYTES = 8 * 2**20
 
 
-class KeptAside:
+class RejectBuffer:
     """Batches of refused rows, in their order."""
 
     def __init__(self, file: "SpooledTemporaryFile[bytes]") -> None:
         self._file = file
         self._batches = 0
 
-    def put(self, rejects: list[Reject]) -> None:
+    def append(self, rejects: list[Reject]) -> None:
         """Keep a batch aside."""
         pickle.dump(rejects, self._file)
         self._batches += 1
 
-    def take(self) -> Iterator[list[Reject]]:
+    def read_back(self) -> Iterator[list[Reject]]:
         """Read all batches back; nothing can be put any more."""
         self._file.seek(0)
         for _ in range(self._batches):
@@ -32,7 +32,7 @@ class KeptAside:
 
 
 @contextmanager
-def kept_aside() -> Iterator[KeptAside]:
+def reject_buffer() -> Iterator[RejectBuffer]:
     """Lend a place for batches; on disk beyond `MEMORY_BYTES`."""
     with SpooledTemporaryFile(MEMORY_BYTES) as file:
-        yield KeptAside(file)
+        yield RejectBuffer(file)

@@ -17,7 +17,7 @@ from typing import Any
 from assets.validation.coercion import is_null
 
 SHOWN_CHARACTERS = 40
-Shown = dict[str, str | None]
+RedactedCell = dict[str, str | None]
 """`expected` and `actual` of one failing column."""
 
 # Nobody knows what the further columns hold.
@@ -27,7 +27,7 @@ _PERSONAL_COLUMNS = frozenset({"visitor_id", "value", "extra"})
 # A longer number could be that of a telephone or a card, a date alone a birthday.
 _NUMBER = r"-?(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?"
 _OF_LINE = rf"(?:line [0-9]+: )?{_NUMBER}"
-_SHOWN = re.compile(
+_SHOWABLE = re.compile(
     rf"{_OF_LINE}(?:[,;] {_OF_LINE})*(?:; \.\.\.)?"
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
     r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
@@ -64,7 +64,7 @@ class Reject:
     source_row_hash: str
     order_id: str | None
     reasons: tuple[str, ...]
-    row_redacted: Mapping[str, Shown]
+    row_redacted: Mapping[str, RedactedCell]
     order_at: datetime | None = None
     currency: str | None = None
     amount_minor: int | None = None
@@ -97,7 +97,7 @@ def hash_row(row: Mapping[str, Any]) -> str:
 
 def redact(
     row: Mapping[str, Any], expected: Mapping[str, str], personal: Iterable[str] = ()
-) -> dict[str, Shown]:
+) -> dict[str, RedactedCell]:
     """Return the failing columns as they may be stored.
 
     Args:
@@ -110,7 +110,7 @@ def redact(
     return {
         name: {
             "expected": expected[name],
-            "actual": _redacted(
+            "actual": _redact(
                 text_of(row.get(name)),
                 is_personal=name in hashed or name.startswith("customer_"),
             ),
@@ -119,15 +119,15 @@ def redact(
     }
 
 
-def _redacted(text: str | None, *, is_personal: bool) -> str | None:
+def _redact(text: str | None, *, is_personal: bool) -> str | None:
     if text is None:
         return None
-    if is_personal or not _SHOWN.fullmatch(text):
-        return _described(text)
+    if is_personal or not _SHOWABLE.fullmatch(text):
+        return _describe(text)
     return text[:SHOWN_CHARACTERS]
 
 
-def _described(text: str) -> str:
+def _describe(text: str) -> str:
     """Tell what a person needs to find the mistake, and nothing of the value.
 
     No hash either: of the few telephone numbers that there are, it is soon undone.

@@ -171,7 +171,7 @@ def _not_given(config: Config, statement: str, sent: frozenset[str]) -> set[str]
 
 
 def _publishing(config: Config) -> str:
-    with lent_source(config) as source, source.warehouse.writing() as engine:
+    with lent_source(config) as source, source.warehouse.write_engine() as engine:
         if engine.dialect.name not in _TAKES_BACK:
             return f"not tried: {engine.dialect.name} does not take a table back"
         try:

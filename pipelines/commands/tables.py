@@ -116,7 +116,10 @@ def recover(
     from pipelines.build import lent_source
 
     since, until = first.date().isoformat(), last.date().isoformat()
-    with lent_source(load_config()) as source, source.warehouse.writing() as engine:
+    with (
+        lent_source(load_config()) as source,
+        source.warehouse.write_engine() as engine,
+    ):
         done = take_back(
             source.database, engine, first=since, last=until, by=by, why=why
         )

@@ -15,7 +15,7 @@ Orders = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class RequestCapacity:
     """What one request holds.
 
     Attributes:
@@ -49,7 +49,9 @@ def by_visitor(
 
 
 def pack(
-    visitors: Sequence[Orders], room: Room, size_of: Callable[[Orders], int]
+    visitors: Sequence[Orders],
+    capacity: RequestCapacity,
+    size_of: Callable[[Orders], int],
 ) -> Iterator[list[int]]:
     """Yield the positions of one request after the other.
 
@@ -58,15 +60,17 @@ def pack(
 
     Args:
         visitors: The orders of each.
-        room: What one request holds.
+        capacity: What one request holds.
         size_of: Bytes of the entry with these orders.
     """
     packed: list[Orders] = []
     used = 0
     for orders in visitors:
-        for piece in _pieces(orders, room, size_of):
+        for piece in _pieces(orders, capacity, size_of):
             size = size_of(piece) + len(",")
-            if packed and (len(packed) == room.visitors or used + size > room.bytes):
+            if packed and (
+                len(packed) == capacity.visitors or used + size > capacity.bytes
+            ):
                 yield _flat(packed)
                 packed, used = [], 0
             packed.append(piece)
@@ -76,14 +80,14 @@ def pack(
 
 
 def _pieces(
-    orders: Orders, room: Room, size_of: Callable[[Orders], int]
+    orders: Orders, capacity: RequestCapacity, size_of: Callable[[Orders], int]
 ) -> Iterator[Orders]:
-    if len(orders) == 1 or size_of(orders) + len(",") <= room.bytes:
+    if len(orders) == 1 or size_of(orders) + len(",") <= capacity.bytes:
         yield orders
         return
     middle = (len(orders) + 1) // 2
     for half in (orders[:middle], orders[middle:]):
-        yield from _pieces(half, room, size_of)
+        yield from _pieces(half, capacity, size_of)
 
 
 def _flat(packed: Sequence[Orders]) -> list[int]:

@@ -14,25 +14,25 @@ from typing import Literal
 from urllib.parse import quote
 
 from assets.money import fits
-from assets.providers.base import Doubt, Exchange, Request, ResendPolicy, limits_of
+from assets.providers.base import DataIssue, Exchange, Request, ResendPolicy, limits_of
 from assets.providers.conversion import Conversion
-from assets.providers.convert.batches import Orders, Room, by_visitor, pack
-from assets.providers.convert.halving import halving
+from assets.providers.convert.batches import Orders, RequestCapacity, by_visitor, pack
+from assets.providers.convert.bisection import bisect_refused
 from assets.providers.convert.replies import outcome_of
 from assets.providers.convert.settings import ConvertSettings
 from assets.providers.convert.visitors import (
-    doubts,
-    entry,
+    data_issues,
     stored_copy,
+    visitor_entry,
     visitor_id_of,
 )
 from assets.providers.eligibility import (
     Ineligible,
+    amount_too_precise,
     check_common_rules,
-    none_stored,
-    not_taken,
-    too_precise,
-    unfit,
+    check_identifiers,
+    currency_not_accepted,
+    not_stored_detail,
 )
 from assets.providers.encode import json_bytes
 from assets.providers.remembered_keys import Key, remembered_key
@@ -77,28 +77,30 @@ class Convert:
         settings = self._settings
         if why := check_common_rules(settings, conversion, now):
             return why
-        if why := _unknown(conversion):
+        if why := _check_visitor(conversion):
             return why
         if conversion.currency != settings.currency:
-            return not_taken(conversion, settings.currency)
+            return currency_not_accepted(conversion, settings.currency)
         if not fits(conversion.revenue, conversion.currency_digits):
-            return too_precise(conversion, "revenue")
+            return amount_too_precise(conversion, "revenue")
         if not (conversion.bucketing or settings.send_without_bucketing):
-            return Ineligible("suppressed", "no_bucketing", _unseen(conversion))
-        return self._only_first(conversion)
+            return Ineligible(
+                "suppressed", "no_bucketing", _no_bucketing_detail(conversion)
+            )
+        return self._check_first_order(conversion)
 
-    def _only_first(self, conversion: Conversion) -> Ineligible | None:
+    def _check_first_order(self, conversion: Conversion) -> Ineligible | None:
         own = conversion.order_id
         holders = [
             conversion.remembered.get(key.digest, own)
-            for key in self.recalls(conversion)
+            for key in self.relevant_keys(conversion)
         ]
         if holders in ([], [own]):
             return None
         said = f"order {holders[0]} of the same visitor is reported first"
         return Ineligible("suppressed", "not_first_order", said)
 
-    def recalls(self, conversion: Conversion) -> Sequence[Key]:
+    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
         """Return who may be reported: of a visitor, the first order alone.
 
         Convert's own libraries count a goal once per visitor (`convert.md` 7); with
@@ -111,9 +113,9 @@ class Convert:
             remembered_key("first order", self.event, visitor_id, is_exclusive=True),
         )
 
-    def doubts(self, conversion: Conversion) -> Sequence[Doubt]:
+    def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
         """Return what of a conversion is sent otherwise than it is stored."""
-        return doubts(conversion, self._settings)
+        return data_issues(conversion, self._settings)
 
     def batches(
         self, conversions: Sequence[Conversion]
@@ -121,17 +123,19 @@ class Convert:
         """Cut into batches of so many visitors and bytes, by visitor."""
         settings = self._settings
         empty = len(json_bytes(self._body([])))
-        room = Room(settings.visitors_per_request, settings.bytes_per_request - empty)
+        capacity = RequestCapacity(
+            settings.visitors_per_request, settings.bytes_per_request - empty
+        )
 
         def size_of(orders: Orders) -> int:
             try:
-                said = entry([conversions[at] for at in orders], settings)
+                said = visitor_entry([conversions[at] for at in orders], settings)
                 return len(json_bytes(said))
             except (ValueError, ArithmeticError, TypeError):
                 # It goes alone, and the engine sets aside what cannot be built.
                 return settings.bytes_per_request
 
-        for positions in pack(by_visitor(conversions), room, size_of):
+        for positions in pack(by_visitor(conversions), capacity, size_of):
             yield [conversions[position] for position in positions]
 
     def payload(self, conversion: Conversion) -> bytes:
@@ -141,23 +145,25 @@ class Convert:
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         """Send the batch; take apart what was refused, down to one order."""
         in_order = [at for orders in by_visitor(batch) for at in orders]
-        talk = halving(in_order)
-        asked = next(talk)
+        bisection = bisect_refused(in_order)
+        requested = next(bisection)
         while True:
-            reply = yield self._request(batch, asked)
+            reply = yield self._request(batch, requested)
             outcome = outcome_of(reply, resend_is_safe=self.resend.is_safe)
             try:
-                asked = talk.send(outcome)
-            except StopIteration as over:
-                return [over.value[position] for position in range(len(batch))]
+                requested = bisection.send(outcome)
+            except StopIteration as stop:
+                return [stop.value[position] for position in range(len(batch))]
 
-    def _request(self, batch: Sequence[Conversion], asked: Sequence[int]) -> Request:
+    def _request(
+        self, batch: Sequence[Conversion], requested: Sequence[int]
+    ) -> Request:
         settings = self._settings
-        positions = tuple(sorted(asked))
+        positions = tuple(sorted(requested))
         path, template = self._path()
         entries = [
-            entry([batch[position] for position in orders], settings)
-            for orders in by_visitor(batch, asked)
+            visitor_entry([batch[position] for position in orders], settings)
+            for orders in by_visitor(batch, requested)
         ]
         return Request(
             method="POST",
@@ -195,20 +201,20 @@ class Convert:
         return headers
 
 
-def _unknown(conversion: Conversion) -> Ineligible | None:
+def _check_visitor(conversion: Conversion) -> Ineligible | None:
     """Return why nobody knows whose order it is, or None."""
-    if why := unfit(conversion, "convert_visitor_id"):
+    if why := check_identifiers(conversion, "convert_visitor_id"):
         return why
     if not visitor_id_of(conversion):
-        said = none_stored(conversion, "convert_visitor_id", "visitor_id")
+        said = not_stored_detail(conversion, "convert_visitor_id", "visitor_id")
         return Ineligible("suppressed", "no_visitor_id", said)
     return None
 
 
-def _unseen(conversion: Conversion) -> str:
+def _no_bucketing_detail(conversion: Conversion) -> str:
     left_out = {
         "seen in two variations": conversion.bucketing_conflicts,
         "exposures refused": conversion.unfit_experiences,
     }
     said = [f"{why}: {', '.join(which)}" for why, which in left_out.items() if which]
-    return "; ".join(said) or none_stored(conversion, "exposures")
+    return "; ".join(said) or not_stored_detail(conversion, "exposures")

@@ -35,9 +35,9 @@ def outcome_of(reply: Reply, *, resend_is_safe: bool) -> Outcome:
     return outcome
 
 
-def _outcome_of_2xx(reply: Reply, in_doubt: Outcome) -> Outcome:
+def _outcome_of_2xx(reply: Reply, general: Outcome) -> Outcome:
     if is_html(reply):
-        return replace(in_doubt, reason="html_reply")
+        return replace(general, reason="html_reply")
     if reports_error(reply.body):
         return Outcome(verdict=Verdict.UNCERTAIN, reason="error_in_reply")
     return Outcome(verdict=Verdict.ACCEPTED)

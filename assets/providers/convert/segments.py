@@ -7,7 +7,7 @@ by it is not known. Source: guide, section 3; `convert.md`, section 3.2.
 import re
 from collections.abc import Mapping, Sequence
 
-from assets.providers.base import Doubt
+from assets.providers.base import DataIssue
 from assets.providers.conversion import Segments
 
 CODES: Mapping[str, tuple[str, ...]] = {
@@ -47,15 +47,15 @@ def known_segments(segments: Segments | None) -> dict[str, object]:
     return {name: value for name, value in found.items() if value}
 
 
-def doubts_about(segments: Segments | None) -> Sequence[Doubt]:
+def segment_issues(segments: Segments | None) -> Sequence[DataIssue]:
     """Return the values that are left out because Convert would not know them."""
     if segments is None:
         return ()
     return [
-        Doubt(
+        DataIssue(
             code="unknown_segment",
             subject=name,
-            detail=f"left out: expected {_expected(name)}, got {_shown(value)}",
+            detail=f"left out: expected {_expected(name)}, got {_redacted(value)}",
         )
         for name, value in _coded(segments).items()
         if not _fits(name, value)
@@ -89,6 +89,6 @@ def _expected(name: str) -> str:
     return "one of " + " ".join(CODES[name])
 
 
-def _shown(value: str) -> str:
+def _redacted(value: str) -> str:
     """Return a code as it is; anything else may hold what nobody should store."""
     return value if _CODE.fullmatch(value) else f"{len(value)} other characters"

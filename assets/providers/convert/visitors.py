@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from assets.money import from_minor, to_minor, to_text
-from assets.providers.base import Doubt, value_cut
+from assets.providers.base import DataIssue, truncation_issue
 from assets.providers.conversion import Conversion
-from assets.providers.convert.segments import doubts_about, known_segments
+from assets.providers.convert.segments import known_segments, segment_issues
 from assets.providers.convert.settings import CUSTOM_DIMENSIONS, ConvertSettings
 from assets.providers.encode import fingerprint
 from assets.providers.mapped_fields import mapped_fields
@@ -34,7 +34,9 @@ def visitor_id_of(conversion: Conversion) -> str | None:
     return None
 
 
-def entry(orders: Sequence[Conversion], settings: ConvertSettings) -> dict[str, object]:
+def visitor_entry(
+    orders: Sequence[Conversion], settings: ConvertSettings
+) -> dict[str, object]:
     """Return the entry of `visitors[]` for all `orders` of one visitor.
 
     Segments belong to the visitor, not to the event, so the entry carries the latest
@@ -62,14 +64,16 @@ def stored_copy(conversion: Conversion, settings: ConvertSettings) -> dict[str, 
     }
 
 
-def doubts(conversion: Conversion, settings: ConvertSettings) -> Sequence[Doubt]:
+def data_issues(
+    conversion: Conversion, settings: ConvertSettings
+) -> Sequence[DataIssue]:
     """Return what is sent otherwise than it is stored, and why."""
     cut = [
-        value_cut(name, DIMENSION_CHARACTERS, len(value))
+        truncation_issue(name, DIMENSION_CHARACTERS, len(value))
         for name, value in sorted(mapped_fields(settings, conversion).items())
-        if _cut(value) != value
+        if _truncated(value) != value
     ]
-    return [*doubts_about(conversion.segments), *cut]
+    return [*segment_issues(conversion.segments), *cut]
 
 
 def _event(order: Conversion, settings: ConvertSettings) -> dict[str, object]:
@@ -88,26 +92,26 @@ def _event(order: Conversion, settings: ConvertSettings) -> dict[str, object]:
 
 def _goal_data(order: Conversion, settings: ConvertSettings) -> list[object]:
     digits = order.currency_digits
-    said: dict[str, object] = {
+    data: dict[str, object] = {
         "amount": from_minor(to_minor(order.revenue, digits), digits)
     }
     if order.items:
-        said["productsCount"] = _plain(sum(item.quantity for item in order.items))
-    said["transactionId"] = order.order_id
-    said |= _dimensions(order, settings)
-    return [{"key": key, "value": value} for key, value in said.items()]
+        data["productsCount"] = _plain(sum(item.quantity for item in order.items))
+    data["transactionId"] = order.order_id
+    data |= _dimensions(order, settings)
+    return [{"key": key, "value": value} for key, value in data.items()]
 
 
 def _dimensions(order: Conversion, settings: ConvertSettings) -> Mapping[str, str]:
     values = mapped_fields(settings, order)
     return {
-        name: _cut(values[name])
+        name: _truncated(values[name])
         for name in CUSTOM_DIMENSIONS
         if values.get(name, "").strip()
     }
 
 
-def _cut(value: str) -> str:
+def _truncated(value: str) -> str:
     """Return the beginning of `value`, of 32 characters as JavaScript counts them.
 
     That is never more than 32 as Unicode counts: which of the two Convert means is not

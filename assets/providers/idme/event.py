@@ -16,7 +16,7 @@ from uuid import UUID
 
 from assets.money import fits, from_minor, to_minor
 from assets.providers.conversion import Conversion, Item
-from assets.providers.encode import allowed_copy, json_bytes
+from assets.providers.encode import allow_listed_copy, json_bytes
 from assets.providers.idme.settings import IdMeSettings
 
 EVENT = "Order Completed"
@@ -55,7 +55,7 @@ def order_completed(
 def stored_copy(body: bytes) -> dict[str, object]:
     """Return what the delivery tables may keep of an event; its money stays exact."""
     event = json.loads(body, parse_float=str, parse_int=str)
-    return allowed_copy(event, _STORED)
+    return allow_listed_copy(event, _STORED)
 
 
 def event_id(app_id: str, order_id: str) -> str:
@@ -105,7 +105,7 @@ def _properties(conversion: Conversion) -> dict[str, object]:
     lines = sorted(conversion.items, key=lambda item: item.line_no)
     return {
         "orderId": conversion.order_id,
-        **_stored_only(
+        **_without_blanks(
             {
                 **{name: _money(amount, digits) for name, amount in money},
                 "currency": conversion.currency,
@@ -118,7 +118,7 @@ def _properties(conversion: Conversion) -> dict[str, object]:
 
 
 def _product(item: Item, digits: int) -> dict[str, object]:
-    return _stored_only(
+    return _without_blanks(
         {
             "productId": item.product_id,
             "sku": item.sku,
@@ -132,7 +132,7 @@ def _product(item: Item, digits: int) -> dict[str, object]:
     )
 
 
-def _stored_only(values: Mapping[str, object]) -> dict[str, object]:
+def _without_blanks(values: Mapping[str, object]) -> dict[str, object]:
     """What is not known is left out: all of these are optional (page)."""
     return {name: value for name, value in values.items() if not _is_blank(value)}
 

@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from assets.providers.settings import DestinationSettings, checked_url
+from assets.providers.settings import DestinationSettings, validate_url
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
@@ -57,9 +57,9 @@ class IdMeSettings(DestinationSettings):
 
     @field_validator("endpoint_url")
     @classmethod
-    def _must_be_private_too(cls, url: str | None) -> str | None:
+    def _must_be_https_too(cls, url: str | None) -> str | None:
         if url is not None:
-            checked_url(url)
+            validate_url(url)
         return url
 
     @field_validator("endpoint_headers")
@@ -83,7 +83,7 @@ class IdMeSettings(DestinationSettings):
         return fields
 
     @model_validator(mode="after")
-    def _must_have_somewhere_to_go(self) -> Self:
+    def _headers_need_an_endpoint(self) -> Self:
         if self.endpoint_headers and self.endpoint_url is None:
             message = "endpoint_headers needs endpoint_url"
             raise ValueError(message)

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 from assets.money import fits
 from assets.providers.conversion import Item
-from assets.providers.impact.fields import numbered, written
+from assets.providers.impact.fields import encode_parameter, numbered_name
 from assets.providers.impact.settings import ImpactSettings
-from assets.providers.impact.values import UnfitError
+from assets.providers.impact.values import InvalidValueError
 
 _CENT = Decimal("0.01")
 _WHOLE = 100
@@ -30,11 +30,11 @@ def item_parameters(
     """
     form: dict[str, str] = {}
     for number, name, value in item_values(settings, items, digits):
-        sent = written(name, value, digits, number)
+        sent = encode_parameter(name, value, digits, number)
         if name == "ItemSku" and not sent:
             message = f"ItemSku{number} is blank"
-            raise UnfitError(message, reason="missing_sku")
-        form[numbered(name, number)] = sent
+            raise InvalidValueError(message, reason="missing_sku")
+        form[numbered_name(name, number)] = sent
     return form
 
 

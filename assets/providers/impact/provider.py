@@ -13,31 +13,31 @@ from typing import Literal
 from urllib.parse import quote
 
 from assets.providers.base import (
-    Doubt,
+    DataIssue,
     Exchange,
-    Findings,
     Lookup,
+    LookupResult,
     Request,
     ResendPolicy,
     Settlement,
+    batches_of_one,
     limits_of,
-    one_by_one,
 )
 from assets.providers.conversion import Conversion
 from assets.providers.eligibility import Ineligible, check_common_rules
 from assets.providers.impact.actions import (
-    REACH,
-    SPAN,
-    Sought,
-    look_through,
-    query_of,
+    MAX_AGE,
+    MAX_RANGE,
+    ActionFilter,
+    page_query,
+    read_actions,
 )
 from assets.providers.impact.fields import stored_copy
 from assets.providers.impact.form import (
     check_form,
     conversion_form,
-    doubts,
-    encoded,
+    data_issues,
+    encode_form,
 )
 from assets.providers.impact.replies import read_conversion_reply
 from assets.providers.impact.settings import ImpactSettings
@@ -87,14 +87,14 @@ class Impact:
             kind="dedupe",
             window=timedelta(hours=settings.dedup_window_hours),
             settle_delay=timedelta(minutes=settings.settle_delay_minutes),
-            looks_up=True,
+            supports_lookup=True,
         )
         self.settle_after = timedelta(minutes=settings.settle_after_minutes)
         self.settle_timeout = timedelta(hours=settings.settle_timeout_hours)
         self.settle_calls = settings.settle_requests_per_hour
         self.lookup_calls = settings.lookup_requests_per_hour
-        self.lookup_span = SPAN
-        self.lookup_reach = REACH
+        self.lookup_max_range = MAX_RANGE
+        self.lookup_max_age = MAX_AGE
         self.alarms = ALARMS
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
@@ -107,16 +107,16 @@ class Impact:
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
         """One conversion a request: there is no bulk endpoint (impact.md 1)."""
-        return one_by_one(conversions)
+        return batches_of_one(conversions)
 
     def payload(self, conversion: Conversion) -> bytes:
         """Return the form of a conversion."""
-        return self._post(conversion).body
+        return self._conversion_request(conversion).body
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         """Post one conversion and read the reply."""
         (conversion,) = batch
-        reply = yield self._post(conversion)
+        reply = yield self._conversion_request(conversion)
         return [read_conversion_reply(reply, f"{self._account}/APISubmissions/")]
 
     def settlement(self, provider_ref: str, order_id: str) -> Settlement:
@@ -125,10 +125,10 @@ class Impact:
         The address is built from our own settings, never taken from a reply, so our
         credentials go nowhere else (impact.md 6).
         """
-        reply = yield self._ask(provider_ref)
+        reply = yield self._submission_request(provider_ref)
         return read_submission(reply, provider_ref, order_id)
 
-    def shown(self, reply: Reply) -> bytes:
+    def storable_body(self, reply: Reply) -> bytes:
         """Return an answer about a submission without what it echoes of the order."""
         return without_payload(reply)
 
@@ -137,24 +137,26 @@ class Impact:
     ) -> Lookup:
         """Look for orders of a range of times in the list of actions."""
         settings = self._settings
-        sought = Sought(order_ids, settings.event_type_id, settings.event_type_code)
-        pages = look_through(sought, first, last, settings.lookup_page_size)
+        action_filter = ActionFilter(
+            order_ids, settings.event_type_id, settings.event_type_code
+        )
+        pages = read_actions(action_filter, first, last, settings.lookup_page_size)
         page = next(pages)
         try:
             while True:
-                reply = yield self._list(
-                    query_of(settings.campaign_id, page, settings.lookup_page_size)
+                reply = yield self._actions_request(
+                    page_query(settings.campaign_id, page, settings.lookup_page_size)
                 )
                 page = pages.send(reply)
         except StopIteration as done:
-            findings: Findings = done.value
-        return findings
+            result: LookupResult = done.value
+        return result
 
-    def doubts(self, conversion: Conversion) -> Sequence[Doubt]:
+    def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
         """Return what of a conversion is cut: names, categories, notes."""
-        return doubts(self._settings, conversion)
+        return data_issues(self._settings, conversion)
 
-    def _post(self, conversion: Conversion) -> Request:
+    def _conversion_request(self, conversion: Conversion) -> Request:
         """The request of the reference, "Example request"."""
         form = conversion_form(self._settings, conversion)
         return Request(
@@ -164,12 +166,12 @@ class Impact:
                 **self._headers,
                 "Content-Type": "application/x-www-form-urlencoded",
             },
-            body=encoded(form),
+            body=encode_form(form),
             path_template="/Advertisers/{account_sid}/Conversions",
             stored=(stored_copy(form),),
         )
 
-    def _ask(self, ref: str) -> Request:
+    def _submission_request(self, ref: str) -> Request:
         where = f"{self._account}/APISubmissions/{quote(ref, safe='')}"
         return Request(
             method="GET",
@@ -179,7 +181,7 @@ class Impact:
             path_template="/Advertisers/{account_sid}/APISubmissions/{submission_id}",
         )
 
-    def _list(self, query: str) -> Request:
+    def _actions_request(self, query: str) -> Request:
         return Request(
             method="GET",
             url=f"{self._settings.base_url}{self._account}/Actions?{query}",

@@ -45,28 +45,28 @@ def read_conversion_reply(reply: Reply, submissions: str) -> Outcome:
         return classify(reply, resend_is_safe=False)
     general = classify(reply, resend_is_safe=True)
     success = 200 <= reply.status < 300  # noqa: PLR2004
-    about_the_order = general.verdict in {Verdict.REJECTED, Verdict.DUPLICATE}
-    if is_html(reply) and (success or about_the_order):
+    concerns_the_order = general.verdict in {Verdict.REJECTED, Verdict.DUPLICATE}
+    if is_html(reply) and (success or concerns_the_order):
         return Outcome(verdict=Verdict.UNCERTAIN, reason="html_reply")
     if success:
         return _read_success(object_of(reply), submissions)
-    if about_the_order:
-        return _refused(object_of(reply), general)
+    if concerns_the_order:
+        return _refusal(object_of(reply), general)
     return general
 
 
 def object_of(reply: Reply) -> dict[str, Any]:
     """Return the JSON object of a body, lower-case keys; empty where there is none."""
-    return _lowered(read_json(reply.body))
+    return _with_lower_case_keys(read_json(reply.body))
 
 
-def _lowered(value: object) -> dict[str, Any]:
+def _with_lower_case_keys(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         return {}
     return {key.lower(): inner for key, inner in value.items()}
 
 
-def word(value: object) -> str | None:
+def short_text(value: object) -> str | None:
     """Return a short text on one line, or None where `value` is no text."""
     if not isinstance(value, str):
         return None
@@ -74,7 +74,7 @@ def word(value: object) -> str | None:
 
 
 def _read_success(body: dict[str, Any], submissions: str) -> Outcome:
-    status = word(body.get("status"))
+    status = short_text(body.get("status"))
     match (status or "").upper():
         case "QUEUED":
             ref = _submission_id(body.get("queueduri"), submissions)
@@ -93,7 +93,7 @@ def _read_success(body: dict[str, Any], submissions: str) -> Outcome:
             )
         case "ERROR":
             refused = Outcome(verdict=Verdict.REJECTED, reason="error_in_reply")
-            return _refused(body, refused)
+            return _refusal(body, refused)
     return Outcome(
         verdict=Verdict.UNCERTAIN, reason="unclear_reply", provider_status=status
     )
@@ -106,37 +106,41 @@ def _submission_id(uri: object, submissions: str) -> str | None:
     return found.group() if found and set(found.group()) != {"."} else None
 
 
-def _refused(body: dict[str, Any], general: Outcome) -> Outcome:
+def _refusal(body: dict[str, Any], general: Outcome) -> Outcome:
     return Outcome(
         verdict=general.verdict,
         reason=general.reason,
-        detail=_errors(body) or word(body.get("message")),
-        provider_status=word(body.get("status")),
+        detail=_errors(body) or short_text(body.get("message")),
+        provider_status=short_text(body.get("status")),
     )
 
 
 def _errors(body: dict[str, Any]) -> str | None:
-    return _told_of_fields(body.get("errors"))
+    return _field_messages(body.get("errors"))
 
 
 def _warnings(body: dict[str, Any]) -> str | None:
     """Optional values that were left out of a conversion that was taken."""
-    told = _told_of_fields(body.get("warnings"))
-    return f"warnings: {told}" if told else None
+    messages = _field_messages(body.get("warnings"))
+    return f"warnings: {messages}" if messages else None
 
 
-def _told_of_fields(said: object) -> str | None:
+def _field_messages(reported: object) -> str | None:
     """Parameters and messages, in either published spelling.
 
     Messages quote the value ("Invalid numeric format (fifty)"), so that of a
     parameter that may hold personal data is left out.
     """
-    entries = [_lowered(one) for one in said] if isinstance(said, list) else []
-    return "; ".join(filter(None, map(_told_of_field, entries[:_ENTRIES]))) or None
+    entries = (
+        [_with_lower_case_keys(one) for one in reported]
+        if isinstance(reported, list)
+        else []
+    )
+    return "; ".join(filter(None, map(_field_message, entries[:_ENTRIES]))) or None
 
 
-def _told_of_field(entry: dict[str, Any]) -> str:
-    name, message = word(entry.get("field")), word(entry.get("message"))
+def _field_message(entry: dict[str, Any]) -> str:
+    name, message = short_text(entry.get("field")), short_text(entry.get("message"))
     if name and not may_be_quoted(name):
         message = None
     return ": ".join(part for part in (name, message) if part)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from assets.providers.impact.fields import ATTRIBUTION, TEXT
+from assets.providers.impact.fields import ATTRIBUTION, TEXT_LENGTH
 from assets.providers.impact.mapping import check_fields, check_item_fields
 from assets.providers.settings import DestinationSettings
 
@@ -80,7 +80,9 @@ class ImpactSettings(DestinationSettings):
     attribution_keys: tuple[AttributionKey, ...] = Field(("click_id",), min_length=1)
     force_credit: bool = False
     item_fields: dict[str, str] = Field(default={})
-    default_category: str = Field("uncategorized", max_length=TEXT, pattern=r"\S")
+    default_category: str = Field(
+        "uncategorized", max_length=TEXT_LENGTH, pattern=r"\S"
+    )
     customer_id_pattern: str | None = None
     currencies: tuple[str, ...] | None = Field(default=None, min_length=1)
     max_items: int = Field(default=1_000, ge=1)
@@ -132,7 +134,7 @@ class ImpactSettings(DestinationSettings):
         return pattern
 
     @model_validator(mode="after")
-    def _must_map_what_may_be_sent(self) -> "ImpactSettings":
+    def _must_map_allowed_fields(self) -> "ImpactSettings":
         check_fields(self.fields, force_credit=self.force_credit)
         if "mapped" in self.attribution_keys and not ATTRIBUTION & self.fields.keys():
             names = ", ".join(sorted(ATTRIBUTION))
@@ -141,7 +143,7 @@ class ImpactSettings(DestinationSettings):
         return self
 
     @model_validator(mode="after")
-    def _must_not_say_anything_of_items_beside_a_total(self) -> "ImpactSettings":
+    def _must_not_configure_items_with_report_order(self) -> "ImpactSettings":
         about_items = {"item_fields", "item_money", "item_discount", "order_discount"}
         given = sorted(about_items & self.model_fields_set)
         if self.report == "order" and given:
@@ -164,7 +166,7 @@ class ImpactSettings(DestinationSettings):
         return {**super().mapped_columns, "order_items": self.item_fields.values()}
 
     @model_validator(mode="after")
-    def _must_wait_less_than_the_window(self) -> "ImpactSettings":
+    def _must_settle_within_the_window(self) -> "ImpactSettings":
         if self.settle_delay_minutes >= self.dedup_window_hours * 60:
             message = "settle_delay_minutes must be shorter than dedup_window_hours"
             raise ValueError(message)

@@ -9,8 +9,8 @@ import json
 import re
 from typing import Any
 
-from assets.providers.impact.actions import SEVERAL
-from assets.providers.impact.replies import object_of, word
+from assets.providers.impact.actions import SEVERAL_ACTIONS
+from assets.providers.impact.replies import object_of, short_text
 from assets.providers.replies import (
     Outcome,
     Phase,
@@ -54,7 +54,7 @@ _PUBLISHED = NOT_ATTRIBUTED | CONFIGURATION | BAD_DATA
 
 ALARMS = frozenset(
     {
-        *(WRONG_ORDER, WRONG_SUBMISSION, SEVERAL),
+        *(WRONG_ORDER, WRONG_SUBMISSION, SEVERAL_ACTIONS),
         *(code.lower() for code in CONFIGURATION),
     }
 )
@@ -76,16 +76,16 @@ def read_submission(reply: Reply, ref: str, order_id: str) -> Outcome | None:
         return None
     general = classify(reply, resend_is_safe=True)
     if reply.status in {404, 410}:
-        gone = Outcome(verdict=Verdict.UNCERTAIN, reason="submission_not_found")
-        return None if is_html(reply) else gone
+        not_found = Outcome(verdict=Verdict.UNCERTAIN, reason="submission_not_found")
+        return None if is_html(reply) else not_found
     if general.verdict is Verdict.CONFIGURATION:
         return general
     if reply.status != 200:  # noqa: PLR2004
         return None
     body = object_of(reply)
-    wrong = _mistaken(body, ref, order_id)
-    if wrong is not None:
-        return Outcome(verdict=Verdict.UNCERTAIN, reason=wrong)
+    mismatch = _mismatch(body, ref, order_id)
+    if mismatch is not None:
+        return Outcome(verdict=Verdict.UNCERTAIN, reason=mismatch)
     return _read_state(body)
 
 
@@ -107,16 +107,16 @@ def _is_payload(name: str) -> bool:
     return name.lower() == "payload"
 
 
-def _mistaken(body: dict[str, Any], ref: str, order_id: str) -> str | None:
+def _mismatch(body: dict[str, Any], ref: str, order_id: str) -> str | None:
     """Return why it speaks of something else than our conversion, or None.
 
     OrderId may be null (impact.md 6): only then the BatchId has to tell whose it is,
     because that it is spelt as in QueuedUri is not verified. What is left out says
     nothing: it was asked for by its address.
     """
-    told, batch = body.get("orderid"), body.get("batchid")
-    if told not in (None, ""):
-        if str(told) != order_id:
+    order_id_reported, batch = body.get("orderid"), body.get("batchid")
+    if order_id_reported not in (None, ""):
+        if str(order_id_reported) != order_id:
             return WRONG_ORDER
     elif batch not in (None, "") and str(batch) != ref:
         return WRONG_SUBMISSION
@@ -125,7 +125,7 @@ def _mistaken(body: dict[str, Any], ref: str, order_id: str) -> str | None:
 
 
 def _read_state(body: dict[str, Any]) -> Outcome | None:
-    status = word(body.get("status"))
+    status = short_text(body.get("status"))
     if (status or "").lower() != "complete":
         return None
     kind, reason = body.get("errortype") or "", body.get("errorreason") or ""
@@ -152,6 +152,6 @@ def _settled(codes: list[str], status: str | None) -> Outcome:
     return Outcome(
         verdict=verdict,
         reason=why,
-        detail=word(" ".join(codes)),
+        detail=short_text(" ".join(codes)),
         provider_status=status,
     )

@@ -25,7 +25,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-class UnfitError(ValueError):
+class InvalidValueError(ValueError):
     """A value that impact.com does not take; the message never quotes it.
 
     Attributes:
@@ -43,27 +43,27 @@ def identifier(limit: int) -> Kind:
     def write(text: str, _digits: int) -> str:
         if len(text) > limit:
             message = f"is longer than {limit} characters"
-            raise UnfitError(message, reason="too_long")
+            raise InvalidValueError(message, reason="too_long")
         return text
 
     return write
 
 
-def opaque(limit: int) -> Kind:
+def pseudonym(limit: int) -> Kind:
     """An id of a person that must not identify him (reference, "CustomerId")."""
     fitting = identifier(limit)
 
     def write(text: str, digits: int) -> str:
         if "@" in text:
             message = "looks like an e-mail address"
-            raise UnfitError(message, reason="pii_as_id")
+            raise InvalidValueError(message, reason="pii_as_id")
         return fitting(text, digits)
 
     return write
 
 
 @dataclass(frozen=True)
-class Descriptive:
+class DescriptiveText:
     """Text that only describes: cut to so many characters."""
 
     limit: int
@@ -80,7 +80,7 @@ def whole(size: int) -> Kind:
         number = _number(text, size)
         if number < 0 or not fits(number, 0):
             message = "is no whole number"
-            raise UnfitError(message, reason="unfit_field")
+            raise InvalidValueError(message, reason="unfit_field")
         return f"{number:.0f}"
 
     return write
@@ -103,7 +103,7 @@ def money(size: int, *, signed: bool = False) -> Kind:
         amount = _number(text, size, min(digits, MAX_DECIMALS))
         if amount < 0 and not signed:
             message = "is below zero"
-            raise UnfitError(message, reason="negative_amount")
+            raise InvalidValueError(message, reason="negative_amount")
         return to_text(amount, min(digits, MAX_DECIMALS))
 
     return write
@@ -112,18 +112,18 @@ def money(size: int, *, signed: bool = False) -> Kind:
 def _number(text: str, size: int, decimals: int = MAX_DECIMALS) -> Decimal:
     if not _NUMBER.fullmatch(text.strip()):
         message = "is no number such as 12.50"
-        raise UnfitError(message, reason="unfit_field")
+        raise InvalidValueError(message, reason="unfit_field")
     number = Decimal(text.strip())
     if abs(number) >= 10**size:
         message = f"has more than {size} digits before the point"
-        raise UnfitError(message, reason="amount_too_large")
+        raise InvalidValueError(message, reason="amount_too_large")
     if not fits(number, decimals):
         message = f"has more than {decimals} decimals"
-        raise UnfitError(message, reason="amount_precision")
+        raise InvalidValueError(message, reason="amount_precision")
     return number if number else Decimal(0)
 
 
-def moment(text: str, _digits: int) -> str:
+def date_or_time(text: str, _digits: int) -> str:
     """A date, or an instant as `instant_text` writes it (reference, "Date1-10").
 
     How a time without a zone is read is unpublished (impact.md 3.6): never sent.
@@ -137,7 +137,7 @@ def moment(text: str, _digits: int) -> str:
     except (ValueError, OverflowError):
         pass
     message = "is neither a date nor a time with its offset"
-    raise UnfitError(message, reason="unfit_field")
+    raise InvalidValueError(message, reason="unfit_field")
 
 
 def instant_text(instant: datetime) -> str:
@@ -150,7 +150,7 @@ def flag(text: str, _digits: int) -> str:
     """`true` or `false`, however the column spells its case (impact.md 3.7)."""
     if text.lower() not in {"true", "false"}:
         message = "is neither true nor false"
-        raise UnfitError(message, reason="unfit_field")
+        raise InvalidValueError(message, reason="unfit_field")
     return text.lower()
 
 
@@ -158,5 +158,5 @@ def email_hash(text: str, _digits: int) -> str:
     """SHA-1 or SHA-256 of the address in lower-case hex (impact.md 3.7)."""
     if not _HASH.fullmatch(text):
         message = "is no SHA-1 or SHA-256 in lower-case hex"
-        raise UnfitError(message, reason="unfit_field")
+        raise InvalidValueError(message, reason="unfit_field")
     return text

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from assets.providers.replies import read_json
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_MOST_DECODINGS = 2
+_MAX_DECODINGS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def read_click(stored: str) -> Click | None:
     (`trackdesk.md`, section 4: third party).
     """
     text = stored
-    for _ in range(1 + _MOST_DECODINGS):
+    for _ in range(1 + _MAX_DECODINGS):
         if _UUID.fullmatch(text):
             return Click(text)
         cookie = read_json(text.encode(errors="replace"))

@@ -21,7 +21,7 @@ def amount_of(settings: TrackdeskSettings, conversion: Conversion) -> Decimal | 
     return amounts.get(settings.amount)
 
 
-def body_of(
+def conversion_body(
     settings: TrackdeskSettings,
     conversion: Conversion,
     identity: Mapping[str, object],
@@ -49,7 +49,7 @@ def body_of(
     return body
 
 
-def row_of(
+def import_row(
     settings: TrackdeskSettings, conversion: Conversion, body: Mapping[str, object]
 ) -> dict[str, str]:
     """Return a conversion as a row of the import, header by header (help 8862593).
@@ -62,9 +62,9 @@ def row_of(
         "CID": body.get("cid"),
         "External CID": body.get("externalCid"),
         "Conversion type": body["conversionTypeCode"],
-        "Amount": _inner(body, "amount", "value"),
+        "Amount": _nested(body, "amount", "value"),
         "Conversion status": body.get("status"),
-        "Currency": _inner(body, "currency", "code"),
+        "Currency": _nested(body, "currency", "code"),
         "External ID": body["externalId"],
         "Customer ID": body.get("customerId"),
         **{
@@ -99,7 +99,7 @@ def stored_copy(
         stored["status"] = body["status"]
     if "amount" in body:
         stored |= {
-            "amount": _inner(body, "amount", "value"),
+            "amount": _nested(body, "amount", "value"),
             "currency": conversion.currency,
         }
     return stored
@@ -110,7 +110,7 @@ def _mapped(settings: TrackdeskSettings, conversion: Conversion) -> dict[str, st
     return {name: value for name, value in found.items() if value.strip()}
 
 
-def _inner(body: Mapping[str, object], name: str, part: str) -> object:
+def _nested(body: Mapping[str, object], name: str, part: str) -> object:
     found = body.get(name)
     return found[part] if isinstance(found, dict) else None
 

@@ -11,13 +11,28 @@ from datetime import datetime
 from typing import Literal
 
 from assets.money import fits
-from assets.providers.base import Exchange, Request, ResendPolicy, limits_of, one_by_one
+from assets.providers.base import (
+    Exchange,
+    Request,
+    ResendPolicy,
+    batches_of_one,
+    limits_of,
+)
 from assets.providers.conversion import Conversion
-from assets.providers.eligibility import Ineligible, check_common_rules, too_precise
+from assets.providers.eligibility import (
+    Ineligible,
+    amount_too_precise,
+    check_common_rules,
+)
 from assets.providers.encode import is_formula, json_bytes
 from assets.providers.remembered_keys import Key
 from assets.providers.replies import Outcome, Reply
-from assets.providers.trackdesk.fields import amount_of, body_of, row_of, stored_copy
+from assets.providers.trackdesk.fields import (
+    amount_of,
+    conversion_body,
+    import_row,
+    stored_copy,
+)
 from assets.providers.trackdesk.identity import Identity, Link, identify
 from assets.providers.trackdesk.replies import (
     SOURCE_NOT_FOUND,
@@ -62,7 +77,7 @@ class Trackdesk:
             return identity
         amount = amount_of(self._settings, conversion)
         if amount is not None and not fits(amount, conversion.currency_digits):
-            return too_precise(conversion, self._settings.amount)
+            return amount_too_precise(conversion, self._settings.amount)
         if self.channel == "csv":
             return self._refuse_formulas(conversion, identity)
         return None
@@ -78,10 +93,10 @@ class Trackdesk:
         found = [name for name, value in ids.items() if is_formula(str(value))]
         if not found:
             return None
-        said = f"{', '.join(found)} begins with a sign of formulas"
-        return Ineligible("quarantined", "formula_as_id", said)
+        detail = f"{', '.join(found)} begins with a sign of formulas"
+        return Ineligible("quarantined", "formula_as_id", detail)
 
-    def recalls(self, conversion: Conversion) -> Sequence[Key]:
+    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
         """Return the pair that is linked before the conversion is sent, if one is."""
         if self._settings.identify_by != "external_cid":
             return ()
@@ -94,7 +109,7 @@ class Trackdesk:
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
         """Cut into batches of one: the API takes one conversion a request."""
-        return one_by_one(conversions)
+        return batches_of_one(conversions)
 
     def payload(self, conversion: Conversion) -> bytes:
         """Return the body of a conversion; the link before it reports nothing."""
@@ -141,9 +156,9 @@ class Trackdesk:
         return conversion_outcome(reply, self._settings.duplicate_markers)
 
     def _report(self, conversion: Conversion, identity: Identity) -> Request:
-        body = body_of(self._settings, conversion, identity.fields)
+        body = conversion_body(self._settings, conversion, identity.fields)
         if self.channel == "csv":
-            row = row_of(self._settings, conversion, body)
+            row = import_row(self._settings, conversion, body)
             return Request(
                 method="POST",
                 url="csv:",

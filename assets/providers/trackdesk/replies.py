@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from assets.providers.error_in_reply import sounds_like_error
+from assets.providers.error_in_reply import looks_like_error
 from assets.providers.replies import (
     Outcome,
     Phase,
@@ -54,11 +54,11 @@ wire form is not known: `CONVERSION_LIMIT_REACHED` and "conversion limit reached
 """
 
 _LINKED = re.compile(r"already(exist|linked)|cidexists|linkexists|^exists$")
-_STATE = "CONVERSION_STATUS_"
+_STATE_PREFIX = "CONVERSION_STATUS_"
 """How the states of a conversion begin (`trackdesk.md`, section 3): that of one which
 was refused in business is no error, the conversion exists."""
 
-_OR_ABOUT_THE_ORDER = frozenset({403, 404})
+_POSSIBLY_ABOUT_THE_ORDER = frozenset({403, 404})
 _INTERNAL_ERROR = 500
 
 
@@ -75,7 +75,7 @@ def conversion_outcome(reply: Reply, duplicate_markers: Sequence[str] = ()) -> O
     """
     outcome = _read(reply, duplicate_markers)
     is_refused = outcome.verdict is Verdict.REJECTED
-    return replace(outcome, leaves_earlier_open=is_refused)
+    return replace(outcome, earlier_copy_unresolved=is_refused)
 
 
 def _read(reply: Reply, duplicate_markers: Sequence[str]) -> Outcome:
@@ -86,7 +86,7 @@ def _read(reply: Reply, duplicate_markers: Sequence[str]) -> Outcome:
         return Outcome(verdict=Verdict.REJECTED, reason=reason)
     if not is_complete_2xx(reply) or is_html(reply):
         return _in_general(reply)
-    if sounds_like_error(reply.body, unless=(_STATE,)):
+    if looks_like_error(reply.body, ignored_prefixes=(_STATE_PREFIX,)):
         return Outcome(verdict=Verdict.UNCERTAIN, reason="error_in_reply")
     return Outcome(verdict=Verdict.ACCEPTED)
 
@@ -132,7 +132,9 @@ def known_reason(reply: Reply, duplicate_markers: Sequence[str] = ()) -> str | N
     texts = _texts_of(reply)
     is_about_the_order = _may_be_about_the_order(reply)
     may_be_marked = is_about_the_order or reply.status == _INTERNAL_ERROR
-    markers = [_bare(marker) for marker in duplicate_markers if may_be_marked]
+    markers = [
+        _letters_and_digits(marker) for marker in duplicate_markers if may_be_marked
+    ]
     if any(marker in text for text in texts for marker in markers):
         return ALREADY_EXISTS
     if not is_about_the_order:
@@ -152,7 +154,7 @@ def _may_be_about_the_order(reply: Reply) -> bool:
     general = classify(reply, resend_is_safe=True).verdict
     return (
         is_complete_2xx(reply)
-        or reply.status in _OR_ABOUT_THE_ORDER
+        or reply.status in _POSSIBLY_ABOUT_THE_ORDER
         or general in {Verdict.REJECTED, Verdict.DUPLICATE}
     )
 
@@ -164,10 +166,10 @@ def _texts_of(reply: Reply) -> list[str]:
     """
     if reply.phase is not Phase.DONE or is_html(reply):
         return []
-    return [_bare(text) for text in _texts_in(reply.body)]
+    return [_letters_and_digits(text) for text in _texts_in(reply.body)]
 
 
-def _bare(text: str) -> str:
+def _letters_and_digits(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 

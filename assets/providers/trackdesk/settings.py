@@ -94,7 +94,7 @@ class TrackdeskSettings(DestinationSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _address_of_the_tenant(cls, given: Any) -> Any:
+    def _default_base_url(cls, given: Any) -> Any:
         if isinstance(given, dict) and "tenant_id" in given:
             return {"base_url": f"https://{given['tenant_id']}.trackdesk.com", **given}
         return given
@@ -117,7 +117,7 @@ class TrackdeskSettings(DestinationSettings):
 
     @field_validator("duplicate_markers")
     @classmethod
-    def _must_say_something(cls, markers: tuple[str, ...]) -> tuple[str, ...]:
+    def _must_be_specific(cls, markers: tuple[str, ...]) -> tuple[str, ...]:
         if not all(re.search(r"[^\W_]{4}", marker) for marker in markers):
             message = "expected words of at least four letters or digits"
             raise ValueError(message)
@@ -129,8 +129,8 @@ class TrackdeskSettings(DestinationSettings):
         if unknown := set(headers) - set(CSV_COLUMNS):
             message = f"expected {', '.join(CSV_COLUMNS)}, got {sorted(unknown)}"
             raise ValueError(message)
-        spelled = [headers.get(name, name).strip() for name in CSV_COLUMNS]
-        if len(set(filter(None, spelled))) < len(CSV_COLUMNS):
+        headers_used = [headers.get(name, name).strip() for name in CSV_COLUMNS]
+        if len(set(filter(None, headers_used))) < len(CSV_COLUMNS):
             message = "expected a name of its own for each column"
             raise ValueError(message)
         return headers

@@ -11,7 +11,7 @@ import pytest
 import time_machine
 
 from assets.checks.standing import AFTER_A_RUN
-from assets.metadata import metadata_of
+from assets.metadata import totals_metadata
 from pipelines.build import build
 from pipelines.runs.day_results import DayResult
 from support.deployment import (
@@ -100,7 +100,7 @@ def test_metadata_show_what_the_ledger_holds(
 ) -> None:
     shown = materialized(good, good_day)
     asset = "settlements" if name == "impact_us" else "deliveries"
-    held = metadata_of(good.totals(destination=name, first=KEY, last=KEY))
+    held = totals_metadata(good.totals(destination=name, first=KEY, last=KEY))
     assert plain(held).items() <= shown[f"{asset}/{name}"].items()
     figures = shown[f"{asset}/{name}"]
     assert figures["orders"] == ORDERS

@@ -344,7 +344,10 @@ def test_no_duckdb_file_is_made_by_writing_to_one_that_is_missing(
 ) -> None:
     path = tmp_path / "missing.duckdb"
     warehouse = Warehouse(f"duckdb:///{path}")
-    with pytest.raises(WarehouseError, match="got no DuckDB file"), warehouse.writing():
+    with (
+        pytest.raises(WarehouseError, match="got no DuckDB file"),
+        warehouse.write_engine(),
+    ):
         pass
     assert not path.exists()
 

@@ -148,7 +148,7 @@ def test_what_vanished_in_a_queue_stays_uncertain_for_ever() -> None:
 
 
 def test_where_the_provider_can_be_asked_an_unanswered_order_is_not_given_up() -> None:
-    asking = replace(DEDUPE, looks_up=True)
+    asking = replace(DEDUPE, supports_lookup=True)
     sent = row(State.UNCERTAIN, first_sent_at=NOW - 25 * HOUR)
     assert exhaustion(sent, asking, NOW) is None
     assert not is_due(sent, asking, NOW)
@@ -160,7 +160,7 @@ def test_a_repeat_is_in_doubt_where_it_could_count_twice() -> None:
     assert is_in_doubt(sent, NEVER, NOW)
     assert not is_in_doubt(replace(sent, first_sent_at=None), NEVER, NOW)
     assert not is_in_doubt(sent, DEDUPE, NOW)
-    asking = replace(DEDUPE, looks_up=True)
+    asking = replace(DEDUPE, supports_lookup=True)
     assert not is_in_doubt(sent, asking, NOW + 24 * HOUR)
     assert is_in_doubt(sent, asking, NOW + 25 * HOUR)
 

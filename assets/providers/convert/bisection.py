@@ -9,13 +9,13 @@ from collections.abc import Generator, Sequence
 
 from assets.providers.replies import Outcome, Verdict
 
-Halving = Generator[Sequence[int], Outcome, dict[int, Outcome]]
+Bisection = Generator[Sequence[int], Outcome, dict[int, Outcome]]
 """Yields what to send next, is sent its outcome, returns the outcome of each order."""
 
 _TOO_LARGE = "http_413"
 
 
-def halving(positions: Sequence[int]) -> Halving:
+def bisect_refused(positions: Sequence[int]) -> Bisection:
     """Send all, and of what is refused as few parts as tell the bad orders.
 
     Where a request was refused and its first half passed, the second half holds the bad
@@ -27,10 +27,10 @@ def halving(positions: Sequence[int]) -> Halving:
     Trouble of any other kind ends it. What the trouble was about has that outcome, and
     the rest, which was refused and so not counted, is sent by a later run.
     """
-    told: dict[int, Outcome] = {}
+    outcomes: dict[int, Outcome] = {}
     waiting = list(positions)
     size = len(waiting)
-    bad = 0
+    refused_count = 0
     while waiting:
         suspects, waiting = waiting[:size], waiting[size:]
         outcome = yield suspects
@@ -46,21 +46,21 @@ def halving(positions: Sequence[int]) -> Halving:
             if outcome.verdict is Verdict.REJECTED:
                 suspects, waiting = first, second + waiting
             elif outcome.verdict is Verdict.ACCEPTED:
-                told.update(dict.fromkeys(first, outcome))
+                outcomes.update(dict.fromkeys(first, outcome))
                 suspects = second
-                outcome = (yield suspects) if len(second) == 1 else _REFUSED
+                outcome = (yield suspects) if len(second) == 1 else _ASSUMED_REFUSED
             else:
                 suspects, waiting = first, second + waiting
-        told.update(dict.fromkeys(suspects, outcome))
+        outcomes.update(dict.fromkeys(suspects, outcome))
         if outcome.verdict is Verdict.REJECTED:
-            bad += 1
-            size = max(1, min(size, len(positions) // bad))
+            refused_count += 1
+            size = max(1, min(size, len(positions) // refused_count))
         elif outcome.verdict is not Verdict.ACCEPTED:
-            return told | dict.fromkeys(waiting, _left_for_later(outcome))
-    return told
+            return outcomes | dict.fromkeys(waiting, _not_sent(outcome))
+    return outcomes
 
 
-_REFUSED = Outcome(verdict=Verdict.REJECTED)
+_ASSUMED_REFUSED = Outcome(verdict=Verdict.REJECTED)
 """What is concluded of a half that is not sent; no order ever gets it."""
 
 
@@ -68,7 +68,7 @@ def _is_too_large(outcome: Outcome, suspects: Sequence[int]) -> bool:
     return outcome.reason == _TOO_LARGE and len(suspects) > 1
 
 
-def _left_for_later(outcome: Outcome) -> Outcome:
+def _not_sent(outcome: Outcome) -> Outcome:
     return Outcome(
         verdict=Verdict.RETRYABLE,
         reason="not_sent",
