@@ -14,7 +14,7 @@ def stage_statement(
     """Stage the statement that is named like the asset."""
     statement = context.asset_key.path[-1]
     progress = Progress(context.log.info, "rows staged")
-    result = source.extract(
+    result = source.extractor.extract(
         statement,
         context.partition_key,
         window_of(context),

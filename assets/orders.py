@@ -30,7 +30,7 @@ def completed_orders(
 
     A day that is far off from the days before it is refused (`guards`).
     """
-    result = source.extract_orders(
+    result = source.extractor.extract_orders(
         context.partition_key,
         window_of(context),
         run_id=context.run.run_id,

@@ -90,7 +90,7 @@ def join(
         JoinError: The join is wrong; the message names the columns.
         StagingError: An extract is not staged; the message names it.
     """
-    totals_so_far = _JoinTotals()
+    totals = _JoinTotals()
     with (
         _database(staging, partition, memory_limit) as database,
         staging.writer(ASSET, partition, _SCHEMA) as writer,
@@ -98,19 +98,19 @@ def join(
         _set_parameters(database, refused_order_ids, allow_orders_without_items)
         for batch in _joined_batches(database):
             good, rejects = check_joined_orders(
-                batch, partition, first_row_no=totals_so_far.rows + 1
+                batch, partition, first_row_no=totals.rows + 1
             )
             if rejects:
                 on_rejects(rejects)
             if issues := _data_issues(good):
                 on_issues(issues)
             writer.write_table(_validated(good, partition))
-            totals_so_far.add(good, len(batch))
+            totals.add(good, len(batch))
         orphans = _refuse_orphans(database, partition, on_rejects)
     return JoinResult(
-        totals_so_far.good,
-        totals_so_far.rows - totals_so_far.good,
-        totals_so_far.totals(),
+        totals.good,
+        totals.rows - totals.good,
+        totals.by_currency(),
         orphans,
     )
 
@@ -133,7 +133,7 @@ class _JoinTotals:
             entry[0] += row["revenue_count"]
             entry[1] += to_minor(row["revenue_sum"], row["currency_digits"])
 
-    def totals(self) -> dict[str, tuple[int, int]]:
+    def by_currency(self) -> dict[str, tuple[int, int]]:
         return {
             currency: (count, minor)
             for (currency, _), (count, minor) in sorted(self._sums.items())

@@ -71,6 +71,23 @@ class Reject:
     currency_digits: int | None = None
 
 
+_QUARANTINE_COLUMNS = tuple(
+    name for name in Reject.__dataclass_fields__ if name != "partition_key"
+)
+
+
+def quarantine_rows(rejects: Iterable[Reject]) -> list[dict[str, Any]]:
+    """Return rejects as rows of the quarantine of their partition."""
+    return [
+        {
+            **{name: getattr(one, name) for name in _QUARANTINE_COLUMNS},
+            "reasons": list(one.reasons),
+            "row_redacted": dict(one.row_redacted),
+        }
+        for one in rejects
+    ]
+
+
 OnRejects = Callable[[list[Reject]], object]
 
 

@@ -140,20 +140,24 @@ class Shop:
         self.add("order_items", **plain | changes)
 
     @property
-    def source(self) -> Source:
-        warehouse = Warehouse(
+    def warehouse(self) -> Warehouse:
+        return Warehouse(
             self.url, extract_dir=self.statements, source_timezone=self.naive_zone
         )
+
+    @property
+    def source(self) -> Source:
         staging = Staging(self.folder / "staging")
-        return Source(warehouse, staging, self.line.database, clock=self.line.clock)
+        database = self.line.database
+        return Source(self.warehouse, staging, database, clock=self.line.clock)
 
     def stage(self) -> None:
         """Extract and join, as the assets of a day do."""
         if self._wanted:
             self.flush()
         for statement in EXTRACTS:
-            self.source.extract(statement, self.key, self.window)
-        self.source.join(self.key, f"stage-{self.line.runs}")
+            self.source.extractor.extract(statement, self.key, self.window)
+        self.source.joiner.join(self.key, f"stage-{self.line.runs}")
         self.line.clock.pass_by(seconds=1)
 
     def deliver(self) -> Summary:

@@ -92,8 +92,14 @@ def test_an_unknown_field_of_any_provider_is_not_kept(
     conversion: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name in (
-        ("assets.providers.trackdesk.provider.body_of", trackdesk_fields.body_of),
-        ("assets.providers.convert.provider.entry", convert_visitors.entry),
+        (
+            "assets.providers.trackdesk.provider.conversion_body",
+            trackdesk_fields.conversion_body,
+        ),
+        (
+            "assets.providers.convert.provider.visitor_entry",
+            convert_visitors.visitor_entry,
+        ),
         (
             "assets.providers.impact.provider.conversion_form",
             impact_form.conversion_form,
