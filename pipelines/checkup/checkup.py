@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateSchema
 from assets.ledger.database import LedgerError
 from assets.ledger.publishing import SCHEMA
 from assets.ledger.tables import metadata
-from assets.source.warehouse import WarehouseError
+from assets.source.errors import WarehouseError
 from assets.staging import StagingError
 from assets.validation.schemas import EXTRACTS, contract_columns
 from pipelines.alerts.channels import is_understood

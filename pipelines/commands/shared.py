@@ -54,7 +54,7 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
         from sqlalchemy.exc import SQLAlchemyError
 
         from assets.ledger.database import LedgerError
-        from assets.source.warehouse import WarehouseError
+        from assets.source.errors import WarehouseError
         from assets.staging import StagingError
 
         try:

@@ -31,7 +31,7 @@ from assets.conversions import conversions
 from assets.deliveries import delivery_key
 from assets.ledger.database import LedgerError
 from assets.orders import completed_orders
-from assets.source.warehouse import WarehouseError
+from assets.source.errors import WarehouseError
 from pipelines.build import build, lent_source
 from pipelines.configuration.config import Config, ConfigError
 from pipelines.jobs import export_day

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from assets.ledger.database import Database, LedgerError
+from assets.source.errors import WarehouseError
 from assets.source.extract import ExtractResult, extract
-from assets.source.warehouse import Warehouse, WarehouseError
+from assets.source.warehouse import Warehouse
 from assets.staging import Staging
 from assets.validation.schemas import EXTRACTS, contract_columns
 
