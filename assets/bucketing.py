@@ -12,7 +12,7 @@ from assets.resources import Source
 def visitor_bucketing(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:
-    """Exposures of the window's visitors to experiments, up to the order's time."""
+    """Experiment exposures of the window's visitors, up to the time of the order."""
     return stage_statement(context, source)
 
 
@@ -21,5 +21,5 @@ def visitor_bucketing(
 def visitor_segments(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:
-    """Segments stored for the window's visitors, up to the order's time."""
+    """Segments stored for the window's visitors, up to the time of the order."""
     return stage_statement(context, source)

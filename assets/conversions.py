@@ -1,4 +1,4 @@
-"""Asset: the conversions of a day, one row per order with what was known of it then."""
+"""Asset: the conversions of a day, one row per order as of the time of the order."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""How every extract asset is made: one statement, one window, one staged file."""
+"""The common part of the extract assets: one statement, one window, one staged file."""
 
 import dagster as dg
 
@@ -11,7 +11,7 @@ from assets.source.extract import ExtractResult
 def stage_statement(
     context: dg.AssetExecutionContext, source: Source
 ) -> dg.MaterializeResult[None]:
-    """Stage the statement that is named like the asset."""
+    """Stage the statement that has the name of the asset."""
     statement = context.asset_key.path[-1]
     progress = Progress(context.log.info, "rows staged")
     result = source.extractor.extract(
@@ -26,7 +26,7 @@ def stage_statement(
 def extract_metadata(
     context: dg.AssetExecutionContext, source: Source, result: ExtractResult
 ) -> dg.MaterializeResult[None]:
-    """Return what the UI shows of an extract."""
+    """Return the metadata of an extract for the UI."""
     path = source.staging.path(context.asset_key.path[-1], context.partition_key)
     return dg.MaterializeResult(
         metadata={

@@ -12,5 +12,5 @@ from assets.resources import Source
 def visitor_identifiers(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:
-    """Identifiers of the window's orders and visitors, up to the order's time."""
+    """Identifiers of the window's orders and visitors, up to the time of the order."""
     return stage_statement(context, source)

@@ -1,4 +1,4 @@
-"""How deliveries are shown to people: counts, money by state, orders by name."""
+"""Metadata of deliveries for the UI: counts, money by state, lists of orders."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from assets.ledger.rows import Total
 from assets.ledger.states import DELIVERED, State
 
 MAX_LISTED = 20
-"""Orders that are named; the delivery tables have them all."""
+"""Orders that a list names. The delivery tables have them all."""
 
 
 def order_list(order_ids: Sequence[str], count: int) -> str:
-    """Return the first of some order ids, and how many more there are.
+    """Return the first order ids, and how many more there are.
 
     Args:
         order_ids: At least the first ones.
-        count: How many there are in all.
+        count: How many orders there are in total.
     """
     shown = order_ids[:MAX_LISTED]
     more = count - len(shown)
@@ -31,7 +31,7 @@ def order_list(order_ids: Sequence[str], count: int) -> str:
 def totals_metadata(
     totals: Sequence[Total],
 ) -> dict[str, int | float | dg.MarkdownMetadataValue]:
-    """Return figures that the UI plots over partitions, and a table for reading.
+    """Return numbers that the UI plots over partitions, and a table.
 
     Args:
         totals: Deliveries of one destination and partition.
@@ -56,7 +56,7 @@ def totals_metadata(
 def explanation_metadata(
     database: Database, destination: str, partition_key: str
 ) -> dict[str, dg.MarkdownMetadataValue]:
-    """Return why orders of a day are not delivered, and how to ask for more in SQL."""
+    """Return why orders of a day are not delivered, and SQL queries for more."""
     reasons = top_reasons(database, destination, partition_key)
     return {
         "top reasons": dg.MetadataValue.md(_reasons(reasons)),

@@ -1,4 +1,4 @@
-"""Assets: the completed orders of a day and their line items."""
+"""Assets: the completed orders of a day, and their line items."""
 
 import dagster as dg
 
@@ -10,10 +10,11 @@ from assets.resources import Source
 
 
 class OrdersConfig(dg.Config):
-    """What a person may say of one run.
+    """Options of one run.
 
     Attributes:
-        override: Why a day is right that a guard refuses; blank: the guards stand.
+        override: The reason why the day is right in spite of the guards; blank: the
+            guards apply.
     """
 
     override: str = ""
@@ -28,7 +29,7 @@ def completed_orders(
 ) -> dg.MaterializeResult[None]:
     """Orders completed in the window, one row per order; unfit rows are quarantined.
 
-    A day that is far off from the days before it is refused (`guards`).
+    The guards refuse a day whose volume differs too much from the days before.
     """
     result = source.extractor.extract_orders(
         context.partition_key,

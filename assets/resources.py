@@ -1,7 +1,7 @@
-"""What assets are given to work with: the source and the destinations.
+"""The resources of the assets: the source and the destinations.
 
-Types only. Which warehouse, which delivery tables and which destinations a deployment
-has is configured in `pipelines`.
+Types only. `pipelines` configures the warehouse, the delivery tables and the
+destinations of a deployment.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -86,19 +86,19 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """The configured destinations, opened one by one when they are used.
+    """The configured destinations. Each is opened when it is used.
 
     Attributes:
-        zone: Zone of the partitions, in which `order_date` is read.
-        make_destination: Returns a destination; raises where its secrets are not set.
+        zone: Time zone of the partitions; `order_date` is a date in this zone.
+        make_destination: Returns a destination. Raises if a secret of it is not set.
         urls: Addresses of each destination, by name.
         credentials: Environment variables that hold its secrets, by name.
         outbox: Folder of the outbox files.
-        spool: Folder for outcomes that the delivery tables could not take.
-        ca_bundle: Certificates to trust instead of the usual ones.
+        spool: Folder for outcomes that could not be written to the delivery tables.
+        ca_bundle: Certificates to trust instead of the default ones.
         proxy: Address of a proxy.
-        allow_private_hosts: A provider's name may lead into a private network.
-        checks: What the asset checks tolerate.
+        allow_private_hosts: A provider's host may resolve to a private address.
+        checks: The thresholds of the asset checks.
     """
 
     zone: ZoneInfo
@@ -117,20 +117,20 @@ class Destinations:
         return self.make_destination(name)
 
     def repair_hint(self, name: str, stop_reason: str) -> str:
-        """Say what to mend where a provider refused our settings.
+        """Return what to correct if a provider refused our settings.
 
         Args:
-            name: Whose settings.
+            name: The destination.
             stop_reason: `configuration: ` and the reason code.
         """
         variables = self.credentials[name]
         is_ours = stop_reason.endswith(_CREDENTIALS_REFUSED)
         if is_ours and variables:
             return f"Check the credentials in {', '.join(variables)}."
-        return "Mend the settings of the destination."
+        return "Correct the settings of the destination."
 
     def transport(self, destination: Destination, partition_key: str) -> Transport:
-        """Return where the requests of a destination go."""
+        """Return the transport of a destination: HTTP, or an outbox file."""
         folder = self.outbox / destination.name
         if destination.provider.channel == "outbox":
             return Outbox(folder / f"{partition_key}.jsonl")

@@ -1,7 +1,6 @@
-"""Judges what the join found: orders that may go on, and rows that must not.
+"""Checks joined orders, and describes what is wrong with refused ones.
 
-The rules are `schemas.JOINED_ORDERS`; saying of a refused order what is wrong with it
-belongs here.
+The rules are `schemas.JOINED_ORDERS`.
 """
 
 from collections import Counter
@@ -27,7 +26,7 @@ _CHECKED_COLUMNS = list(JOINED_ORDERS.columns)
 def check_joined_orders(
     batch: pa.Table, partition: str, *, first_row_no: int
 ) -> tuple[pa.Table, list[Reject]]:
-    """Return the orders that may go on, and the refused ones.
+    """Return the good orders, and the refused ones.
 
     Args:
         batch: Rows of `sql/transform/conversions.sql`.
@@ -52,8 +51,8 @@ def refuse_orphans(
 ) -> list[Reject]:
     """Refuse lines whose order is not in the extract.
 
-    Nothing would be sent of them anyway, and the order may be a good one of another
-    day: so they hold back no order. But a warehouse that says so contradicts itself.
+    A line without its order contradicts the warehouse. It quarantines no order: nothing
+    would be sent of the line, and its order may be a good one of another day.
     """
     return [
         Reject(
@@ -99,7 +98,7 @@ def _redacted_row(
 
 
 def _item_columns(row: Mapping[str, Any]) -> dict[str, str]:
-    """What a person would look at in the lines of an order."""
+    """The columns of an order's lines that a person needs to see."""
     items = row["items"]
     numbers = Counter(item["line_no"] for item in items)
     wrong_lines = {*(row["imprecise_lines"] or ()), *(row["mispriced_lines"] or ())}
@@ -121,7 +120,7 @@ def _item_columns(row: Mapping[str, Any]) -> dict[str, str]:
 def _contradictions(
     row: Mapping[str, Any], other: Mapping[str, Any]
 ) -> dict[str, RedactedCell]:
-    """Each column in which two rows of one order differ, with both values."""
+    """Return each column in which two rows of one order differ, with both values."""
     names = [*contract_columns(str(COMPLETED_ORDERS.name)), "extra"]
     expected = str(SAME_IN_ALL_ROWS.description)
     differing = {name: expected for name in names if row[name] != other[name]}
@@ -136,7 +135,7 @@ def _contradictions(
 
 
 def _shortened(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row, its amounts without the zeros that the staged files add."""
+    """Return the row, with its amounts without the zeros that staged files add."""
     return {
         name: f"{value.normalize():f}" if isinstance(value, Decimal) else value
         for name, value in row.items()

@@ -1,7 +1,7 @@
 """Joins the staged extracts of a partition into the staged `conversions`.
 
-Running `sql/transform/conversions.sql` and staging its good rows belong here. The rules
-of the join stand in that file; what speaks against an order is judged in `judging.py`.
+Running `sql/transform/conversions.sql` and staging its good rows belong here. That file
+holds the rules of the join; `conversion_checks.py` checks the joined orders.
 """
 
 import tempfile
@@ -33,7 +33,7 @@ _ZERO = pa.scalar(0)
 _SLICED = frozenset({"completed_orders", "order_items"})
 _SCHEMA = arrow_schema(CONVERSIONS)
 _NULLABLE = pa.schema([one.with_nullable(True) for one in _SCHEMA])  # noqa: FBT003
-# Lists and structs are made by the join alone, of rows that were validated.
+# The join makes lists and structs from validated rows only.
 _SCALARS = CONVERSIONS.select_columns(
     [one.name for one in _SCHEMA if not pa.types.is_nested(one.type)]
 )
@@ -43,18 +43,18 @@ OnIssues = Callable[[list[Issue]], object]
 
 
 class JoinError(Exception):
-    """The join made rows that are no conversions: a fault of it, not of the data."""
+    """The join made invalid conversions. It is a fault of the join, not of the data."""
 
 
 @dataclass(frozen=True, slots=True)
 class JoinResult:
-    """What became of the orders of a partition.
+    """The result of a join.
 
     Attributes:
-        orders: Staged conversions.
-        rejected: Orders refused by the join.
+        orders: Number of staged conversions.
+        rejected: Number of orders that the join refused.
         totals: Currency -> (conversions, their revenue in minor units).
-        orphans: Lines refused because they belong to no order.
+        orphans: Number of lines refused because they belong to no order.
     """
 
     orders: int
@@ -78,17 +78,17 @@ def join(
     Args:
         staging: Holds the five extracts of the partition; takes `conversions`.
         partition: Key of the partition.
-        refused_order_ids: Orders of which a row was refused before: refused as a whole,
-            `unfit_row`.
-        allow_orders_without_items: Report an order whose lines are not stored.
-        memory_limit: Of DuckDB, which spills to a temporary folder beyond it.
-        on_rejects: Is given the refused orders and lines, batch by batch.
-        on_issues: Is given what is left out of orders that go on, as
-            `{"order_id", "code", "subject", "detail"}`, batch by batch.
+        refused_order_ids: Orders with a row that was refused before. They are refused
+            as a whole, `unfit_row`.
+        allow_orders_without_items: Report an order that has no stored line.
+        memory_limit: Memory of DuckDB. Beyond it, DuckDB spills to a temporary folder.
+        on_rejects: Called with the refused orders and lines, batch by batch.
+        on_issues: Called with the data issues of good orders, batch by batch:
+            `{"order_id", "code", "subject", "detail"}`.
 
     Raises:
-        JoinError: The join is wrong; the message names the columns.
-        StagingError: An extract is not staged; the message names it.
+        JoinError: The join is wrong. The message names the columns.
+        StagingError: An extract is not staged. The message names it.
     """
     totals = _JoinTotals()
     with (
@@ -116,7 +116,7 @@ def join(
 
 
 class _JoinTotals:
-    """Counts and sums of the batches so far."""
+    """Counts and sums over the batches."""
 
     def __init__(self) -> None:
         self.rows = self.good = 0
@@ -163,7 +163,7 @@ def _database(
 
 
 def _view(name: str) -> str:
-    # Lists of items and bucketing do not spill, so the join sees a slice of orders.
+    # DuckDB does not spill lists of items and bucketing, so each join reads a slice.
     condition = (
         """
         where order_id >= getvariable('first_order_id')
@@ -226,7 +226,7 @@ def _slices(database: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 
 
 def _validated(good: pa.Table, partition: str) -> pa.Table:
-    """Return the rows in the schema of `conversions`, each scalar column checked."""
+    """Return the rows in the schema of `conversions`, after checking scalar columns."""
     rows = good.select(_SCHEMA.names).cast(_NULLABLE)
     scalars = rows.select(list(_SCALARS.columns))
     try:
@@ -238,7 +238,7 @@ def _validated(good: pa.Table, partition: str) -> pa.Table:
             f"schema, got others in {', '.join(columns)}. Report it: this is a fault "
             "of sql/transform/conversions.sql, not of the orders."
         )
-        # Its own text quotes the rows, so it is not chained.
+        # The text of pandera's error quotes rows, so it is not chained.
         raise JoinError(message) from None
     return rows.cast(_SCHEMA)
 

@@ -1,7 +1,7 @@
-"""What looks like personal data, and the guard that lets none of it leave.
+"""Recognises personal data in the final bytes of a request, and refuses it.
 
-Nobody needs a customer's e-mail address or telephone number to attribute an order, so
-what is about to be sent is looked at once more, whatever the mapping says. Pure rules.
+Attribution needs no e-mail address and no telephone number. So every request is checked
+before it is sent, whatever the mapping says. Pure rules.
 """
 
 import json
@@ -15,26 +15,26 @@ from urllib.parse import parse_qsl, unquote
 from assets.privacy.phone_numbers import PHONE_IN_TEXT
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+")
-"""An address that is to be masked, from its first character to its last."""
+"""An e-mail address, from its first character to its last, to be masked."""
 
-# Enough to recognise one: something before, a host with a letter in it or a number in
-# brackets behind. `home @ night` and `2@1` are none; `Tea@Home` could be one.
+# An address needs a character before the `@`, and after it a host with a letter or a
+# number in brackets. `home @ night` and `2@1` are none; `Tea@Home` may be one.
 _ADDRESS = re.compile(r"[^\s@]@(?:\[|[\d.-]*[^\W\d_])")
 _CARD = re.compile(r"(?<![\w-])[3-6]\d{3}(?:([ -])\d{4})(?:\1\d{4}){2}(?![\w-])")
-# Few texts get past this, and it is quick to tell.
+# A cheap first test that excludes most texts.
 _SEVEN_DIGITS = re.compile(r"\d(?:[ ().\-/]{0,3}\d){6}")
 _AT_SIGN_ENTITY = re.compile("&(?:#0{0,5}64|#[xX]0{0,5}40|commat);")
 
 
 class PersonalDataError(ValueError):
-    """Something personal was about to be sent; the message names the field only."""
+    """A request holds personal data. The message names the field only."""
 
 
 def refuse_personal(body: bytes, allowed_values: Collection[str] = ()) -> None:
-    """Raise where `body` holds an e-mail address, a telephone or a card number.
+    """Raise an error if `body` holds an e-mail address, a telephone or a card number.
 
     Args:
-        body: JSON or a form, exactly as it would be sent.
+        body: JSON or a form, exactly as it is sent.
         allowed_values: Ids of the shop (order, article). They may look like a telephone
             number, never like an e-mail address.
 
@@ -51,7 +51,7 @@ def refuse_personal(body: bytes, allowed_values: Collection[str] = ()) -> None:
 
 
 def _normalized(text: str) -> str:
-    """Return `text` with one spelling of each character that addresses are made of."""
+    """Return `text` with one spelling of each character."""
     if "%" in text:
         text = unquote(text)
     if "&" in text:
@@ -61,7 +61,7 @@ def _normalized(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _normalized_character(character: str) -> str:
-    """Full-width, no-break and other kinds of a character become the usual one."""
+    """Return the usual form of full-width, no-break and similar characters."""
     match unicodedata.category(character):
         case "Cf":
             return ""
@@ -84,7 +84,7 @@ def _contains_number(text: str) -> bool:
 
 
 def _passes_luhn(digits: str) -> bool:
-    """Tell whether the last digit is that of a card: the check of Luhn."""
+    """Tell whether the last digit is the check digit of a card number (Luhn)."""
     doubled = (divmod(2 * int(digit), 10) for digit in digits[-2::-2])
     return (sum(map(sum, doubled)) + sum(map(int, digits[::-2]))) % 10 == 0
 

@@ -21,7 +21,7 @@ def open_engine(address: str, failed: str, *, read_only: bool) -> sa.Engine:
 
     Args:
         address: SQLAlchemy URL.
-        failed: What fails if there is no such database: the begin of the message.
+        failed: The beginning of an error message: what failed.
         read_only: Open a DuckDB file for reading. Other databases ignore it.
 
     Raises:
@@ -61,9 +61,9 @@ def connect(
 
     Args:
         engine: As `open_engine` returns it.
-        failed: What fails if nobody answers: the begin of the message.
+        failed: The beginning of an error message: what failed.
         zone: Time zone of naive columns; None: there are none.
-        buffer_rows: Rows that the driver holds at most.
+        buffer_rows: Most rows that the driver holds in memory.
 
     Raises:
         WarehouseError: The warehouse does not answer.

@@ -26,10 +26,10 @@ class Warehouse:
     """The database that holds orders, identifiers and bucketing.
 
     Args:
-        url: SQLAlchemy address. DuckDB is opened read-only.
-        extract_dir: A deployment's own statements; None: the shipped ones.
-        source_timezone: Zone of naive columns, IANA name. None: there are none.
-        chunk_rows: Rows of one frame at most.
+        url: SQLAlchemy URL. A DuckDB file is opened read-only.
+        extract_dir: The deployment's own statements; None: the shipped ones.
+        source_timezone: Time zone of naive columns, IANA name. None: there are none.
+        chunk_rows: Most rows of one frame.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class Warehouse:
             gave them. Nothing for an empty window.
 
         Raises:
-            WarehouseError: There is no such statement, the warehouse does not answer,
-                a table or column is missing, or the statement is refused.
+            WarehouseError: The statement does not exist or is refused, the warehouse
+                does not answer, or a table or column is missing.
         """
         with self._result(statement, window_start, window_end) as result:
             names = list(result.keys())
@@ -73,14 +73,14 @@ class Warehouse:
         """Return the columns a statement gives, without reading any row.
 
         Raises:
-            WarehouseError: As `frames`, but a missing contract column is no error.
+            WarehouseError: As `frames`, except for a missing column of the contract.
         """
         with self._result(statement, _EPOCH, _EPOCH) as result:
             return tuple(result.keys())
 
     @contextmanager
     def write_engine(self) -> Iterator[sa.Engine]:
-        """Lend an engine that may write, for what is published for analysts.
+        """Yield an engine that may write: delivery tables are published for analysts.
 
         Raises:
             WarehouseError: It cannot be opened.
@@ -112,11 +112,11 @@ class Warehouse:
                 yield result
         except SQLAlchemyError as error:
             if type(getattr(error, "orig", None)).__name__ == "InterruptException":
-                # DuckDB's word for a signal that came while it worked.
+                # DuckDB raises this if a signal arrives during a statement.
                 raise KeyboardInterrupt from None
             # The driver's own text may hold the address, so it is not chained.
             raise WarehouseError(describe_error(statement, text, error)) from None
-        except OverflowError:  # DuckDB, which has no other way to hand a time out
+        except OverflowError:  # raised by DuckDB for a time that Python cannot hold
             message = (
                 f"Extract failed for {statement}: expected times that have a year from "
                 f"1 to 9999 in {self.zone}, got one at the end of the calendar. Select "

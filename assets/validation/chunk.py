@@ -1,7 +1,7 @@
-"""Takes one chunk of a statement's rows apart: good rows typed, bad rows with reasons.
+"""Splits one chunk of rows into typed good rows and refused rows with reasons.
 
-The order of the steps belongs here. What a value may look like is in `coercion.py`,
-what a table must satisfy in `schemas.py`, what is kept of a bad row in `rejects.py`.
+The order of the steps belongs here. Readable values are defined in `coercion.py`, the
+checks of a table in `schemas.py`, the stored copy of a refused row in `rejects.py`.
 """
 
 import hashlib
@@ -54,8 +54,8 @@ class ValidatedChunk:
 
     Attributes:
         good: Rows in the schema of the table.
-        rejects: One for each other row.
-        refused_rows: What each of those still says (`unfit.py`).
+        rejects: One reject per other row.
+        refused_rows: The readable values of each of those rows (`refused_rows.py`).
     """
 
     good: pa.Table
@@ -75,13 +75,13 @@ def validate(
     """Type and check the rows of one chunk.
 
     Args:
-        frame: Object columns as the driver gave them, at least the contract's.
+        frame: Object columns as the driver gave them, at least those of the contract.
         statement: One of `EXTRACTS`.
         partition: Key that the rejects carry.
         first_row_no: Position of the chunk's first row in the statement's result.
-        zone: Zone of naive instants; None quarantines them.
-        extra_columns: Columns beyond the contract that are kept; no other is, since
-            nobody knows what it holds.
+        zone: Time zone of naive instants. None quarantines rows with naive instants.
+        extra_columns: Columns beyond the contract that are kept. Others are dropped,
+            because their content is unknown.
     """
     schema = EXTRACTS[statement]
     frame = hash_emails(frame.reset_index(drop=True))
@@ -110,8 +110,8 @@ def validate(
 def hash_emails(frame: pd.DataFrame) -> pd.DataFrame:
     """Replace `customer_email` by `customer_email_sha1` (trimmed, lower case).
 
-    What is a SHA-1 already stays one. What is no address is left to the checks, which
-    refuse it: a hash of "n/a" would make one customer of many.
+    An existing SHA-1 stays as it is. A value that is not an address stays for the
+    checks, which refuse it: a hash of "n/a" would make one customer of many.
     """
     raw = [name for name in frame.columns if name.lower() == "customer_email"]
     if not raw:
@@ -219,5 +219,5 @@ def _reject(
 
 
 def _storable_time(at: datetime | None) -> datetime | None:
-    """None at the ends of the calendar, where not every zone has such a day."""
+    """Return None at the ends of the calendar, where some zones have no such day."""
     return at if at and MINYEAR < at.year < MAXYEAR else None

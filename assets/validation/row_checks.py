@@ -1,8 +1,8 @@
-"""What a readable row must satisfy: each check with its reason code and its meaning.
+"""The checks of readable rows, each with its reason code and its expectation.
 
-A check is written once, here: its name is the reason code, its description what was
-expected. `schemas.py` says which column or table it holds for; quarantined rows and
-`docs/data-rules.md` repeat its words.
+The name of a check is the reason code, its description the expectation. `schemas.py`
+assigns checks to columns and tables. Quarantined rows and `docs/data-rules.md` quote
+the descriptions.
 """
 
 from collections.abc import Callable
@@ -21,13 +21,13 @@ PLACEHOLDER = (
     r"|[\s(\[<'\"]*(?:undefined|null|none|nil|nan|n/?a|not[ _-]?set|unknown|anonymous"
     r"|empty|blank|object object)[\s)\]>'\"]*"
 )
-"""What programs write where they know no id: it would make one visitor of many."""
+"""Placeholders for an unknown id. As an id, they would make one visitor of many."""
 FUTURE_TOLERANCE = timedelta(hours=1)
 FIRST_ORDER_EVER = datetime(1990, 1, 1, tzinfo=UTC)
-"""Before the web: 0001, 1900 and 1970 are how a source says that it knows no time."""
+"""Before the web. Sources write 0001, 1900 and 1970 for an unknown time."""
 
 ID_LENGTH = 128
-"""Characters of an id that the delivery tables take (`delivery/tables.py`)."""
+"""Most characters of an id in the delivery tables (`ledger/tables.py`)."""
 
 ORDER_MONEY = ("total", "revenue", "discount", "shipping", "tax")
 
@@ -45,13 +45,13 @@ def _check(
         error=reason,
         description=expected,
         statistics={"columns": columns},
-        # One each: pandera would list every cell of every failing row.
+        # Without this, pandera lists every cell of every failing row.
         n_failure_cases=1,
     )
 
 
 def columns_of(check: pap.Check, column: str) -> tuple[str, ...]:
-    """Return the columns that a check compares: its own, or the one it holds for."""
+    """Return the columns that a check compares: its own, or the one it belongs to."""
     return (check.statistics or {}).get("columns") or (column,)
 
 
@@ -188,8 +188,9 @@ HAS_ORDER_OR_VISITOR = _check(
     columns=("order_id", "visitor_id"),
 )
 
-# What only the join sees: these hold for the columns of `schemas.JOINED_ORDERS`, and
-# name what a person would look at. `items.` stands before the columns of a line.
+# Checks of joined orders. They belong to the columns of `schemas.JOINED_ORDERS` and
+# name the columns that a person needs to see; `items.` is the prefix of a line's
+# columns.
 NO_REFUSED_ROW = _check(
     "unfit_row", "no other row of the order refused", _is_false, columns=("order_id",)
 )

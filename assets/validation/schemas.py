@@ -1,8 +1,8 @@
-"""The schema of every table that crosses a boundary, each written once.
+"""The schema of each extract, of the conversions, and of the joined orders.
 
-A column, its type and its checks belong here; the Parquet schema is derived from it.
-What a check looks at belongs in `row_checks.py`, reading what a driver gave into these
-types in `coercion.py`, taking bad rows out in `validation.py`.
+A column, its type and its checks belong here; the Parquet schema is derived from them.
+Checks are defined in `row_checks.py`. `coercion.py` converts values to these types, and
+`chunk.py` separates bad rows.
 """
 
 from collections.abc import Iterable
@@ -190,7 +190,7 @@ JOINED_ORDERS = pap.DataFrameSchema(
     },
     name="conversions",
 )
-"""What the join found of each order, beside what becomes of it."""
+"""The columns in which the join reports problems of an order."""
 
 EXTRACTS = {
     schema.name: schema

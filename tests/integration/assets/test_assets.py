@@ -315,7 +315,7 @@ def test_refused_credentials_cost_one_request_and_keep_the_orders(
 ) -> None:
     shop.server.sandbox.misbehave("trackdesk/bumpy:status=401 unauthorized~.")
     run = shop.run(to=["trackdesk_bumpy"])
-    assert "Mend the settings" in run.failures["deliveries__trackdesk_bumpy"]
+    assert "Correct the settings" in run.failures["deliveries__trackdesk_bumpy"]
     assert len(shop.server.sandbox.requests("trackdesk", "bumpy")) == 1
     shop.server.sandbox.misbehave()
     with later(hours=1):
