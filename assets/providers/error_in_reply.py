@@ -1,9 +1,9 @@
-"""Whether the body of a success speaks of a failure.
+"""Detects errors in the body of a reply with a success status.
 
-Two readings. `reports_error` is for a provider whose every complete success counts,
-whatever it holds (Convert: `delivery.md`, section 5.1). `looks_like_error` is for
-those that publish no body of success: what sounds like an error is never taken for a
-delivery (`trackdesk.md`, section 5; `idme.md`, section 5). Pure code.
+`reports_error` is for a provider whose complete 2xx counts with any body (Convert:
+`delivery.md`, section 5.1). `looks_like_error` is for providers that publish no body of
+a success: a body that may be an error is never a delivery (`trackdesk.md`, section 5;
+`idme.md`, section 5). Pure code.
 """
 
 import re
@@ -17,10 +17,9 @@ _FAILURE_WORDS = frozenset({"error", "fail", "failed", "failure"})
 
 
 def reports_error(body: bytes) -> bool:
-    """Tell whether a JSON object in `body` says in so many words that it failed.
+    """Tell whether a JSON object in `body` reports an error explicitly.
 
-    `{"code": 200}` speaks of no failure. JSON that cannot be read is held against the
-    sender where it names an error.
+    `{"code": 200}` is no error. Broken JSON is an error if it contains `"error`.
     """
     text = _without_bom(body)
     value = read_json(text)
@@ -34,14 +33,14 @@ def reports_error(body: bytes) -> bool:
 
 
 def looks_like_error(body: bytes, *, ignored_prefixes: tuple[str, ...] = ()) -> bool:
-    """Tell whether `body` sounds like a failure, in JSON, XML or plain words.
+    """Tell whether `body` looks like a failure, in JSON, XML or plain text.
 
-    Only what speaks of the request is listened to: a status, a message, a text without
-    a name. What an order holds may be repeated under other names.
+    Only values about the request count: a status, a message, a text without a name.
+    Other values may repeat data of the order.
 
     Args:
-        body: Of a complete success.
-        ignored_prefixes: How values begin that are no verdict on the request.
+        body: The body of a complete 2xx.
+        ignored_prefixes: Prefixes of values that do not describe the request.
     """
     if reports_error(body):
         return True
@@ -74,7 +73,7 @@ def _objects_in(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _named_values(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every value with its name; what stands in a list has the list's."""
+    """Yield every value with its name. A member of a list has the name of the list."""
     waiting = [("", value)]
     while waiting:
         name, value = waiting.pop()
@@ -128,7 +127,7 @@ def _is_falsy(value: Any) -> bool:
 
 
 _FAILURE_TEXT = re.compile(
-    # "no errors", "0 failed", "without error" are good news.
+    # "no errors", "0 failed" and "without error" are no failures.
     r"(?<!\bno )(?<!\bno)(?<!\b0 )(?<!\bwithout )"
     r"(error|fail|exception|invalid|reject|refus|denied|declin|forbidden|unauth"
     r"|unsupported|unprocess|exceeded|exhausted|bad request)"
@@ -139,7 +138,7 @@ _FAILURE_TEXT = re.compile(
     r"|out of range|data loss|false|[45][0-9]{2})\b"
     r"|^internal$"
 )
-"""What a refusal says anywhere, and how it begins; the names of gRPC's codes too."""
+"""Words of a failure anywhere, and at the beginning; also the names of gRPC codes."""
 
 
 def _reads_as_failure(text: str) -> bool:
@@ -151,10 +150,10 @@ _SUCCESS_PREFIXES = ("ok", "success", "created")
 
 
 def _is_rpc_status(found: Mapping[str, Any]) -> bool:
-    """Tell whether it is `{"code": 3, "message": "...", "details": []}`.
+    """Tell whether an object looks like `{"code": 3, "message": "...", "details": []}`.
 
-    Gateways from gRPC to JSON answer so; Trackdesk's behaves like one (`trackdesk.md`,
-    section 2).
+    Gateways from gRPC to JSON reply like this. Trackdesk's behaves like one
+    (`trackdesk.md`, section 2).
     """
     members = {name.lower(): str(value) for name, value in found.items()}
     if members.get("code") not in _RPC_CODES or not members.keys() & {

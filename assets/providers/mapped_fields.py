@@ -1,4 +1,4 @@
-"""Provider fields that configuration takes from columns of an order."""
+"""Provider fields that are mapped to columns of an order in the configuration."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from assets.providers.settings import DestinationSettings
 def mapped_fields(
     settings: DestinationSettings, conversion: Conversion
 ) -> dict[str, str]:
-    """Return the provider fields that configuration takes from columns.
+    """Return the mapped provider fields of an order.
 
     A column that is null for this order gives no field.
     """

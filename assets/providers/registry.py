@@ -1,4 +1,4 @@
-"""Which providers there are. Adding one is one line in `REGISTRY`."""
+"""The list of providers. Adding one is one line in `REGISTRY`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,12 +23,11 @@ from assets.providers.trackdesk.shapes import REPLY_SHAPES as TRACKDESK_SHAPES
 
 @dataclass(frozen=True, slots=True)
 class ProviderEntry:
-    """A provider: its settings and what is made with them.
+    """A provider: its settings, and the object that is made with them.
 
     Attributes:
-        replies: How its replies look; what is not named here is not watched.
-        queues: It takes conversions into a queue and decides later
-            (`QueueingProvider`).
+        replies: The known shapes of its replies. Other requests are not compared.
+        queues: It queues conversions and decides later (`QueueingProvider`).
     """
 
     settings: type[DestinationSettings]
@@ -48,7 +47,7 @@ AnySettings = Annotated[
     ImpactSettings | ConvertSettings | TrackdeskSettings | IdMeSettings,
     Field(discriminator="provider"),
 ]
-"""Settings of a destination, told apart by `provider`."""
+"""Settings of a destination; `provider` selects the type."""
 
 
 def make_provider(settings: DestinationSettings) -> Provider:

@@ -1,8 +1,8 @@
-"""Which replies are known, in a compact form, and what is new about one that came.
+"""Compares replies with the shapes that a provider's documents describe.
 
-A provider's documents say how its replies look; `<provider>_shapes.py` writes that down
-as data. Comparing is all that belongs here: it changes no outcome, it tells a person
-that the provider began to answer in another way. Values are never part of what it says.
+Each provider's `shapes.py` holds its documented replies as data. A difference changes
+no outcome: it warns a person that the provider has changed its replies. A difference
+never contains a value of the reply.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from assets.providers.replies import read_json
 
 Kinds = frozenset[str]
-"""Kinds of values, each of which is known; `TEXT | NULL`."""
+"""Known kinds of a value, for example `TEXT | NULL`."""
 
 TEXT: Kinds = frozenset({"text"})
 NUMBER: Kinds = frozenset({"a number"})
@@ -31,12 +31,12 @@ ANYTHING: Kinds = frozenset(
 
 @dataclass(frozen=True)
 class OneOf:
-    """A text of a closed list, upper or lower case."""
+    """A text of a closed list, in upper or lower case."""
 
     values: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what `signature` could not tell from any other text."""
+        """Refuse a text that `signature` would not keep."""
         if not all(_SHORT_WORD.fullmatch(word.encode()) for word in self.values):
             message = f"a word is letters, spaces and _: {self.values}"
             raise ValueError(message)
@@ -45,17 +45,17 @@ class OneOf:
 Shape: TypeAlias = (
     "Kinds | OneOf | Mapping[str, Shape] | list[Shape] | tuple[Shape, ...]"
 )
-"""A mapping is an object with no other keys, in upper or lower case, each of which may
-be missing; a list of one shape an array of it; a tuple names alternatives."""
+"""A mapping is an object without other keys. Keys are compared without case, and each
+may be missing. A list of one shape is an array of it. A tuple lists alternatives."""
 
 ShapesByStatus = Mapping[tuple[int, ...], Shape]
-"""Status codes -> the body that comes with them."""
+"""Status codes -> the body of the reply."""
 
 ShapesByRequest = Mapping[str, ShapesByStatus]
-"""Method and path template of a request -> its answers."""
+"""Method and path template of a request -> its replies."""
 
 INTERMEDIARY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
-"""Often answered by something between us and the provider: any body."""
+"""Statuses that an intermediary may send in place of the provider, with any body."""
 
 _MAX_MEMBERS = 50
 _MAX_DIFFERENCES = 20
@@ -64,7 +64,7 @@ _SHORT_WORD = re.compile(rb"[A-Za-z_ ]{1,40}")
 
 
 def differences(shapes: ShapesByStatus, status: int, body: bytes) -> list[str]:
-    """Return what is new about a reply, at most 20 paths: `$.Errors[0].Code: ...`.
+    """Return the differences of a reply, at most 20 paths: `$.Errors[0].Code: ...`.
 
     Args:
         shapes: The known replies of this request.
@@ -80,15 +80,15 @@ def differences(shapes: ShapesByStatus, status: int, body: bytes) -> list[str]:
 
 
 def signature(body: bytes) -> bytes:
-    """Return what stays of a body without its values: equal for equal shapes.
+    """Return a body without its values. Equal shapes have equal signatures.
 
-    Keys, short plain words and the difference between texts and numbers stay. Quicker
-    than reading the JSON, so that each reply can be looked at.
+    Keys, short plain words and the difference between texts and numbers stay. This is
+    faster than parsing JSON, so every reply can be checked.
     """
     return _VALUE.sub(rb"\1\2#", body)
 
 
-# Possessive, and a text may end with the body: no body takes longer than its length.
+# Possessive quantifiers, and a text may end with the body: the time is linear.
 _VALUE = re.compile(
     rb'("(?:[^"\\]++|\\.?)*+"\s*:|"[A-Za-z_ ]{1,40}")'
     rb'|(")(?:[^"\\]++|\\.?)*+"?'
@@ -126,7 +126,7 @@ _KINDS: Mapping[type, str] = {
 
 
 def _compare(value: Any, shape: Shape) -> Iterator[tuple[str, str]]:
-    """Yield the rest of the path to each surprise, and what was expected there."""
+    """Yield the rest of the path of each difference, and what was expected there."""
     kind = _KINDS[type(value)]
     options = shape if isinstance(shape, tuple) else (shape,)
     matching = next((one for one in options if kind in _kinds(one)), None)
@@ -148,7 +148,7 @@ def _compare_object(
     folded = {name.casefold(): shape for name, shape in values.items()}
     reported = set()
     for name, member in value.items():
-        # A key may be an order or a person where the provider keys by them.
+        # A key may be the id of an order or a person.
         path = f".{name}" if _NAME.fullmatch(name) else ".<key>"
         shape = folded.get(name.casefold())
         found = (
@@ -161,7 +161,7 @@ def _compare_object(
 
 
 def _compare_array(value: list[Any], shape: Shape) -> Iterator[tuple[str, str]]:
-    """What many members have in common is said of the first."""
+    """Yield a difference of many members for the first of them only."""
     reported = set()
     for position, member in enumerate(value[:_MAX_MEMBERS]):
         for difference in _compare(member, shape):
