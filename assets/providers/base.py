@@ -161,14 +161,6 @@ class LookupResult:
         problem: Why the lookup ended early: a code of the closed list of reasons.
         is_configuration_error: The provider refused our credentials or settings. No
             other lookup will succeed.
-    """What a look at the provider's own list told about some orders.
-
-    Attributes:
-        found: What became of an order that is in the list, by order id.
-        is_complete: The whole list was read. Only then does absence mean anything.
-        seen: How many entries were read.
-        problem: Why the look ended early: a code of the closed list of reasons.
-        refused: Our credentials or settings were; no other look will fare better.
     """
 
     outcomes: Mapping[str, Outcome]
@@ -242,16 +234,6 @@ class QueueingProvider(Provider, Protocol):
         lookup_max_range: Longest range of order times of one lookup.
         lookup_max_age: Greatest age of an order that can be looked up.
         alarms: Reasons that need a person at once.
-    """A provider that takes conversions into a queue and decides later.
-
-    Attributes:
-        settle_after: How long after acceptance the first look is worth a call.
-        settle_timeout: When to give up and call the conversion uncertain.
-        settle_calls: Questions about submissions in an hour.
-        lookup_calls: Pages of the provider's own list in an hour.
-        lookup_span: The longest range of order times that one look may cover.
-        lookup_reach: How old an order may be to be looked up.
-        alarms: Reasons that ask for a person at once.
     """
 
     settle_after: timedelta

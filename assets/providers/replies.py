@@ -76,17 +76,6 @@ class Outcome:
         remember: Digests of keys to remember (`remembered_keys.py`).
         earlier_copy_unresolved: The refusal concerns this copy only. An earlier copy
             may have been accepted, and may be the reason of the refusal.
-    """What happened to one conversion.
-
-    Attributes:
-        reason: A code of the closed list in `docs/delivery-tables.md`.
-        detail: Text for a person; no secret, no personal data.
-        provider_ref: The provider's handle for it (a submission id).
-        provider_status: The provider's own word (`QUEUED`).
-        retry_after_s: Seconds the provider asked us to wait, at the least.
-        remember: Digests of keys that stand from now on (`memory.py`).
-        leaves_earlier_open: It refuses this copy, which tells nothing of one that went
-            before: that may have been taken, and even be why this one is refused.
     """
 
     verdict: Verdict

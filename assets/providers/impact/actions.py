@@ -1,7 +1,7 @@
-"""The list of actions at impact.com: what is asked, and which orders it shows.
+"""The list of actions at impact.com: its queries, and the orders that it contains.
 
-An action is what becomes of a conversion that some partner is credited for. Orders
-cannot be asked for one by one, so a range of days is read page by page and matched by
+impact.com creates an action for a conversion that a partner is credited for. Actions
+cannot be queried by order id, so a range of days is read page by page and matched by
 order id.
 
 Source: `shared/providers/impact.md`, section 7, and the actions specification named
@@ -28,7 +28,7 @@ from assets.providers.replies import (
 MAX_RANGE = timedelta(days=45)
 MAX_AGE = timedelta(days=3 * 365 - 1)
 SEVERAL_ACTIONS = "several_actions"
-"""More than one action of an order that was not reversed: it may be paid for twice."""
+"""More than one action of an order that is not reversed: it may be paid for twice."""
 
 _SHORTEST = timedelta(minutes=1)
 _TOO_MANY = 400
@@ -40,11 +40,12 @@ Pages = Generator[Page, Reply, LookupResult]
 
 @dataclass(frozen=True, slots=True)
 class ActionFilter:
-    """Which actions are ours, of one campaign: order ids repeat between event types.
+    """Selects our actions of a campaign. Order ids repeat between event types.
 
     Attributes:
-        event_type_id: The event type as a number, or
-        event_type_code: as the account names it.
+        order_ids: The orders to find.
+        event_type_id: The event type as a number; None: use `event_type_code`.
+        event_type_code: The event type as the account names it.
     """
 
     order_ids: Collection[str]
@@ -63,7 +64,7 @@ class ActionFilter:
 
 
 def page_query(campaign_id: int, page: Page, page_size: int) -> str:
-    """Return the query for one page; the dates are those of the orders."""
+    """Return the query for one page. The dates are those of the orders."""
     first, last, page_number = page
     return urlencode(
         {
@@ -79,9 +80,9 @@ def page_query(campaign_id: int, page: Page, page_size: int) -> str:
 def read_actions(
     action_filter: ActionFilter, first: datetime, last: datetime, page_size: int
 ) -> Pages:
-    """Read every page of a range; return what was found.
+    """Read every page of a range, and return the actions that match.
 
-    A range with more actions than ten pages is refused: it is halved then.
+    impact.com refuses a range with more actions than ten pages. It is halved then.
     """
     actions: dict[str, list[Mapping[str, Any]]] = {}
     ranges, entries_read = [(first, last)], 0
@@ -150,7 +151,7 @@ def _lookup_result(
 
 
 def _outcome(actions: list[Mapping[str, Any]]) -> Outcome:
-    """Settled: a reversed action was counted too, and reversing it was a decision."""
+    """A reversed action is settled, too: it was counted, and then reversed."""
     states = [str(one.get("state") or "").upper() for one in actions]
     not_reversed = [
         one for one, state in zip(actions, states, strict=True) if state != "REVERSED"

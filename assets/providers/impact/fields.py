@@ -1,7 +1,7 @@
-"""Parameters of impact.com: what each may hold, and which may be stored.
+"""Parameters of impact.com: their kinds of values, and which may be stored.
 
-Only the closed lists belong here and the rules that follow from them alone. Which of
-them configuration may fill is in `impact_mapping.py`.
+Only the closed lists belong here, and the rules that follow from them alone. The
+parameters that configuration may fill are in `mapping.py`.
 
 Sources: `impact-conversions-reference.txt` (names) and `shared/providers/impact.md`,
 sections 3.2, 3.3, 3.8 (names) and 3.9 (sizes; what has none takes the default).
@@ -114,20 +114,21 @@ ATTRIBUTION = frozenset(
         *("CallerId", "PhoneNumber", "MediaId", "MediaPartnerId"),
     }
 )
-"""Attribution keys that only a mapping can fill (reference, "Attribution key")."""
+"""Attribution keys that only `fields` can fill (reference, "Attribution key")."""
 
 
 def encode_parameter(name: str, value: str | None, digits: int, number: int = 0) -> str:
-    """Return the value of a parameter as it is sent; empty where nothing is to be.
+    """Return the value of a parameter as it is sent; empty: it is not sent.
 
     Args:
         name: A key of `ORDER` or `ITEM`.
-        value: What is stored; blank is nothing.
+        value: The stored value. A blank value is not sent.
         digits: Minor digits of the order's currency.
         number: Number of the line, 0 for the order.
 
     Raises:
-        UnfitError: impact.com does not take it; the message names the parameter.
+        InvalidValueError: impact.com does not accept the value. The message names the
+            parameter.
     """
     if value is None or not value.strip():
         return ""
@@ -151,7 +152,7 @@ def _kind(name: str, number: int) -> Kind:
 
 
 def numbered_name(name: str, number: int) -> str:
-    """Return a parameter's name on a line: the number goes before any `_`."""
+    """Return the name of a line's parameter: the number stands before any `_`."""
     if not number:
         return name
     base, underscore, custom = name.partition("_")
@@ -181,9 +182,9 @@ _STORED_ITEM_FIELDS = frozenset(
 
 
 def may_be_quoted(name: str) -> bool:
-    """Tell whether nothing personal can stand in parameter `name`.
+    """Tell whether parameter `name` cannot hold personal data.
 
-    A name that is not ours (a provider's own word in a message) counts as harmless.
+    A name that is no parameter (impact.com's own word in a message) cannot.
     """
     if name.startswith("Item"):
         return not name.startswith(_CUSTOM_ITEM_FIELDS)
@@ -191,11 +192,11 @@ def may_be_quoted(name: str) -> bool:
 
 
 def stored_copy(form: Mapping[str, str]) -> dict[str, object]:
-    """Return what may be kept of `form`: an allow-list, the rest only as a fingerprint.
+    """Return the stored copy of `form`: allow-listed values, fingerprints of others.
 
     Money, order, items and click id stay readable. E-mail, post code, address and
-    device of the customer are left out even as fingerprints: they are few enough to
-    be found by trying (delivery.md 5.4).
+    device of the customer are left out even as fingerprints: they have so few values
+    that trying all of them would find the right one (delivery.md 5.4).
     """
     return {
         name: value if _is_storable(name) else fingerprint(value)

@@ -1,7 +1,7 @@
-"""The form that tells impact.com about one order, and what keeps it from being sent.
+"""The form that reports one order to impact.com, and the rules of its eligibility.
 
-Payload only: addresses, credentials and replies belong elsewhere. What is said of its
-lines is in `impact_items.py`.
+Payload only: addresses, credentials and replies belong elsewhere. The parameters of
+lines are in `items.py`.
 
 Sources: `impact-conversions-reference.txt`, `impact-integration-guide.txt`, and
 `shared/providers/impact.md` sections 3.1 to 3.9.
@@ -34,20 +34,21 @@ _BYTES_OF_A_CHARACTER = 12
 
 
 def check_form(settings: ImpactSettings, conversion: Conversion) -> Ineligible | None:
-    """Return why impact.com cannot be told about `conversion`, or None.
+    """Return why `conversion` cannot be reported to impact.com; None: it can.
 
     - `unfit_identifier`: a refused row may be the last click or the last profile.
-    - `no_click_id`: none of the configured attribution keys is stored; an order
-      without one belongs to no partner (reference, "Attribution key").
-    - `currency_not_taken`: not one of the configured `currencies`.
-    - `no_items`: an order total is never sent in their place (impact.md 3.4), unless
-      totals are all that is reported.
-    - `too_many_items`, `body_too_large`: beyond the configured caps; no limit is
+    - `no_click_id`: none of the configured attribution keys is stored. An order without
+      one belongs to no partner (reference, "Attribution key").
+    - `currency_not_taken`: the currency is not one of the configured `currencies`.
+    - `no_items`: the order has no line. An order total is never sent instead (impact.md
+      3.4), unless only totals are reported.
+    - `too_many_items`, `body_too_large`: beyond the configured limits. No limit is
       published (impact.md 3.9).
-    - `two_discounts`: one on the order and one on a line, where `discount_level`
-      wants one (impact.md 3.5: which base the first is taken from is unpublished).
-    - the reason of an `InvalidValueError`: a value is not what its parameter takes
-      (impact.md 3.9). Cut or rounded it would be another one, so it is held back.
+    - `two_discounts`: one on the order and one on a line, if `discount_level` is `one`
+      (impact.md 3.5: the base of the first is unpublished).
+    - the reason of an `InvalidValueError`: its parameter does not accept a value
+      (impact.md 3.9). A cut or rounded value would be another one, so the order is
+      quarantined.
     """
     if why := _check_attribution(settings, conversion):
         return why
@@ -69,7 +70,7 @@ def check_form(settings: ImpactSettings, conversion: Conversion) -> Ineligible |
 
 def _is_too_large(form: Mapping[str, str], limit: int) -> bool:
     characters = sum(len(name) + len(value) + 2 for name, value in form.items())
-    # Encoding takes time: few orders have so many characters that it is needed.
+    # Encoding takes time, and few orders have so many characters that it is needed.
     return characters * _BYTES_OF_A_CHARACTER > limit and len(encode_form(form)) > limit
 
 
@@ -99,21 +100,21 @@ def _check_lines(settings: ImpactSettings, conversion: Conversion) -> Ineligible
 
 
 def encode_form(form: Mapping[str, str]) -> bytes:
-    """Return a form as the bytes that are sent (impact.md 2)."""
+    """Return the bytes of a form, as they are sent (impact.md 2)."""
     return urlencode(form, encoding="utf-8").encode("ascii")
 
 
 def conversion_form(settings: ImpactSettings, conversion: Conversion) -> dict[str, str]:
     """Return the parameters of one conversion, in the order in which they are sent.
 
-    - Money goes out gross with the discounts beside it (reference, "ItemSubTotal",
-      "OrderDiscount"), at the currency's own digits, two at most.
+    - Money is sent gross, with the discounts beside it (reference, "ItemSubTotal",
+      "OrderDiscount"), with the currency's own digits, two at most.
     - Values that are not stored are left out, never sent empty (impact.md 3.7).
-    - Text that only describes (names, categories, notes) is cut to its documented
-      size (impact.md 3.9), between characters; ids and keys never are.
+    - Descriptive text (names, categories, notes) is cut to its documented size
+      (impact.md 3.9), between characters. Ids and keys are never cut.
 
     Raises:
-        UnfitError: A value is not what its parameter takes.
+        InvalidValueError: A parameter does not accept a value.
     """
     digits = min(conversion.currency_digits, MAX_DECIMALS)
     order = chain(
@@ -163,7 +164,7 @@ def _event(
 
 def _money(settings: ImpactSettings, conversion: Conversion) -> Parameters:
     if settings.report == "order":
-        # After discounts: a discount beside it would be subtracted once more.
+        # After discounts, so a discount parameter would be subtracted once more.
         yield "OrderSubTotalPostDiscount", f"{conversion.revenue:f}"
     elif conversion.discount:
         yield _discount(settings, conversion)
@@ -172,7 +173,7 @@ def _money(settings: ImpactSettings, conversion: Conversion) -> Parameters:
 
 
 def _discount(settings: ImpactSettings, conversion: Conversion) -> tuple[str, str]:
-    """The order's discount in one form, never two (impact.md 3.4)."""
+    """Return the order's discount in one form, never two (impact.md 3.4)."""
     if settings.order_discount == "rate" and not any(
         item.discount for item in conversion.items
     ):

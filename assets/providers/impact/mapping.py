@@ -1,6 +1,6 @@
-"""Which parameters of impact.com configuration may fill, and which it may not.
+"""The parameters of impact.com that configuration may fill.
 
-Everything that must not stand together is refused here, when configuration is read.
+Parameters that exclude each other are refused here, when the configuration is read.
 
 Sources: `impact-conversions-reference.txt` (exclusions) and
 `shared/providers/impact.md`, sections 3.1, 3.2 and 3.4.
@@ -56,7 +56,7 @@ def check_fields(fields: Mapping[str, str], *, force_credit: bool) -> None:
         force_credit: MediaId or MediaPartnerId may be mapped.
 
     Raises:
-        ValueError: Names the first wrong entry and what may stand there.
+        ValueError: An entry is wrong. The message names the first one and the choices.
     """
     for name, column in fields.items():
         _refuse(name, _field_problem(name, column, force_credit=force_credit))

@@ -1,7 +1,7 @@
-"""impact.com: one posted form per order, a queue behind it, and its end.
+"""impact.com: posts one form per order, and follows the queued submission.
 
-The conversation only: which requests, with which credentials, read by whom. What the
-form says is in `impact_form.py`, what replies mean in `impact_replies.py`.
+Requests and credentials belong here. The form is in `form.py`, the meaning of replies
+in `replies.py`.
 
 Source: `shared/providers/impact.md` and the documents it names.
 """
@@ -52,7 +52,7 @@ __all__ = ["Impact", "ImpactSettings"]
 
 _IN_FLIGHT = 32
 _LIST_LIMIT = 128 * 1024 * 1024
-"""Bytes of a page of actions: 20,000 of them, each some kilobytes at the most."""
+"""Most bytes of a page of actions: 20,000 actions of some kilobytes each."""
 
 
 class Impact:
@@ -69,7 +69,7 @@ class Impact:
     channel: Literal["http", "outbox"] = "http"
 
     def __init__(self, settings: ImpactSettings) -> None:
-        """Take the account as configured."""
+        """Set up the account."""
         self._settings = settings
         sid = settings.account_sid.get_secret_value()
         token = settings.auth_token.get_secret_value()
@@ -98,7 +98,7 @@ class Impact:
         self.alarms = ALARMS
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
-        """Return why `conversion` is not to be sent, or None where it is."""
+        """Return why `conversion` must not be sent; None: it is eligible."""
         return check_common_rules(self._settings, conversion, now) or check_form(
             self._settings, conversion
         )
@@ -106,7 +106,7 @@ class Impact:
     def batches(
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
-        """One conversion a request: there is no bulk endpoint (impact.md 1)."""
+        """Return batches of one: there is no bulk endpoint (impact.md 1)."""
         return batches_of_one(conversions)
 
     def payload(self, conversion: Conversion) -> bytes:
@@ -120,22 +120,22 @@ class Impact:
         return [read_conversion_reply(reply, f"{self._account}/APISubmissions/")]
 
     def settlement(self, provider_ref: str, order_id: str) -> Settlement:
-        """Ask once what became of a queued submission.
+        """Ask once about a queued submission.
 
-        The address is built from our own settings, never taken from a reply, so our
-        credentials go nowhere else (impact.md 6).
+        The address is built from our own settings, never from a reply, so that our
+        credentials are sent nowhere else (impact.md 6).
         """
         reply = yield self._submission_request(provider_ref)
         return read_submission(reply, provider_ref, order_id)
 
     def storable_body(self, reply: Reply) -> bytes:
-        """Return an answer about a submission without what it echoes of the order."""
+        """Return a reply about a submission without its copy of the order."""
         return without_payload(reply)
 
     def lookup(
         self, order_ids: Collection[str], first: datetime, last: datetime
     ) -> Lookup:
-        """Look for orders of a range of times in the list of actions."""
+        """Look up orders of a range of times in the list of actions."""
         settings = self._settings
         action_filter = ActionFilter(
             order_ids, settings.event_type_id, settings.event_type_code
@@ -153,11 +153,11 @@ class Impact:
         return result
 
     def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
-        """Return what of a conversion is cut: names, categories, notes."""
+        """Return the values that are cut: names, categories, notes."""
         return data_issues(self._settings, conversion)
 
     def _conversion_request(self, conversion: Conversion) -> Request:
-        """The request of the reference, "Example request"."""
+        """Return the request of the reference, "Example request"."""
         form = conversion_form(self._settings, conversion)
         return Request(
             method="POST",

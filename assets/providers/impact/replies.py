@@ -1,7 +1,7 @@
-"""What impact.com's reply to a conversion means.
+"""The meaning of impact.com's reply to a conversion.
 
-Reading only: nothing here builds a request. What became of a conversion that was
-queued is read in `impact_submissions.py`.
+Nothing here builds a request. Replies about queued submissions are read in
+`submissions.py`.
 
 Sources: `impact-conversions-reference.txt` ("Example response") and
 `shared/providers/impact.md`, section 4.
@@ -29,17 +29,17 @@ _SUBMISSION_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 
 def read_conversion_reply(reply: Reply, submissions: str) -> Outcome:
-    """Return what became of a conversion that was posted.
+    """Return the outcome of a posted conversion.
 
-    A lost reply is UNCERTAIN, not RETRYABLE: the first copy may still stand in the
-    queue, and what happens to two queued copies is unpublished (impact.md 5). A 5xx is
-    to be retried automatically (guide, "intelligent retry functionality").
+    A lost reply is UNCERTAIN, not RETRYABLE: the first copy may still be in the queue,
+    and the result of two queued copies is unpublished (impact.md 5). A 5xx is retried
+    automatically (guide, "intelligent retry functionality").
 
     Args:
-        reply: What came back.
-        submissions: Path under which our own submissions live, with a slash at the
-            end. An address elsewhere is not followed: it would be given our
-            credentials (impact.md 6).
+        reply: The reply.
+        submissions: Path of our own submissions, with a slash at the end. Another
+            address is not followed, because it would receive our credentials
+            (impact.md 6).
     """
     if reply.phase is not Phase.DONE or reply.status is None:
         return classify(reply, resend_is_safe=False)
@@ -56,7 +56,7 @@ def read_conversion_reply(reply: Reply, submissions: str) -> Outcome:
 
 
 def object_of(reply: Reply) -> dict[str, Any]:
-    """Return the JSON object of a body, lower-case keys; empty where there is none."""
+    """Return the JSON object of a body, with lower-case keys; empty if none."""
     return _with_lower_case_keys(read_json(reply.body))
 
 
@@ -67,7 +67,7 @@ def _with_lower_case_keys(value: object) -> dict[str, Any]:
 
 
 def short_text(value: object) -> str | None:
-    """Return a short text on one line, or None where `value` is no text."""
+    """Return a short text on one line, or None if `value` is no text."""
     if not isinstance(value, str):
         return None
     return " ".join(value.split())[:_MESSAGE] or None
@@ -120,15 +120,15 @@ def _errors(body: dict[str, Any]) -> str | None:
 
 
 def _warnings(body: dict[str, Any]) -> str | None:
-    """Optional values that were left out of a conversion that was taken."""
+    """Return the optional values that impact.com left out of an accepted conversion."""
     messages = _field_messages(body.get("warnings"))
     return f"warnings: {messages}" if messages else None
 
 
 def _field_messages(reported: object) -> str | None:
-    """Parameters and messages, in either published spelling.
+    """Return parameters and messages, in either published spelling.
 
-    Messages quote the value ("Invalid numeric format (fifty)"), so that of a
+    Messages quote the value ("Invalid numeric format (fifty)"). So the message of a
     parameter that may hold personal data is left out.
     """
     entries = (

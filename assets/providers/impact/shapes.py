@@ -1,4 +1,4 @@
-"""impact.com: how its replies look.
+"""impact.com: the documented shapes of its replies.
 
 Sources: `impact-conversions-reference.txt` ("Example response"); `impact.md`, sections
 4 (replies, in both spellings of `errors`) and 6 (submissions).

@@ -1,6 +1,6 @@
-"""What impact.com says became of a conversion that it had queued.
+"""The meaning of impact.com's reply about a queued submission.
 
-Reading only: nothing here builds a request.
+Nothing here builds a request.
 
 Source: `shared/providers/impact.md`, section 6 (submissions and their reason codes).
 """
@@ -30,7 +30,7 @@ NOT_ATTRIBUTED = frozenset(
         *("MAX_RECURRENCES_REACHED", "BLACKLISTED_SOURCE_IP", "UNCLAIMED"),
     }
 )
-"""No partner is credited: a normal result of business."""
+"""No partner is credited: a normal business result."""
 
 CONFIGURATION = frozenset(
     {
@@ -38,12 +38,12 @@ CONFIGURATION = frozenset(
         *("ACTIONTRACKER_NOT_ACTIVE", "ACTIONTRACKER_CAMPAIGN_MISMATCH"),
     }
 )
-"""Our settings do not fit the account: somebody has to mend them."""
+"""Our settings do not fit the account: somebody must correct them."""
 
 BAD_DATA = frozenset(
     {"VALIDATION", "MALFORMED", "CONV_MALFORMED", "NO_ITEM", "OID_MISSING"}
 )
-"""What we sent is wrong."""
+"""We sent invalid data."""
 
 DUPLICATE = "CONV_DUPLICATE"
 WRONG_ORDER = "wrong_order_in_submission"
@@ -58,19 +58,19 @@ ALARMS = frozenset(
         *(code.lower() for code in CONFIGURATION),
     }
 )
-"""Reasons that ask for a person at once (impact.md 6: refused, alert)."""
+"""Reasons that need a person at once (impact.md 6: refused, alert)."""
 
 
 def read_submission(reply: Reply, ref: str, order_id: str) -> Outcome | None:
-    """Return what became of a queued submission; None: to be asked again later.
+    """Return the outcome of a queued submission; None: ask again later.
 
-    Only the API's own 404 says that the submission is gone; a page for people, a
-    broken connection or a 5xx says nothing about it.
+    Only the API's own 404 means that the submission does not exist. An HTML page, a
+    broken connection or a 5xx means nothing.
 
     Args:
-        reply: What came back.
-        ref: Which submission was asked about.
-        order_id: Whose conversion it was.
+        reply: The reply.
+        ref: The id of the submission.
+        order_id: The order of the submission.
     """
     if reply.phase is not Phase.DONE or reply.status is None:
         return None
@@ -90,9 +90,9 @@ def read_submission(reply: Reply, ref: str, order_id: str) -> Outcome | None:
 
 
 def without_payload(reply: Reply) -> bytes:
-    """Return the submission without its copy of the form, which is about a person.
+    """Return the submission without its copy of the form, which holds personal data.
 
-    What is no submission is kept as it is; half a submission is not.
+    A body that is no submission is kept as it is. A broken one is not kept.
     """
     if b'"payload"' not in reply.body.lower():
         return reply.body
@@ -108,11 +108,11 @@ def _is_payload(name: str) -> bool:
 
 
 def _mismatch(body: dict[str, Any], ref: str, order_id: str) -> str | None:
-    """Return why it speaks of something else than our conversion, or None.
+    """Return why the submission is not our conversion, or None.
 
-    OrderId may be null (impact.md 6): only then the BatchId has to tell whose it is,
-    because that it is spelt as in QueuedUri is not verified. What is left out says
-    nothing: it was asked for by its address.
+    OrderId may be null (impact.md 6). Only then the BatchId is compared, because it is
+    not verified that it is spelt as in QueuedUri. A missing value is accepted: the
+    submission was requested by its address.
     """
     order_id_reported, batch = body.get("orderid"), body.get("batchid")
     if order_id_reported not in (None, ""):
@@ -135,12 +135,12 @@ def _read_state(body: dict[str, Any]) -> Outcome | None:
 
 
 def _codes(text: str) -> list[str]:
-    """Published is "space-separated"; other signs between codes are read too."""
+    """Return the codes. "space-separated" is published; other signs are accepted."""
     return [code for code in re.split(r"[\s,;|]+", text) if code]
 
 
 def _settled(codes: list[str], status: str | None) -> Outcome:
-    """With several codes the first decides, except that a duplicate is no refusal."""
+    """Return the outcome of the first code, unless one of them is a duplicate."""
     if not codes:
         return Outcome(verdict=Verdict.SETTLED, provider_status=status)
     first = codes[0].upper()

@@ -1,7 +1,7 @@
-"""How impact.com wants values written: text, numbers, amounts, dates, flags, hashes.
+"""Encoding of values for impact.com: text, numbers, amounts, dates, flags, hashes.
 
-A kind takes a value as text and returns it as it is sent, or says why it cannot be.
-Which parameter is of which kind stands in `impact_fields.py`.
+A kind encodes a value from text, or raises an error. `fields.py` assigns kinds to
+parameters.
 
 Source: `shared/providers/impact.md`, sections 3.5 to 3.7 and 3.9 (sizes and formats).
 """
@@ -15,10 +15,10 @@ from decimal import Decimal
 from assets.money import fits, to_text
 
 Kind = Callable[[str, int], str]
-"""Writes a value (text, never blank) in a currency of so many minor digits."""
+"""Encodes a value (text, never blank). The number is the currency's minor digits."""
 
 MAX_DECIMALS = 2
-"""Numbers have two decimals at most (impact.md 3.9)."""
+"""Numbers have at most two decimals (impact.md 3.9)."""
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -26,7 +26,7 @@ _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class InvalidValueError(ValueError):
-    """A value that impact.com does not take; the message never quotes it.
+    """A value that impact.com does not accept. The message never quotes the value.
 
     Attributes:
         reason: A code of the closed list in `docs/delivery-tables.md`.
@@ -38,7 +38,7 @@ class InvalidValueError(ValueError):
 
 
 def identifier(limit: int) -> Kind:
-    """A key or id: cut, it would be another one, so it has to fit."""
+    """A key or id. It must fit, because a cut one would be another one."""
 
     def write(text: str, _digits: int) -> str:
         if len(text) > limit:
@@ -50,7 +50,7 @@ def identifier(limit: int) -> Kind:
 
 
 def pseudonym(limit: int) -> Kind:
-    """An id of a person that must not identify him (reference, "CustomerId")."""
+    """An id of a person that must not identify the person (reference, "CustomerId")."""
     fitting = identifier(limit)
 
     def write(text: str, digits: int) -> str:
@@ -64,12 +64,12 @@ def pseudonym(limit: int) -> Kind:
 
 @dataclass(frozen=True)
 class DescriptiveText:
-    """Text that only describes: cut to so many characters."""
+    """Descriptive text, cut to `limit` characters."""
 
     limit: int
 
     def __call__(self, text: str, _digits: int) -> str:
-        """Return what is sent; nothing where only white space would be left."""
+        """Return the text as it is sent; empty if only white space would be left."""
         return text[: self.limit] if text[: self.limit].strip() else ""
 
 
@@ -87,7 +87,7 @@ def whole(size: int) -> Kind:
 
 
 def decimal(size: int) -> Kind:
-    """A number of at most `size` digits before the point and two after it."""
+    """A number with at most `size` digits before the point and two after it."""
 
     def write(text: str, _digits: int) -> str:
         number = _number(text, size)
@@ -97,7 +97,7 @@ def decimal(size: int) -> Kind:
 
 
 def money(size: int, *, signed: bool = False) -> Kind:
-    """An amount at the currency's own digits, two at most (impact.md 3.5)."""
+    """An amount with the currency's own digits, two at most (impact.md 3.5)."""
 
     def write(text: str, digits: int) -> str:
         amount = _number(text, size, min(digits, MAX_DECIMALS))
@@ -126,7 +126,7 @@ def _number(text: str, size: int, decimals: int = MAX_DECIMALS) -> Decimal:
 def date_or_time(text: str, _digits: int) -> str:
     """A date, or an instant as `instant_text` writes it (reference, "Date1-10").
 
-    How a time without a zone is read is unpublished (impact.md 3.6): never sent.
+    A time without a zone is never sent: its meaning is unpublished (impact.md 3.6).
     """
     try:
         if _DAY.fullmatch(text):
@@ -141,13 +141,13 @@ def date_or_time(text: str, _digits: int) -> str:
 
 
 def instant_text(instant: datetime) -> str:
-    """ISO 8601 in UTC with Z: no plus sign that a form could lose (impact.md 3.6)."""
+    """ISO 8601 in UTC with Z, because a form may lose a plus sign (impact.md 3.6)."""
     utc = instant.astimezone(UTC).replace(tzinfo=None)
     return utc.isoformat(timespec="seconds") + "Z"
 
 
 def flag(text: str, _digits: int) -> str:
-    """`true` or `false`, however the column spells its case (impact.md 3.7)."""
+    """`true` or `false`; the column may have any case (impact.md 3.7)."""
     if text.lower() not in {"true", "false"}:
         message = "is neither true nor false"
         raise InvalidValueError(message, reason="unfit_field")
