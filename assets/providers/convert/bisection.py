@@ -1,8 +1,8 @@
-"""Takes a refused Convert request apart until each refused order stood alone.
+"""Splits a refused Convert request until each bad order is refused alone.
 
 A refusal covers the whole request and names no event (`convert.md`, section 5), so one
-bad order must not take the others with it. Nothing of a refused request was counted;
-what was accepted is never sent again. Requests and replies are not known here.
+bad order would reject all others. Nothing of a refused request was counted. Accepted
+orders are never sent again. Requests and replies are not known here.
 """
 
 from collections.abc import Generator, Sequence
@@ -10,22 +10,22 @@ from collections.abc import Generator, Sequence
 from assets.providers.replies import Outcome, Verdict
 
 Bisection = Generator[Sequence[int], Outcome, dict[int, Outcome]]
-"""Yields what to send next, is sent its outcome, returns the outcome of each order."""
+"""Yields the next positions, receives their outcome, returns each order's outcome."""
 
 _TOO_LARGE = "http_413"
 
 
 def bisect_refused(positions: Sequence[int]) -> Bisection:
-    """Send all, and of what is refused as few parts as tell the bad orders.
+    """Find the bad orders of a batch with few requests.
 
-    Where a request was refused and its first half passed, the second half holds the bad
-    order: it is cut again without being sent. Where the first half was refused, nothing
-    is known of the second: it waits and goes out with all else that waits, unless so
-    many were bad that smaller requests find them sooner. Only an order that was refused
-    alone is rejected, so that a wrong conclusion costs a request and never an order.
+    If a request is refused and its first half is accepted, the second half holds a bad
+    order. It is split again without being sent. If the first half is refused, nothing
+    is known about the second half. It is sent later, together with all other waiting
+    orders; the more orders were bad, the smaller these requests are. Only an order that
+    is refused alone is rejected, so a wrong conclusion costs a request, never an order.
 
-    Trouble of any other kind ends it. What the trouble was about has that outcome, and
-    the rest, which was refused and so not counted, is sent by a later run.
+    Any other outcome ends the bisection. It applies to the orders of that request. The
+    waiting orders were refused, so they were not counted; a later run sends them.
     """
     outcomes: dict[int, Outcome] = {}
     waiting = list(positions)
@@ -35,7 +35,7 @@ def bisect_refused(positions: Sequence[int]) -> Bisection:
         suspects, waiting = waiting[:size], waiting[size:]
         outcome = yield suspects
         if _is_too_large(outcome, suspects):
-            # Refused for its size, not for an order: no half of it need be bad.
+            # Refused for its size, not for an order: both halves may be good.
             waiting = suspects + waiting
             size = (len(suspects) + 1) // 2
             continue
@@ -61,7 +61,7 @@ def bisect_refused(positions: Sequence[int]) -> Bisection:
 
 
 _ASSUMED_REFUSED = Outcome(verdict=Verdict.REJECTED)
-"""What is concluded of a half that is not sent; no order ever gets it."""
+"""The assumed outcome of a half that is not sent. No order is given this outcome."""
 
 
 def _is_too_large(outcome: Outcome, suspects: Sequence[int]) -> bool:

@@ -1,11 +1,8 @@
 """Convert.com: completed orders as `conversion` events of the Tracking API.
 
-Who is eligible, what goes into which request and with which credentials. Settings are
-in `convert_settings.py`, the shape of a visitor's entry in `convert_visitors.py`, who
-shares a request in `convert_batches.py`, how a refused one is taken apart in
-`convert_halving.py`, the meaning of replies in `convert_replies.py`. Sources are
-"guide" (Convert's "Creating Custom Integrations") and `convert.md` (what else is known,
-with its confidence).
+Eligibility, requests and credentials belong here. Sources are "guide" (Convert's
+"Creating Custom Integrations") and `convert.md` (what else is known, with its
+confidence).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,10 +37,10 @@ from assets.providers.remembered_keys import Key, remembered_key
 __all__ = ["Convert", "ConvertSettings"]
 
 USER_AGENT = "ConvertAgent/1.0"
-"""Must start so: what looks like a bot is answered 200 and dropped (`convert.md` 2)."""
+"""Required prefix: requests of bots get a 200 and are dropped (`convert.md` 2)."""
 
 DEFAULT_IN_FLIGHT = 8
-"""Small, because each request a crash cuts off leaves a whole batch uncertain."""
+"""Small, because a crash leaves the whole batch of each open request uncertain."""
 
 
 class Convert:
@@ -51,8 +48,8 @@ class Convert:
 
     Attributes:
         event: The goal.
-        limits: The cap counts requests; one request holds up to `visitors_per_request`
-            visitors with all their orders.
+        limits: The rate limit counts requests. One request holds up to
+            `visitors_per_request` visitors with all their orders.
         resend: `never`, because no key makes Convert drop a repeat (`convert.md` 7).
     """
 
@@ -73,7 +70,7 @@ class Convert:
         self.secrets = tuple(one.get_secret_value() for one in secrets if one)
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
-        """Return why `conversion` is not to be sent, or None where it is."""
+        """Return why `conversion` must not be sent; None: it is eligible."""
         settings = self._settings
         if why := check_common_rules(settings, conversion, now):
             return why
@@ -101,10 +98,10 @@ class Convert:
         return Ineligible("suppressed", "not_first_order", said)
 
     def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
-        """Return who may be reported: of a visitor, the first order alone.
+        """Return the key of the visitor's first order, with `first_order_only`.
 
-        Convert's own libraries count a goal once per visitor (`convert.md` 7); with
-        `first_order_only` the exporter does.
+        Convert's own libraries count a goal once per visitor (`convert.md` 7). With
+        `first_order_only`, the exporter does so, too.
         """
         visitor_id = visitor_id_of(conversion)
         if not (self._settings.first_order_only and visitor_id):
@@ -114,13 +111,13 @@ class Convert:
         )
 
     def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
-        """Return what of a conversion is sent otherwise than it is stored."""
+        """Return the values that are sent differently from how they are stored."""
         return data_issues(conversion, self._settings)
 
     def batches(
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
-        """Cut into batches of so many visitors and bytes, by visitor."""
+        """Group into batches by visitor, within the limits of visitors and bytes."""
         settings = self._settings
         empty = len(json_bytes(self._body([])))
         capacity = RequestCapacity(
@@ -132,18 +129,18 @@ class Convert:
                 said = visitor_entry([conversions[at] for at in orders], settings)
                 return len(json_bytes(said))
             except (ValueError, ArithmeticError, TypeError):
-                # It goes alone, and the engine sets aside what cannot be built.
+                # It is sent alone: the engine quarantines an order without a request.
                 return settings.bytes_per_request
 
         for positions in pack(by_visitor(conversions), capacity, size_of):
             yield [conversions[position] for position in positions]
 
     def payload(self, conversion: Conversion) -> bytes:
-        """Return the body that would report a conversion alone."""
+        """Return the body of a request with this conversion alone."""
         return self._request([conversion], [0]).body
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
-        """Send the batch; take apart what was refused, down to one order."""
+        """Send the batch. Split a refused request, down to single orders."""
         in_order = [at for orders in by_visitor(batch) for at in orders]
         bisection = bisect_refused(in_order)
         requested = next(bisection)
@@ -202,7 +199,7 @@ class Convert:
 
 
 def _check_visitor(conversion: Conversion) -> Ineligible | None:
-    """Return why nobody knows whose order it is, or None."""
+    """Return why the visitor of the order is unknown, or None."""
     if why := check_identifiers(conversion, "convert_visitor_id"):
         return why
     if not visitor_id_of(conversion):

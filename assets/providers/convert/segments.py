@@ -1,7 +1,8 @@
-"""The segments of a Convert visitor: the closed lists, and what stands outside them.
+"""The segments of a Convert visitor, and the closed lists of their values.
 
-A value outside its list is left out and doubted, never translated: what the site meant
-by it is not known. Source: guide, section 3; `convert.md`, section 3.2.
+A value outside its list is left out and recorded as a data issue. It is never
+translated, because its meaning is unknown. Source: guide, section 3; `convert.md`,
+section 3.2.
 """
 
 import re
@@ -19,16 +20,16 @@ CODES: Mapping[str, tuple[str, ...]] = {
     "source": ("campaign", "search", "referral", "direct", "ai_tool"),
     "visitorType": ("new", "returning"),
 }
-"""Field of Convert -> the values that it takes."""
+"""Field of Convert -> the values that it accepts."""
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _CODE = re.compile(r"[A-Za-z0-9_]{1,12}")
 
 
 def known_segments(segments: Segments | None) -> dict[str, object]:
-    """Return what may be sent of `segments`; nothing where all is unknown.
+    """Return the segments that may be sent; empty if none is known.
 
-    An empty value is left out, and so is an empty object (`convert.md`, section 3).
+    Empty values and empty objects are left out (`convert.md`, section 3).
     """
     if segments is None:
         return {}
@@ -48,7 +49,7 @@ def known_segments(segments: Segments | None) -> dict[str, object]:
 
 
 def segment_issues(segments: Segments | None) -> Sequence[DataIssue]:
-    """Return the values that are left out because Convert would not know them."""
+    """Return the data issues of left-out values, which Convert does not know."""
     if segments is None:
         return ()
     return [
@@ -90,5 +91,5 @@ def _expected(name: str) -> str:
 
 
 def _redacted(value: str) -> str:
-    """Return a code as it is; anything else may hold what nobody should store."""
+    """Return a code as it is. Of another value, only the length may be stored."""
     return value if _CODE.fullmatch(value) else f"{len(value)} other characters"

@@ -1,7 +1,7 @@
-"""Convert.com: how its replies look.
+"""Convert.com: the documented shapes of its replies.
 
-Source: `convert.md`, section 6. No outcome rests on the body of a success, which may be
-empty as well.
+Source: `convert.md`, section 6. No outcome depends on the body of a success, which may
+be empty.
 """
 
 from assets.providers.shapes import (

@@ -1,7 +1,7 @@
 """One entry of the `visitors` of a Convert request: the visitor and its events.
 
-Who shares a request belongs in `convert_batches.py`; the account, the address and the
-reply in `convert.py`.
+Grouping orders into requests belongs in `batches.py`, the request itself in
+`provider.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ from assets.providers.encode import fingerprint
 from assets.providers.mapped_fields import mapped_fields
 
 DIMENSION_CHARACTERS = 32
-"""What is longer "may be truncated" (guide, section 4), so we cut it ourselves."""
+"""Longer values "may be truncated" (guide, section 4), so they are cut here."""
 
 
 def visitor_id_of(conversion: Conversion) -> str | None:
     """Return the id under which Convert bucketed the visitor, or None.
 
-    The id read from Convert in the browser wins over our own, which is only the same
-    where the site uses its own ids (guide, section 1).
+    The id that the browser read from Convert takes precedence over our own id. Both are
+    equal only if the site uses its own ids (guide, section 1).
     """
     for known in (
         conversion.identifiers.get("convert_visitor_id"),
@@ -39,7 +39,7 @@ def visitor_entry(
 ) -> dict[str, object]:
     """Return the entry of `visitors[]` for all `orders` of one visitor.
 
-    Segments belong to the visitor, not to the event, so the entry carries the latest
+    Segments belong to the visitor, not to the event, so the entry has the latest ones
     (`convert.md`, section 5). An empty object is left out (section 3).
     """
     segments = _latest_segments(orders)
@@ -51,7 +51,7 @@ def visitor_entry(
 
 
 def stored_copy(conversion: Conversion, settings: ConvertSettings) -> dict[str, object]:
-    """Return what the delivery tables may keep of the event."""
+    """Return the stored copy of the event."""
     dimensions = _dimensions(conversion, settings)
     return {
         "order_id": conversion.order_id,
@@ -67,7 +67,7 @@ def stored_copy(conversion: Conversion, settings: ConvertSettings) -> dict[str, 
 def data_issues(
     conversion: Conversion, settings: ConvertSettings
 ) -> Sequence[DataIssue]:
-    """Return what is sent otherwise than it is stored, and why."""
+    """Return the values that are sent differently from how they are stored."""
     cut = [
         truncation_issue(name, DIMENSION_CHARACTERS, len(value))
         for name, value in sorted(mapped_fields(settings, conversion).items())
@@ -77,8 +77,8 @@ def data_issues(
 
 
 def _event(order: Conversion, settings: ConvertSettings) -> dict[str, object]:
-    # One event for goal and revenue, the guide's form. The JavaScript SDK sends two;
-    # whether the server counts those as one is not verified (convert.md, section 3.3).
+    # One event for goal and revenue, as in the guide. The JavaScript SDK sends two. It
+    # is not verified whether the server counts them as one (convert.md, section 3.3).
     bucketing = dict(sorted(order.bucketing.items()))
     return {
         "eventType": "conversion",
@@ -112,10 +112,10 @@ def _dimensions(order: Conversion, settings: ConvertSettings) -> Mapping[str, st
 
 
 def _truncated(value: str) -> str:
-    """Return the beginning of `value`, of 32 characters as JavaScript counts them.
+    """Return the first 32 characters of `value`, as JavaScript counts them.
 
-    That is never more than 32 as Unicode counts: which of the two Convert means is not
-    said.
+    These are never more than 32 Unicode characters. Convert does not document which
+    count applies.
     """
     units = value.encode("utf-16-le")[: 2 * DIMENSION_CHARACTERS]
     return units.decode("utf-16-le", errors="ignore")

@@ -1,9 +1,8 @@
 """ID.me: the documented "Order Completed" event, to an outbox or to a configured URL.
 
-ID.me publishes a browser SDK and no server-side endpoint, so no address, header or
-authentication is made up here: without `endpoint_url` the event is written for a
-person to hand over (`idme.md`, section 1). The conversation only: what the event says
-is in `idme_event.py`.
+ID.me publishes a browser SDK and no server-side endpoint. So no address, header or
+authentication is invented here: without `endpoint_url`, the event is written to a file
+for manual delivery (`idme.md`, section 1). The event itself is in `event.py`.
 
 Source: `idme-conversion-tracking.txt` ("page") and `idme.md`.
 """
@@ -63,15 +62,15 @@ class IdMe:
 
     Attributes:
         resend: Order id and event id are the same on every attempt, "so downstream
-            systems can dedupe" (page, "properties.orderId"); that ID.me itself drops
-            repeats is not verified (idme.md 6). In the outbox an order stands once, so
-            there a repeat is harmless whatever is configured.
+            systems can dedupe" (page, "properties.orderId"). It is not verified that
+            ID.me itself drops repeats (idme.md 6). The outbox holds an order once, so a
+            repeat is always harmless there.
     """
 
     event = EVENT
 
     def __init__(self, settings: IdMeSettings) -> None:
-        """Take the application as configured."""
+        """Set up the application."""
         self._settings = settings
         url = settings.endpoint_url
         configured = settings.endpoint_headers
@@ -88,10 +87,10 @@ class IdMe:
         )
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
-        """Return why `conversion` is not to be sent, or None where it is.
+        """Return why `conversion` must not be sent; None: it is eligible.
 
-        Without a tracking id the documented call is a no-op (page, step 2), so the
-        order is suppressed, not failed.
+        Without a tracking id, the documented call is a no-op (page, step 2). So the
+        order is suppressed; it does not fail.
         """
         ineligible = check_common_rules(self._settings, conversion, now)
         if ineligible:
@@ -109,7 +108,7 @@ class IdMe:
     def batches(
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
-        """One event a request: the SDK's call takes one order (page, step 2)."""
+        """Return batches of one: the SDK's call accepts one order (page, step 2)."""
         return batches_of_one(conversions)
 
     def payload(self, conversion: Conversion) -> bytes:
@@ -117,7 +116,7 @@ class IdMe:
         return json_bytes(order_completed(self._settings, conversion))
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
-        """Hand over one event and read the reply, if anybody gives one."""
+        """Send one event, and read the reply if there is one."""
         (conversion,) = batch
         reply = yield self._request(conversion)
         return [self._outcome(reply)]
@@ -145,7 +144,7 @@ class IdMe:
         return defaults | self._configured_headers
 
     def _outcome(self, reply: Reply) -> Outcome:
-        """Nothing is published about replies: the general table holds (idme.md 5)."""
+        """Apply the general table: nothing is published about replies (idme.md 5)."""
         written = reply.phase is Phase.DONE and reply.status is None
         if self.channel == "outbox" and written:
             return Outcome(verdict=Verdict.STAGED)

@@ -1,6 +1,6 @@
-"""ID.me: how the replies of an address look that ID.me gave.
+"""ID.me: the documented shapes of its replies.
 
-Nothing is published (`idme.md`, section 5), so only the status is held against the
+Nothing is published (`idme.md`, section 5), so only the status is compared with the
 general table.
 """
 

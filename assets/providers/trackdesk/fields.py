@@ -1,4 +1,4 @@
-"""What Trackdesk is told of a conversion: the JSON body, or a row of the import."""
+"""The data of a conversion at Trackdesk: the JSON body, or a row of the import."""
 
 from collections.abc import Mapping
 from datetime import UTC
@@ -16,7 +16,7 @@ from assets.providers.trackdesk.settings import (
 
 
 def amount_of(settings: TrackdeskSettings, conversion: Conversion) -> Decimal | None:
-    """Return what a percentage is paid of, or None where the payout is fixed."""
+    """Return the base of a percentage commission, or None if the payout is fixed."""
     amounts = {"revenue": conversion.revenue, "total": conversion.total}
     return amounts.get(settings.amount)
 
@@ -26,10 +26,10 @@ def conversion_body(
     conversion: Conversion,
     identity: Mapping[str, object],
 ) -> dict[str, object]:
-    """Return the conversion (manual, section 2; `trackdesk.md`, section 3).
+    """Return the body of a conversion (manual, section 2; `trackdesk.md`, section 3).
 
-    `externalId` is on no page of the manual, but without it a repeat is a second
-    commission (help 10290309).
+    `externalId` is not in the manual, but without it a repeat is a second commission
+    (help 10290309).
     """
     body = {**identity, "conversionTypeCode": settings.conversion_type_code}
     amount = amount_of(settings, conversion)
@@ -52,10 +52,10 @@ def conversion_body(
 def import_row(
     settings: TrackdeskSettings, conversion: Conversion, body: Mapping[str, object]
 ) -> dict[str, str]:
-    """Return a conversion as a row of the import, header by header (help 8862593).
+    """Return a conversion as a row of the import, by header (help 8862593).
 
-    It holds what the body would, and the time of the order. Of CID and External CID
-    only one has a column: the import refuses both.
+    It holds the data of the body, and the time of the order. It has a column for either
+    CID or External CID, because the import refuses both together.
     """
     params = body.get("customParams", {})
     cells = {
@@ -85,7 +85,7 @@ def import_row(
 def stored_copy(
     conversion: Conversion, body: Mapping[str, object]
 ) -> dict[str, object]:
-    """Return what the delivery tables may keep of `body`."""
+    """Return the stored copy of `body`."""
     stored: dict[str, object] = {"order_id": conversion.order_id}
     if "conversionTypeCode" in body:
         stored["conversion_type_code"] = body["conversionTypeCode"]

@@ -1,4 +1,4 @@
-"""By what Trackdesk is to find the source of a conversion: exactly one identifier."""
+"""The identifier by which Trackdesk finds the source of a conversion: exactly one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from assets.providers.trackdesk.settings import TrackdeskSettings
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Step A: which click an external cid stands for (manual, section 3).
+    """Step A: links an external cid to a click (manual, section 3).
 
     Attributes:
-        key: The pair is linked. A new click of the same visitor is another pair.
+        key: The remembered key of a linked pair. A new click is another pair.
     """
 
     body: Mapping[str, object]
@@ -28,7 +28,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The identifying fields of a conversion, and the link that they rest on, if any.
+    """The identifying fields of a conversion, and the link that they need, if any.
 
     CID, external CID and coupon exclude each other (`trackdesk.md`, section 3).
     """
@@ -40,7 +40,7 @@ class Identity:
 def identify(
     settings: TrackdeskSettings, conversion: Conversion
 ) -> Identity | Ineligible:
-    """Return how Trackdesk finds the source of `conversion`, or why it could not."""
+    """Return the identity of `conversion`, or why it has none."""
     if settings.identify_by == "external_cid":
         return _by_external_cid(settings, conversion)
     if settings.identify_by == "coupon":
@@ -79,7 +79,7 @@ def _by_coupon(
     codes = [stored]
     if separator is not None:
         codes = [code.strip() for code in stored.split(separator)]
-    # One code twice is one coupon; a dict keeps them in their order.
+    # A repeated code is one coupon. A dict keeps the order.
     codes = list(dict.fromkeys(code for code in codes if code.strip()))
     if not codes:
         detail = "promo_code is null or names no coupon"

@@ -1,4 +1,4 @@
-"""What is configured of a Trackdesk tenant, and which settings exclude each other."""
+"""Settings of a Trackdesk tenant, and their validation."""
 
 import re
 from typing import Any, Literal, Self
@@ -11,7 +11,7 @@ CONVERSION_PATH = "/tracking/conversion/v1"
 LINK_PATH = "/tracking/external-cid/v1"
 ADV_FIELDS = ("advS1", "advS2", "advS3", "advS4", "advS5")
 MAPPED_FIELDS = ("customerId", *ADV_FIELDS)
-"""What `fields` may name (`trackdesk.md`, section 3)."""
+"""Fields that `fields` may map (`trackdesk.md`, section 3)."""
 
 CSV_COLUMNS = (
     "CID",
@@ -26,34 +26,37 @@ CSV_COLUMNS = (
     "Revenue origin ID",
     "Created at",
 )
-"""Of the import in the UI (help 8862593; `trackdesk.md`, section 3)."""
+"""Columns of the import in the UI (help 8862593; `trackdesk.md`, section 3)."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class TrackdeskSettings(DestinationSettings):
-    """One Trackdesk tenant and the conversion type that orders count as.
+    """One Trackdesk tenant, and the conversion type of the orders.
 
     Attributes:
-        base_url: Where not given, the address of the tenant (manual, section 2).
+        base_url: Default: the address of the tenant (manual, section 2).
         conversion_type_code: For example `sale` (manual, section 2).
-        channel: `csv` writes a file for the import in the UI, which alone takes the
-            time of an order (help 8862593).
-        identify_by: Which one identifier goes out (`trackdesk.md`, section 3).
-        revenue_origin_id: Needed with an external cid (manual, section 3) or a coupon;
-            a Network tenant must send it always (help 8862593).
-        link: Tell Trackdesk first which click the external cid stands for; off where
-            the site does (manual, section 3, step A).
-        coupon_separator: Between the codes of one order; None: it has one at most.
-        amount: What a percentage is paid of; `none` for offers of a fixed amount.
-        send_currency: Must be enabled in the offer's pricing group too (help 10420821).
+        channel: `csv` writes a file for the import in the UI. Only the import accepts
+            the time of an order (help 8862593).
+        identify_by: The one identifier that is sent (`trackdesk.md`, section 3).
+        revenue_origin_id: Required with an external cid (manual, section 3) or a
+            coupon. A Network tenant must always send it (help 8862593).
+        link: Link the external cid to a click first. Set it to false if the site does
+            this (manual, section 3, step A).
+        coupon_separator: Separator of the codes of one order; None: an order has at
+            most one code.
+        amount: The base of a percentage commission; `none` for offers with a fixed
+            amount.
+        send_currency: It must also be enabled in the offer's pricing group (help
+            10420821).
         status: None: the account's default, approved (help 8512734).
-        api_key: Sent as `x-api-key`; not needed (`trackdesk.md`, section 2).
-        duplicate_markers: Further texts that mean "already exists": its wording is not
-            published (`trackdesk.md`, section 9).
+        api_key: Sent as `x-api-key`; not required (`trackdesk.md`, section 2).
+        duplicate_markers: Further texts that mean "already exists". The wording is
+            unpublished (`trackdesk.md`, section 9).
         external_cid_conversion_path: The manual prints the path of step A for step B,
-            almost surely by mistake (`trackdesk.md`, section 2).
-        csv_headers: Spelling of a column in the import, by our name for it.
+            almost certainly by mistake (`trackdesk.md`, section 2).
+        csv_headers: Header of a column in the import, by our name of the column.
     """
 
     provider: Literal["trackdesk"]
@@ -89,7 +92,7 @@ class TrackdeskSettings(DestinationSettings):
 
     @property
     def account(self) -> tuple[str, ...]:
-        """The tenant, which has an address of its own."""
+        """The tenant, which has its own address."""
         return (self.base_url, self.tenant_id)
 
     @model_validator(mode="before")

@@ -1,7 +1,7 @@
-"""Trackdesk: how its replies look.
+"""Trackdesk: the documented shapes of its replies.
 
-No body is published (`trackdesk.md`, section 5), so only the status is held against
-what is known: any 2xx, refusals, and what asks to come back.
+No body is published (`trackdesk.md`, section 5), so only the status is compared: 2xx,
+refusals, and statuses that ask for a retry.
 """
 
 from assets.providers.shapes import (
