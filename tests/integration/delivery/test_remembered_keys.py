@@ -44,12 +44,12 @@ from support.engine import (
 class Linking(FakeProvider):
     """Links each visitor once, as step 0, before the first order is reported."""
 
-    def recalls(self, conversion: Conversion) -> Sequence[Key]:
+    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
         return [remembered_key("linked", conversion.visitor_id or "")]
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         (one,) = batch
-        (key,) = self.recalls(one)
+        (key,) = self.relevant_keys(one)
         if key.digest not in one.remembered:
             link = replace(self._request(0, [one.order_id]), reports=False)
             reply = yield link
@@ -64,11 +64,11 @@ class Linking(FakeProvider):
 class FirstOnly(FakeProvider):
     """Reports one order of each visitor."""
 
-    def recalls(self, conversion: Conversion) -> Sequence[Key]:
+    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
         return [remembered_key("first", conversion.visitor_id or "", is_exclusive=True)]
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
-        (key,) = self.recalls(conversion)
+        (key,) = self.relevant_keys(conversion)
         first = conversion.remembered.get(key.digest, conversion.order_id)
         if first != conversion.order_id:
             return Ineligible("suppressed", "not_first_order", f"{first} was reported")

@@ -29,7 +29,7 @@ from support.engine import (
 )
 
 NEXT_DAY = "2026-11-21"
-ASKING = replace(DEDUPE, looks_up=True)
+ASKING = replace(DEDUPE, supports_lookup=True)
 NO_CONSENT = Ineligible("suppressed", "consent_refused", "tracking_consent is false")
 QUARANTINED = {
     "order_id": "O1",
