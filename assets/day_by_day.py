@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import dagster as dg
 
-from assets.checks.days import DayChecks
+from assets.checks.multi_day import MultiDayChecks
 from assets.dagster_internals import (
     SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as _NOT_ALL_DAYS,
 )
@@ -74,7 +74,7 @@ class _Days:
         self._context = context
         self._make = make
         self._key = context.asset_key
-        self._checks = DayChecks()
+        self._checks = MultiDayChecks()
 
     def made(self) -> Iterator[Any]:
         """Make each day; fail where nothing is left to follow from the good ones."""
@@ -108,10 +108,10 @@ class _Days:
 
     def _told(self, day: str, result: Any) -> Iterator[Any]:
         if isinstance(result, dg.AssetCheckResult):
-            self._checks.keep(result)
+            self._checks.add(result)
         elif isinstance(result, dg.MaterializeResult):
             for check in result.check_results or ():
-                self._checks.keep(check)
+                self._checks.add(check)
             yield dg.AssetMaterialization(
                 self._key, partition=day, metadata=result.metadata
             )

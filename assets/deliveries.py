@@ -12,12 +12,17 @@ import pyarrow as pa
 
 from assets.checks.money_conserved import money_conserved, money_conserved_spec
 from assets.checks.reply_shape import reply_shape, reply_shape_spec
-from assets.checks.standing import AFTER_A_RUN, About, check_results, check_specs
+from assets.checks.threshold_checks import (
+    DELIVERY_CHECKS,
+    CheckContext,
+    check_results,
+    check_specs,
+)
 from assets.conversions import conversions
 from assets.day_by_day import day_by_day
 from assets.delivery.dispatch import Summary
 from assets.delivery.run import deliver
-from assets.figures.status import standing
+from assets.figures.status import destination_status
 from assets.joining.join import ASSET
 from assets.metadata import explained, metadata_of
 from assets.progress import Progress
@@ -96,7 +101,7 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
             ),
             reply_shape_spec(delivery_key(name)),
             money_conserved_spec(delivery_key(name)),
-            *check_specs(delivery_key(name), AFTER_A_RUN),
+            *check_specs(delivery_key(name), DELIVERY_CHECKS),
         ],
     )
     @day_by_day
@@ -169,9 +174,9 @@ def _checked(
     destinations: Destinations,
     name: str,
 ) -> list[dg.AssetCheckResult]:
-    about = About(name, context.partition_key, source.database.clock()())
+    about = CheckContext(name, context.partition_key, source.database.clock()())
     destination = destinations.open(name)
-    found = standing(
+    found = destination_status(
         source.database,
         destination=name,
         partition_key=about.partition_key,
@@ -180,7 +185,7 @@ def _checked(
         is_enabled=destination.is_enabled,
     )
     limits = destinations.checks.of(name)
-    return check_results(delivery_key(name), AFTER_A_RUN, found, limits, about)
+    return check_results(delivery_key(name), DELIVERY_CHECKS, found, limits, about)
 
 
 def _rerun_helps(summary: Summary) -> bool:

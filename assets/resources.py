@@ -26,14 +26,14 @@ from assets.ledger.quarantine import (
     ORDERS,
     REPEATED,
     Quarantine,
+    quarantined_order_ids,
     quarantined_orders,
-    refused_order_ids,
 )
 from assets.ledger.rows import Clock, utc_now
 from assets.ledger.runs import (
-    keep_override,
-    keep_source_totals,
-    source_totals_before,
+    previous_source_totals,
+    record_guard_override,
+    replace_source_totals,
 )
 from assets.source.extract import ExtractResult, Window, extract
 from assets.source.guards import GuardError, Guards, Tally, Volume, objections
@@ -130,7 +130,7 @@ class Source:
             def admitted() -> None:
                 admit()
                 for rejects in aside.take():
-                    quarantine.keep(_rows(rejects))
+                    quarantine.store(_rows(rejects))
 
             result = extract(
                 self.warehouse,
@@ -143,7 +143,7 @@ class Source:
                 on_rejects=keep,
                 admit=admitted,
             )
-        quarantine.resolve_unseen(statement)
+        quarantine.mark_resolved(statement)
         return result
 
     def _guard(
@@ -156,7 +156,7 @@ class Source:
             self._admitted[partition_key] = day
         if not found:
             return
-        keep_override(
+        record_guard_override(
             self.database,
             partition_key,
             run_id=run_id,
@@ -167,7 +167,7 @@ class Source:
 
     def _before(self, partition_key: str) -> list[Volume]:
         days = self.guards.compare_days
-        counted = source_totals_before(self.database, partition_key, days)
+        counted = previous_source_totals(self.database, partition_key, days)
         known = {key: Volume(totals) for key, totals in counted.items()}
         known |= self._admitted
         return [known[key] for key in sorted(known) if key < partition_key][-days:]
@@ -175,25 +175,25 @@ class Source:
     def join(self, partition_key: str, run_id: str) -> JoinResult:
         """Stage the conversions of a partition and count what the source holds."""
         quarantine = self._quarantine(partition_key)
-        quarantine.keep(_rows(self._repeated(partition_key)))
-        quarantine.resolve_unseen(REPEATED)
+        quarantine.store(_rows(self._repeated(partition_key)))
+        quarantine.mark_resolved(REPEATED)
         result = join(
             self.staging,
             partition_key,
-            refused_order_ids=refused_order_ids(
+            refused_order_ids=quarantined_order_ids(
                 self.database, partition_key, [ORDERS, ITEMS, REPEATED]
             ),
             allow_orders_without_items=self.allow_orders_without_items,
-            on_rejects=lambda rejects: quarantine.keep(_rows(rejects)),
-            on_issues=quarantine.doubt,
+            on_rejects=lambda rejects: quarantine.store(_rows(rejects)),
+            on_issues=quarantine.add_issues,
         )
         for dataset in (ASSET, ORPHANS):
-            quarantine.resolve_unseen(dataset)
+            quarantine.mark_resolved(dataset)
         self._count(partition_key, run_id, result)
         return result
 
     def _repeated(self, partition_key: str) -> list[Reject]:
-        refused = refused_order_ids(self.database, partition_key, [ORDERS])
+        refused = quarantined_order_ids(self.database, partition_key, [ORDERS])
 
         def order_ids() -> Iterator[Sequence[str]]:
             yield sorted(refused)
@@ -233,7 +233,7 @@ class Source:
             }
             for (currency, digits), (orders, minor) in sums.items()
         ]
-        keep_source_totals(
+        replace_source_totals(
             self.database, partition_key, totals, run_id=run_id, at=self.clock()
         )
 

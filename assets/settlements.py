@@ -10,11 +10,16 @@ from typing import Any, cast
 import dagster as dg
 
 from assets.checks.reply_shape import reply_shape, reply_shape_spec
-from assets.checks.standing import EVERY_HOUR, About, check_results, check_specs
+from assets.checks.threshold_checks import (
+    SETTLEMENT_CHECKS,
+    CheckContext,
+    check_results,
+    check_specs,
+)
 from assets.day_by_day import day_by_day
 from assets.deliveries import delivery_key, pool_of
-from assets.figures.alarms import alarming
-from assets.figures.status import standing
+from assets.figures.alarms import orders_by_reason
+from assets.figures.status import destination_status
 from assets.ledger.ledger import Ledger
 from assets.ledger.totals import totals
 from assets.metadata import explained, metadata_of, named
@@ -51,7 +56,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
                 description="The provider said nothing that somebody must look into.",
             ),
             reply_shape_spec(settlement_key(name)),
-            *check_specs(settlement_key(name), EVERY_HOUR),
+            *check_specs(settlement_key(name), SETTLEMENT_CHECKS),
         ],
     )
     @day_by_day
@@ -85,12 +90,12 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
             stopped = settle.run() or lookup.run()
         finally:
             transport.close()
-        yield _checked(alarming(source.database, name, provider.alarms))
-        about = About(name, key, ledger.clock())
+        yield _checked(orders_by_reason(source.database, name, provider.alarms))
+        about = CheckContext(name, key, ledger.clock())
         yield from check_results(
             settlement_key(name),
-            EVERY_HOUR,
-            standing(
+            SETTLEMENT_CHECKS,
+            destination_status(
                 source.database,
                 destination=name,
                 partition_key=key,

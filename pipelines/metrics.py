@@ -14,13 +14,13 @@ from prometheus_client import CollectorRegistry, generate_latest, write_to_textf
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from assets.figures.metrics import Measured
+from assets.figures.metrics import DestinationMetrics
 from assets.ledger.states import State
 from assets.money import from_minor
 from pipelines.configuration.config import ConfigError
 
-_ReadOne = Callable[[Measured], float]
-_ReadMany = Callable[[Measured], Mapping[str, float]]
+_ReadOne = Callable[[DestinationMetrics], float]
+_ReadMany = Callable[[DestinationMetrics], Mapping[str, float]]
 
 QUANTILES = ("0.5", "0.95", "0.99")
 
@@ -33,7 +33,9 @@ class DeliveryMetrics(Collector):
         now: The time.
     """
 
-    def __init__(self, measured: Mapping[str, Measured], now: datetime) -> None:
+    def __init__(
+        self, measured: Mapping[str, DestinationMetrics], now: datetime
+    ) -> None:
         self._measured = measured
         self._now = now
 
@@ -75,7 +77,7 @@ class DeliveryMetrics(Collector):
         yield self._plain(
             "partitions_left",
             "Partitions that another run would finish",
-            lambda one: one.left,
+            lambda one: one.partitions_left,
         )
 
     def _conversions(self) -> Metric:
@@ -130,7 +132,7 @@ def _family(name: str, text: str, *labels: str) -> GaugeMetricFamily:
     )
 
 
-def _quantiles(one: Measured) -> dict[str, float]:
+def _quantiles(one: DestinationMetrics) -> dict[str, float]:
     """Exact ones: a millisecond is the unit in which requests are kept."""
     requests = sum(one.latencies_ms.values())
     return {
@@ -140,7 +142,7 @@ def _quantiles(one: Measured) -> dict[str, float]:
     }
 
 
-def _reached(one: Measured, wanted: float) -> int:
+def _reached(one: DestinationMetrics, wanted: float) -> int:
     passed = 0
     for milliseconds, requests in sorted(one.latencies_ms.items()):
         passed += requests

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
-from assets.ledger.retention import forget_bodies, forget_published_bodies
+from assets.ledger.retention import purge_bodies, purge_published_bodies
 from assets.ledger.rows import utc_now
 from assets.resources import Source
 
@@ -22,10 +22,10 @@ def retention_job(keep_days: int, *, published: bool) -> dg.JobDefinition:
         context: dg.OpExecutionContext, source: dg.ResourceParam[Source]
     ) -> None:
         before = utc_now() - timedelta(days=keep_days)
-        count = forget_bodies(source.database, before)
+        count = purge_bodies(source.database, before)
         if published:
             with source.warehouse.writing() as engine:
-                forget_published_bodies(engine, before)
+                purge_published_bodies(engine, before)
         context.log.info("%d requests and replies forgotten", count)
         context.add_output_metadata({"attempts": count})
 

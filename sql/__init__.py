@@ -1,7 +1,7 @@
-"""What is asked of databases. `load` is the only reader of these files.
+"""SQL: extract statements, transformations, views and the migrations of the ledger.
 
-A statement file holds one statement, in lower case, with bound parameters only.
-Nothing here knows what the answers are used for.
+Each statement file contains one statement, in lower case, with bound parameters only;
+`load` is their only reader. Code that uses the results belongs in `assets`.
 """
 
 from importlib.resources import files
@@ -12,12 +12,13 @@ def load(name: str, folder: Path | None = None) -> str:
     """Return the text of one statement.
 
     Args:
-        name: Path below this package without its ending, `extract/order_items`.
-        folder: A deployment's own folder, in which only the last part of `name`
-            counts. None: the shipped statements.
+        name: Path below this package without the file extension, such as
+            `extract/order_items`.
+        folder: A deployment's own folder, read by the last part of `name` only. None:
+            the shipped statements.
 
     Raises:
-        OSError: The file cannot be read; the message names it.
+        OSError: The file cannot be read. The message names it.
     """
     if folder is not None:
         return (folder / f"{name.rsplit('/', 1)[-1]}.sql").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The Dagster asset checks: what is asked of a partition after a run.
+"""The Dagster asset checks of deliveries and settlements.
 
-A check reads figures and judges them. What computes the figures belongs in `figures`.
+A check compares figures with what is expected. Computing them belongs in `figures`.
 """

@@ -1,7 +1,7 @@
-"""The asset check `money_conserved`: does a delivery stand for all money of a day?
+"""The asset check `money_conserved`: do the deliveries account for all money of a day?
 
-An error for a difference that nothing explains, a warning for one that drift or a
-vanished order explains. It fails no step: sending again would mend neither.
+An unexplained difference is an error. Drift, or an order missing from the source, is a
+warning. The check fails no step, because sending again would correct neither.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from assets import money
 from assets.figures.reconciliation import (
     UNEXPLAINED,
     Balance,
-    Kind,
+    Difference,
     SourceOrder,
     Unit,
     reconcile,
@@ -26,22 +26,22 @@ CHECK = "money_conserved"
 CHUNK_ROWS = 5_000
 
 _COLUMNS = ("order_id", "revenue", "currency", "currency_digits", "source_hash")
-_SAID = {
-    Kind.MISSING: "without a delivery",
-    Kind.ALTERED: "worth something else in their deliveries",
-    Kind.DRIFTED: "changed after they were sent",
-    Kind.GONE: "gone from the source after they were sent",
+_DESCRIPTIONS = {
+    Difference.NO_DELIVERY: "without a delivery",
+    Difference.ALTERED: "worth something else in their deliveries",
+    Difference.DRIFTED: "changed after they were sent",
+    Difference.NOT_IN_SOURCE: "gone from the source after they were sent",
 }
 
 
 def money_conserved_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:
-    """Return what Dagster is to know of the check."""
+    """Return the Dagster spec of the check."""
     return dg.AssetCheckSpec(
         CHECK,
         asset=asset,
         description=(
-            "Per currency, the orders of the source are worth what was delivered and "
-            "what was not, exactly."
+            "For each currency, the amounts of the source equal the amounts of the "
+            "deliveries, delivered or not."
         ),
     )
 
@@ -49,11 +49,11 @@ def money_conserved_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:
 def money_conserved(
     asset: dg.AssetKey, source: Source, destination: str, partition_key: str
 ) -> dg.AssetCheckResult:
-    """Return the check of one partition.
+    """Evaluate the check for one partition.
 
     Args:
-        asset: The deliveries of the destination.
-        source: What the orders are worth.
+        asset: Asset key of the deliveries of the destination.
+        source: The staged orders and the delivery tables.
         destination: Configured name.
         partition_key: The day, `YYYY-MM-DD`.
     """
@@ -68,16 +68,16 @@ def money_conserved(
     return dg.AssetCheckResult(
         check_name=CHECK,
         asset_key=asset,
-        passed=balance.is_even,
+        passed=balance.is_balanced,
         severity=severity.WARN if balance.is_explained else severity.ERROR,
         description=_description(balance, destination, partition_key),
         metadata={
             "partition": partition_key,
             "balance": dg.MetadataValue.md(_table(balance)),
-            **{f"orders {kind}": balance.counts[kind] for kind in Kind},
+            **{f"orders {kind}": balance.counts[kind] for kind in Difference},
             **{
-                _SAID[kind]: named(balance.shown[kind], balance.counts[kind])
-                for kind in Kind
+                _DESCRIPTIONS[kind]: named(balance.listed[kind], balance.counts[kind])
+                for kind in Difference
                 if balance.counts[kind]
             },
         },
@@ -95,42 +95,43 @@ def _staged(source: Source, partition_key: str) -> Iterator[Sequence[SourceOrder
 
 
 def _description(balance: Balance, destination: str, partition_key: str) -> str | None:
-    """Say how many orders differ and by how much; which, the metadata says."""
-    if balance.is_even:
+    """Return how many orders differ and by how much; the metadata lists them."""
+    if balance.is_balanced:
         return None
     kinds = sorted(balance.counts, key=lambda kind: (kind not in UNEXPLAINED, kind))
-    said = [f"{balance.counts[kind]} {_SAID[kind]}" for kind in kinds]
-    left = [_text(unit, minor) for unit, minor in balance.difference().items()]
-    if left:
-        said.append(f"the source holds {', '.join(left)} more than the deliveries")
+    differences = [f"{balance.counts[kind]} {_DESCRIPTIONS[kind]}" for kind in kinds]
+    amounts = [_text(unit, minor) for unit, minor in balance.difference().items()]
+    if amounts:
+        rest = ", ".join(amounts)
+        differences.append(f"the source holds {rest} more than the deliveries")
     action = _ACTION[balance.is_explained].format(destination, partition_key)
     return (
-        f"{destination} {partition_key}: expected source and deliveries to be worth "
-        f"the same, got {'; '.join(said)}. {action}"
+        f"{destination} {partition_key}: expected equal amounts in source and "
+        f"deliveries, got {'; '.join(differences)}. {action}"
     )
 
 
 _ACTION = {
-    True: "Look at v_needs_human and v_needs_reversal, and tell the provider.",
+    True: "Look at v_needs_human and v_needs_reversal, then inform the provider.",
     False: (
-        "Run the partition again: attribution export --date {1} --to {0}; if it stays, "
-        "ask the delivery tables what changed these orders."
+        "Run the partition again: attribution export --date {1} --to {0}. If the "
+        "difference remains, query the delivery tables for what changed these orders."
     ),
 }
 
 
 def _table(balance: Balance) -> str:
-    units = {unit for made in balance.made.values() for unit in made}
-    left = balance.difference()
+    units = {unit for made in balance.deliveries.values() for unit in made}
+    rest = balance.difference()
     rows = []
     for unit in sorted(units | set(balance.source)):
-        delivered = sum(balance.made[state][unit] for state in DELIVERED)
+        delivered = sum(balance.deliveries[state][unit] for state in DELIVERED)
         by_state = ", ".join(
             f"{state} {money.from_minor(made[unit], unit[1])}"
-            for state, made in sorted(balance.made.items())
+            for state, made in sorted(balance.deliveries.items())
             if state not in DELIVERED and made[unit]
         )
-        amounts = (balance.source[unit], delivered, left.get(unit, 0))
+        amounts = (balance.source[unit], delivered, rest.get(unit, 0))
         shown = " | ".join(str(money.from_minor(one, unit[1])) for one in amounts)
         rows.append(f"| {unit[0] or '?'} | {shown} | {by_state or '-'} |")
     head = [

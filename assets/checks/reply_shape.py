@@ -1,8 +1,7 @@
-"""The asset check `reply_shape`: did a provider answer as its documents say?
+"""The asset check `reply_shape`: do replies match the provider's documents?
 
-A warning for a person, on every asset that talks to a provider. It fails no step: what
-a reply means is decided by the provider's module, and what it cannot read is never
-taken for a success.
+A warning on every asset that sends requests. It fails no step: the provider's package
+decides what a reply means, and a reply that it cannot read is never a success.
 """
 
 from collections.abc import Sequence
@@ -15,11 +14,11 @@ CHECK = "reply_shape"
 
 
 def reply_shape_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:
-    """Return what Dagster is to know of the check."""
+    """Return the Dagster spec of the check."""
     return dg.AssetCheckSpec(
         CHECK,
         asset=asset,
-        description="Replies look as the provider's documents say; else a warning.",
+        description="Replies match the provider's documents.",
     )
 
 
@@ -28,12 +27,12 @@ def reply_shape(
     surprises: Sequence[UnexpectedShape],
     partition_key: str | None = None,
 ) -> dg.AssetCheckResult:
-    """Return the check of one run: good where nothing was new.
+    """Evaluate the check for one run: it passes where no reply deviates.
 
     Args:
-        asset: Whose replies were looked at.
-        surprises: What was new about them.
-        partition_key: Of which they spoke; None: of any.
+        asset: Asset key of the deliveries or settlements that got the replies.
+        surprises: The deviations from the documented shape.
+        partition_key: The partition of the replies; None: any.
     """
     return dg.AssetCheckResult(
         check_name=CHECK,

@@ -63,6 +63,6 @@ def mark_reported_elsewhere(
                     state=next_state,
                     state_reason=REPORTED_ELSEWHERE,
                     next_attempt_at=None,
-                    **ledger.touched(),
+                    **ledger.change_columns(),
                 )
             )

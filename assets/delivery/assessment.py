@@ -91,14 +91,16 @@ class Assessor:
             build: Builds its conversion. It is called only where that is needed.
             is_changed: The source row or the mapping changed since it was sent.
         """
-        why = retry.exhaustion(row, self._provider.resend, self._now)
-        if retry.is_in_doubt(row, self._provider.resend, self._now):
+        why = retry.exhaustion_reason(row, self._provider.resend, self._now)
+        if retry.is_repeat_unsafe(row, self._provider.resend, self._now):
             found.uncertain.append(row)
         elif why:
             found.exhausted.append((row, why, None))
         elif row.state in retry.sendable_states(self._provider.resend):
             self._assess_open(found, row, build, is_changed=is_changed)
-        elif row.state is State.EXHAUSTED and row.state_reason not in retry.USED_UP:
+        elif (
+            row.state is State.EXHAUSTED and row.state_reason not in retry.FINAL_REASONS
+        ):
             self._assess_exhausted(found, row, build())
         elif is_changed and row.state is State.REJECTED:
             self._assess_rejected(found, row, build())
@@ -148,8 +150,8 @@ class Assessor:
     def _send_again(self, found: Assessment, row: Row, decision: Decision) -> None:
         found.revised.append((row, replace(decision, state=State.RETRYABLE)))
         retryable = replace(row, state=State.RETRYABLE)
-        why = retry.exhaustion(retryable, self._provider.resend, self._now)
-        if retry.is_in_doubt(retryable, self._provider.resend, self._now):
+        why = retry.exhaustion_reason(retryable, self._provider.resend, self._now)
+        if retry.is_repeat_unsafe(retryable, self._provider.resend, self._now):
             found.uncertain.append(retryable)
         elif why:
             found.exhausted.append((retryable, why, None))

@@ -10,8 +10,9 @@ from assets.delivery.chunk import Chunk
 from assets.delivery.destination_partition import DestinationPartition
 from assets.delivery.remembered_keys import RememberedKeys
 from assets.ledger import retry
+from assets.ledger.delivery_rows import rows_of_orders
 from assets.ledger.rows import Decision, Row
-from assets.ledger.states import SOFT, State
+from assets.ledger.states import REPLANNABLE, State
 from assets.providers.conversion import Conversion
 
 
@@ -34,7 +35,7 @@ class ChunkAssessor:
 
     def assess(self, chunk: Chunk, now: datetime) -> Assessment:
         """Return what to do about the orders of a chunk."""
-        known = self._ledger.rows(chunk.order_ids)
+        known = rows_of_orders(self._ledger, chunk.order_ids)
         chunk = self.remembered_keys.attach_to_chunk(chunk)
         found = Assessment()
         by_order = event_change.other_event_deliveries(
@@ -59,7 +60,7 @@ class ChunkAssessor:
 
     def due(self, chunk: Chunk, now: datetime) -> list[Conversion]:
         """Return the planned conversions of a chunk that are to be sent now."""
-        known = self._ledger.rows(chunk.order_ids)
+        known = rows_of_orders(self._ledger, chunk.order_ids)
         keys = map(self._decider.conversion_key, chunk.order_ids)
         rows = [known.get(key) for key in keys]
         policy = self._provider.resend
@@ -89,7 +90,7 @@ class ChunkAssessor:
         decide = partial(self._decider.decide, source_hash=source_hash, now=now)
         if row is not None and row.partition_key != self.partition.partition_key:
             self._add_moved(found, [row], decide(build()))
-        if row is None or row.state in SOFT:
+        if row is None or row.state in REPLANNABLE:
             conversion = build()
             decision = decide(conversion)
             found.planned.append((row, decision))

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from assets.delivery.destination_partition import DestinationPartition
+from assets.ledger.data_issues import issue_row, write_issues
 from assets.ledger.ledger import Ledger
-from assets.ledger.quarantine import issue, keep_issues
 from assets.ledger.states import State
 from assets.providers.base import Doubting
 from assets.providers.conversion import Conversion
@@ -24,7 +24,7 @@ def drift_issue(
         now: When the change was found.
     """
     name = partition.destination.name
-    return issue(
+    return issue_row(
         partition.partition_key,
         now,
         order_id=order_id,
@@ -50,7 +50,7 @@ def altered_value_issues(
         return []
     name = partition.destination.name
     return [
-        issue(
+        issue_row(
             partition.partition_key,
             now,
             order_id=conversion.order_id,
@@ -68,4 +68,4 @@ def save_issues(ledger: Ledger, issues: Sequence[Mapping[str, Any]]) -> None:
     """Write data issues in one transaction."""
     if issues:
         with ledger.database.write() as connection:
-            keep_issues(connection, issues)
+            write_issues(connection, issues)

@@ -82,7 +82,7 @@ class Decider:
         """Return the decision about a row of `quarantine_row` whose order is known."""
         order_at = row["order_at"]
         reasons = " ".join(row["reasons"])
-        other = row.get("stands_for")
+        other = row.get("original_order_id")
         return Decision(
             conversion_key=self.conversion_key(row["order_id"]),
             order_id=row["order_id"],

@@ -23,10 +23,12 @@ from assets.delivery.rate_limit import RateLimit
 from assets.delivery.recorder import OutcomeRecorder
 from assets.delivery.sender import Sender
 from assets.ledger import retry
+from assets.ledger.abandoned import release_abandoned
 from assets.ledger.rows import Total
 from assets.ledger.spool import Spool
 from assets.ledger.states import State
-from assets.ledger.totals import totals, unfinished
+from assets.ledger.totals import totals
+from assets.ledger.unfinished import count_unfinished, last_due, next_due
 from assets.providers.conversion import Conversion
 from assets.transport.http import Transport
 from assets.transport.reply_shapes import UnexpectedShape
@@ -186,21 +188,25 @@ class Dispatch:
             replayed=replayed,
             stop_reason=self._flow.stop_reason,
             totals=totals(self._ledger.database, destination=name, first=key, last=key),
-            unfinished=unfinished(
+            unfinished=count_unfinished(
                 self._ledger.database,
                 destination=name,
                 partition_key=key,
                 policy=self._provider.resend,
                 now=self._ledger.clock(),
             ),
-            next_due=self._ledger.next_due(key, states),
+            next_due=next_due(self._ledger, key, states),
         )
 
     def _release_abandoned(self) -> None:
         policy = self._provider.resend
         to = State.RETRYABLE if policy.is_safe else State.UNCERTAIN
-        self._ledger.release_abandoned(
-            to, "owner_died", policy.settle_delay, at_once=self._is_alone
+        release_abandoned(
+            self._ledger,
+            to,
+            "owner_died",
+            policy.settle_delay,
+            ignore_leases=self._is_alone,
         )
         mark_reported_elsewhere(
             self._ledger,
@@ -244,7 +250,7 @@ class Dispatch:
         now = self._ledger.clock()
         states = retry.sendable_states(self._provider.resend)
         until = now + flow_control.MAX_WAIT
-        due = self._ledger.last_due(self.partition.partition_key, states, until)
+        due = last_due(self._ledger, self.partition.partition_key, states, until)
         if due is None or not self._flow.may_retry:
             return False
         if due > now:

@@ -16,7 +16,7 @@ from assets.delivery.assessment import (
 from assets.delivery.decision import suppressed
 from assets.ledger import retry
 from assets.ledger.rows import Decision, Row
-from assets.ledger.states import SOFT
+from assets.ledger.states import REPLANNABLE
 from assets.providers.base import Provider
 
 
@@ -46,7 +46,7 @@ def end_earlier(found: Assessment, earlier: Iterable[Row], provider: Provider) -
 
 def suppress_repeat(found: Assessment, row: Row | None, decision: Decision) -> None:
     """Suppress an order that was reported under another event."""
-    if row is None or row.state in SOFT:
+    if row is None or row.state in REPLANNABLE:
         found.planned.append((row, decision))
     else:
         found.revised.append((row, decision))

@@ -22,11 +22,11 @@ from sqlalchemy import (
     select,
 )
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import insert_if_new
 from assets.ledger.ledger import Ledger
 from assets.ledger.quarantine import Quarantine
-from assets.ledger.states import DELIVERED, SOFT, State
+from assets.ledger.states import DELIVERED, REPLANNABLE, State
 from assets.ledger.tables import data_issue, delivery
 
 MISSING_FROM_SOURCE = "order_gone"
@@ -59,9 +59,9 @@ def record_missing_orders(
     if not recorded and _count_deliveries(ledger, partition_key) <= count:
         return []
     missing = _missing_orders(ledger, partition_key, order_ids)
-    unsent = [order_id for order_id, state in missing.items() if state in SOFT]
+    unsent = [order_id for order_id, state in missing.items() if state in REPLANNABLE]
     name = ledger.destination
-    Quarantine(ledger.database, partition_key, ledger.clock()).doubt(
+    Quarantine(ledger.database, partition_key, ledger.clock()).add_issues(
         [
             {
                 "order_id": order_id,
@@ -71,7 +71,7 @@ def record_missing_orders(
                 "detail": f"missing after it was {state}; the provider still counts it",
             }
             for order_id, state in missing.items()
-            if order_id not in recorded and state not in SOFT
+            if order_id not in recorded and state not in REPLANNABLE
         ]
     )
     clear_missing_orders(ledger, partition_key, sorted(recorded - missing.keys()))
@@ -112,7 +112,7 @@ def _missing_orders(
         statement = select(delivery.c.order_id, delivery.c.state).where(
             delivery.c.destination == ledger.destination,
             delivery.c.partition_key == partition_key,
-            delivery.c.state.in_(REPORTED | SOFT),
+            delivery.c.state.in_(REPORTED | REPLANNABLE),
             ~is_in_source,
         )
         return {row.order_id: row.state for row in connection.execute(statement)}
@@ -149,7 +149,7 @@ def clear_missing_orders(
     if not order_ids:
         return
     with ledger.database.write() as connection:
-        for some in slices(order_ids):
+        for some in bind_batches(order_ids):
             connection.execute(
                 delete(data_issue).where(
                     data_issue.c.partition_key == partition_key,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from assets.ledger import retry
-from assets.ledger.rows import NOT_TRIED, Claimed
+from assets.ledger.rows import NOT_PROCESSED, Claimed
 from assets.ledger.states import State
 from assets.providers.base import Provider
 from assets.providers.replies import Outcome, Verdict
@@ -53,7 +53,7 @@ def apply(
     may_count = (
         may_have_left
         and outcome.verdict not in _NOT_COUNTED
-        and outcome.reason not in NOT_TRIED
+        and outcome.reason not in NOT_PROCESSED
         # Where no repeat is safe, only what provably did not count may be repeated.
         and (provider.resend.is_safe or outcome.verdict is not Verdict.RETRYABLE)
     )
@@ -97,8 +97,10 @@ def is_older_version_counted(
 
 
 def _was_reported(claim: Claimed) -> bool:
-    was_reported_by_us = claim.first_sent_at is not None or claim.told is not None
-    return was_reported_by_us or claim.was_put_off
+    was_reported_by_us = (
+        claim.first_sent_at is not None or claim.previous_amount is not None
+    )
+    return was_reported_by_us or claim.retry_requested
 
 
 def _sent_columns(
@@ -112,8 +114,8 @@ def _sent_columns(
         sent = dict(content)
     else:
         sent = {"payload_hash": content["payload_hash"]}
-    if outcome.verdict is Verdict.DUPLICATE and claim.told is not None:
-        sent |= claim.told
+    if outcome.verdict is Verdict.DUPLICATE and claim.previous_amount is not None:
+        sent |= claim.previous_amount
     return {"last_sent_at": now} | sent
 
 

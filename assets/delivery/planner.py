@@ -17,8 +17,10 @@ from assets.delivery.chunk_assessor import ChunkAssessor
 from assets.delivery.data_issues import altered_value_issues, drift_issue, save_issues
 from assets.delivery.decision import build_failure, missing_from_source
 from assets.ledger import retry
+from assets.ledger.delivery_plan import DeliveryPlan
+from assets.ledger.delivery_rows import rows_in_states, rows_of_orders
 from assets.ledger.rows import Decision, Row
-from assets.ledger.states import SOFT, State
+from assets.ledger.states import REPLANNABLE, State
 from assets.providers.conversion import Conversion
 
 
@@ -34,6 +36,7 @@ class Planner:
         self._partition = assessor.partition
         self._provider = assessor.partition.provider
         self._ledger = assessor.partition.ledger
+        self._deliveries = DeliveryPlan(self._ledger)
         self._partition_key = assessor.partition.partition_key
         self._quarantined_orders: list[str] = []
         self._staged_orders = 0
@@ -47,12 +50,12 @@ class Planner:
         decider = self._partition.decider
         by_order = {row["order_id"]: row for row in quarantined}
         self._quarantined_orders = list(by_order)
-        known = self._ledger.rows(list(by_order))
+        known = rows_of_orders(self._ledger, list(by_order))
         decisions = [
             (known.get(decider.conversion_key(order_id)), decider.quarantined(row))
             for order_id, row in by_order.items()
         ]
-        self._ledger.plan(self._partition_key, decisions)
+        self._deliveries.write(self._partition_key, decisions)
         decided = {decision.order_id: decision for _, decision in decisions}
         self._relocate(
             [
@@ -67,10 +70,10 @@ class Planner:
         """Give every order of a chunk its delivery; return how many are due now."""
         self._staged_orders += len(chunk.order_ids)
         found = self._assessor.assess(chunk, now)
-        self._ledger.plan(self._partition_key, found.planned)
-        self._ledger.refresh(found.refreshed)
+        self._deliveries.write(self._partition_key, found.planned)
+        self._deliveries.update_unsent(found.refreshed)
         self._relocate(found.moved)
-        self._ledger.acknowledge(found.unchanged)
+        self._deliveries.update_source_columns(found.unchanged)
         self._close(found)
         self._save_drifts(found.drifted, now)
         issues = altered_value_issues(self._partition, found.due, now)
@@ -89,10 +92,10 @@ class Planner:
         decision = self._partition.decider.decision(
             conversion, state=State.QUARANTINED, reason=reason, detail=detail
         )
-        known = self._ledger.rows([conversion.order_id])
+        known = rows_of_orders(self._ledger, [conversion.order_id])
         row = known[decision.conversion_key]
-        if row.state in SOFT:
-            self._ledger.plan(self._partition_key, [(row, decision)])
+        if row.state in REPLANNABLE:
+            self._deliveries.write(self._partition_key, [(row, decision)])
         else:
             self._end([(row, decision)])
 
@@ -104,14 +107,16 @@ class Planner:
         states = retry.sendable_states(self._provider.resend)
         missing = {
             row.order_id: row
-            for row in self._ledger.open_orders(self._partition_key, states)
+            for row in rows_in_states(self._ledger, self._partition_key, states)
         }
         if missing:
             for chunk in chunks:
                 for order_id in chunk.order_ids:
                     missing.pop(order_id, None)
         ended = [(row, missing_from_source(row)) for row in missing.values()]
-        self._ledger.revise([(row, why) for row, why in ended if row.state in SOFT])
+        self._deliveries.revise(
+            [(row, why) for row, why in ended if row.state in REPLANNABLE]
+        )
         self._end(ended)
 
     def record_missing_orders(self, chunks: Iterable[Chunk]) -> None:
@@ -123,15 +128,15 @@ class Planner:
         unsent = missing_orders.record_missing_orders(
             self._ledger, self._partition_key, orders, count
         )
-        rows = self._ledger.rows(unsent).values()
+        rows = rows_of_orders(self._ledger, unsent).values()
         here = [row for row in rows if row.partition_key == self._partition_key]
-        self._ledger.plan(
+        self._deliveries.write(
             self._partition_key, [(row, missing_from_source(row)) for row in here]
         )
 
     def _relocate(self, moved: Sequence[tuple[Row, Decision]]) -> None:
         """Move deliveries to this partition, where the source has their order."""
-        self._ledger.relocate(self._partition_key, moved)
+        self._deliveries.relocate(self._partition_key, moved)
         by_day: dict[str, list[str]] = defaultdict(list)
         for row, _ in moved:
             by_day[row.partition_key].append(row.order_id)
@@ -141,17 +146,17 @@ class Planner:
     def _end(self, rows: Iterable[tuple[Row, Decision]]) -> None:
         """End open deliveries that must not be sent any more."""
         found = Assessment()
-        open_states = retry.sendable_states(self._provider.resend) - SOFT
+        open_states = retry.sendable_states(self._provider.resend) - REPLANNABLE
         for row, decision in rows:
             if row.state in open_states and row.accepted_at is None:
                 end_delivery(found, row, decision, self._provider.resend)
         self._close(found)
 
     def _close(self, found: Assessment) -> None:
-        self._ledger.revise(found.revised)
-        self._ledger.exhaust(found.exhausted)
+        self._deliveries.revise(found.revised)
+        self._deliveries.exhaust(found.exhausted)
         looks_up = self._provider.resend.looks_up
-        self._ledger.doubt(found.uncertain, is_asked_about=looks_up)
+        self._deliveries.mark_uncertain(found.uncertain, has_lookup=looks_up)
 
     def _save_drifts(
         self, drifted: Sequence[tuple[Row, Decision]], now: datetime

@@ -15,7 +15,8 @@ from assets.delivery.chunk_assessor import ChunkAssessor
 from assets.delivery.decision import build_failure
 from assets.delivery.destination_partition import DestinationPartition
 from assets.delivery.exchange import BatchExchange
-from assets.ledger.states import SOFT, State
+from assets.ledger.delivery_rows import rows_of_orders
+from assets.ledger.states import REPLANNABLE, State
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
 
@@ -69,8 +70,8 @@ def _count_quarantined(
 ) -> None:
     """Count the quarantined orders that were never sent."""
     by_order = {row["order_id"]: row for row in quarantined}
-    rows = partition.ledger.rows(list(by_order)).values()
-    sent = {row.delivery_id for row in rows if row.state not in SOFT}
+    rows = rows_of_orders(partition.ledger, list(by_order)).values()
+    sent = {row.delivery_id for row in rows if row.state not in REPLANNABLE}
     for order_id, row in by_order.items():
         if partition.delivery_id(order_id) not in sent:
             found.not_sent[State.QUARANTINED, row["reasons"][0]] += 1

@@ -102,7 +102,7 @@ class OutcomeRecorder:
     def _save_to_spool(self, results: Sequence[Result], error: SQLAlchemyError) -> None:
         if self._spool is None:
             raise error
-        self._spool.keep(self._ledger.owner, results)
+        self._spool.append(self._ledger.owner, results)
         message = (
             f"Recording failed for {self._ledger.destination} "
             f"{self._partition.partition_key}: expected the delivery tables to take "

@@ -74,7 +74,7 @@ class RememberedKeys:
         if self._reserved:
             ledger = self._ledger
             with ledger.database.write() as connection:
-                remembered_keys.hold(
+                remembered_keys.assign(
                     connection, ledger.destination, self._reserved, ledger.clock()
                 )
             self._reserved = {}
@@ -101,7 +101,7 @@ class RememberedKeys:
     def _valid(self, keys: Sequence[Key]) -> dict[str, str]:
         exclusive = {key.digest for key in keys if key.is_exclusive}
         with self._ledger.database.read() as connection:
-            found = remembered_keys.recall(
+            found = remembered_keys.look_up(
                 connection, self._ledger.destination, {key.digest for key in keys}
             )
         return {

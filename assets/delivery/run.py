@@ -21,11 +21,11 @@ from assets.delivery.dispatch import Dispatch, RunOptions, Summary
 from assets.delivery.signals import StopFlag, deferred_stop
 from assets.ledger.database import Database, LedgerError
 from assets.ledger.ledger import Ledger
-from assets.ledger.lock import PATIENCE_SECONDS, destination_lock
+from assets.ledger.lock import LOCK_WAIT_SECONDS, destination_lock
 from assets.ledger.rows import Clock
 from assets.ledger.runs import end_run, start_run
 from assets.ledger.spool import Spool
-from assets.ledger.states import NOT_SENT
+from assets.ledger.states import INELIGIBLE
 from assets.transport.http import Transport
 from assets.transport.reply_shapes import ReplyShapeRecorder
 
@@ -41,7 +41,7 @@ def deliver(
     zone: tzinfo,
     quarantined: Iterable[Mapping[str, Any]] = (),
     spool_folder: Path | None = None,
-    lock_timeout_s: float = PATIENCE_SECONDS,
+    lock_timeout_s: float = LOCK_WAIT_SECONDS,
     clock: Clock | None = None,
     **options: Unpack[RunOptions],
 ) -> Summary:
@@ -103,7 +103,7 @@ def _exclusive(
         Whether the lock is still held, and whether a stop was requested.
     """
     with (
-        destination_lock(database, destination.name, patience=lock_timeout_s) as lock,
+        destination_lock(database, destination.name, max_wait=lock_timeout_s) as lock,
         deferred_stop() as stop,
         # Innermost: closing may write a file that the next run writes too.
         closing(shapes),
@@ -150,7 +150,7 @@ def _closing_entry(summary: Summary) -> dict[str, Any]:
         "requests": summary.requests,
         "conversions_sent": summary.conversions_sent,
         "eligible": sum(
-            one.orders for one in summary.totals if one.state not in NOT_SENT
+            one.orders for one in summary.totals if one.state not in INELIGIBLE
         ),
         "counts": _counts(summary),
         "amounts_minor": _amounts(summary),

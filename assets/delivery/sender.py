@@ -25,7 +25,7 @@ from assets.delivery.planner import Planner
 from assets.delivery.rate_limit import RateLimit
 from assets.delivery.recorder import OutcomeRecorder
 from assets.ledger import retry
-from assets.ledger.earlier_reports import reported_before
+from assets.ledger.previous_sends import attach_previous_sends
 from assets.ledger.rows import Claimed
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply
@@ -146,9 +146,9 @@ class Sender:
                 wanted,
                 states,
                 now + self._lease,
-                retry.repeatable_from(self._provider.resend, now),
+                retry.resendable_since(self._provider.resend, now),
             )
-            claims |= reported_before(connection, claims.values())
+            claims |= attach_previous_sends(connection, claims.values())
             claimed = [self._claimed(exchange, claims) for exchange in exchanges]
             batches = [batch for batch in claimed if batch is not None]
             for batch in batches:
@@ -194,7 +194,7 @@ class Sender:
         self, connection: Connection, rows: Sequence[dict[str, Any]]
     ) -> None:
         columns = self._partition.attempt_columns
-        self._ledger.intend(connection, [row | columns for row in rows])
+        self._ledger.write_intents(connection, [row | columns for row in rows])
 
     def _id(self, conversion: Conversion) -> str:
         return self._partition.delivery_id(conversion.order_id)

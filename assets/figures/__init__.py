@@ -1,5 +1,5 @@
-"""What people and monitoring ask: status, metrics, reasons, alarms, reconciliation.
+"""Figures for people and monitoring: status, metrics, reasons, alarms, reconciliation.
 
-Everything here reads the delivery tables and writes nothing. Checks that judge these
-figures belong in `checks`, how they are printed in `pipelines.commands`.
+Everything here reads the delivery tables and writes nothing. Asset checks of these
+figures belong in `checks`, and printing them belongs in `pipelines.commands`.
 """

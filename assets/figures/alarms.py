@@ -1,4 +1,4 @@
-"""Which deliveries stand under a reason that somebody has to look into."""
+"""Deliveries with a reason that needs a person at once."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -9,15 +9,15 @@ from assets.ledger.database import Database
 from assets.ledger.tables import delivery
 
 
-def alarming(
+def orders_by_reason(
     database: Database, destination: str, reasons: Collection[str]
 ) -> Mapping[str, Sequence[str]]:
-    """Return the order ids of a destination by alarming reason, whatever their day.
+    """Return the order ids of a destination by reason, of all partitions.
 
     Args:
         database: The delivery tables.
         destination: Configured name.
-        reasons: Codes that ask for a person at once.
+        reasons: Only deliveries with these reason codes.
     """
     statement = (
         select(delivery.c.state_reason, delivery.c.order_id)

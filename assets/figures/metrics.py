@@ -1,8 +1,8 @@
-"""How delivering goes, in figures: what monitoring asks of the delivery tables.
+"""Metrics of each destination, read from the delivery tables.
 
-Traffic is of the partitions from `first` on, so that its cost does not grow with the
-history. What alarms are made of is not: what waits, what is complete and what is left
-are of any partition, so that no outage is long enough to drop out of sight.
+Traffic covers the partitions from `first` on, so that its cost does not grow with the
+history. Figures for alerts (queued, complete and unfinished partitions) cover every
+partition, so that even a long outage stays visible.
 """
 
 from collections import Counter
@@ -17,23 +17,25 @@ from assets.ledger.database import Database
 from assets.ledger.rows import Total
 from assets.ledger.states import State
 from assets.ledger.tables import delivery, delivery_attempt, export_run
-from assets.ledger.totals import left_over, totals
+from assets.ledger.totals import totals
+from assets.ledger.unfinished import is_unfinished
 from assets.providers.base import ResendPolicy
 
 
 @dataclass(slots=True)
-class Measured:
-    """One destination.
+class DestinationMetrics:
+    """The metrics of one destination.
 
     Attributes:
-        totals: Deliveries and money by state and currency, of each partition.
-        attempts: Outcomes by the state to which they led.
-        retries: Attempts after the first.
-        latencies_ms: Milliseconds a request took -> how many took so long.
-        stops: Runs that stopped early, by reason: what the brake did.
-        newest_complete: The newest partition with nothing left; None: there is none.
-        left: Partitions, however old, that another run would finish.
-        unsettled_since: When the oldest queued delivery was taken, of any partition.
+        totals: Deliveries and money by partition, state and currency.
+        attempts: Number of outcomes by the resulting state.
+        retries: Number of attempts after the first.
+        latencies_ms: Duration of a request in milliseconds -> number of requests.
+        stops: Number of runs that stopped early, by reason.
+        newest_complete: The newest finished partition; None: there is none.
+        partitions_left: Number of partitions, however old, that another run would
+            finish.
+        unsettled_since: When the oldest queued delivery was accepted, of any partition.
     """
 
     totals: list[Total] = field(default_factory=list)
@@ -42,27 +44,27 @@ class Measured:
     latencies_ms: Counter[int] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
     newest_complete: date | None = None
-    left: int = 0
+    partitions_left: int = 0
     unsettled_since: datetime | None = None
 
 
-def measure(
+def destination_metrics(
     database: Database,
     destinations: Sequence[str],
     *,
     first: str,
     disabled: Collection[str] = (),
-) -> Mapping[str, Measured]:
-    """Return the figures of each destination.
+) -> Mapping[str, DestinationMetrics]:
+    """Return the metrics of each destination.
 
     Args:
-        database: Where the delivery tables are.
-        destinations: Configured names; each has an entry, and nobody else.
-        first: Only partitions from this key on.
-        disabled: Those that are switched off; of the others, what was withheld while
-            they were is left.
+        database: The delivery tables.
+        destinations: Configured names; exactly these have an entry.
+        first: First partition key of the traffic metrics.
+        disabled: Destinations that are switched off. For the others, partitions with
+            orders suppressed while they were disabled count as unfinished.
     """
-    found = {name: Measured() for name in destinations}
+    found = {name: DestinationMetrics() for name in destinations}
     for total in totals(database, first=first):
         if total.destination in found:
             found[total.destination].totals.append(total)
@@ -70,14 +72,14 @@ def measure(
     with database.read() as connection:
         _attempts(connection, first, found)
         _stops(connection, first, found)
-        _waiting(connection, found)
+        _unsettled(connection, found)
         for name, one in found.items():
             last = _last_outcomes(connection, name)
             stopped = {day for day, outcome in last.items() if outcome != "complete"}
             left = stopped | _unfinished(connection, name, now)
             if name not in disabled:
                 left |= suppressed_while_disabled(connection, name)
-            one.left = len(left)
+            one.partitions_left = len(left)
             one.newest_complete = max(
                 map(date.fromisoformat, {*last} - left), default=None
             )
@@ -85,7 +87,7 @@ def measure(
 
 
 def _attempts(
-    connection: Connection, first: str, found: Mapping[str, Measured]
+    connection: Connection, first: str, found: Mapping[str, DestinationMetrics]
 ) -> None:
     event = delivery_attempt.c
     groups = (
@@ -94,7 +96,7 @@ def _attempts(
         event.attempt_no,
         event.to_state,
         event.duration_ms,
-        # Each conversion of a batch has a row; they share one request.
+        # Each conversion of a batch has a row, and all share one request.
         (func.coalesce(event.batch_index, 0) == 0).label("is_request"),
     )
     statement = (
@@ -117,7 +119,9 @@ def _attempts(
             one.latencies_ms[row.duration_ms] += row.events
 
 
-def _stops(connection: Connection, first: str, found: Mapping[str, Measured]) -> None:
+def _stops(
+    connection: Connection, first: str, found: Mapping[str, DestinationMetrics]
+) -> None:
     groups = (export_run.c.destination, export_run.c.outcome)
     statement = (
         select(*groups, func.count().label("runs"))
@@ -134,7 +138,7 @@ def _stops(connection: Connection, first: str, found: Mapping[str, Measured]) ->
 
 
 def _last_outcomes(connection: Connection, destination: str) -> dict[str, str]:
-    """Return how the last run of each partition ended; one under way has not yet."""
+    """Return how the last run of each partition ended, without active runs."""
     run = export_run.c
     age = func.row_number().over(
         partition_by=run.partition_key, order_by=run.started_at.desc()
@@ -153,14 +157,14 @@ def _last_outcomes(connection: Connection, destination: str) -> dict[str, str]:
 def _unfinished(connection: Connection, destination: str, now: datetime) -> set[str]:
     """Return the partitions with deliveries that another run would send.
 
-    The policy of the destination is not asked for: of unanswered deliveries only those
-    that are sent again have a time for it.
+    The resend policy of the destination is not needed: among uncertain deliveries, only
+    those that are sent again have a `next_attempt_at`.
     """
     found = connection.execute(
         select(delivery.c.partition_key)
         .where(
             delivery.c.destination == destination,
-            left_over(ResendPolicy(kind="dedupe"), now),
+            is_unfinished(ResendPolicy(kind="dedupe"), now),
             or_(
                 delivery.c.state != State.UNCERTAIN,
                 delivery.c.next_attempt_at.is_not(None),
@@ -171,7 +175,7 @@ def _unfinished(connection: Connection, destination: str, now: datetime) -> set[
     return set(found.scalars())
 
 
-def _waiting(connection: Connection, found: Mapping[str, Measured]) -> None:
+def _unsettled(connection: Connection, found: Mapping[str, DestinationMetrics]) -> None:
     statement = (
         select(delivery.c.destination, func.min(delivery.c.accepted_at).label("since"))
         .where(

@@ -1,4 +1,4 @@
-"""Why deliveries of a partition are not delivered: the reasons that count most."""
+"""The most frequent reasons why orders of a partition are not delivered."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from assets.ledger.tables import delivery
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One reason, in one state and currency."""
+    """Orders and money of one reason, in one state and currency."""
 
     state: str
     reason: str
@@ -25,7 +25,7 @@ class Reason:
 def top_reasons(
     database: Database, destination: str, partition_key: str, *, limit: int = 10
 ) -> Sequence[Reason]:
-    """Return why orders of a partition are not delivered, the most frequent first."""
+    """Return the reasons of undelivered orders, the most frequent first."""
     groups = (
         delivery.c.state,
         delivery.c.state_reason,

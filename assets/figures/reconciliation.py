@@ -1,8 +1,7 @@
-"""Is all money of a partition there? Compares source and deliveries order by order.
+"""Compares the source and the deliveries of a partition order by order.
 
-What the source holds must be what was delivered and what was not, to the last minor
-unit. Reads only; how a difference is shown stands in
-`assets/checks/money_conserved.py`.
+What the source holds must equal what was delivered and what was not, to the last minor
+unit. Reads only; `assets/checks/money_conserved.py` shows the differences.
 """
 
 from collections import Counter, defaultdict
@@ -15,13 +14,13 @@ from sqlalchemy import Connection, func, or_, select
 
 from assets.delivery.assessment import REPORTED, SUPERSEDED
 from assets.delivery.missing_orders import source_orders
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import Database
-from assets.ledger.states import SOFT, State
+from assets.ledger.states import REPLANNABLE, State
 from assets.ledger.tables import data_issue, delivery
 
-SHOWN = 20
-"""Orders that are named of each kind; all are counted."""
+MAX_LISTED = 20
+"""Orders that are listed of each kind of difference; all are counted."""
 
 
 Unit = tuple[str, int]
@@ -29,7 +28,7 @@ Unit = tuple[str, int]
 
 
 class SourceOrder(NamedTuple):
-    """What the source says an order is worth; no amount where none could be read."""
+    """An order as the source has it; no amount where none could be read."""
 
     order_id: str
     amount_minor: int | None
@@ -38,23 +37,24 @@ class SourceOrder(NamedTuple):
     source_hash: str | None
 
 
-Staged = Callable[[], Iterable[Sequence[SourceOrder]]]
+SourceReader = Callable[[], Iterable[Sequence[SourceOrder]]]
+"""Reads the staged orders of a partition in chunks."""
 
 
-class Kind(StrEnum):
-    """Why the two sides differ on an order."""
+class Difference(StrEnum):
+    """Why source and delivery differ on an order."""
 
-    MISSING = "missing"
-    """It has no delivery."""
+    NO_DELIVERY = "missing"
+    """The order has no delivery."""
     ALTERED = "altered"
-    """Its delivery is worth something else, and nothing says why."""
+    """Its delivery has another amount, and no reason is known."""
     DRIFTED = "drifted"
-    """It changed after the provider was or may have been told."""
-    GONE = "gone"
-    """The source no longer has it, and the provider was or may have been told."""
+    """The order changed after it was or may have been reported."""
+    NOT_IN_SOURCE = "gone"
+    """It is missing from the source, and was or may have been reported."""
 
 
-UNEXPLAINED = frozenset({Kind.MISSING, Kind.ALTERED})
+UNEXPLAINED = frozenset({Difference.NO_DELIVERY, Difference.ALTERED})
 
 
 @dataclass(slots=True)
@@ -62,21 +62,23 @@ class Balance:
     """The money of a partition on both sides, in minor units.
 
     Attributes:
-        source: What the source holds.
-        made: What the deliveries hold, by state.
-        counts: Orders on which the sides differ, by kind.
-        shown: The first of them, by kind.
+        source: Money of the source.
+        deliveries: Money of the deliveries, by state.
+        counts: Number of orders on which the sides differ, by kind.
+        listed: The first of these orders, by kind.
     """
 
     source: Counter[Unit] = field(default_factory=Counter)
-    made: dict[State, Counter[Unit]] = field(
+    deliveries: dict[State, Counter[Unit]] = field(
         default_factory=lambda: defaultdict(Counter)
     )
-    counts: Counter[Kind] = field(default_factory=Counter)
-    shown: dict[Kind, list[str]] = field(default_factory=lambda: defaultdict(list))
+    counts: Counter[Difference] = field(default_factory=Counter)
+    listed: dict[Difference, list[str]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     @property
-    def is_even(self) -> bool:
+    def is_balanced(self) -> bool:
         """Whether both sides agree on every order."""
         return not self.counts
 
@@ -86,47 +88,50 @@ class Balance:
         return UNEXPLAINED.isdisjoint(self.counts)
 
     def difference(self) -> dict[Unit, int]:
-        """What the source holds beyond the deliveries, where that is not nothing."""
-        left = Counter(self.source)
-        for amounts in self.made.values():
-            left.subtract(amounts)
-        return {unit: minor for unit, minor in sorted(left.items()) if minor}
+        """Return the money of the source minus the deliveries, where it is not zero."""
+        rest = Counter(self.source)
+        for amounts in self.deliveries.values():
+            rest.subtract(amounts)
+        return {unit: minor for unit, minor in sorted(rest.items()) if minor}
 
-    def differ(self, kind: Kind, order_id: str) -> None:
+    def add_difference(self, kind: Difference, order_id: str) -> None:
         """Count an order on which the sides differ."""
         self.counts[kind] += 1
-        if len(self.shown[kind]) < SHOWN:
-            self.shown[kind].append(order_id)
+        if len(self.listed[kind]) < MAX_LISTED:
+            self.listed[kind].append(order_id)
 
 
 def reconcile(
     database: Database,
     destination: str,
     partition_key: str,
-    staged: Staged,
+    read_source: SourceReader,
     quarantined: Iterable[Mapping[str, Any]],
 ) -> Balance:
-    """Hold the source of a partition against its deliveries to a destination.
+    """Compare the source of a partition with its deliveries to a destination.
 
     Args:
         database: The delivery tables.
         destination: Configured name.
         partition_key: The day, `YYYY-MM-DD`.
-        staged: Reads the conversions of the partition, some at a time; a second time
-            only where the source lacks an order that has a delivery.
-        quarantined: Rows of `quarantine_row`, one per order that is held back.
+        read_source: Reads the staged conversions of the partition in chunks. It is
+            called a second time only if a delivery has no order in the source.
+        quarantined: Rows of `quarantine_row`, one per quarantined order.
     """
-    held = {row["order_id"]: _held(row) for row in quarantined}
+    unstaged = {row["order_id"]: _quarantined_order(row) for row in quarantined}
     with database.read() as connection:
-        books = _Books(connection, destination, partition_key)
-        for some in _source(staged, held):
-            books.compare(some)
-        if books.deliveries() > books.found:
-            books.find_gone([one.order_id for one in c] for c in _source(staged, held))
-    return books.balance
+        comparison = _Comparison(connection, destination, partition_key)
+        for orders in _source(read_source, unstaged):
+            comparison.compare(orders)
+        if comparison.count_deliveries() > comparison.matched:
+            comparison.add_missing_from_source(
+                [one.order_id for one in orders]
+                for orders in _source(read_source, unstaged)
+            )
+    return comparison.balance
 
 
-def _held(row: Mapping[str, Any]) -> SourceOrder:
+def _quarantined_order(row: Mapping[str, Any]) -> SourceOrder:
     return SourceOrder(
         order_id=row["order_id"],
         amount_minor=row["amount_minor"],
@@ -137,65 +142,69 @@ def _held(row: Mapping[str, Any]) -> SourceOrder:
 
 
 def _source(
-    staged: Staged, held: Mapping[str, SourceOrder]
+    read_source: SourceReader, quarantined: Mapping[str, SourceOrder]
 ) -> Iterator[Sequence[SourceOrder]]:
-    """All orders of the source, once; what is staged is not held back."""
-    left = dict(held)
-    for chunk in staged():
+    """Yield every order of the source once; a staged order is not quarantined."""
+    rest = dict(quarantined)
+    for chunk in read_source():
         for order in chunk:
-            left.pop(order.order_id, None)
+            rest.pop(order.order_id, None)
         yield chunk
-    yield list(left.values())
+    yield list(rest.values())
 
 
-class _Books:
-    """The deliveries of one partition to one destination, and how they compare."""
+class _Comparison:
+    """Compares orders of the source with one destination's deliveries."""
 
     def __init__(
         self, connection: Connection, destination: str, partition_key: str
     ) -> None:
         self.balance = Balance()
-        self.found = 0
+        self.matched = 0
         self._connection = connection
         self._destination = destination
-        self._is_ours = (
+        self._in_partition = (
             delivery.c.destination == destination,
             delivery.c.partition_key == partition_key,
         )
 
-    def deliveries(self) -> int:
-        """Count the deliveries, whatever the source has."""
-        statement = select(func.count()).select_from(delivery).where(*self._is_ours)
+    def count_deliveries(self) -> int:
+        """Count all deliveries of the partition, whatever the source has."""
+        statement = (
+            select(func.count()).select_from(delivery).where(*self._in_partition)
+        )
         return self._connection.execute(statement).scalar_one()
 
     def compare(self, orders: Sequence[SourceOrder]) -> None:
-        """Hold some orders of the source against their deliveries."""
-        for some in slices(orders):
-            made = self._made([one.order_id for one in some])
+        """Compare some orders of the source with their deliveries."""
+        for batch in bind_batches(orders):
+            deliveries = self._deliveries([one.order_id for one in batch])
             changed = []
-            for order in some:
+            for order in batch:
                 self.balance.source[_unit(order)] += order.amount_minor or 0
-                row = made.get(order.order_id)
+                row = deliveries.get(order.order_id)
                 if row is None:
-                    self.balance.differ(Kind.MISSING, order.order_id)
+                    kind = Difference.NO_DELIVERY
+                    self.balance.add_difference(kind, order.order_id)
                     continue
-                self._count(row)
-                if _worth(row) != _worth(order):
+                self._add_amount(row)
+                if _amount(row) != _amount(order):
                     changed.append((order, row))
             if changed:
                 self._explain(changed)
 
-    def find_gone(self, order_ids: Iterable[Iterable[str]]) -> None:
-        """Find the deliveries whose order the source no longer has.
+    def add_missing_from_source(self, order_ids: Iterable[Iterable[str]]) -> None:
+        """Add the reported deliveries whose order is missing from the source.
 
-        What was provably never told, or was refused, is nobody's money.
+        Deliveries that were provably never sent or that were rejected have no money at
+        the provider and are left out.
         """
-        with source_orders(self._connection, order_ids) as is_there:
+        with source_orders(self._connection, order_ids) as is_in_source:
             statement = (
                 select(*_COLUMNS)
                 .where(
-                    *self._is_ours,
-                    ~is_there,
+                    *self._in_partition,
+                    ~is_in_source,
                     delivery.c.state != State.REJECTED,
                     or_(
                         delivery.c.state.in_(REPORTED),
@@ -205,24 +214,25 @@ class _Books:
                 .order_by(delivery.c.order_id)
             )
             for row in self._connection.execute(statement):
-                self._count(row)
-                self.balance.differ(Kind.GONE, row.order_id)
+                self._add_amount(row)
+                self.balance.add_difference(Difference.NOT_IN_SOURCE, row.order_id)
 
-    def _made(self, order_ids: Sequence[str]) -> dict[str, Any]:
-        """The delivery that carries the money of each order."""
+    def _deliveries(self, order_ids: Sequence[str]) -> dict[str, Any]:
+        """Return the delivery that carries the money of each order."""
         statement = (
             select(*_COLUMNS)
-            .where(*self._is_ours, delivery.c.order_id.in_(order_ids))
+            .where(*self._in_partition, delivery.c.order_id.in_(order_ids))
             .order_by(delivery.c.created_at)
         )
         rows = self._connection.execute(statement).all()
-        self.found += len(rows)
-        # The last one of an order stays: one that was told, where there is one.
+        self.matched += len(rows)
+        # The last row of an order wins, so a reported one goes after a superseded one.
         rows = sorted(rows, key=lambda row: row.state_reason not in SUPERSEDED)
         return {row.order_id: row for row in rows}
 
-    def _count(self, row: Any) -> None:
-        self.balance.made[State(row.state)][_unit(row)] += row.amount_minor or 0
+    def _add_amount(self, row: Any) -> None:
+        amounts = self.balance.deliveries[State(row.state)]
+        amounts[_unit(row)] += row.amount_minor or 0
 
     def _explain(self, changed: Sequence[tuple[SourceOrder, Any]]) -> None:
         statement = select(data_issue.c.order_id).where(
@@ -230,13 +240,14 @@ class _Books:
             data_issue.c.code == "drift",
             data_issue.c.subject == self._destination,
         )
-        noted = set(self._connection.execute(statement).scalars())
+        recorded = set(self._connection.execute(statement).scalars())
         for order, row in changed:
-            # What was never sent follows the source with every run.
-            is_later = row.state not in SOFT and row.source_hash != order.source_hash
-            is_drift = order.order_id in noted or is_later
-            kind = Kind.DRIFTED if is_drift else Kind.ALTERED
-            self.balance.differ(kind, order.order_id)
+            # A delivery that was never sent follows the source with every run.
+            is_sent = row.state not in REPLANNABLE
+            is_newer = is_sent and row.source_hash != order.source_hash
+            is_drift = order.order_id in recorded or is_newer
+            kind = Difference.DRIFTED if is_drift else Difference.ALTERED
+            self.balance.add_difference(kind, order.order_id)
 
 
 _COLUMNS = (
@@ -254,5 +265,5 @@ def _unit(one: Any) -> Unit:
     return one.currency or "", one.currency_digits or 0
 
 
-def _worth(one: Any) -> tuple[Unit, int | None]:
+def _amount(one: Any) -> tuple[Unit, int | None]:
     return _unit(one), one.amount_minor

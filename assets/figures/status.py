@@ -1,6 +1,6 @@
-"""How a destination stands, beyond the states of one partition: what checks look at.
+"""The status of a destination after a run, input of the asset checks.
 
-Each question is one statement that an index answers; none reads the whole history.
+Each figure is one statement that uses an index; none reads the whole history.
 """
 
 from collections import Counter
@@ -13,41 +13,41 @@ from sqlalchemy import Connection, case, exists, func, or_, select
 from assets.ledger.database import Database
 from assets.ledger.states import State
 from assets.ledger.tables import data_issue, delivery, export_run, source_total
-from assets.ledger.totals import left_over
+from assets.ledger.unfinished import is_unfinished
 from assets.providers.base import ResendPolicy
 from assets.providers.eligibility import DISABLED
 
-COMPARED = 7
-"""Partitions before, with which one is compared."""
+BASELINE_PARTITIONS = 7
+"""Number of earlier partitions that a partition is compared with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How a destination stands.
+class DestinationStatus:
+    """The status of a destination after a run.
 
     Attributes:
-        orders: Orders of the partition by state.
-        lost: Orders that the source holds for the partition and that have no delivery,
-            by currency; fewer than none: deliveries that no order accounts for.
-        uncertain: Deliveries that may have counted and that no run sends again, by
-            partition, whichever it is.
-        left: Partitions whose last run left something that running again helps.
-        usually_suppressed: Share of the orders of the partitions before that a rule
-            withheld; None: there are none.
-        unsettled: Queued deliveries, of whatever partition.
-        unsettled_since: When the oldest of them was taken.
+        orders: Number of orders of the partition by state.
+        without_delivery: Number of orders of the partition without a delivery, by
+            currency. Negative: deliveries without an order in the source.
+        uncertain: Number of uncertain deliveries that no run sends again, by partition,
+            of all partitions.
+        partitions_left: Partitions that another run would finish.
+        usual_suppressed_share: Suppressed share of the orders of the partitions before;
+            None: there are none.
+        unsettled: Number of queued deliveries, of all partitions.
+        unsettled_since: When the oldest of them was accepted.
     """
 
     orders: Mapping[State, int]
-    lost: Mapping[str, int] = field(default_factory=dict)
+    without_delivery: Mapping[str, int] = field(default_factory=dict)
     uncertain: Mapping[str, int] = field(default_factory=dict)
-    left: Sequence[str] = ()
-    usually_suppressed: float | None = None
+    partitions_left: Sequence[str] = ()
+    usual_suppressed_share: float | None = None
     unsettled: int = 0
     unsettled_since: datetime | None = None
 
 
-def standing(
+def destination_status(
     database: Database,
     *,
     destination: str,
@@ -55,25 +55,28 @@ def standing(
     policy: ResendPolicy,
     now: datetime,
     is_enabled: bool = True,
-) -> Standing:
-    """Look at a destination once a run of a partition is over.
+) -> DestinationStatus:
+    """Return the status of a destination after a run of a partition.
 
     Args:
-        database: Where the delivery tables are.
+        database: The delivery tables.
         destination: Configured name.
         partition_key: The partition that was run.
-        policy: Whether a run sends unanswered deliveries again.
-        now: The time.
-        is_enabled: It is switched on; what was withheld while it was not is left.
+        policy: Whether a run resends deliveries without a reply.
+        now: The current time.
+        is_enabled: The destination is enabled: partitions with orders suppressed while
+            it was disabled count as unfinished.
     """
     with database.read() as connection:
         unsettled, since = _unsettled(connection, destination)
-        return Standing(
+        return DestinationStatus(
             orders=_orders(connection, destination, partition_key),
-            lost=_lost(connection, destination, partition_key),
+            without_delivery=_without_delivery(connection, destination, partition_key),
             uncertain=_uncertain(connection, destination),
-            left=_left(connection, destination, policy, now, is_enabled=is_enabled),
-            usually_suppressed=_usually_suppressed(
+            partitions_left=_left(
+                connection, destination, policy, now, is_enabled=is_enabled
+            ),
+            usual_suppressed_share=_usual_suppressed_share(
                 connection, destination, partition_key
             ),
             unsettled=unsettled,
@@ -89,21 +92,22 @@ def partitions_left(
     *,
     is_enabled: bool = True,
 ) -> list[str]:
-    """Return the partitions whose last run left something that running again helps.
+    """Return the partitions that another run would finish.
 
     Args:
-        database: Where the delivery tables are.
+        database: The delivery tables.
         destination: Configured name.
-        policy: Whether a run sends unanswered deliveries again.
-        now: The time.
-        is_enabled: It is switched on; what was withheld while it was not is left.
+        policy: Whether a run resends deliveries without a reply.
+        now: The current time.
+        is_enabled: The destination is enabled: partitions with orders suppressed while
+            it was disabled count as unfinished.
     """
     with database.read() as connection:
         return _left(connection, destination, policy, now, is_enabled=is_enabled)
 
 
 def suppressed_while_disabled(connection: Connection, destination: str) -> set[str]:
-    """Return the partitions with orders that only the switch kept back."""
+    """Return the partitions with orders suppressed only by `enabled = false`."""
     found = connection.execute(
         select(delivery.c.partition_key)
         .where(
@@ -130,38 +134,38 @@ def _orders(
     return {State(state): orders for state, orders in found}
 
 
-def _lost(
+def _without_delivery(
     connection: Connection, destination: str, partition_key: str
 ) -> dict[str, int]:
-    """What `v_reconcile` calls `never_seen`, of one partition."""
-    is_gone = exists().where(
+    """Return `never_seen` of `v_reconcile` for one partition."""
+    is_missing = exists().where(
         data_issue.c.code == "order_gone",
         data_issue.c.order_id == delivery.c.order_id,
         data_issue.c.destination == delivery.c.destination,
         data_issue.c.partition_key == delivery.c.partition_key,
     )
     currency = func.coalesce(delivery.c.currency, "")
-    made = connection.execute(
+    delivered = connection.execute(
         select(currency, func.count(delivery.c.order_id.distinct()))
         .where(
             delivery.c.destination == destination,
             delivery.c.partition_key == partition_key,
             func.coalesce(delivery.c.state_reason, "") != "order_gone",
-            ~is_gone,
+            ~is_missing,
         )
         .group_by(currency)
     )
-    held = connection.execute(
+    in_source = connection.execute(
         select(source_total.c.currency, source_total.c.orders).where(
             source_total.c.partition_key == partition_key
         )
     )
-    balance: Counter[str] = Counter({code: int(orders) for code, orders in held})
-    balance.subtract({code: int(orders) for code, orders in made})
+    balance: Counter[str] = Counter({code: int(orders) for code, orders in in_source})
+    balance.subtract({code: int(orders) for code, orders in delivered})
     return {code: orders for code, orders in sorted(balance.items()) if orders}
 
 
-def _usually_suppressed(
+def _usual_suppressed_share(
     connection: Connection, destination: str, partition_key: str
 ) -> float | None:
     before = (
@@ -172,7 +176,7 @@ def _usually_suppressed(
         )
         .distinct()
         .order_by(export_run.c.partition_key.desc())
-        .limit(COMPARED)
+        .limit(BASELINE_PARTITIONS)
     )
     is_suppressed = case((delivery.c.state == State.SUPPRESSED, 1), else_=0)
     orders, suppressed = connection.execute(
@@ -185,7 +189,7 @@ def _usually_suppressed(
 
 
 def _uncertain(connection: Connection, destination: str) -> dict[str, int]:
-    """Those of `v_needs_human` that may have counted."""
+    """Count the uncertain deliveries of `v_needs_human` by partition."""
     found = connection.execute(
         select(delivery.c.partition_key, func.count())
         .where(
@@ -212,7 +216,7 @@ def _left(
 ) -> list[str]:
     unfinished = connection.execute(
         select(delivery.c.partition_key)
-        .where(delivery.c.destination == destination, left_over(policy, now))
+        .where(delivery.c.destination == destination, is_unfinished(policy, now))
         .distinct()
     )
     last = (

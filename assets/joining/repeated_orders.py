@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from assets.ledger.order_days import OrderDays
-from assets.ledger.quarantine import ORDERS, REPEATED, refused_elsewhere
+from assets.ledger.quarantine import ORDERS, REPEATED, quarantined_on_other_days
 from assets.source.warehouse import Warehouse
 from assets.validation.coercion import read_column, read_text
 from assets.validation.failures import Failure
@@ -43,7 +43,7 @@ def refuse_repeated(
         WarehouseError: As `Warehouse.frames`.
     """
     counted = days.claim(order_ids())
-    refused = refused_elsewhere(days.database, days.partition_key, order_ids())
+    refused = quarantined_on_other_days(days.database, days.partition_key, order_ids())
     others: dict[str, list[str]] = defaultdict(list)
     for day in sorted(counted.keys() | refused.keys()):
         there = _orders_of(warehouse, day, zone)

@@ -1,5 +1,5 @@
 """The delivery tables: states, claims, attempts, quarantine, retention, publishing.
 
-It knows rows and states. What a run does with them belongs in `delivery`, and no
-provider is known here.
+Everything here works on rows and states. What a run does with them belongs in
+`delivery`; what a provider's reply means belongs in `providers`.
 """

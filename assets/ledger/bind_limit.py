@@ -1,15 +1,15 @@
-"""So many values as one statement may name on every database, at a time."""
+"""Splits long lists of bound values: databases limit how many a statement may have."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-SLICE = 500
-"""An index look-up each, whatever else is stored."""
+MAX_BIND_VALUES = 500
+"""Values in one statement; each is one index look-up."""
 
 Value = TypeVar("Value")
 
 
-def slices(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
-    """Cut values into slices, in their order."""
-    for start in range(0, len(values), SLICE):
-        yield values[start : start + SLICE]
+def bind_batches(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    """Yield the values in batches of at most `MAX_BIND_VALUES`, in their order."""
+    for start in range(0, len(values), MAX_BIND_VALUES):
+        yield values[start : start + MAX_BIND_VALUES]

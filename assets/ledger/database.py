@@ -1,7 +1,7 @@
 """The database of the delivery tables: engine, transactions, migrations.
 
-SQLite (WAL, full durability) and PostgreSQL are the two that may hold them: both
-enforce unique keys and make a claim atomic. What the rows mean stands in `ledger.py`.
+SQLite (WAL, full durability) and PostgreSQL are supported: both enforce unique keys
+and make a claim atomic. The meaning of the rows is in `ledger.py` and `states.py`.
 """
 
 import time
@@ -48,17 +48,18 @@ VIEWS = (
 
 
 class LedgerError(Exception):
-    """The delivery tables cannot be used; the message says what to do."""
+    """The delivery tables cannot be used. The message says what to do."""
 
 
 class Database:
     """Transactions on the delivery tables.
 
     Args:
-        url: `sqlite:///<file>` or `postgresql+psycopg://...`; never shown.
+        url: `sqlite:///<file>` or `postgresql+psycopg://...`; never printed, because
+            it may contain a password.
 
     Raises:
-        LedgerError: The URL cannot be read, or names another kind of database.
+        LedgerError: The URL cannot be parsed, or names another kind of database.
     """
 
     def __init__(self, url: str) -> None:
@@ -70,20 +71,20 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction; on SQLite it holds the write lock from its start."""
+        """Open a transaction. On SQLite it holds the write lock from the start."""
         self.ensure_version()
         with _options(self.engine, write=True).begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One transaction that only reads; never waits for a writer."""
+        """Open a read-only transaction, which never waits for a writer."""
         self.ensure_version()
         with self.engine.begin() as connection:
             yield connection
 
     def ensure_version(self) -> None:
-        """Make the tables in an empty database; refuse tables of another version.
+        """Create the tables in an empty database; refuse tables of another version.
 
         Raises:
             LedgerError: The tables belong to another version of this program.
@@ -104,7 +105,7 @@ class Database:
         self._checked = True
 
     def migrate(self) -> None:
-        """Bring tables and views to this program's version, all or nothing."""
+        """Upgrade tables and views to the version of this program, all or nothing."""
         with _options(self.engine, write=True).begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("select pg_advisory_xact_lock(4711)"))
@@ -116,32 +117,32 @@ class Database:
                 connection.exec_driver_sql(sql.load(f"views/{view}"))
 
     def clock(self) -> Clock:
-        """Return a clock that begins at the database's time and never jumps.
+        """Return a clock that starts at the database's time and never jumps.
 
-        Runs on several machines keep one time by it, and a machine whose clock is set
-        back in mid-run sends nothing again too late.
+        Runs on several machines share one time. A machine whose clock is set back
+        during a run does not resend outside a provider's deduplication window.
         """
-        begun, start = time.monotonic(), utc_now()
+        started, start = time.monotonic(), utc_now()
         if self.engine.dialect.name == "postgresql":
             with self.read() as connection:
-                told = connection.execute(select(func.clock_timestamp())).scalar_one()
-            start = told.astimezone(UTC)
-        return lambda: start + timedelta(seconds=time.monotonic() - begun)
+                now = connection.execute(select(func.clock_timestamp())).scalar_one()
+            start = now.astimezone(UTC)
+        return lambda: start + timedelta(seconds=time.monotonic() - started)
 
     @property
     def folder(self) -> Path | None:
-        """Folder of the SQLite file; None for a database that is a server."""
+        """Folder of the SQLite file; None for a database server."""
         if self.engine.dialect.name != "sqlite":
             return None
         return Path(self.engine.url.database or "").parent
 
     def dispose(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         self.engine.dispose()
 
 
 def insert_if_new(connection: Connection, table: Table) -> Insert:
-    """An insert that leaves rows with a known key as they are."""
+    """Return an insert that leaves rows with an existing key unchanged."""
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table).on_conflict_do_nothing()
     return postgresql.insert(table).on_conflict_do_nothing()
@@ -150,7 +151,7 @@ def insert_if_new(connection: Connection, table: Table) -> Insert:
 def insert_or_update(
     connection: Connection, table: Table, columns: Iterable[str]
 ) -> Insert:
-    """An insert that changes `columns` of rows whose primary key is known."""
+    """Return an insert that updates `columns` of rows with an existing primary key."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     statement = insert(table)
     return cast(
@@ -167,11 +168,11 @@ def _parsed(url: str) -> URL:
         return make_url(url)
     except (ArgumentError, ValueError):
         message = (
-            "Opening the delivery tables failed: expected the address of a database, "
-            "got one that cannot be read. Correct `ledger_url`; a password with @, : "
-            "or / is written percent-encoded."
+            "Opening the delivery tables failed: expected a database URL, got one "
+            "that cannot be parsed. Correct `ledger_url`; percent-encode a password "
+            "with @, : or /."
         )
-        # The parser's own text quotes parts of the password.
+        # The parser's own message quotes parts of the password.
         raise LedgerError(message) from None
 
 
@@ -182,7 +183,7 @@ def _engine(url: URL) -> Engine:
         message = (
             "Opening the delivery tables failed: expected a sqlite or postgresql URL, "
             f"got {url.get_backend_name()}. Change ledger_url: an analytic database "
-            "does not enforce the unique keys that keep an order from being sent twice."
+            "does not enforce the unique keys that prevent sending an order twice."
         )
         raise LedgerError(message)
     if url.database and url.database != ":memory:":
@@ -200,7 +201,7 @@ def _options(engine: Engine, *, write: bool) -> Engine:
 
 
 def _prepare_sqlite(connection: object, _entry: ConnectionPoolEntry) -> None:
-    # The driver must not open transactions by itself: BEGIN IMMEDIATE has to be first.
+    # The driver must not open transactions by itself: BEGIN IMMEDIATE comes first.
     connection.isolation_level = None  # type: ignore[attr-defined]
     for pragma in (
         "journal_mode=wal",

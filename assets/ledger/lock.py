@@ -1,8 +1,9 @@
 """One run per destination at a time.
 
-A throttle and a comfort: correctness rests on the claims of the ledger. But who holds
-this lock knows that the run that held it before is gone, so that nobody has to wait for
-the leases of a run that died. The lock goes with its process, killed or not.
+The lock is a throttle; correctness rests on the claims of the ledger. The holder also
+knows that the previous run of the destination has ended, so that it need not wait for
+the leases of a crashed run. The operating system or the database server releases the
+lock when its process ends, for whatever reason.
 """
 
 import fcntl
@@ -20,14 +21,16 @@ from assets.ledger.database import Database
 
 POLL_SECONDS = 0.5
 LAST_COMMIT_SECONDS = 10.0
-PATIENCE_SECONDS = 3600.0
-"""The days of a nightly run take turns at a destination."""
+"""Longest wait for the last commit of a killed run."""
+LOCK_WAIT_SECONDS = 3600.0
+"""Longest wait for the lock: partitions of a nightly run take turns."""
 
-StillHeld = Callable[[], bool]
+LockCheck = Callable[[], bool]
+"""Returns whether the lock is still held; a database connection may be lost."""
 
 
 class DestinationBusyError(Exception):
-    """Another run is sending to the same destination; run again when it has ended."""
+    """Another run is sending to the same destination. Run again when it has ended."""
 
 
 @contextmanager
@@ -35,26 +38,27 @@ def destination_lock(
     database: Database,
     destination: str,
     *,
-    patience: float = PATIENCE_SECONDS,
+    max_wait: float = LOCK_WAIT_SECONDS,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[StillHeld]:
-    """Hold a destination; wait for whoever holds it.
+) -> Iterator[LockCheck]:
+    """Hold the lock of a destination; wait while another run holds it.
 
     Args:
-        database: The delivery tables; the lock lies beside them.
+        database: The delivery tables. The lock is a file beside a SQLite file, or an
+            advisory lock of a PostgreSQL server.
         destination: Configured name.
-        patience: Seconds to wait; 0: not at all.
-        monotonic: Seconds of a clock that never jumps.
-        sleep: Waits for seconds.
+        max_wait: Seconds to wait for the lock; 0: try once.
+        monotonic: Returns the seconds of a clock that never jumps.
+        sleep: Waits for a number of seconds.
 
     Yields:
-        Tells whether the lock is still ours: a connection may be lost.
+        A function that returns whether the lock is still held.
 
     Raises:
-        DestinationBusyError: Another run held it all the time.
+        DestinationBusyError: Another run held the lock for `max_wait` seconds.
     """
-    deadline = monotonic() + patience
+    deadline = monotonic() + max_wait
     lock = _on_postgresql if database.folder is None else _on_file
     while True:
         with lock(database, destination) as held:
@@ -74,16 +78,16 @@ def destination_lock(
 
 
 @contextmanager
-def _on_postgresql(database: Database, destination: str) -> Iterator[StillHeld | None]:
+def _on_postgresql(database: Database, destination: str) -> Iterator[LockCheck | None]:
     digest = sha256(f"attribution:{destination}".encode()).digest()
     key = int.from_bytes(digest[:8], "big", signed=True)
-    # A session lock on a connection of its own: the server frees it when we die.
+    # A session lock needs its own connection: the server releases it when we die.
     with database.engine.connect() as connection:
         statement = text("select pg_try_advisory_lock(:key)")
         held = bool(connection.execute(statement, {"key": key}).scalar())
         connection.commit()
         try:
-            yield partial(_answers, connection) if held else None
+            yield partial(_is_alive, connection) if held else None
         finally:
             connection.invalidate()
 
@@ -104,11 +108,12 @@ _WRITERS = text(
 def _await_last_commit(
     database: Database, monotonic: Callable[[], float], sleep: Callable[[float], None]
 ) -> None:
-    """Wait for what a killed run still has in work at the server.
+    """Wait for transactions that a killed run still has open at the server.
 
-    Its lock goes at once, but a COMMIT that was sent is carried out all the same, maybe
-    after we looked: what it claimed would be left to the run after ours. No harm is
-    done then, for rows are locked until that commit, so nobody waits for ever.
+    The server releases the lock of a killed run at once, but still executes a COMMIT
+    that was sent. Without this wait, this run could miss the claims in that commit and
+    leave them to the next run. That is harmless, because rows are locked until the
+    commit, so the wait is limited.
     """
     before, deadline = _writers(database), monotonic() + LAST_COMMIT_SECONDS
     while before & _writers(database) and monotonic() < deadline:
@@ -121,7 +126,7 @@ def _writers(database: Database) -> set[str]:
 
 
 @contextmanager
-def _on_file(database: Database, destination: str) -> Iterator[StillHeld | None]:
+def _on_file(database: Database, destination: str) -> Iterator[LockCheck | None]:
     folder = database.folder or Path()
     with (folder / f".{destination}.lock").open("w") as file:
         try:
@@ -132,7 +137,7 @@ def _on_file(database: Database, destination: str) -> Iterator[StillHeld | None]
             yield lambda: True
 
 
-def _answers(connection: Connection) -> bool:
+def _is_alive(connection: Connection) -> bool:
     try:
         connection.execute(text("select 1"))
         connection.commit()

@@ -1,7 +1,7 @@
-"""The day on which each order is counted: the one on which the source had it first.
+"""Table `order_day`: the partition that counts an order, the first one that had it.
 
-A day sees its own rows alone. What it finds of an order that is counted on another day
-either has moved or stands in the source twice; only the source can tell.
+The extract of a partition sees only its own rows. An order that another partition
+counts has either moved here or is in the source twice; only the source can tell.
 """
 
 from collections import defaultdict
@@ -10,19 +10,19 @@ from itertools import chain
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import Database, insert_if_new
 from assets.ledger.tables import order_day
 
-OfDays = dict[str, set[str]]
-"""Other day -> orders."""
+OrdersByDay = dict[str, set[str]]
+"""Partition key of another day -> order ids."""
 
 
 class OrderDays:
-    """The orders of one day.
+    """Assigns orders to one partition.
 
     Args:
-        database: Where the delivery tables are.
+        database: The delivery tables.
         partition_key: The day, `YYYY-MM-DD`.
     """
 
@@ -30,22 +30,22 @@ class OrderDays:
         self.database = database
         self.partition_key = partition_key
 
-    def claim(self, order_ids: Iterable[Sequence[str]]) -> OfDays:
-        """Count on this day the orders that are counted on none.
+    def claim(self, order_ids: Iterable[Sequence[str]]) -> OrdersByDay:
+        """Assign to this partition the orders that no partition counts yet.
 
         Args:
-            order_ids: All that the source has of this day, some at a time.
+            order_ids: All orders that the source has in this partition, in chunks.
 
         Returns:
-            The others.
+            The orders that another partition counts.
         """
-        found: OfDays = defaultdict(set)
-        for some in chain.from_iterable(map(slices, order_ids)):
-            known = self._days(some)
-            new = [one for one in some if one not in known]
+        found: OrdersByDay = defaultdict(set)
+        for batch in chain.from_iterable(map(bind_batches, order_ids)):
+            known = self._days(batch)
+            new = [one for one in batch if one not in known]
             if new:
                 self._add(new)
-                # Another run may have been faster.
+                # Another run may have assigned them in between.
                 known |= self._days(new)
             for order_id, day in known.items():
                 if day != self.partition_key:
@@ -53,7 +53,7 @@ class OrderDays:
         return dict(found)
 
     def move_here(self, order_ids: Collection[str]) -> None:
-        """Count on this day orders that the source has no longer on their own."""
+        """Assign to this partition orders whose own partition has lost them."""
         moved = [{"moved": order_id} for order_id in order_ids]
         if moved:
             statement = (
@@ -77,11 +77,11 @@ class OrderDays:
 
 
 def days_of(connection: Connection, order_ids: Sequence[str]) -> dict[str, str]:
-    """Return order -> day on which it is counted."""
+    """Return the partition that counts each order, by order id."""
     found: dict[str, str] = {}
-    for some in slices(order_ids):
+    for batch in bind_batches(order_ids):
         statement = select(order_day.c.order_id, order_day.c.partition_key).where(
-            order_day.c.order_id.in_(some)
+            order_day.c.order_id.in_(batch)
         )
         rows = connection.execute(statement).all()
         found |= {row.order_id: row.partition_key for row in rows}

@@ -1,7 +1,7 @@
 """Copies the delivery tables of a partition into the warehouse, for analysts.
 
-The copy is replaced, never appended to, so that publishing again changes nothing. The
-right to send stays with the ledger; only `recovering.py` reads the copy back.
+The copy is replaced, never appended to, so that publishing again changes nothing. Runs
+never decide from the copy; only `resolution/recover.py` reads it back.
 """
 
 import json
@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import Database, LedgerError
 from assets.ledger.tables import (
     data_issue,
@@ -50,38 +50,39 @@ def publish(
 
     Args:
         database: The delivery tables.
-        warehouse: Where analysts look; the schema and its tables are made if missing.
+        warehouse: Holds the copy; the schema and its tables are created if missing.
         partition_key: The partition.
 
     Returns:
-        Rows copied, by table.
+        Number of copied rows by table.
 
     Raises:
-        LedgerError: The warehouse refused; it holds what it held before.
+        LedgerError: The warehouse refused the write; the copy is unchanged.
     """
     try:
         with warehouse.begin() as target:
-            _wait_for_others(target)
+            _lock_copy(target)
             target.execute(CreateSchema(SCHEMA, if_not_exists=True))
             with database.read() as source:
                 return {
                     name: _replace(source, target, name, rows, partition_key)
                     for name, rows in _selects(partition_key).items()
                 }
-    except SQLAlchemyError as wrong:
+    except SQLAlchemyError as error:
         message = (
             f"Publishing failed for {partition_key}: expected to write schema "
-            f"{SCHEMA} of the warehouse, got {type(wrong).__name__}. Give the "
+            f"{SCHEMA} of the warehouse, got {type(error).__name__}. Give the "
             "warehouse user that right, close other programs that hold the file, or "
             "set publish = false."
         )
         raise LedgerError(message) from None
 
 
-def _wait_for_others(target: Connection) -> None:
-    """Take turns with whoever publishes at the same time, before anything is read.
+def _lock_copy(target: Connection) -> None:
+    """Wait for other runs that publish at the same time, before anything is read.
 
-    Both would delete what was there before, and both add. DuckDB lets one process in.
+    Otherwise both would delete the old rows and both would insert the new ones. DuckDB
+    admits one process only and needs no lock.
     """
     if target.dialect.name == "postgresql":
         lock = text("select pg_advisory_xact_lock(:key)")
@@ -89,18 +90,18 @@ def _wait_for_others(target: Connection) -> None:
 
 
 def _selects(partition_key: str) -> dict[str, Select[Any]]:
-    chosen = {
+    selects = {
         table.name: select(table).where(table.c.partition_key == partition_key)
         for table in _BY_PARTITION
     }
-    # An attempt belongs to the partition of its delivery, whichever run made it.
+    # An attempt belongs to the partition of its delivery, not of the run.
     own = [one for one in delivery_attempt.c if one.name != "partition_key"]
-    chosen[delivery_attempt.name] = (
+    selects[delivery_attempt.name] = (
         select(delivery.c.partition_key, *own)
         .join_from(delivery_attempt, delivery)
         .where(delivery.c.partition_key == partition_key)
     )
-    return chosen
+    return selects
 
 
 def _replace(
@@ -110,30 +111,30 @@ def _replace(
     rows: Select[Any],
     partition_key: str,
 ) -> int:
-    copy = copy_of(name, rows.selected_columns)
+    copy = published_table(name, rows.selected_columns)
     copy.create(target, checkfirst=True)
     target.execute(delete(copy).where(copy.c.partition_key == partition_key))
     count = 0
     for chunk in _chunks(source, rows):
         if "delivery_id" in copy.c:
-            _take_out(target, copy, chunk)
+            _delete_moved(target, copy, chunk)
         _insert(target, copy, chunk)
         count += len(chunk)
     return count
 
 
-def _take_out(target: Connection, copy: Table, chunk: list[dict[str, Any]]) -> None:
-    """Take out deliveries that moved here from a day that was not copied since."""
-    for some in slices(sorted({row["delivery_id"] for row in chunk})):
+def _delete_moved(target: Connection, copy: Table, chunk: list[dict[str, Any]]) -> None:
+    """Delete deliveries that moved here from a partition not published since."""
+    for batch in bind_batches(sorted({row["delivery_id"] for row in chunk})):
         moved = (
-            copy.c.delivery_id.in_(some),
+            copy.c.delivery_id.in_(batch),
             copy.c.partition_key != chunk[0]["partition_key"],
         )
         target.execute(delete(copy).where(*moved))
 
 
-def copy_of(name: str, columns: Iterable[Any]) -> Table:
-    """Return a table as the copy has it: no keys, and JSON as text."""
+def published_table(name: str, columns: Iterable[Any]) -> Table:
+    """Return a table as it is in the copy: without keys, and with JSON as text."""
     copied = [
         Column(one.name, Text() if isinstance(one.type, JSON) else one.type)
         for one in columns
@@ -156,7 +157,7 @@ def _insert(target: Connection, copy: Table, chunk: list[dict[str, Any]]) -> Non
     if target.dialect.name != "duckdb":
         target.execute(copy.insert(), chunk)
         return
-    # Row by row DuckDB takes minutes for what it takes at once from Arrow.
+    # DuckDB inserts an Arrow table at once, and takes minutes for single rows.
     raw = target.connection.driver_connection
     assert raw is not None  # noqa: S101 - the connection is open
     raw.register("chunk", pa.Table.from_pylist(chunk))

@@ -1,11 +1,11 @@
-"""Rows of the source that are not fit to be sent, and doubts about those that are.
+"""Quarantined rows of the source, by partition.
 
-A quarantined row is kept with its reasons until a run of its partition no longer finds
-it: then it counts as resolved. Nothing here decides what is wrong with a row.
+A quarantined row is stored with its reasons until a run of its partition does not find
+it again; then it is resolved. What makes a row unfit is decided in `validation`.
 
-A row of `completed_orders` is an order even where its order id is missing or must not
-be kept: it stands under a stand-in id, so that no order vanishes from the counts. So
-does an order that has its delivery on another day, where the source has it too.
+A row of `completed_orders` counts as an order even if its order id is missing or must
+not be stored: it gets a placeholder id, so that no order is missing from the counts. So
+does a row of an order whose delivery belongs to another partition.
 """
 
 from collections import defaultdict
@@ -16,22 +16,23 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, or_, select, update
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
+from assets.ledger.data_issues import issue_row, write_issues
 from assets.ledger.database import Database, insert_or_update
-from assets.ledger.order_days import OfDays, days_of
+from assets.ledger.order_days import OrdersByDay, days_of
 from assets.ledger.states import State
-from assets.ledger.tables import data_issue, delivery, quarantine_row
+from assets.ledger.tables import delivery, quarantine_row
 
 ORDERS = "completed_orders"
 ITEMS = "order_items"
 REPEATED = "repeated_orders"
 """Orders that the source has on another day as well."""
 BLOCKING = (ORDERS, ITEMS, REPEATED, "conversions")
-"""A bad row of these takes its whole order; others only lack an attribution."""
+"""A bad row of these quarantines its order; of others, only attribution is lost."""
 
 
-def stand_in(source_row_hash: str) -> str:
-    """Return the order id of a row of `completed_orders` that has none of its own."""
+def placeholder_order_id(source_row_hash: str) -> str:
+    """Return an order id for a row of `completed_orders` that has no usable one."""
     return f"row:{source_row_hash[:16]}"
 
 
@@ -39,9 +40,10 @@ class Quarantine:
     """The quarantined rows and data issues of one partition.
 
     Args:
-        database: Where the delivery tables are.
+        database: The delivery tables.
         partition_key: The partition.
-        at: When this run looked, aware UTC; rows not seen since are resolved.
+        at: When this run read the source, aware UTC. Rows last seen earlier are
+            resolved.
     """
 
     def __init__(self, database: Database, partition_key: str, at: datetime) -> None:
@@ -49,8 +51,8 @@ class Quarantine:
         self.partition_key = partition_key
         self.at = at
 
-    def keep(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Keep rejected rows.
+    def store(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Store quarantined rows.
 
         Args:
             rows: dataset, source_row_hash, row_no, order_id, order_at, amount_minor,
@@ -69,15 +71,19 @@ class Quarantine:
                 )
                 connection.execute(statement, fresh)
 
-    def doubt(self, issues: Sequence[Mapping[str, Any]]) -> None:
-        """Keep data issues: order_id, code, subject, maybe detail and destination."""
-        rows = [issue(self.partition_key, self.at, **one) for one in issues]
+    def add_issues(self, issues: Sequence[Mapping[str, Any]]) -> None:
+        """Store data issues.
+
+        Args:
+            issues: order_id, code, subject; optional: detail, destination.
+        """
+        rows = [issue_row(self.partition_key, self.at, **one) for one in issues]
         if rows:
             with self.database.write() as connection:
-                keep_issues(connection, rows)
+                write_issues(connection, rows)
 
-    def resolve_unseen(self, dataset: str) -> None:
-        """Call resolved what was kept of `dataset` before and not seen this time."""
+    def mark_resolved(self, dataset: str) -> None:
+        """Mark the rows of `dataset` as resolved that this run did not see again."""
         with self.database.write() as connection:
             connection.execute(
                 update(quarantine_row)
@@ -90,23 +96,25 @@ class Quarantine:
                 .values(resolved_at=self.at)
             )
             if dataset in BLOCKING:
-                self._drop_stand_ins(connection)
+                self._delete_placeholders(connection)
 
-    def _drop_stand_ins(self, connection: Connection) -> None:
-        """Drop the deliveries of resolved rows that could not have their own id.
+    def _delete_placeholders(self, connection: Connection) -> None:
+        """Delete the deliveries of resolved rows that had a placeholder id.
 
-        Nothing was ever sent of them, and the mended row has deliveries under its own
-        id: with both, one order would count twice.
+        They were never sent, and the corrected row has deliveries under its own id.
+        With both, one order would count twice.
         """
         resolved = select(quarantine_row.c.source_row_hash).where(
             quarantine_row.c.partition_key == self.partition_key,
             quarantine_row.c.resolved_at.is_not(None),
         )
-        ids = [stand_in(one) for one in connection.execute(resolved).scalars()]
-        for some in slices(ids):
+        ids = [
+            placeholder_order_id(one) for one in connection.execute(resolved).scalars()
+        ]
+        for batch in bind_batches(ids):
             connection.execute(
                 delete(delivery).where(
-                    delivery.c.order_id.in_(some),
+                    delivery.c.order_id.in_(batch),
                     delivery.c.partition_key == self.partition_key,
                     delivery.c.state == State.QUARANTINED,
                     delivery.c.attempts == 0,
@@ -114,56 +122,16 @@ class Quarantine:
             )
 
 
-def issue(
-    partition_key: str,
-    at: datetime,
-    *,
-    order_id: str,
-    code: str,
-    subject: str,
-    detail: str | None = None,
-    destination: str | None = None,
-) -> dict[str, Any]:
-    """Return a row of `data_issue`.
-
-    Args:
-        partition_key: The partition of the order.
-        at: When it was seen, aware UTC.
-        order_id: Which order is in doubt.
-        code: A code of the closed list in `docs/delivery-tables.md`.
-        subject: What of the order: a column, an experience, a destination.
-        detail: What was expected and what was found.
-        destination: Whom it concerns; None: all of them.
-    """
-    return {
-        "partition_key": partition_key,
-        "order_id": order_id,
-        "code": code,
-        "subject": subject,
-        "detail": detail,
-        "destination": destination,
-        "first_seen": at,
-        "last_seen": at,
-    }
-
-
-def keep_issues(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write data issues in the caller's transaction; a known one keeps its start."""
-    if rows:
-        columns = ("detail", "last_seen")
-        statement = insert_or_update(connection, data_issue, columns)
-        connection.execute(statement, list(rows))
-
-
 def quarantined_orders(
     database: Database, partition_key: str
 ) -> list[Mapping[str, Any]]:
-    """Return, per order that is held back, its open quarantined row.
+    """Return one open quarantined row for each quarantined order of a partition.
 
-    Several rows of one order come as one: the money of the row that knows it, and all
-    reasons. A row of `completed_orders` without a readable order id is an order of its
-    own, under its `stand_in`; so is a row of an order that is counted on another day,
-    which it names as `stands_for`. A line whose order is not of the day is none.
+    Several rows of one order are merged: the amount of the row that has one, and all
+    reasons. A row of `completed_orders` without a usable order id is an order of its
+    own, under its `placeholder_order_id`. So is a row of an order that another
+    partition counts; `original_order_id` names that order. A row of `order_items`
+    whose order is not in the partition is left out.
     """
     statement = (
         select(quarantine_row)
@@ -180,32 +148,32 @@ def quarantined_orders(
     )
     with database.read() as connection:
         found = connection.execute(statement).mappings()
-        rows = sorted((_named(dict(row)) for row in found), key=_order_id)
+        rows = sorted((_identified(dict(row)) for row in found), key=_order_id)
         orders = [list(own) for _, own in groupby(rows, _order_id)]
-        held = [_merged(own) for own in orders if any(map(_is_an_order, own))]
-        days = days_of(connection, [row["order_id"] for row in held])
+        merged = [_merged(own) for own in orders if any(map(_is_order, own))]
+        days = days_of(connection, [row["order_id"] for row in merged])
     return [
         row
         if days.get(row["order_id"], partition_key) == partition_key
-        # It has its delivery there, and this row is another one.
+        # The order has its delivery there. This row is a second one.
         else row
         | {
-            "order_id": stand_in(row["source_row_hash"]),
-            "stands_for": row["order_id"],
+            "order_id": placeholder_order_id(row["source_row_hash"]),
+            "original_order_id": row["order_id"],
         }
-        for row in held
+        for row in merged
     ]
 
 
-def refused_order_ids(
+def quarantined_order_ids(
     database: Database, partition_key: str, datasets: Sequence[str]
 ) -> set[str]:
-    """Return the orders of which a row was refused, without stand-ins.
+    """Return the order ids of open quarantined rows, without placeholders.
 
     Args:
-        database: Where the delivery tables are.
+        database: The delivery tables.
         partition_key: The partition.
-        datasets: Whose rows.
+        datasets: Only rows of these datasets.
     """
     statement = select(quarantine_row.c.order_id).where(
         quarantine_row.c.partition_key == partition_key,
@@ -217,23 +185,23 @@ def refused_order_ids(
         return set(connection.execute(statement).scalars())
 
 
-def refused_elsewhere(
+def quarantined_on_other_days(
     database: Database, partition_key: str, order_ids: Iterable[Sequence[str]]
-) -> OfDays:
-    """Return those of some orders of which another day refused a row.
+) -> OrdersByDay:
+    """Return the orders that have a quarantined row on another day, by that day.
 
     Args:
-        database: Where the delivery tables are.
+        database: The delivery tables.
         partition_key: The day of the orders.
-        order_ids: The orders, some at a time.
+        order_ids: The orders, in chunks.
     """
-    found: OfDays = defaultdict(set)
+    found: OrdersByDay = defaultdict(set)
     with database.read() as connection:
-        for some in chain.from_iterable(map(slices, order_ids)):
+        for batch in chain.from_iterable(map(bind_batches, order_ids)):
             statement = select(
                 quarantine_row.c.partition_key, quarantine_row.c.order_id
             ).where(
-                quarantine_row.c.order_id.in_(some),
+                quarantine_row.c.order_id.in_(batch),
                 quarantine_row.c.partition_key != partition_key,
                 quarantine_row.c.dataset.in_([ORDERS, REPEATED]),
                 quarantine_row.c.resolved_at.is_(None),
@@ -243,15 +211,15 @@ def refused_elsewhere(
     return dict(found)
 
 
-def _named(row: Mapping[str, Any]) -> dict[str, Any]:
+def _identified(row: Mapping[str, Any]) -> dict[str, Any]:
     order_id = row["order_id"]
     if order_id is None:
-        order_id = stand_in(row["source_row_hash"])
+        order_id = placeholder_order_id(row["source_row_hash"])
     return {**row, "order_id": order_id}
 
 
-def _is_an_order(row: Mapping[str, Any]) -> bool:
-    """A bad line is none: the join refuses its order, unless that is of another day."""
+def _is_order(row: Mapping[str, Any]) -> bool:
+    """A bad line is not: the join refuses its order if it belongs to this day."""
     return str(row["dataset"]) != ITEMS
 
 
@@ -262,6 +230,6 @@ def _order_id(row: Mapping[str, Any]) -> str:
 def _merged(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     reasons = dict.fromkeys(code for row in rows for code in row["reasons"])
     if len(reasons) > 1:
-        # It says only that another row of the order was refused, which is here.
+        # It only says that another row of the order is unfit; that row is merged here.
         reasons.pop("unfit_row", None)
     return {**rows[-1], "reasons": list(reasons)}

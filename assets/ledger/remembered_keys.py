@@ -1,6 +1,6 @@
-"""Table `remembered`: what a destination has learnt, and which order holds what.
+"""Table `remembered`: the keys that a destination learned, and the order of each.
 
-It knows keys and rows; what a key means is the provider module's business.
+The meaning of a key is decided in the provider's package.
 """
 
 from collections.abc import Collection, Mapping
@@ -8,57 +8,58 @@ from datetime import datetime
 
 from sqlalchemy import Connection, exists, select
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import insert_if_new, insert_or_update
 from assets.ledger.states import State
 from assets.ledger.tables import delivery, remembered
 
-_LETS_GO = (State.SUPPRESSED, State.QUARANTINED, State.REJECTED)
-"""An order in such a state is not reported: it holds nothing."""
+_NOT_REPORTED = (State.SUPPRESSED, State.QUARANTINED, State.REJECTED)
+"""An order in such a state is not reported, so it holds no exclusive key."""
 
 
-def recall(
+def look_up(
     connection: Connection, destination: str, digests: Collection[str]
 ) -> dict[str, tuple[str, bool]]:
-    """Return, by digest, the order behind it and whether that order is reported.
+    """Return for each known digest its order id and whether that order is reported.
 
-    Reported, or it may be, or it is about to be: only then it holds an exclusive key.
+    An order counts as reported if it was sent, may have been sent, or is about to be.
+    Only then does it hold an exclusive key.
     """
     is_reported = exists().where(
         delivery.c.destination == remembered.c.destination,
         delivery.c.order_id == remembered.c.order_id,
-        delivery.c.state.not_in(_LETS_GO),
+        delivery.c.state.not_in(_NOT_REPORTED),
     )
-    asked, found = sorted(digests), {}
-    for some in slices(asked):
+    found: dict[str, tuple[str, bool]] = {}
+    for batch in bind_batches(sorted(digests)):
         statement = select(
             remembered.c.key_hash, remembered.c.order_id, is_reported
         ).where(
             remembered.c.destination == destination,
-            remembered.c.key_hash.in_(some),
+            remembered.c.key_hash.in_(batch),
         )
         for digest, order_id, reported in connection.execute(statement):
             found[digest] = (order_id, bool(reported))
     return found
 
 
-def remember(
+def add(
     connection: Connection, destination: str, learnt: Mapping[str, str], at: datetime
 ) -> None:
-    """Keep what was learnt, order id by digest; what is known stays as it is."""
+    """Store learned keys, order id by digest; known keys stay unchanged."""
     if learnt:
         rows = _rows(destination, learnt, at)
         connection.execute(insert_if_new(connection, remembered), rows)
 
 
-def hold(
-    connection: Connection, destination: str, held: Mapping[str, str], at: datetime
+def assign(
+    connection: Connection, destination: str, keys: Mapping[str, str], at: datetime
 ) -> None:
-    """Give exclusive keys to orders, order id by digest; who held them lets go."""
-    if held:
+    """Assign exclusive keys to orders, order id by digest; replace earlier holders."""
+    if keys:
         changed = ("order_id", "remembered_at")
         statement = insert_or_update(connection, remembered, changed)
-        connection.execute(statement, _rows(destination, held, at))
+        connection.execute(statement, _rows(destination, keys, at))
 
 
 def _rows(

@@ -1,7 +1,6 @@
-"""Forgets what was said word for word, once nobody needs it as proof any more.
+"""Purges the bodies of old requests and replies.
 
-The bodies of old requests and replies go; their hashes, sizes and outcomes stay, so
-that every attempt can still be accounted for.
+Their hashes, sizes and outcomes stay, so that every attempt remains accounted for.
 """
 
 from datetime import datetime
@@ -22,47 +21,50 @@ from assets.ledger.publishing import SCHEMA
 from assets.ledger.tables import delivery_attempt
 
 BATCH = 5_000
-_FORGOTTEN = {"request_json": None, "response_text": None}
+_PURGED = {"request_json": None, "response_text": None}
 
 
-def forget_bodies(database: Database, before: datetime) -> int:
-    """Null the bodies of attempts that happened before a moment.
+def purge_bodies(database: Database, before: datetime) -> int:
+    """Set the bodies of attempts that happened before an instant to null.
 
-    In short transactions: a run that is sending meanwhile waits for none of them long.
+    The work is split into short transactions, so that a run that sends at the same
+    time waits only briefly.
 
     Args:
         database: The delivery tables.
         before: Aware UTC.
 
     Returns:
-        How many attempts lost theirs.
+        Number of attempts whose bodies were purged.
     """
     attempt = delivery_attempt.c
     key = (attempt.attempt_id, attempt.event)
-    held = or_(attempt.request_json.is_not(None), attempt.response_text.is_not(None))
-    old = select(*key).where(attempt.happened_at < before, held).limit(BATCH)
+    has_body = or_(
+        attempt.request_json.is_not(None), attempt.response_text.is_not(None)
+    )
+    old = select(*key).where(attempt.happened_at < before, has_body).limit(BATCH)
     total = 0
     while True:
         with database.write() as connection:
             found = [tuple(row) for row in connection.execute(old)]
             if found:
-                these = tuple_(*key).in_(found)
+                is_found = tuple_(*key).in_(found)
                 connection.execute(
-                    update(delivery_attempt).where(these).values(_FORGOTTEN)
+                    update(delivery_attempt).where(is_found).values(_PURGED)
                 )
         total += len(found)
         if len(found) < BATCH:
             return total
 
 
-def forget_published_bodies(warehouse: Engine, before: datetime) -> None:
-    """Do the same in the copy that the warehouse has; nothing where it has none."""
+def purge_published_bodies(warehouse: Engine, before: datetime) -> None:
+    """Do the same in the published copy in the warehouse, if there is one."""
     name = delivery_attempt.name
     if not inspect(warehouse).has_table(name, schema=SCHEMA):
         return
-    names = ("happened_at", *_FORGOTTEN)
+    names = ("happened_at", *_PURGED)
     copy = table(name, *(column(one) for one in names), schema=SCHEMA)
     with warehouse.begin() as connection:
         connection.execute(
-            update(copy).where(copy.c.happened_at < before).values(_FORGOTTEN)
+            update(copy).where(copy.c.happened_at < before).values(_PURGED)
         )

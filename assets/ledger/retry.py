@@ -1,4 +1,4 @@
-"""When a delivery may be tried again. Pure rules; the ledger keeps the dates."""
+"""When a delivery may be tried again. Pure rules; the ledger stores the dates."""
 
 import random
 from collections.abc import Callable
@@ -8,19 +8,19 @@ from assets.ledger.rows import MAX_ATTEMPTS, Row
 from assets.ledger.states import State
 from assets.providers.base import ResendPolicy
 
-BASE_SECONDS = 1.0
-CAP_SECONDS = 300.0
-LONGEST_SECONDS = 86_400.0
-"""The most that a provider's Retry-After is believed: it may be nonsense."""
+BASE_BACKOFF_SECONDS = 1.0
+MAX_BACKOFF_SECONDS = 300.0
+MAX_RETRY_AFTER_SECONDS = 86_400.0
+"""Upper limit of a provider's Retry-After, which may be nonsense."""
 
-HORIZON = timedelta(hours=72)
-"""Three nights: what was not taken by then waits for a person."""
+RETRY_HORIZON = timedelta(hours=72)
+"""Three nights. A delivery that was not accepted by then waits for a person."""
 REPORTED_ELSEWHERE = "told_elsewhere"
-"""Why a delivery that nobody answered for is not told anew (`elsewhere.py`)."""
-USED_UP = frozenset(
+"""Reason code: sent without a reply, then the channel or account changed."""
+FINAL_REASONS = frozenset(
     {"dedup_window_over", "retry_horizon_over", "attempts_used_up", REPORTED_ELSEWHERE}
 )
-"""What a delivery is given up for that no mended source brings back."""
+"""Reasons of `exhausted` after which a corrected source row is not sent again."""
 
 Jitter = Callable[[float, float], float]
 
@@ -28,16 +28,16 @@ Jitter = Callable[[float, float], float]
 def delay(
     attempt_no: int, retry_after_s: float | None, jitter: Jitter = random.uniform
 ) -> timedelta:
-    """Return how long to wait after an attempt: full jitter, never earlier than told.
+    """Return how long to wait after an attempt: full jitter, at least Retry-After.
 
     Args:
         attempt_no: 1 for the first attempt.
-        retry_after_s: What the provider asked for, in seconds.
-        jitter: Draws a number between two.
+        retry_after_s: The provider's Retry-After in seconds; None: it sent none.
+        jitter: Draws a number between two bounds.
     """
-    ceiling = min(CAP_SECONDS, BASE_SECONDS * 2 ** min(attempt_no, 16))
-    told = min(retry_after_s or 0.0, LONGEST_SECONDS)
-    return timedelta(seconds=max(jitter(0.0, ceiling), told))
+    ceiling = min(MAX_BACKOFF_SECONDS, BASE_BACKOFF_SECONDS * 2 ** min(attempt_no, 16))
+    requested = min(retry_after_s or 0.0, MAX_RETRY_AFTER_SECONDS)
+    return timedelta(seconds=max(jitter(0.0, ceiling), requested))
 
 
 def sendable_states(policy: ResendPolicy) -> frozenset[State]:
@@ -47,24 +47,24 @@ def sendable_states(policy: ResendPolicy) -> frozenset[State]:
 
 
 def is_due(row: Row, policy: ResendPolicy, now: datetime) -> bool:
-    """Tell whether `row` is to be sent now.
+    """Return whether `row` is to be sent now.
 
-    What a provider once took into its queue is never sent again: if it vanished there,
-    a person has to ask.
+    A delivery that the provider accepted into its queue is never sent again. If the
+    provider lost it there, a person has to ask.
     """
-    if row.state not in sendable_states(policy) or exhaustion(row, policy, now):
+    if row.state not in sendable_states(policy) or exhaustion_reason(row, policy, now):
         return False
-    if is_asked_about(row, policy, now) or is_in_doubt(row, policy, now):
+    if needs_lookup(row, policy, now) or is_repeat_unsafe(row, policy, now):
         return False
     return row.next_attempt_at is None or row.next_attempt_at <= now
 
 
-def is_asked_about(row: Row, policy: ResendPolicy, now: datetime) -> bool:
-    """Tell whether an unanswered `row` is not sent again but looked up.
+def needs_lookup(row: Row, policy: ResendPolicy, now: datetime) -> bool:
+    """Return whether an uncertain `row` is looked up instead of sent again.
 
-    By the provider's list where it has one, else by a person: what was taken into its
-    queue and vanished there, what it could no longer tell from a repeat, and what was
-    told it before a file took the place of the connection.
+    The look-up is a request to the provider where it has one, else a person asks. It
+    is needed after the provider lost the delivery in its queue, after the provider's
+    deduplication window, and after the destination's channel or account changed.
     """
     if row.state is not State.UNCERTAIN:
         return False
@@ -75,11 +75,11 @@ def is_asked_about(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     )
 
 
-def is_in_doubt(row: Row, policy: ResendPolicy, now: datetime) -> bool:
-    """Tell whether a repeat of `row`, harmless until now, could count twice.
+def is_repeat_unsafe(row: Row, policy: ResendPolicy, now: datetime) -> bool:
+    """Return whether sending `row` again could count twice although it was safe before.
 
-    The policy was another one when it was sent, or the provider has forgotten it and
-    can be asked instead: it is as uncertain as if nobody had answered.
+    Either the resend policy changed since the send, or the deduplication window ended
+    and the provider has a look-up. The delivery is then uncertain, as after no reply.
     """
     if row.state is State.UNCERTAIN and row.accepted_at is None:
         return not policy.is_safe and row.next_attempt_at is not None
@@ -88,11 +88,11 @@ def is_in_doubt(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     return not policy.is_safe or (policy.looks_up and _is_window_over(row, policy, now))
 
 
-def repeatable_from(policy: ResendPolicy, now: datetime) -> datetime | None:
-    """Return the earliest first send of which a repeat is harmless; None: no send's."""
+def resendable_since(policy: ResendPolicy, now: datetime) -> datetime | None:
+    """Return the earliest first send that may be repeated; None: none may."""
     if not policy.is_safe:
         return None
-    return now - min(policy.window or HORIZON, HORIZON)
+    return now - min(policy.window or RETRY_HORIZON, RETRY_HORIZON)
 
 
 def _is_window_over(row: Row, policy: ResendPolicy, now: datetime) -> bool:
@@ -101,20 +101,20 @@ def _is_window_over(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     return now - row.first_sent_at > policy.window
 
 
-def exhaustion(row: Row, policy: ResendPolicy, now: datetime) -> str | None:
-    """Return why `row`, though unfinished, must not be sent again, or None.
+def exhaustion_reason(row: Row, policy: ResendPolicy, now: datetime) -> str | None:
+    """Return why an unfinished `row` must not be sent again, or None.
 
-    After the provider's memory of repeats ends, a repeat could count twice. What is
-    never sent again stays uncertain: that it may have counted must not be forgotten.
+    After the provider's deduplication window a repeat could count twice. A delivery
+    that the policy never sends again stays uncertain, because it may have counted.
     """
     if row.state not in sendable_states(policy) - {State.PENDING}:
         return None
-    if is_asked_about(row, policy, now) or is_in_doubt(row, policy, now):
+    if needs_lookup(row, policy, now) or is_repeat_unsafe(row, policy, now):
         return None
     if _is_window_over(row, policy, now):
         return "dedup_window_over"
-    if row.first_sent_at and now - row.first_sent_at > HORIZON:
+    if row.first_sent_at and now - row.first_sent_at > RETRY_HORIZON:
         return "retry_horizon_over"
-    if row.attempts - row.untried >= MAX_ATTEMPTS:
+    if row.attempts - row.unprocessed_attempts >= MAX_ATTEMPTS:
         return "attempts_used_up"
     return None

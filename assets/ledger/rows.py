@@ -1,4 +1,4 @@
-"""What goes into the ledger and what comes out of it, as plain values."""
+"""Plain values that go into the ledger and come out of it."""
 
 import os
 import time
@@ -14,26 +14,31 @@ from assets.ledger.states import State
 Clock = Callable[[], datetime]
 
 MAX_ATTEMPTS = 30
-NOT_TRIED = frozenset({"not_sent", "link_failed", "http_408", "http_425", "http_429"})
-"""The provider did nothing with the conversion: such a try uses no attempt."""
+NOT_PROCESSED = frozenset(
+    {"not_sent", "link_failed", "http_408", "http_425", "http_429"}
+)
+"""Reasons after which the provider did not process the conversion.
+
+Such an attempt does not count towards `MAX_ATTEMPTS`.
+"""
 
 
 def utc_now() -> datetime:
-    """The time of this machine, aware UTC."""
+    """Return the time of this machine, aware UTC."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What the source says about one order for one destination, before any send.
+    """The planned delivery of one order to one destination, before any send.
 
     Attributes:
         conversion_key: Event and order id; unique per destination.
         order_at: When the order was completed; None where it could not be read.
         amount_minor: Revenue in minor units of `currency`; None where unreadable.
         state: `pending`, `suppressed` or `quarantined`.
-        detail: The evidence of `reason`: what was looked at.
-        mapping_version: Which settings would make the payload.
+        detail: The evidence of `reason`.
+        mapping_version: Version of the settings that build the payload.
     """
 
     conversion_key: str
@@ -52,11 +57,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What the engine has to know of a delivery to decide what is next.
+    """The columns of a delivery that decide its next step.
 
     Attributes:
-        untried: How many of its `attempts` the provider did nothing with; counted only
-            where there are many (`register.py`).
+        unprocessed_attempts: How many of its `attempts` the provider did not process.
+            Counted only from `MAX_ATTEMPTS` attempts on, else 0.
     """
 
     delivery_id: str
@@ -78,19 +83,19 @@ class Row:
     amount_minor: int | None
     currency: str | None
     currency_digits: int | None
-    untried: int = 0
+    unprocessed_attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A delivery that is ours to send, and what was known of it when it was claimed.
+    """A delivery that this run may send, as it was when it was claimed.
 
     Attributes:
-        attempt_no: The fence.
-        payload_hash: Of what was sent before; None: nothing was.
-        told: Columns of what it was worth when a person called an earlier send not
-            delivered (`told.py`); None: nobody did.
-        was_put_off: The provider read an earlier send and asked for another.
+        attempt_no: Number of the new attempt; it fences results of earlier owners.
+        payload_hash: Hash of the payload sent before; None: nothing was sent.
+        previous_amount: Amount columns of an earlier send that a person resolved as
+            not delivered (`previous_sends.py`); None: there was no such decision.
+        retry_requested: The provider read an earlier send and asked for a retry.
     """
 
     delivery_id: str
@@ -100,22 +105,22 @@ class Claimed:
     payload_hash: str | None = None
     source_hash: str | None = None
     mapping_version: str | None = None
-    told: Mapping[str, Any] | None = None
-    was_put_off: bool = False
+    previous_amount: Mapping[str, Any] | None = None
+    retry_requested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What one attempt came to, ready to be recorded.
+    """The result of one attempt, ready to be recorded.
 
     Attributes:
-        delivery_id: Whose attempt.
+        delivery_id: The delivery.
         attempt_no: The fence: recorded only if it is still the newest attempt.
-        state: Where the delivery goes.
+        state: The new state of the delivery.
         changes: Further columns of `delivery`.
         attempts: `outcome` rows of `delivery_attempt`, one per request.
-        issues: Rows of `data_issue` that the reply gave rise to.
-        learnt: What it taught: order id by digest, kept in `remembered`.
+        issues: Rows of `data_issue` that result from the reply.
+        learnt: Keys for table `remembered`, order id by digest.
     """
 
     delivery_id: str
@@ -129,7 +134,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """How many deliveries stand in one state, and their money in minor units."""
+    """Number of deliveries in one state, and their money in minor units."""
 
     destination: str
     partition_key: str
@@ -141,13 +146,13 @@ class Total:
 
 
 def delivery_id(provider: str, destination: str, conversion_key: str) -> str:
-    """The same delivery has the same id in every run, so it can exist only once."""
+    """Return the id of a delivery: the same in every run, so that it exists once."""
     text = "\x1f".join((provider, destination, conversion_key))
     return sha256(text.encode()).hexdigest()
 
 
 def new_attempt_id() -> str:
-    """A UUID of version 7: unique, and sorted by time."""
+    """Return a UUID of version 7: unique, and sorted by time."""
     milliseconds = int(time.time() * 1000).to_bytes(6, "big")
     raw = bytearray(milliseconds + os.urandom(10))
     raw[6] = raw[6] & 0x0F | 0x70

@@ -1,4 +1,4 @@
-"""What a run of one destination and partition did, and what the source held for it."""
+"""Records of runs, source totals per partition, and guard overrides."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ from assets.ledger.tables import export_run, guard_override, source_total
 
 
 def start_run(ledger: Ledger, partition_key: str, account: str | None = None) -> None:
-    """Say that a run began; runs before it that never ended are called crashed.
+    """Record the start of a run; mark earlier runs without an end as crashed.
 
-    Only for who holds the lock of the destination: nobody else can be at work then. A
-    step that is tried again begins anew.
+    The caller holds the lock of the destination, so that no other run can be active. A
+    retried step replaces its own record.
 
     Args:
-        ledger: Of the run.
+        ledger: The ledger of the destination.
         partition_key: The partition.
         account: `Destination.account`.
     """
@@ -42,15 +42,15 @@ def start_run(ledger: Ledger, partition_key: str, account: str | None = None) ->
             )
             .values(ended_at=now, outcome="crashed")
         )
-        again = ("started_at", "ended_at", "outcome", "stop_reason")
-        connection.execute(insert_or_update(connection, export_run, again), row)
+        columns = ("started_at", "ended_at", "outcome", "stop_reason")
+        connection.execute(insert_or_update(connection, export_run, columns), row)
 
 
 def end_run(ledger: Ledger, partition_key: str, changes: Mapping[str, Any]) -> None:
-    """Say how a run ended.
+    """Record how a run ended.
 
     Args:
-        ledger: Of the run.
+        ledger: The ledger of the destination.
         partition_key: The partition.
         changes: outcome, stop_reason, requests, conversions_sent, eligible, counts,
             amounts_minor.
@@ -64,10 +64,10 @@ def end_run(ledger: Ledger, partition_key: str, changes: Mapping[str, Any]) -> N
         )
 
 
-def last_stops(
+def last_stop_reasons(
     database: Database, destination: str, partition_keys: Sequence[str]
 ) -> dict[str, str]:
-    """Return why the last run of each partition stopped, where it did."""
+    """Return the stop reason of the last run of each partition that stopped early."""
     statement = (
         select(export_run.c.partition_key, export_run.c.stop_reason)
         .where(
@@ -91,7 +91,7 @@ def _key(ledger: Ledger, partition_key: str) -> dict[str, str]:
     }
 
 
-def keep_source_totals(
+def replace_source_totals(
     database: Database,
     partition_key: str,
     totals: Sequence[Mapping[str, Any]],
@@ -99,14 +99,14 @@ def keep_source_totals(
     run_id: str,
     at: datetime,
 ) -> None:
-    """Replace what the source held for a partition.
+    """Replace the source totals of a partition.
 
     Args:
-        database: Where the delivery tables are.
+        database: The delivery tables.
         partition_key: The partition.
         totals: currency ('' where unreadable), currency_digits, orders, amount_minor.
-        run_id: Who counted.
-        at: When, aware UTC.
+        run_id: The run that counted.
+        at: When it counted, aware UTC.
     """
     common = {"partition_key": partition_key, "run_id": run_id, "counted_at": at}
     with database.write() as connection:
@@ -119,15 +119,15 @@ def keep_source_totals(
             )
 
 
-def source_totals_before(
+def previous_source_totals(
     database: Database, partition_key: str, days: int
 ) -> dict[str, dict[str, tuple[int, int]]]:
-    """Return what the source held for the partitions before this one.
+    """Return the source totals of the partitions before this one.
 
     Args:
-        database: Where the delivery tables are.
-        partition_key: The partition; it is not among them.
-        days: At most so many, the latest.
+        database: The delivery tables.
+        partition_key: The partition; it is not included.
+        days: Maximum number of partitions, the latest ones.
 
     Returns:
         Partition -> currency ('' where unreadable) -> (orders, revenue in minor units).
@@ -148,7 +148,7 @@ def source_totals_before(
     return found
 
 
-def keep_override(
+def record_guard_override(
     database: Database,
     partition_key: str,
     *,
@@ -157,7 +157,7 @@ def keep_override(
     reason: str,
     at: datetime,
 ) -> None:
-    """Keep that a person let a day pass, and why."""
+    """Record that a person overrode the guards for a partition, and why."""
     row = {
         "run_id": run_id,
         "partition_key": partition_key,

@@ -1,7 +1,7 @@
-"""Outcomes that the ledger could not take: kept on disk until the next run.
+"""Stores results on disk that the ledger could not record, until the next run.
 
-If the delivery tables cannot be reached after a reply came, what it said must not be
-lost: without it a delivered order would look unanswered.
+If the delivery tables cannot be reached after a reply, the reply must not be lost:
+without it a delivered order would be uncertain.
 """
 
 import json
@@ -17,60 +17,60 @@ from assets.ledger.states import State
 
 
 class Spool:
-    """The outcomes of one destination that still have to be recorded.
+    """The results of one destination that are not recorded yet.
 
     Args:
-        file: JSON Lines; made with its folders on the first outcome.
+        file: JSON Lines; created with its folders on the first result.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
 
-    def keep(self, owner: str, results: Sequence[Result]) -> None:
-        """Write outcomes, durable when this returns.
+    def append(self, owner: str, results: Sequence[Result]) -> None:
+        """Append results; they are durable when this returns.
 
         Args:
-            owner: Who had claimed the deliveries: the fence.
-            results: What the attempts came to.
+            owner: The owner of the claims, the fence when they are recorded.
+            results: The results of attempts.
         """
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("a", encoding="utf-8") as lines:
             for result in results:
                 line = {"owner": owner, **asdict(result)}
-                lines.write(json.dumps(line, default=_written) + "\n")
+                lines.write(json.dumps(line, default=_encode) + "\n")
             lines.flush()
             os.fsync(lines.fileno())
 
     def read(self) -> list[tuple[str, Result]]:
-        """Return what is kept, each outcome with its owner; a torn last line is not."""
+        """Return the stored results with their owners, without a torn last line."""
         if not self.file.exists():
             return []
         with self.file.open(encoding="utf-8") as lines:
             return [_read(json.loads(one)) for one in lines if one.endswith("\n")]
 
     def clear(self) -> None:
-        """Forget what was recorded."""
+        """Delete the file once its results are recorded."""
         self.file.unlink(missing_ok=True)
 
 
-def _written(value: Any) -> Any:
+def _encode(value: Any) -> Any:
     if isinstance(value, datetime):
         return {"instant": value.isoformat()}
-    message = f"an outcome holds a {type(value).__name__}"
+    message = f"Spooling failed: expected JSON values, got {type(value).__name__}."
     raise TypeError(message)
 
 
 def _read(line: dict[str, Any]) -> tuple[str, Result]:
     owner = line.pop("owner")
-    line["changes"] = {key: _value(one) for key, one in line["changes"].items()}
+    line["changes"] = {key: _decode(one) for key, one in line["changes"].items()}
     for kind in ("attempts", "issues"):
         line[kind] = [
-            {key: _value(one) for key, one in row.items()} for row in line[kind]
+            {key: _decode(one) for key, one in row.items()} for row in line[kind]
         ]
     return owner, Result(**{**line, "state": State(line["state"])})
 
 
-def _value(value: Any) -> Any:
+def _decode(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {"instant"}:
         return datetime.fromisoformat(value["instant"])
     return value

@@ -1,4 +1,4 @@
-"""The states of a delivery and the ways between them. Nothing else moves a delivery.
+"""The states of a delivery and the legal transitions between them.
 
 A delivery is one conversion to one destination. Pure code: no tables, no providers.
 """
@@ -7,34 +7,34 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a delivery stands."""
+    """State of a delivery."""
 
     PENDING = "pending"
-    """Valid and eligible; never sent, or provably unsent."""
+    """Valid and eligible; never sent, or provably not sent."""
     SUPPRESSED = "suppressed"
-    """Not to be sent as things stand; looked at again by the next run."""
+    """A rule says not to send it; the next run decides again."""
     QUARANTINED = "quarantined"
-    """The row failed validation; looked at again when the row is fixed."""
+    """The row failed validation; decided again when the row is corrected."""
     SENDING = "sending"
     """The intent is committed; bytes may be on the wire."""
     RETRYABLE = "retryable"
-    """Provably not applied, or a repeat is harmless."""
+    """Provably not applied, or a repeat is harmless; sent again."""
     UNCERTAIN = "uncertain"
-    """May have been applied; nobody answered."""
+    """No reply, outcome unknown: it may have been applied."""
     QUEUED = "queued"
-    """Taken for later processing; followed until it is settled."""
+    """Accepted for later processing; followed until it is settled."""
     STAGED = "staged"
-    """Written to the outbox: prepared, handed to nobody."""
+    """Written to the outbox; not handed to the provider."""
     ACCEPTED = "accepted"
     """The provider confirmed it."""
     SETTLED = "settled"
-    """Processing ended well."""
+    """The provider finished processing and confirmed it."""
     DUPLICATE = "duplicate"
-    """The provider already holds this conversion."""
+    """The provider already has this conversion."""
     REJECTED = "rejected"
-    """Refused for good."""
+    """The provider refused it permanently."""
     EXHAUSTED = "exhausted"
-    """Attempts or time used up."""
+    """Attempts or time are used up."""
 
 
 S = State
@@ -42,17 +42,17 @@ S = State
 DELIVERED = frozenset({S.ACCEPTED, S.SETTLED, S.DUPLICATE})
 """The provider has it."""
 
-SOFT = frozenset({S.PENDING, S.SUPPRESSED, S.QUARANTINED})
-"""Never sent: the next run decides anew from the source."""
+REPLANNABLE = frozenset({S.PENDING, S.SUPPRESSED, S.QUARANTINED})
+"""Never sent: the next run plans it again from the source."""
 
-NOT_SENT = frozenset({S.SUPPRESSED, S.QUARANTINED})
-"""Not eligible: not to be sent as things stand."""
+INELIGIBLE = frozenset({S.SUPPRESSED, S.QUARANTINED})
+"""Not eligible to be sent."""
 
-RERUN_HELPS = frozenset({S.PENDING, S.SENDING, S.RETRYABLE})
-"""A partition with one of these is not finished: its step fails."""
+UNFINISHED = frozenset({S.PENDING, S.SENDING, S.RETRYABLE})
+"""A run helps: a partition with one of these fails its step."""
 
 TRANSITIONS: dict[State | None, frozenset[State]] = {
-    None: SOFT,
+    None: REPLANNABLE,
     S.PENDING: frozenset({S.SUPPRESSED, S.QUARANTINED, S.SENDING}),
     S.SUPPRESSED: frozenset({S.PENDING, S.QUARANTINED}),
     S.QUARANTINED: frozenset({S.PENDING, S.SUPPRESSED}),
@@ -80,26 +80,26 @@ TRANSITIONS: dict[State | None, frozenset[State]] = {
     S.SETTLED: frozenset(),
     S.DUPLICATE: frozenset(),
 }
-"""Every legal way of the program. None: there is no row yet."""
+"""Every transition the program may make. None: the delivery does not exist yet."""
 
-BY_A_PERSON: dict[State, frozenset[State]] = {
+MANUAL_TRANSITIONS: dict[State, frozenset[State]] = {
     S.UNCERTAIN: frozenset({S.ACCEPTED, S.PENDING}),
     S.EXHAUSTED: frozenset({S.ACCEPTED, S.PENDING}),
     S.REJECTED: frozenset({S.PENDING}),
     S.STAGED: frozenset({S.ACCEPTED, S.PENDING}),
 }
-"""What a person may decide who knows what became of a delivery."""
+"""Every transition a person may decide who found out the outcome."""
 
 
 class IllegalTransitionError(Exception):
-    """Code tried a way that does not exist: a bug, never a fault of the data."""
+    """The program tried an illegal transition: a bug, never a fault of the data."""
 
 
-def check(before: State | None, after: State) -> None:
+def check_transition(before: State | None, after: State) -> None:
     """Raise unless a delivery may go from `before` to `after`.
 
     Raises:
-        IllegalTransitionError: The way is not in `TRANSITIONS`.
+        IllegalTransitionError: `TRANSITIONS` does not contain the transition.
     """
     if after not in TRANSITIONS[before]:
         legal = ", ".join(sorted(TRANSITIONS[before])) or "none: the state is final"

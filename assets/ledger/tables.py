@@ -1,4 +1,4 @@
-"""The delivery tables as SQLAlchemy sees them. `sql/ledger` holds how they came about.
+"""SQLAlchemy definitions of the delivery tables; `sql/ledger` has the migrations.
 
 Money is in minor units, so that sums are exact on every database. Instants are UTC.
 """
@@ -30,17 +30,17 @@ from assets.ledger.states import State
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware UTC instant; SQLite, which has none, keeps it without the zone."""
+    """An aware UTC instant; SQLite has no zones and stores it without one."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Turn an aware instant into what the database keeps."""
+        """Convert an aware instant to the stored value."""
         if value is None:
             return None
         if value.tzinfo is None:
-            message = f"expected an aware instant, got {value!r}"
+            message = f"Writing an instant failed: expected a time zone, got {value!r}."
             raise ValueError(message)
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
@@ -48,14 +48,17 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(
         self, value: datetime | None, dialect: Dialect
     ) -> datetime | None:
-        """Turn what the database kept into an aware UTC instant."""
+        """Convert a stored value to an aware UTC instant."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value
 
 
 def key(length: int) -> String:
-    """Text compared byte by byte on every database, so that key ranges agree."""
+    """Return a text type compared byte by byte on every database.
+
+    Ranges of keys are then the same on every database.
+    """
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 

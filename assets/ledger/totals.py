@@ -1,24 +1,11 @@
-"""How many deliveries stand in which state, and what they are worth."""
+"""Counts and money of deliveries by state."""
 
-from datetime import datetime
-
-from sqlalchemy import (
-    ColumnElement,
-    and_,
-    column,
-    false,
-    func,
-    not_,
-    select,
-    table,
-)
+from sqlalchemy import column, func, select, table
 
 from assets.ledger.database import Database
-from assets.ledger.retry import REPORTED_ELSEWHERE
 from assets.ledger.rows import Total
-from assets.ledger.states import RERUN_HELPS, State
+from assets.ledger.states import State
 from assets.ledger.tables import delivery
-from assets.providers.base import ResendPolicy
 
 
 def totals(
@@ -31,10 +18,10 @@ def totals(
     """Count deliveries and their money by destination, partition, state, currency.
 
     Args:
-        database: Where the delivery tables are.
-        destination: Only this one.
-        first: Only partitions from this key on.
-        last: Only partitions up to and with this key.
+        database: The delivery tables.
+        destination: Only this destination; None: all.
+        first: First partition key, inclusive; None: no lower bound.
+        last: Last partition key, inclusive; None: no upper bound.
     """
     groups = (
         delivery.c.destination,
@@ -71,60 +58,8 @@ def totals(
         ]
 
 
-def unfinished(
-    database: Database,
-    *,
-    destination: str,
-    partition_key: str,
-    policy: ResendPolicy,
-    now: datetime,
-) -> int:
-    """Count the deliveries of a partition that another run would finish.
-
-    Args:
-        database: Where the delivery tables are.
-        destination: Configured name.
-        partition_key: The partition.
-        policy: Whether a run sends unanswered deliveries again.
-        now: The time.
-    """
-    statement = (
-        select(func.count())
-        .select_from(delivery)
-        .where(
-            delivery.c.destination == destination,
-            delivery.c.partition_key == partition_key,
-            left_over(policy, now),
-        )
-    )
-    with database.read() as connection:
-        return connection.execute(statement).scalar_one()
-
-
-def left_over(policy: ResendPolicy, now: datetime) -> ColumnElement[bool]:
-    """Return what is true of a delivery that another run would finish.
-
-    Args:
-        policy: Whether a run sends unanswered deliveries again.
-        now: The time.
-    """
-    states = [*RERUN_HELPS, State.UNCERTAIN] if policy.is_safe else [*RERUN_HELPS]
-    looked_up: ColumnElement[bool] = false()
-    if policy.looks_up and policy.window is not None:
-        looked_up = and_(
-            delivery.c.state == State.UNCERTAIN,
-            delivery.c.first_sent_at < now - policy.window,
-        )
-    return and_(
-        delivery.c.state.in_(states),
-        delivery.c.accepted_at.is_(None),
-        delivery.c.state_reason.is_distinct_from(REPORTED_ELSEWHERE),
-        not_(looked_up),
-    )
-
-
-def needing_a_person(database: Database, *, first: str, last: str) -> int:
-    """Count what `v_needs_human` shows of the partitions from `first` to `last`."""
+def count_needs_human(database: Database, *, first: str, last: str) -> int:
+    """Count the rows of `v_needs_human` for the partitions `first` to `last`."""
     view = table("v_needs_human", column("partition_key"))
     statement = (
         select(func.count())

@@ -1,5 +1,5 @@
-"""What a person decides about deliveries: resolve, declare, recover.
+"""Decisions of a person about deliveries: resolve, declare, recover.
 
-Each decision is recorded with a name and a reason. What a run decides by itself belongs
-in `delivery`.
+Each decision is recorded with a name and a reason. Decisions that a run makes by itself
+belong in `delivery`.
 """

@@ -1,7 +1,7 @@
-"""A person's word that orders were delivered, whatever is known of them here.
+"""Declares orders as delivered, even orders that have no delivery yet.
 
-After a restore to an earlier time the delivery tables may not even know the orders that
-a provider's own report shows.
+After the delivery tables were restored to an earlier time, they may not contain orders
+that a provider's own report shows.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,25 +11,25 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import Database
 from assets.ledger.rows import Clock, delivery_id, utc_now
 from assets.ledger.states import DELIVERED, State
 from assets.ledger.tables import delivery
-from assets.resolution.resolve import Resolved, ResolveError, settle
+from assets.resolution.resolve import Resolution, ResolveError, apply_resolution
 
 _KNOWN = DELIVERED | {State.QUEUED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """Which destination was told, and of which day's orders.
+class DeclarationTarget:
+    """The destination that received the orders, and the day of the orders.
 
     Attributes:
         destination: Configured name.
-        provider: Its provider.
-        event: What it reports of an order, as in `Provider.event`.
-        day: The partition of orders of which there is no delivery.
+        provider: Name of its provider.
+        event: The event that is reported of an order, as in `Provider.event`.
+        day: The partition of orders that have no delivery yet.
     """
 
     destination: str
@@ -40,49 +40,50 @@ class Told:
 
 def declare_delivered(
     database: Database,
-    told: Told,
+    target: DeclarationTarget,
     order_ids: Collection[str],
     *,
     by: str,
     why: str,
     clock: Clock = utc_now,
-) -> Sequence[Resolved]:
-    """Close orders as delivered, also those that were never planned or sent.
+) -> Sequence[Resolution]:
+    """Close orders as delivered, including orders that were never planned or sent.
 
-    All of them or none: each is kept as a `manual` attempt of its own. What is known as
-    delivered is left as it is. The next run of the day fills in what the orders are
-    worth.
+    The change is all or nothing; each order gets a `manual` attempt. Orders that are
+    delivered already stay unchanged. The next run of the day fills in the amounts.
 
     Args:
         database: The delivery tables.
-        told: Where they were delivered.
+        target: The destination that received the orders.
         order_ids: The orders.
-        by: Who decided.
-        why: What it rests on.
-        clock: Tells the time.
+        by: The person who decided.
+        why: The reason for the decision.
+        clock: Returns the current time.
 
     Raises:
-        ResolveError: No order is given, or one is being sent.
+        ResolveError: There are no orders, or one of them is being sent.
     """
     if not order_ids:
         message = (
-            f"Resolving failed for {told.destination} {told.day}: expected order ids, "
-            "got none. Write them into the file of --orders, one a line."
+            f"Resolving failed for {target.destination} {target.day}: expected order "
+            "ids, got none. Write them to the file of --orders, one per line."
         )
         raise ResolveError(message)
     now = clock()
     wanted = sorted(order_ids)
-    done: list[Resolved] = []
+    done: list[Resolution] = []
     with database.write() as connection:
-        for part in slices(wanted):
-            known = _known(connection, told.destination, part)
-            for order_id in part:
+        for batch in bind_batches(wanted):
+            known = _known(connection, target.destination, batch)
+            for order_id in batch:
                 rows = known.get(order_id, [])
                 if any(State(row["state"]) in _KNOWN for row in rows):
                     continue
-                row = _to_close(connection, told, order_id, rows, now)
+                row = _to_close(connection, target, order_id, rows, now)
                 done.append(
-                    settle(connection, row, State.ACCEPTED, by=by, why=why, now=now)
+                    apply_resolution(
+                        connection, row, State.ACCEPTED, by=by, why=why, now=now
+                    )
                 )
     return done
 
@@ -101,36 +102,40 @@ def _known(
 
 def _to_close(
     connection: Connection,
-    told: Told,
+    target: DeclarationTarget,
     order_id: str,
     rows: Sequence[Mapping[str, Any]],
     now: datetime,
 ) -> Mapping[str, Any]:
-    key = f"{told.event}:{order_id}"
+    key = f"{target.event}:{order_id}"
     for row in rows:
         is_claimed = row["state"] == State.SENDING and row["lease_until"] is not None
         if is_claimed and row["lease_until"] > now:
             message = (
-                f"Resolving failed for {told.destination} {order_id}: expected no run "
-                "at work, got one that is sending it. Wait until it has ended; nothing "
-                "was changed."
+                f"Resolving failed for {target.destination} {order_id}: expected no "
+                "active run, got one that is sending the order. Wait until it has "
+                "ended. Nothing was changed."
             )
             raise ResolveError(message)
     same = [row for row in rows if row["conversion_key"] == key]
-    return same[0] if same else _born(connection, told, order_id, key, now)
+    return same[0] if same else _insert_delivery(connection, target, order_id, key, now)
 
 
-def _born(
-    connection: Connection, told: Told, order_id: str, key: str, now: datetime
+def _insert_delivery(
+    connection: Connection,
+    target: DeclarationTarget,
+    order_id: str,
+    key: str,
+    now: datetime,
 ) -> dict[str, Any]:
     row = {
-        "delivery_id": delivery_id(told.provider, told.destination, key),
-        "destination": told.destination,
-        "provider": told.provider,
+        "delivery_id": delivery_id(target.provider, target.destination, key),
+        "destination": target.destination,
+        "provider": target.provider,
         "conversion_key": key,
         "order_id": order_id,
-        "partition_key": told.day.isoformat(),
-        "order_date": told.day,
+        "partition_key": target.day.isoformat(),
+        "order_date": target.day,
         "state": State.PENDING,
         "attempts": 0,
         "row_version": 1,

@@ -1,7 +1,7 @@
-"""Takes back from the published copy what the delivery tables lost to a restore.
+"""Recovers deliveries from the published copy after a restore of the delivery tables.
 
 The copy in the warehouse outlives a restore of the delivery tables to an earlier time.
-What it knows as told, or as perhaps told, must not look as if it had never been sent.
+Deliveries that it shows as sent, or as possibly sent, must not look never sent.
 """
 
 import json
@@ -19,11 +19,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.database import Database, LedgerError, insert_if_new
-from assets.ledger.publishing import SCHEMA, copy_of
+from assets.ledger.publishing import SCHEMA, published_table
 from assets.ledger.rows import Clock, utc_now
-from assets.ledger.states import DELIVERED, SOFT, State
+from assets.ledger.states import DELIVERED, REPLANNABLE, State
 from assets.ledger.tables import Instant, delivery, delivery_attempt
 from assets.resolution.resolve import manual_attempt
 
@@ -32,7 +32,7 @@ REASON = "recovered"
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A delivery that was taken back; `before` is None where there was none."""
+    """A recovered delivery; `before` is None if it did not exist."""
 
     destination: str
     partition_key: str
@@ -50,53 +50,57 @@ def recover(
     why: str,
     clock: Clock = utc_now,
 ) -> list[Recovered]:
-    """Take over what the copy knows as told and the delivery tables do not.
+    """Recover deliveries that the copy shows as sent and the delivery tables do not.
 
-    A day is taken over as a whole or not at all. Each delivery gets a `manual` attempt
-    and the attempts that the copy kept of it. Doing it again changes nothing.
+    A partition is recovered as a whole or not at all. Each delivery gets a `manual`
+    attempt and its attempts of the copy. Recovering again changes nothing.
 
     Args:
         database: The delivery tables.
-        warehouse: Which holds the copy.
+        warehouse: Holds the copy.
         first: First partition, `YYYY-MM-DD`.
-        last: Last partition.
-        by: Who decided.
-        why: What it rests on.
-        clock: Tells the time.
+        last: Last partition, inclusive.
+        by: The person who decided.
+        why: The reason for the decision.
+        clock: Returns the current time.
 
     Raises:
         LedgerError: The copy cannot be read.
     """
     done: list[Recovered] = []
     for partition_key in _partitions(warehouse, first, last):
-        rows = _known_as_told(warehouse, partition_key)
+        rows = _published_deliveries(warehouse, partition_key)
         with database.write() as connection:
-            for part in slices(rows):
-                done += _take_over(
-                    connection, warehouse, part, now=clock(), by=by, why=why
+            for batch in bind_batches(rows):
+                done += _restore(
+                    connection, warehouse, batch, now=clock(), by=by, why=why
                 )
     return done
 
 
 def _partitions(warehouse: Engine, first: str, last: str) -> list[str]:
-    key = copy_of(delivery.name, delivery.columns).c.partition_key
+    key = published_table(delivery.name, delivery.columns).c.partition_key
     statement = select(key).where(key.between(first, last)).distinct().order_by(key)
     return [row["partition_key"] for row in _read(warehouse, statement)]
 
 
-def _known_as_told(warehouse: Engine, partition_key: str) -> list[dict[str, Any]]:
-    copy = copy_of(delivery.name, delivery.columns)
+def _published_deliveries(
+    warehouse: Engine, partition_key: str
+) -> list[dict[str, Any]]:
+    copy = published_table(delivery.name, delivery.columns)
     statement = (
         select(copy)
-        .where(copy.c.partition_key == partition_key, copy.c.state.not_in([*SOFT]))
+        .where(
+            copy.c.partition_key == partition_key, copy.c.state.not_in([*REPLANNABLE])
+        )
         .order_by(copy.c.delivery_id)
     )
-    # A warehouse without locks may hold a row twice.
+    # A warehouse without locks may contain a row twice.
     rows = {row["delivery_id"]: row for row in _read(warehouse, statement)}
     return [*rows.values()]
 
 
-def _take_over(
+def _restore(
     connection: Connection,
     warehouse: Engine,
     rows: Sequence[dict[str, Any]],
@@ -111,18 +115,20 @@ def _take_over(
         row["delivery_id"]: dict(row)
         for row in connection.execute(statement.with_for_update()).mappings()
     }
-    taken = [row for row in rows if _is_lost(row, known.get(row["delivery_id"]))]
-    if not taken:
+    newer = [
+        row for row in rows if _is_newer_in_copy(row, known.get(row["delivery_id"]))
+    ]
+    if not newer:
         return []
-    for row in taken:
+    for row in newer:
         is_it = delivery.c.delivery_id == row["delivery_id"]
         is_known = row["delivery_id"] in known
         change = update(delivery).where(is_it) if is_known else insert(delivery)
-        connection.execute(change.values(_after(row, now)))
-    _keep_attempts(connection, warehouse, [row["delivery_id"] for row in taken])
+        connection.execute(change.values(_restored_columns(row, now)))
+    _restore_attempts(connection, warehouse, [row["delivery_id"] for row in newer])
     return [
         _decide(connection, row, known.get(row["delivery_id"]), now, by=by, why=why)
-        for row in taken
+        for row in newer
     ]
 
 
@@ -136,7 +142,7 @@ def _decide(
     why: str,
 ) -> Recovered:
     before = None if known is None else State(known["state"])
-    after = State(_after(row, now)["state"])
+    after = State(_restored_columns(row, now)["state"])
     attempt = manual_attempt(row, after, now, by=by, why=why)
     connection.execute(
         delivery_attempt.insert(),
@@ -145,20 +151,20 @@ def _decide(
     return Recovered(row["destination"], row["partition_key"], before, after)
 
 
-def _is_lost(row: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:
-    """Tell whether the copy knows more of a delivery than the delivery tables."""
+def _is_newer_in_copy(row: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:
+    """Return whether the copy is ahead of the delivery tables for a delivery."""
     if known is None:
         return True
     if State(known["state"]) in DELIVERED:
         return False
-    # What is delivered stays so: where it is not, that was forgotten.
+    # A delivered delivery stays delivered. The restore lost it where it is not.
     return State(row["state"]) in DELIVERED or row["attempts"] > known["attempts"]
 
 
-def _after(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _restored_columns(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     values = dict(row)
     if row["state"] == State.SENDING:
-        # Published in mid-run: its bytes may have left.
+        # The copy was made during the run: the request may have been sent.
         values |= {
             "state": State.UNCERTAIN,
             "state_reason": REASON,
@@ -174,18 +180,18 @@ def _after(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def _keep_attempts(
+def _restore_attempts(
     connection: Connection, warehouse: Engine, delivery_ids: Sequence[str]
 ) -> None:
-    """The next publishing replaces the copy: what it holds is taken back as well."""
-    copy = copy_of(delivery_attempt.name, delivery_attempt.columns)
+    """Restore attempts from the copy, which the next publishing replaces."""
+    copy = published_table(delivery_attempt.name, delivery_attempt.columns)
     statement = select(copy).where(copy.c.delivery_id.in_(delivery_ids))
-    kept = [
+    attempts = [
         {**row, "request_json": _parsed(row["request_json"])}
         for row in _read(warehouse, statement)
     ]
-    if kept:
-        connection.execute(insert_if_new(connection, delivery_attempt), kept)
+    if attempts:
+        connection.execute(insert_if_new(connection, delivery_attempt), attempts)
 
 
 def _read(warehouse: Engine, statement: Any) -> list[dict[str, Any]]:
@@ -193,13 +199,13 @@ def _read(warehouse: Engine, statement: Any) -> list[dict[str, Any]]:
     try:
         with warehouse.connect() as connection:
             found = connection.execute(statement).mappings().all()
-    except SQLAlchemyError as wrong:
+    except SQLAlchemyError as error:
         message = (
             f"Recovering failed: expected the tables of schema {SCHEMA} in the "
-            f"warehouse, got {type(wrong).__name__}. Take what was delivered from the "
-            "providers' reports: attribution resolve orders."
+            f"warehouse, got {type(error).__name__}. Take the delivered orders from "
+            "the providers' reports: attribution resolve orders."
         )
-        # Its own text may hold the address.
+        # The text of the error may contain the database URL.
         raise LedgerError(message) from None
     return [
         {

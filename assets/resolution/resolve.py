@@ -1,4 +1,4 @@
-"""What a person decides about deliveries that no run can finish by itself."""
+"""Resolves deliveries that no run can finish, by the decision of a person."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from sqlalchemy import Connection, select, update
 
 from assets.delivery.evidence import CODE_VERSION
 from assets.ledger.database import Database
-from assets.ledger.earlier_reports import what_was_reported
+from assets.ledger.previous_sends import previous_send
 from assets.ledger.rows import Clock, new_attempt_id, utc_now
-from assets.ledger.states import BY_A_PERSON, State
+from assets.ledger.states import MANUAL_TRANSITIONS, State
 from assets.ledger.tables import delivery, delivery_attempt
 
 
 class ResolveError(Exception):
-    """A delivery cannot be resolved so; the message says why."""
+    """A delivery cannot be resolved this way. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """What a decision came to."""
+class Resolution:
+    """A resolved delivery with its state before and after."""
 
     destination: str
     order_id: str
@@ -30,15 +30,15 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Selection:
     """Deliveries of one destination in one state.
 
     Attributes:
         destination: Configured name.
         first: First partition, `YYYY-MM-DD`.
-        last: Last partition.
-        state: The state they are in.
-        reason: Only those with this `state_reason`; None: with any.
+        last: Last partition, inclusive.
+        state: The state of the deliveries.
+        reason: Only deliveries with this `state_reason`; None: any.
         order_ids: Only these orders; None: all.
     """
 
@@ -51,12 +51,12 @@ class Chosen:
 
     @property
     def place(self) -> str:
-        """Where they are, for messages."""
+        """Destination and partitions, for messages."""
         until = "" if self.last == self.first else f" to {self.last}"
         return f"{self.destination} {self.first}{until}"
 
     def find(self, connection: Connection) -> list[dict[str, Any]]:
-        """Read and lock them."""
+        """Read and lock the deliveries, by order id."""
         statement = select(delivery).where(
             delivery.c.destination == self.destination,
             delivery.c.partition_key.between(self.first, self.last),
@@ -64,8 +64,8 @@ class Chosen:
         )
         if self.reason is not None:
             statement = statement.where(delivery.c.state_reason == self.reason)
-        in_order = statement.order_by(delivery.c.order_id).with_for_update()
-        found = [dict(row) for row in connection.execute(in_order).mappings()]
+        locked = statement.order_by(delivery.c.order_id).with_for_update()
+        found = [dict(row) for row in connection.execute(locked).mappings()]
         if self.order_ids is None:
             return found
         return [row for row in found if row["order_id"] in self.order_ids]
@@ -79,102 +79,123 @@ def resolve(
     by: str,
     why: str,
     clock: Clock = utc_now,
-) -> Resolved:
-    """Settle a delivery by a person's word, kept as a `manual` attempt.
+) -> Resolution:
+    """Resolve a delivery by a person's decision, stored as a `manual` attempt.
 
-    Delivered: it counts as accepted. Not delivered: it is pending, and the next run of
-    its partition sends it. Where the provider then says that it has it already, what
-    was sent before is what it has (`told.py`).
+    Delivered: the delivery becomes accepted. Not delivered: it becomes pending, and the
+    next run of its partition sends it. If the provider then reports a duplicate, it has
+    the earlier send (`assets/ledger/previous_sends.py`).
 
     Args:
         database: The delivery tables.
-        delivery_id: The whole id, or as much of it as no other has.
-        is_delivered: What the person found out.
-        by: Who decided.
-        why: What it rests on.
-        clock: Tells the time.
+        delivery_id: The delivery id, or a unique prefix of it.
+        is_delivered: Whether the provider has the conversion.
+        by: The person who decided.
+        why: The reason for the decision.
+        clock: Returns the current time.
 
     Raises:
-        ResolveError: There is no such delivery, or nothing is open about it.
+        ResolveError: No single delivery has this id, or it needs no decision.
     """
     after = State.ACCEPTED if is_delivered else State.PENDING
     with database.write() as connection:
         row = _find(connection, delivery_id, after)
-        return settle(connection, row, after, by=by, why=why, now=clock())
+        return apply_resolution(connection, row, after, by=by, why=why, now=clock())
 
 
 def resolve_all(
     database: Database,
-    chosen: Chosen,
+    selection: Selection,
     *,
     is_delivered: bool,
     by: str,
     why: str,
     may_repeat: bool = False,
     clock: Clock = utc_now,
-) -> Sequence[Resolved]:
-    """Settle many deliveries in one state.
+) -> Sequence[Resolution]:
+    """Resolve many deliveries in one state.
 
-    All of them or none: each is kept as a `manual` attempt of its own.
+    The change is all or nothing; each delivery gets a `manual` attempt.
 
     Args:
         database: The delivery tables.
-        chosen: Which.
-        is_delivered: Whether the provider took them; if not, the next run of their
+        selection: The deliveries.
+        is_delivered: Whether the provider has them. If not, the next run of their
             partition sends or stages them.
-        by: Who decided.
-        why: What it rests on.
-        may_repeat: Also what was sent and may have counted becomes not delivered.
-        clock: Tells the time.
+        by: The person who decided.
+        why: The reason for the decision.
+        may_repeat: Re-open deliveries as well that were sent and may have counted.
+        clock: Returns the current time.
 
     Raises:
-        ResolveError: None is there, one of the orders is not, or the provider may have
-            one that is to be sent again.
+        ResolveError: No delivery or not every order was found, or a delivery that is
+            to be sent again may have counted.
     """
     after = State.ACCEPTED if is_delivered else State.PENDING
-    _check_legal(chosen, after)
+    _check_legal(selection, after)
     with database.write() as connection:
-        rows = chosen.find(connection)
-        ids = sorted({row["order_id"] for row in rows})
-        missing = sorted(set(chosen.order_ids or ()).difference(ids))
-        if missing or not rows:
-            what = f"{len(missing)} that are not" if missing else "none"
-            which = f" ({', '.join(missing[:3])})" if missing else ""
-            message = (
-                f"Resolving failed for {chosen.place}: expected {chosen.state} "
-                f"deliveries, got {what}{which}. Look at them with `attribution "
-                "status`; nothing was changed."
-            )
-            raise ResolveError(message)
-        told = [row for row in rows if row["first_sent_at"] is not None]
-        is_risky = after is State.PENDING and chosen.state is not State.STAGED
-        if told and is_risky and not may_repeat:
-            message = (
-                f"Resolving failed for {chosen.place}: expected deliveries that were "
-                f"never sent, got {len(told)} that were and may have counted. Look "
-                "them up at the provider; `--may-repeat` sends them again all the "
-                "same. Nothing was changed."
-            )
-            raise ResolveError(message)
+        rows = selection.find(connection)
+        _check_found(selection, rows)
+        if after is State.PENDING and not may_repeat:
+            _check_unsent(selection, rows)
         now = clock()
-        return [settle(connection, row, after, by=by, why=why, now=now) for row in rows]
+        return [
+            apply_resolution(connection, row, after, by=by, why=why, now=now)
+            for row in rows
+        ]
 
 
-def _check_legal(chosen: Chosen, after: State) -> None:
-    """Raise where a person may not decide so.
+def _check_legal(selection: Selection, after: State) -> None:
+    """Raise unless a person may move deliveries from this state to `after`.
 
     Raises:
-        ResolveError: The state says that nothing is open about such a delivery.
+        ResolveError: `MANUAL_TRANSITIONS` does not contain the transition.
     """
-    if after not in BY_A_PERSON.get(chosen.state, frozenset()):
+    if after not in MANUAL_TRANSITIONS.get(selection.state, frozenset()):
         message = (
-            f"Resolving failed for {chosen.place}: expected a state that may become "
-            f"{after}, got {chosen.state}. Nothing was changed."
+            f"Resolving failed for {selection.place}: expected a state that may become "
+            f"{after}, got {selection.state}. Nothing was changed."
         )
         raise ResolveError(message)
 
 
-def settle(
+def _check_found(selection: Selection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise unless there are deliveries, and one for each selected order.
+
+    Raises:
+        ResolveError: Deliveries are missing.
+    """
+    found = {row["order_id"] for row in rows}
+    missing = sorted(set(selection.order_ids or ()).difference(found))
+    if missing or not rows:
+        what = f"{len(missing)} that are not" if missing else "none"
+        which = f" ({', '.join(missing[:3])})" if missing else ""
+        message = (
+            f"Resolving failed for {selection.place}: expected {selection.state} "
+            f"deliveries, got {what}{which}. Look at the states with `attribution "
+            "status`. Nothing was changed."
+        )
+        raise ResolveError(message)
+
+
+def _check_unsent(selection: Selection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise unless sending the deliveries again is harmless.
+
+    Raises:
+        ResolveError: Some deliveries were sent and may have counted.
+    """
+    sent = [row for row in rows if row["first_sent_at"] is not None]
+    if sent and selection.state is not State.STAGED:
+        message = (
+            f"Resolving failed for {selection.place}: expected deliveries that were "
+            f"never sent, got {len(sent)} that were and may have counted. Look them up "
+            "at the provider. `--may-repeat` sends them again anyway. Nothing was "
+            "changed."
+        )
+        raise ResolveError(message)
+
+
+def apply_resolution(
     connection: Connection,
     row: Mapping[str, Any],
     after: State,
@@ -182,16 +203,16 @@ def settle(
     by: str,
     why: str,
     now: datetime,
-) -> Resolved:
-    """Move a delivery that is read and locked, and keep the decision.
+) -> Resolution:
+    """Move a locked delivery to its new state and store the decision.
 
     Args:
-        connection: The transaction in which it was read.
-        row: The delivery as it is.
+        connection: The transaction that read and locked the delivery.
+        row: The delivery as it was read.
         after: `accepted` or `pending`.
-        by: Who decided.
-        why: What it rests on.
-        now: The time.
+        by: The person who decided.
+        why: The reason for the decision.
+        now: The current time.
     """
     is_delivered = after is State.ACCEPTED
     connection.execute(
@@ -212,7 +233,7 @@ def settle(
     attempt = manual_attempt(row, after, now, by=by, why=why)
     connection.execute(delivery_attempt.insert(), attempt)
     before = State(row["state"])
-    return Resolved(row["destination"], row["order_id"], before, after)
+    return Resolution(row["destination"], row["order_id"], before, after)
 
 
 def _find(connection: Connection, delivery_id: str, after: State) -> Mapping[str, Any]:
@@ -228,11 +249,11 @@ def _find(connection: Connection, delivery_id: str, after: State) -> Mapping[str
         raise ResolveError(message)
     row = dict(found[0])
     before = State(row["state"])
-    if after not in BY_A_PERSON.get(before, frozenset()):
+    if after not in MANUAL_TRANSITIONS.get(before, frozenset()):
         message = (
             f"Resolving failed for {row['destination']} {row['order_id']}: expected a "
-            f"delivery that waits for a person, got one that is {before}. Nothing is "
-            "open about it."
+            f"delivery that waits for a person, got one that is {before}. It needs no "
+            "decision."
         )
         raise ResolveError(message)
     return row
@@ -241,14 +262,14 @@ def _find(connection: Connection, delivery_id: str, after: State) -> Mapping[str
 def manual_attempt(
     row: Mapping[str, Any], after: State, now: datetime, *, by: str, why: str
 ) -> dict[str, Any]:
-    """Return the attempt that keeps a person's decision about a delivery.
+    """Return the `manual` attempt that stores a person's decision.
 
     Args:
-        row: The delivery as it was.
-        after: What it becomes.
-        now: The time.
-        by: Who decided.
-        why: What it rests on.
+        row: The delivery before the decision.
+        after: Its new state.
+        now: The current time.
+        by: The person who decided.
+        why: The reason for the decision.
     """
     return {
         "attempt_id": new_attempt_id(),
@@ -259,7 +280,7 @@ def manual_attempt(
         "happened_at": now,
         "partition_key": row["partition_key"],
         "code_version": CODE_VERSION,
-        "request_json": what_was_reported(row),
+        "request_json": previous_send(row),
         "reason": "delivered" if after is State.ACCEPTED else "not_delivered",
         "from_state": row["state"],
         "to_state": after,

@@ -16,9 +16,9 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from assets.delivery import evidence
-from assets.ledger.bind_limit import slices
+from assets.ledger.bind_limit import bind_batches
 from assets.ledger.ledger import Ledger
-from assets.ledger.states import State, check
+from assets.ledger.states import State, check_transition
 from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Findings, Request, Settling
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
@@ -86,7 +86,7 @@ class Lookup:
                 break
             findings, columns = self._read_list(group)
             self.problem = self.problem or findings.problem
-            for some in slices(group):
+            for some in bind_batches(group):
                 self._record(some, findings, columns)
             if findings.refused:
                 return f"configuration: {findings.problem}"
@@ -171,7 +171,7 @@ class Lookup:
         """Write an outcome; return False where another run was faster."""
         changes = _changes(row, outcome, now)
         if changes.get("state", row["state"]) != row["state"]:
-            check(row["state"], changes["state"])
+            check_transition(row["state"], changes["state"])
         moved = connection.execute(
             update(delivery)
             .where(
@@ -179,7 +179,7 @@ class Lookup:
                 delivery.c.state == row["state"],
                 delivery.c.row_version == row["row_version"],
             )
-            .values(changes | self.ledger.touched())
+            .values(changes | self.ledger.change_columns())
         )
         return bool(moved.rowcount)
 

@@ -12,7 +12,7 @@ from assets.delivery import evidence
 from assets.delivery.outcomes import STATE_OF
 from assets.ledger.ledger import Ledger
 from assets.ledger.rows import new_attempt_id
-from assets.ledger.states import DELIVERED, State, check
+from assets.ledger.states import DELIVERED, State, check_transition
 from assets.providers.replies import Outcome
 
 
@@ -21,7 +21,7 @@ def settled_changes(
 ) -> dict[str, Any]:
     """Return the columns of a queued delivery whose submission has ended."""
     state = STATE_OF[outcome.verdict]
-    check(State.QUEUED, state)
+    check_transition(State.QUEUED, state)
     return {
         "state": state,
         "state_reason": outcome.reason,

@@ -187,7 +187,7 @@ class SubmissionFollower:
                         delivery.c.state == State.QUEUED,
                         delivery.c.row_version == status.row["row_version"],
                     )
-                    .values(changes | self.ledger.touched())
+                    .values(changes | self.ledger.change_columns())
                 )
                 if moved.rowcount and status.outcome is not None:
                     connection.execute(

@@ -9,8 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from assets.dagster_internals import AssetGraph
 from assets.ledger.database import Database, LedgerError
-from assets.ledger.runs import last_stops
-from assets.ledger.states import RERUN_HELPS, State
+from assets.ledger.runs import last_stop_reasons
+from assets.ledger.states import UNFINISHED, State
 from assets.ledger.totals import totals
 from assets.money import from_minor
 from pipelines.alerts.channels import send
@@ -18,7 +18,7 @@ from pipelines.alerts.sensors import Lookout, alert_sensor
 from pipelines.alerts.text import Message
 from pipelines.configuration.config import Config, ConfigError
 
-_OPEN = RERUN_HELPS | {State.UNCERTAIN}
+_OPEN = UNFINISHED | {State.UNCERTAIN}
 
 
 def lookout(config: Config, graph: Callable[[], AssetGraph]) -> Lookout:
@@ -78,6 +78,6 @@ def _figures(database: Database, destination: str, partitions: Sequence[str]) ->
                 amounts[one.currency] += worth
     said = [f"{count} {state}" for state, count in sorted(orders.items())]
     said += [f"{amount:,f} {code}" for code, amount in sorted(amounts.items())]
-    reasons = sorted(set(last_stops(database, destination, partitions).values()))
+    reasons = sorted(set(last_stop_reasons(database, destination, partitions).values()))
     stopped = f" Runs stopped: {'; '.join(reasons)}." if reasons else ""
     return f"{destination}: {', '.join(said) or 'nothing unfinished'}.{stopped}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import dagster as dg
 
-from assets.checks.days import each_day
+from assets.checks.multi_day import outcomes_by_day
 from assets.dagster_internals import AssetGraph, AssetPartitionStatus
 from pipelines.alerts.rules import Evaluation, Seen
 
@@ -84,5 +84,5 @@ def _read(
             failed=None if day["passed"] else "error" if day["is_error"] else "warn",
             text=day["text"],
         )
-        for day in each_day(evaluation)
+        for day in outcomes_by_day(evaluation)
     ]

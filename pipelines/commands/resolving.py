@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import date
 
 from assets.ledger.database import Database
-from assets.ledger.states import BY_A_PERSON, State
+from assets.ledger.states import MANUAL_TRANSITIONS, State
 from assets.providers.registry import make_provider
-from assets.resolution.declare import Told, declare_delivered
+from assets.resolution.declare import DeclarationTarget, declare_delivered
 from assets.resolution.resolve import (
-    Chosen,
-    Resolved,
+    Resolution,
     ResolveError,
+    Selection,
     resolve,
     resolve_all,
 )
@@ -45,7 +45,7 @@ def resolved(
     destination: str | None,
     reason: str | None,
     order_ids: Collection[str] | None,
-) -> Sequence[Resolved]:
+) -> Sequence[Resolution]:
     """Settle one delivery, all in a state, or a list of orders.
 
     Args:
@@ -63,7 +63,7 @@ def resolved(
         ConfigError: The words do not fit together, or do not fit what is there.
     """
     by, why = word.by, word.why
-    is_many = which == ORDERS or which in {*BY_A_PERSON}
+    is_many = which == ORDERS or which in {*MANUAL_TRANSITIONS}
     try:
         if not is_many and first is None and destination is None:
             verdict = word.is_delivered
@@ -80,7 +80,7 @@ def resolved(
             told = _told(config, destination, first)
             _check_orders(word, order_ids, last, reason)
             return declare_delivered(database, told, order_ids or (), by=by, why=why)
-        chosen = Chosen(
+        chosen = Selection(
             destination=destination,
             first=first.isoformat(),
             last=(last or first).isoformat(),
@@ -100,7 +100,7 @@ def resolved(
         raise ConfigError(str(wrong)) from None
 
 
-def _told(config: Config, destination: str, day: date) -> Told:
+def _told(config: Config, destination: str, day: date) -> DeclarationTarget:
     if destination not in config.destinations:
         message = (
             f"Resolving failed: expected one of {', '.join(config.destinations)}, got "
@@ -108,7 +108,7 @@ def _told(config: Config, destination: str, day: date) -> Told:
         )
         raise ConfigError(message)
     settings = config.destinations[destination]
-    return Told(
+    return DeclarationTarget(
         destination=destination,
         provider=settings.provider,
         event=make_provider(settings).event,

@@ -108,14 +108,14 @@ def _dry_run(launcher: Any, day: date, names: list[str], override: str) -> None:
 
 
 def _print_states(config: Config, first: date, last: date) -> None:
-    from assets.ledger.totals import needing_a_person, totals
+    from assets.ledger.totals import count_needs_human, totals
     from pipelines.commands.output import print_states
 
     days = {"first": first.isoformat(), "last": last.isoformat()}
     with opened(config) as database:
         found, waiting = (
             totals(database, **days),
-            needing_a_person(database, **days),
+            count_needs_human(database, **days),
         )
     print_states(console, found)
     if waiting:

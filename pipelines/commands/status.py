@@ -35,13 +35,13 @@ def metrics(
     days: Annotated[int, typer.Option(min=1, help="Of the last so many days.")] = 7,
 ) -> None:
     """Print figures per destination in the text format of Prometheus."""
-    from assets.figures.metrics import measure
+    from assets.figures.metrics import destination_metrics
     from pipelines.metrics import DeliveryMetrics, exposition, write
 
     config = load_config()
     first = datetime.now(config.zone).date() - timedelta(days=days)
     with opened(config) as database:
-        measured = measure(
+        measured = destination_metrics(
             database,
             list(config.destinations),
             first=first.isoformat(),

@@ -1,4 +1,4 @@
--- How many orders of each day did each destination take, and what are they worth?
+-- How many orders of each day did each destination get, and how much money is that?
 -- One row per order date, destination and currency. Money in units of the currency.
 create view v_delivery_daily as
 select
@@ -55,6 +55,6 @@ select
         4
     ) as amount_delivered
 from delivery
--- Another delivery of the same order stands for these.
+-- Another delivery of the same order replaces these.
 where coalesce(state_reason, '') not in ('event_changed', 'reported_before')
 group by order_date, destination, provider, currency

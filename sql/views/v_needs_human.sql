@@ -1,5 +1,5 @@
 -- Which deliveries wait for a person, and since when?
--- One row per delivery that no run will finish by itself, and per drift: an order that
+-- One row per delivery that no run finishes by itself, and one per drift: an order that
 -- changed after it was reported.
 create view v_needs_human as
 with waiting as (

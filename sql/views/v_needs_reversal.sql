@@ -1,6 +1,6 @@
--- Which reported orders does the source no longer have, and since when?
--- One row per delivery that somebody may have to take back at its provider: cancelled,
--- refunded or deleted after it was reported. No run takes anything back.
+-- Which reported orders are missing from the source, and since when?
+-- One row per delivery that may have to be reversed at its provider: the order was
+-- cancelled, refunded or deleted after it was reported. No run reverses anything.
 create view v_needs_reversal as
 select
     d.delivery_id,
@@ -27,7 +27,7 @@ inner join delivery as d
     on
         i.order_id = d.order_id
         and i.destination = d.destination
-        -- An order that moved to another day is not gone.
+        -- An order that moved to another day is not missing.
         and i.partition_key = d.partition_key
 where
     i.code = 'order_gone'

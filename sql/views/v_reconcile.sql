@@ -1,6 +1,6 @@
--- Do the orders of the warehouse and the deliveries agree? never_seen must be 0.
--- One row per partition, destination and currency. `source_total` is what the last
--- extraction of the partition counted, independent of the deliveries.
+-- Do the orders of the source and the deliveries agree? never_seen must be 0.
+-- One row per partition, destination and currency. `source_total` has the counts of the
+-- last extraction of the partition, independent of the deliveries.
 create view v_reconcile as
 with exported as (
     select distinct
@@ -31,7 +31,7 @@ made as (
             end
         ) as delivered_minor
     from delivery
-    -- What the source no longer has is not in its totals either.
+    -- Orders missing from the source are not in its totals either.
     where
         coalesce(state_reason, '') not in (
             'event_changed', 'order_gone', 'reported_before'

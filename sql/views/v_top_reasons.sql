@@ -1,5 +1,5 @@
--- Why are orders refused or held back, and what are they worth?
--- One row per destination, state, reason and currency. Read it with order by orders.
+-- Why are orders not delivered, and how much money is that?
+-- One row per destination, state, reason and currency. Sort it by orders.
 create view v_top_reasons as
 select
     destination,

@@ -1,5 +1,6 @@
--- Which orders was each destination not told of, by which rule and on what evidence?
--- One row per delivery that was withheld. Decided anew by every run of its partition.
+-- Which orders are not sent to each destination, by which rule and on what evidence?
+-- One row per suppressed or quarantined delivery. Every run of its partition decides
+-- again.
 create view v_withheld as
 select
     delivery_id,

@@ -10,7 +10,7 @@ from assets.checks.money_conserved import money_conserved
 from assets.deliveries import delivery_key, staged_chunks
 from assets.delivery.missing_orders import MISSING_FROM_SOURCE
 from assets.ledger.quarantine import REPEATED
-from assets.ledger.runs import source_totals_before
+from assets.ledger.runs import previous_source_totals
 from assets.ledger.tables import data_issue, quarantine_row
 from assets.providers.base import ResendPolicy
 from assets.validation.schemas import contract_columns
@@ -91,7 +91,7 @@ def test_the_later_row_is_refused_and_the_delivery_stays_where_it_was(
 def test_each_day_knows_what_its_source_holds(reported: Shop) -> None:
     for key in (NEXT_KEY, KEY, NEXT_KEY):
         run(reported, key)
-    days = source_totals_before(reported.harness.database, "2026-01-04", 2)
+    days = previous_source_totals(reported.harness.database, "2026-01-04", 2)
     assert days == {KEY: {"USD": (2, 1500)}, NEXT_KEY: {"USD": (1, 1000)}}
 
 

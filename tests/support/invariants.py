@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 
 from assets.ledger.database import Database
-from assets.ledger.states import DELIVERED, SOFT, State
+from assets.ledger.states import DELIVERED, REPLANNABLE, State
 from assets.ledger.tables import delivery, delivery_attempt
 from assets.ledger.totals import totals
 from assets.providers.base import ResendPolicy
@@ -149,7 +149,7 @@ def _never_double_sent(found: _Found) -> Iterator[str]:
             yield f"I2: {name} was sent again although it may have counted"
         if _was_repeated_late(policy, row["order_id"], seen):
             yield f"I2: {name} was sent again after the provider forgot it"
-        forgetful = SOFT if policy.is_safe else SOFT | {State.RETRYABLE}
+        forgetful = REPLANNABLE if policy.is_safe else REPLANNABLE | {State.RETRYABLE}
         if effects and row["state"] in forgetful:
             yield f"I2: {name} was counted and is {row['state']}"
 

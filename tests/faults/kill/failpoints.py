@@ -120,8 +120,8 @@ def crashing_spool(plan: CrashPlan) -> type[Spool]:
     """Return a spool that kills its process at the points of `plan`."""
 
     class CrashingSpool(Spool):
-        def keep(self, owner: str, results: Sequence[Result]) -> None:
-            super().keep(owner, results)
+        def append(self, owner: str, results: Sequence[Result]) -> None:
+            super().append(owner, results)
             plan.reach(Point.AFTER_SPOOL)
 
         def clear(self) -> None:

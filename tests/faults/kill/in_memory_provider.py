@@ -124,8 +124,8 @@ class CrashingBench(Bench):
                 remote._crash("in claim")
                 return claims
 
-            def _move(self, *given: Any, **named: Any) -> None:
-                super()._move(*given, **named)
+            def apply_results(self, *given: Any, **named: Any) -> None:
+                super().apply_results(*given, **named)
                 if given[1]:
                     remote._crash("in outcome")
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from assets.ledger.totals import unfinished
+from assets.ledger.unfinished import count_unfinished
 from assets.settlement.candidates import group_by_order_time
 from assets.settlement.lookup import Lookup
 from assets.transport.http import HttpTransport
@@ -131,7 +131,7 @@ def test_an_order_that_is_not_in_the_list_waits_for_a_person(
     assert row["next_attempt_at"] is None
     assert needing_a_person(harness) == [(ORDER, "not_found_at_provider")]
     assert look_up(harness, hours=24)[1].queries == []
-    left = unfinished(
+    left = count_unfinished(
         harness.database,
         destination=harness.name,
         partition_key=DAY,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from assets.figures.alarms import alarming
+from assets.figures.alarms import orders_by_reason
 from assets.ledger.ledger import Ledger
 from assets.settlement.call_budget import CallBudget
 from support.engine import DEDUPE
@@ -307,9 +307,9 @@ def test_42_another_order_in_a_submission_is_listed_as_an_alarm(
     about_submission(impact, submission(OrderId="O99999"))
     impact.run(orders)
     reasons = impact.provider.alarms
-    assert alarming(impact.database, impact.name, reasons) == {}
+    assert orders_by_reason(impact.database, impact.name, reasons) == {}
     settle(impact, hours=1)
-    found = alarming(impact.database, impact.name, reasons)
+    found = orders_by_reason(impact.database, impact.name, reasons)
     assert found == {"wrong_order_in_submission": [ORDER]}
 
 

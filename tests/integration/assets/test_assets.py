@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 import time_machine
 
-from assets.checks.standing import AFTER_A_RUN
+from assets.checks.threshold_checks import DELIVERY_CHECKS
 from assets.metadata import metadata_of
 from pipelines.build import build
 from pipelines.runs.day_results import DayResult
@@ -76,7 +76,7 @@ def test_a_good_day_is_green(good: Deployment, good_day: DayResult) -> None:
     assert names.count("finished") == len(NAMES)
     assert names.count("reply_shape") == len(NAMES) + 1  # the settlements'
     assert names.count("no_alarm") == 1
-    for name in AFTER_A_RUN:
+    for name in DELIVERY_CHECKS:
         assert names.count(name) == len(NAMES)
     assert names.count("oldest_unsettled") == 1
     assert len(names) == len(checks)

@@ -1,4 +1,4 @@
-"""All money of a day is in its deliveries, exactly, or the orders are named."""
+"""All money of a day is in its deliveries, exactly, or the orders are listed."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from assets import money
-from assets.figures.reconciliation import Balance, Kind, SourceOrder, reconcile
+from assets.figures.reconciliation import Balance, Difference, SourceOrder, reconcile
 from assets.ledger import bind_limit
 from assets.ledger.database import Database
 from assets.ledger.states import State
@@ -67,19 +67,21 @@ def balance(
     quarantined: Sequence[dict[str, Any]] = (),
     partition_key: str = DAY,
 ) -> Balance:
-    """Both sides of a partition, the source read two orders at a time."""
+    """Compare both sides of a partition, reading two orders of the source at a time."""
     source = worth(orders)
     pairs = [source[start : start + 2] for start in range(0, len(source), 2)]
     database = bench.database
     return reconcile(database, "shop", partition_key, lambda: pairs, quarantined)
 
 
-def differing(found: Balance) -> dict[Kind, list[str]]:
-    assert found.counts == {kind: len(ids) for kind, ids in found.shown.items()}
-    return dict(found.shown)
+def differing(found: Balance) -> dict[Difference, list[str]]:
+    assert found.counts == {kind: len(ids) for kind, ids in found.listed.items()}
+    return dict(found.listed)
 
 
-def held(order_id: str, minor: int | None = 700, version: str = "h") -> dict[str, Any]:
+def quarantined_row(
+    order_id: str, minor: int | None = 700, version: str = "h"
+) -> dict[str, Any]:
     known = minor is not None
     return {
         "order_id": order_id,
@@ -105,13 +107,13 @@ def test_each_state_and_each_currency_adds_up(bench: Bench) -> None:
         "O2": Ineligible("suppressed", "no_click_id", "none stored")
     }
     bench.transport = FakeTransport({"O3": words(O3="rejected"), "O4": LOST})
-    rows = [held("O5"), held("O6", None)]
+    rows = [quarantined_row("O5"), quarantined_row("O6", None)]
     bench.run(MIXED, quarantined=rows)
     found = balance(bench, MIXED, rows)
     assert differing(found) == {}
     assert found.difference() == {}
     assert found.source[USD] == 1234 + 9999999999999999 + 700
-    assert found.made == {
+    assert found.deliveries == {
         State.ACCEPTED: {USD: 1234},
         State.SUPPRESSED: {JPY: 1500},
         State.REJECTED: {KWD: 1},
@@ -129,42 +131,45 @@ def test_each_state_and_each_currency_adds_up(bench: Bench) -> None:
         ({"currency_digits": 3}, {USD: 1234, ("USD", 3): -1234}),
     ],
 )
-def test_a_delivery_that_somebody_changed_is_found(
+def test_a_manipulated_delivery_is_found(
     bench: Bench, values: dict[str, Any], difference: dict[Any, int]
 ) -> None:
     bench.run([order("O1"), order("O2")])
     tamper(bench, "O2", **values)
     found = balance(bench, [order("O1"), order("O2")])
-    assert differing(found) == {Kind.ALTERED: ["O2"]}
+    assert differing(found) == {Difference.ALTERED: ["O2"]}
     assert found.difference() == difference
     assert not found.is_explained
 
 
-def test_two_changes_that_add_up_to_nothing_are_found(bench: Bench) -> None:
+def test_two_changes_that_cancel_out_are_found(bench: Bench) -> None:
     bench.run([order("O1"), order("O2")])
     tamper(bench, "O1", amount_minor=1233)
     tamper(bench, "O2", amount_minor=1235)
     found = balance(bench, [order("O1"), order("O2")])
     assert found.difference() == {}
-    assert differing(found) == {Kind.ALTERED: ["O1", "O2"]}
+    assert differing(found) == {Difference.ALTERED: ["O1", "O2"]}
 
 
-def test_what_was_changed_while_it_waited_unsent_is_no_drift(bench: Bench) -> None:
+def test_a_change_of_an_unsent_delivery_is_no_drift(bench: Bench) -> None:
     bench.run([order("O1"), order("O2")], limit=1)
     tamper(bench, "O2", amount_minor=1, source_hash="another")
     found = balance(bench, [order("O1"), order("O2")])
-    assert differing(found) == {Kind.ALTERED: ["O2"]}
+    assert differing(found) == {Difference.ALTERED: ["O2"]}
 
 
 def test_an_order_without_a_delivery_is_found(bench: Bench) -> None:
-    bench.run([order("O1"), order("O2")], quarantined=[held("O3")])
+    bench.run([order("O1"), order("O2")], quarantined=[quarantined_row("O3")])
     with bench.database.write() as connection:
         # Its attempts keep the other from being deleted; its order id does not.
         gone = delivery.c.order_id == "O3"
         connection.execute(delete(delivery).where(gone))
     tamper(bench, "O2", order_id="O9")
-    found = balance(bench, [order("O1"), order("O2")], [held("O3")])
-    assert differing(found) == {Kind.MISSING: ["O2", "O3"], Kind.GONE: ["O9"]}
+    found = balance(bench, [order("O1"), order("O2")], [quarantined_row("O3")])
+    assert differing(found) == {
+        Difference.NO_DELIVERY: ["O2", "O3"],
+        Difference.NOT_IN_SOURCE: ["O9"],
+    }
     assert not found.is_explained
     assert found.difference() == {USD: 700}
 
@@ -175,23 +180,23 @@ def test_a_change_after_delivery_stays_a_difference(bench: Bench) -> None:
     for _ in range(2):
         bench.run(changed)
         found = balance(bench, changed)
-        assert differing(found) == {Kind.DRIFTED: ["O2"]}
+        assert differing(found) == {Difference.DRIFTED: ["O2"]}
         assert found.is_explained
         assert found.difference() == {USD: -234}
     assert bench.row("O2")["amount_minor"] == 1234
 
 
-def test_a_change_of_what_nobody_answered_stays_a_difference(bench: Bench) -> None:
+def test_a_change_of_an_uncertain_delivery_stays_a_difference(bench: Bench) -> None:
     bench.provider.resend = NEVER
     bench.transport = FakeTransport({"O1": LOST})
     bench.run([order()])
     changed = [order(revenue=Decimal("10.00"))]
     bench.run(changed)
     assert bench.states() == {"O1": "uncertain"}
-    assert differing(balance(bench, changed)) == {Kind.DRIFTED: ["O1"]}
+    assert differing(balance(bench, changed)) == {Difference.DRIFTED: ["O1"]}
 
 
-def test_a_change_that_the_destination_is_not_told_makes_no_difference(
+def test_a_change_that_is_not_reported_makes_no_difference(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench.provider, "payload", lambda one: one.order_id.encode())
@@ -202,7 +207,7 @@ def test_a_change_that_the_destination_is_not_told_makes_no_difference(
     assert differing(balance(bench, changed)) == {}
 
 
-def test_a_refused_order_is_worth_what_the_source_says(bench: Bench) -> None:
+def test_a_rejected_order_has_the_amount_of_the_source(bench: Bench) -> None:
     bench.transport = FakeTransport({"O1": words(O1="rejected")})
     bench.run([order()])
     bench.provider.ineligible = {
@@ -214,27 +219,31 @@ def test_a_refused_order_is_worth_what_the_source_says(bench: Bench) -> None:
     assert differing(balance(bench, changed)) == {}
 
 
-def test_a_reported_order_that_vanished_stays_a_difference(bench: Bench) -> None:
+def test_a_reported_order_missing_from_the_source_stays_a_difference(
+    bench: Bench,
+) -> None:
     bench.run([order("O1"), order("O2")])
     for _ in range(2):
         bench.run([order("O1")])
         found = balance(bench, [order("O1")])
-        assert differing(found) == {Kind.GONE: ["O2"]}
+        assert differing(found) == {Difference.NOT_IN_SOURCE: ["O2"]}
         assert found.is_explained
         assert found.difference() == {USD: -1234}
     bench.run([order("O1"), order("O2")])
     assert differing(balance(bench, [order("O1"), order("O2")])) == {}
 
 
-def test_an_unanswered_order_that_vanished_is_a_difference(bench: Bench) -> None:
+def test_an_uncertain_order_missing_from_the_source_is_a_difference(
+    bench: Bench,
+) -> None:
     bench.transport = FakeTransport({"O1": LOST})
     bench.run([order()], limit=1)
     bench.run([])
-    assert differing(balance(bench, [])) == {Kind.GONE: ["O1"]}
+    assert differing(balance(bench, [])) == {Difference.NOT_IN_SOURCE: ["O1"]}
 
 
 @pytest.mark.parametrize("reply", [REFUSED, words(O1="rejected"), None])
-def test_what_vanished_and_nobody_holds_is_no_difference(
+def test_an_unreported_order_missing_from_the_source_is_no_difference(
     bench: Bench, reply: Any
 ) -> None:
     if reply is None:
@@ -247,30 +256,30 @@ def test_what_vanished_and_nobody_holds_is_no_difference(
     assert differing(balance(bench, [])) == {}
 
 
-def test_a_reported_order_that_is_held_back_now_is_drift(bench: Bench) -> None:
+def test_a_reported_order_that_is_quarantined_later_is_drift(bench: Bench) -> None:
     bench.run([order("O1"), order("O2")])
-    rows = [held("O1", 999), held("O2", 1234)]
+    rows = [quarantined_row("O1", 999), quarantined_row("O2", 1234)]
     bench.run([], quarantined=rows)
-    assert differing(balance(bench, [], rows)) == {Kind.DRIFTED: ["O1"]}
+    assert differing(balance(bench, [], rows)) == {Difference.DRIFTED: ["O1"]}
 
 
-def test_an_order_that_is_staged_is_not_held_back_too(bench: Bench) -> None:
+def test_a_staged_order_is_not_counted_as_quarantined(bench: Bench) -> None:
     bench.run([order()])
-    found = balance(bench, [order()], [held("O1")])
+    found = balance(bench, [order()], [quarantined_row("O1")])
     assert differing(found) == {}
     assert found.source == {USD: 1234}
 
 
-def test_an_order_that_was_reported_as_another_event_counts_once(bench: Bench) -> None:
+def test_an_order_reported_under_another_event_counts_once(bench: Bench) -> None:
     bench.run([order()])
     bench.provider.event = "renamed"
     bench.run([order()])
     found = balance(bench, [order()])
     assert differing(found) == {}
-    assert found.made == {State.ACCEPTED: {USD: 1234}}
+    assert found.deliveries == {State.ACCEPTED: {USD: 1234}}
 
 
-def test_an_order_reported_under_another_event_takes_its_money_along(
+def test_an_order_reported_under_another_event_moves_with_its_money(
     bench: Bench,
 ) -> None:
     bench.run([order()])
@@ -279,11 +288,11 @@ def test_an_order_reported_under_another_event_takes_its_money_along(
     bench.run(moved, partition_key=NEXT_DAY)
     found = balance(bench, moved, partition_key=NEXT_DAY)
     assert differing(found) == {}
-    assert found.made == {State.ACCEPTED: {USD: 1234}}
+    assert found.deliveries == {State.ACCEPTED: {USD: 1234}}
     assert differing(balance(bench, [])) == {}
 
 
-def test_an_order_that_moved_is_missing_nowhere(bench: Bench) -> None:
+def test_an_order_that_moved_is_missing_in_no_partition(bench: Bench) -> None:
     bench.run([order()])
     moved = [order(completed_at=order().completed_at + timedelta(days=1))]
     bench.run(moved, partition_key=NEXT_DAY)
@@ -291,20 +300,21 @@ def test_an_order_that_moved_is_missing_nowhere(bench: Bench) -> None:
         assert differing(balance(bench, orders, partition_key=key)) == {}
 
 
-def test_other_destinations_are_not_looked_at(bench: Bench) -> None:
+def test_other_destinations_are_ignored(bench: Bench) -> None:
     bench.run([order()])
     tamper(bench, "O1", destination="other")
-    assert differing(balance(bench, [order()])) == {Kind.MISSING: ["O1"]}
+    assert differing(balance(bench, [order()])) == {Difference.NO_DELIVERY: ["O1"]}
     assert differing(balance(bench, [])) == {}
 
 
-def test_of_many_orders_the_first_are_named_and_all_are_counted(
+def test_the_first_differing_orders_are_listed_and_all_are_counted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bind_limit, "SLICE", 1)
+    monkeypatch.setattr(bind_limit, "MAX_BIND_VALUES", 1)
     found = balance(bench, [order(f"O{number:02}") for number in range(33)])
-    assert found.counts == {Kind.MISSING: 33}
-    assert found.shown[Kind.MISSING] == [f"O{number:02}" for number in range(20)]
+    assert found.counts == {Difference.NO_DELIVERY: 33}
+    first = [f"O{number:02}" for number in range(20)]
+    assert found.listed[Difference.NO_DELIVERY] == first
 
 
 # Through Dagster.
@@ -320,7 +330,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
 
 
 def checks(shop: Deployment, run: DayResult) -> dict[str, Any]:
-    """The evaluations by destination."""
+    """Return the evaluations by destination."""
     return {
         one.asset_key.path[-1]: one
         for one in shop.events(run, CHECKED)
@@ -343,7 +353,9 @@ def test_the_check_passes_on_a_good_day_and_shows_the_money(shop: Deployment) ->
     assert "| ? | 0 | 0 | 0 |" in table  # the currency that does not exist
 
 
-def test_a_changed_delivery_fails_the_check_and_not_the_day(shop: Deployment) -> None:
+def test_a_manipulated_delivery_fails_the_check_and_not_the_partition(
+    shop: Deployment,
+) -> None:
     shop.run()
     order_id = first_delivered(shop, "trackdesk_main")
     with shop.ledger() as database, database.write() as connection:
@@ -363,7 +375,7 @@ def test_a_changed_delivery_fails_the_check_and_not_the_day(shop: Deployment) ->
     assert failed.severity is dg.AssetCheckSeverity.ERROR
     altered = failed.metadata["worth something else in their deliveries"]
     assert altered.value == order_id
-    # What is announced names no order.
+    # Alerts send the description, which names no order.
     assert order_id not in failed.description
     assert "attribution export --date" in failed.description
     assert failed.metadata["partition"].value in failed.description
@@ -372,7 +384,7 @@ def test_a_changed_delivery_fails_the_check_and_not_the_day(shop: Deployment) ->
     assert all(one.passed for one in found.values())
 
 
-def test_what_the_shop_changed_or_cancelled_afterwards_is_a_warning(
+def test_an_order_changed_or_cancelled_after_delivery_is_a_warning(
     shop: Deployment,
 ) -> None:
     shop.run()

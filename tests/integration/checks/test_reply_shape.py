@@ -1,4 +1,4 @@
-"""A provider that begins to answer in another way is a warning, never a red day."""
+"""Replies of another shape cause a warning and never fail a partition."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +23,7 @@ endpoint_url = "{url}/idme/posted-app/events"
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    """All four providers, ID.me to the outbox and to an address."""
+    """All four providers; ID.me once to the outbox and once over HTTP."""
     without_patience(monkeypatch)
     with deployed(tmp_path, orders_per_day=20) as deployment:
         with deployment.config_path.open("a") as config:
@@ -32,7 +32,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
 
 
 def checks(shop: Deployment, run: DayResult) -> dict[str, Any]:
-    """The check `reply_shape` by asset."""
+    """Return the evaluations of `reply_shape` by asset."""
     found = shop.events(run, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     return {
         check.asset_key.to_user_string(): check
@@ -41,7 +41,7 @@ def checks(shop: Deployment, run: DayResult) -> dict[str, Any]:
     }
 
 
-def test_a_day_without_faults_warns_of_nothing(shop: Deployment) -> None:
+def test_a_day_without_faults_has_no_warning(shop: Deployment) -> None:
     run = shop.run()
     found = checks(shop, run)
     assert run.finished
@@ -56,7 +56,7 @@ def test_a_day_without_faults_warns_of_nothing(shop: Deployment) -> None:
         assert check.severity == WARNED
 
 
-def test_a_new_key_is_listed_without_its_value_and_the_day_stays_green(
+def test_a_new_key_is_listed_without_its_value_and_fails_no_partition(
     shop: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receive = shop.server.sandbox.receive
@@ -90,7 +90,7 @@ def test_a_new_key_is_listed_without_its_value_and_the_day_stays_green(
     assert all(check.passed for check in found.values())
 
 
-def test_a_red_day_has_its_warning_as_well(shop: Deployment) -> None:
+def test_a_failed_partition_has_its_warning_as_well(shop: Deployment) -> None:
     shop.server.sandbox.misbehave(
         "convert:error_in_200=canary", "idme/posted-app:status=508~."
     )

@@ -10,7 +10,7 @@ import pytest
 from assets.delivery.destination import Destination
 from assets.delivery.run import deliver
 from assets.ledger.database import Database
-from assets.ledger.totals import needing_a_person
+from assets.ledger.totals import count_needs_human
 from assets.providers.base import Request, ResendPolicy
 from assets.providers.conversion import Conversion
 from assets.providers.idme.provider import IdMe, IdMeSettings
@@ -89,7 +89,7 @@ def test_a_queued_delivery_without_an_address_waits_for_a_person(
         row = bench.row()
         assert (row["state"], row["state_reason"]) == (state, "told_elsewhere")
     assert not file.exists()
-    assert needing_a_person(bench.database, first=DAY, last=DAY) == 1
+    assert count_needs_human(bench.database, first=DAY, last=DAY) == 1
 
 
 def test_an_order_is_written_after_a_person_declared_it_not_delivered(
@@ -194,7 +194,7 @@ def test_nothing_is_reported_to_another_account_that_the_first_may_have(
     for account in ("other", "other", "acme"):
         assert destination.report(account) == []
         assert bench.row()["state_reason"] == "told_elsewhere"
-    assert needing_a_person(bench.database, first=DAY, last=DAY) == 1
+    assert count_needs_human(bench.database, first=DAY, last=DAY) == 1
 
 
 @pytest.mark.parametrize("reply", [REFUSED, answer(429)])

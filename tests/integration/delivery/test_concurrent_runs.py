@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from assets.delivery.lease import LeaseLostError
+from assets.ledger.abandoned import release_abandoned
 from assets.ledger.database import Database
 from assets.ledger.states import State
 from assets.providers.base import Limits, Request
@@ -140,7 +141,7 @@ def test_orders_of_a_dead_run_are_sent_by_the_next_one(bench: Bench) -> None:
 def test_a_run_that_was_overtaken_stops(bench: Bench) -> None:
     def overtake(_request: Request) -> None:
         bench.clock.pass_by(seconds=121)
-        bench.ledger().release_abandoned(State.RETRYABLE, "owner_died")
+        release_abandoned(bench.ledger(), State.RETRYABLE, "owner_died")
 
     bench.provider.steps = 2
     bench.transport = FakeTransport(witness=overtake)

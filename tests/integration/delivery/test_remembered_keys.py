@@ -214,13 +214,13 @@ def test_a_chunk_is_asked_for_at_once(
     linking: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    recall = remembered_keys.recall
+    look_up = remembered_keys.look_up
 
     def count(connection: Any, destination: str, digests: Any) -> Any:
         asked.append(len(digests))
-        return recall(connection, destination, digests)
+        return look_up(connection, destination, digests)
 
-    monkeypatch.setattr(remembered_keys, "recall", count)
+    monkeypatch.setattr(remembered_keys, "look_up", count)
     linking.run([order(f"O{n:04}", visitor_id=f"v{n}") for n in range(1200)])
     assert asked == [1000, 200, 1000, 200]
     with linking.database.read() as connection:
@@ -345,7 +345,7 @@ def test_a_dry_run_reserves_no_key(first_only: Bench) -> None:
 def test_a_provider_without_remembered_keys_costs_no_query(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remembered_keys, "recall", None)
+    monkeypatch.setattr(remembered_keys, "look_up", None)
     bench = Bench(database)
     bench.run(many(3))
     assert set(bench.states().values()) == {"accepted"}

@@ -1,4 +1,4 @@
-"""Metrics and log lines, as the programs read them that collect them."""
+"""Metrics and log lines in the formats that collectors read."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from assets.figures.metrics import Measured, measure
+from assets.figures.metrics import DestinationMetrics, destination_metrics
 from assets.ledger.rows import Total
 from assets.ledger.states import State
 from pipelines.metrics import DeliveryMetrics, exposition, write
@@ -52,7 +52,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
         yield found
 
 
-def test_metrics_say_what_the_delivery_tables_hold(shop: Deployment) -> None:
+def test_metrics_match_the_delivery_tables(shop: Deployment) -> None:
     shop.server.sandbox.misbehave("trackdesk/bumpy:status=503~[0-4]$")
     shop.run()
     done = shop.attribution("metrics")
@@ -82,26 +82,26 @@ def test_metrics_say_what_the_delivery_tables_hold(shop: Deployment) -> None:
     assert not any(secret in done.stdout for secret in SECRETS.values())
 
 
-def test_a_run_that_the_brake_ended_is_counted(shop: Deployment) -> None:
+def test_a_run_stopped_by_the_circuit_breaker_is_counted(shop: Deployment) -> None:
     shop.server.sandbox.misbehave("trackdesk/bumpy:status=401 no~.")
     shop.run(to=["trackdesk_bumpy"])
     done = shop.attribution("metrics")
     assert read(done.stdout)["runs_stopped", "trackdesk_bumpy", "configuration"] == 1
 
 
-def test_older_partitions_are_left_out(shop: Deployment) -> None:
+def test_traffic_of_older_partitions_is_left_out(shop: Deployment) -> None:
     shop.run()
     for first, orders in ((DAY, 20), (DAY + timedelta(days=1), 0)):
         with shop.ledger() as database:
-            found = measure(database, NAMES, first=first.isoformat())
+            found = destination_metrics(database, NAMES, first=first.isoformat())
         assert set(found) == set(NAMES)
         for one in found.values():
             assert sum(total.orders for total in one.totals) == orders
             assert bool(one.attempts) == bool(orders)
 
 
-def measured(**changes: Any) -> Measured:
-    one = Measured()
+def metrics_with(**changes: Any) -> DestinationMetrics:
+    one = DestinationMetrics()
     for name, value in changes.items():
         getattr(one, name).update(value) if isinstance(value, dict) else setattr(
             one, name, value
@@ -109,8 +109,8 @@ def measured(**changes: Any) -> Measured:
     return one
 
 
-def shown(**changes: Any) -> Samples:
-    return read(exposition(DeliveryMetrics({"shop": measured(**changes)}, NOW)))
+def exposed(**changes: Any) -> Samples:
+    return read(exposition(DeliveryMetrics({"shop": metrics_with(**changes)}, NOW)))
 
 
 def test_every_metric_is_documented() -> None:
@@ -120,15 +120,15 @@ def test_every_metric_is_documented() -> None:
 
 
 def test_quantiles_are_exact() -> None:
-    found = shown(latencies_ms={10: 50, 200: 45, 3000: 4, 9000: 1})
+    found = exposed(latencies_ms={10: 50, 200: 45, 3000: 4, 9000: 1})
     assert found["request_seconds", "shop", "0.5"] == 0.01
     assert found["request_seconds", "shop", "0.95"] == 0.2
     assert found["request_seconds", "shop", "0.99"] == 3.0
 
 
-def test_what_waits_has_an_age_and_retries_are_counted() -> None:
+def test_queued_deliveries_have_an_age_and_retries_are_counted() -> None:
     since = NOW - timedelta(hours=2)
-    found = shown(unsettled_since=since, retries=3, stops={"quota": 2})
+    found = exposed(unsettled_since=since, retries=3, stops={"quota": 2})
     assert found["oldest_unsettled_seconds", "shop"] == 7200
     assert found["retries", "shop"] == 3
     assert found["runs_stopped", "shop", "quota"] == 2
@@ -146,7 +146,7 @@ def test_money_of_several_days_is_added_exactly_by_currency() -> None:
             amount_minor=minor,
         )
 
-    found = shown(
+    found = exposed(
         totals=[
             total(1, "USD", 2, 10),
             total(2, "USD", 2, 20),
@@ -158,10 +158,10 @@ def test_money_of_several_days_is_added_exactly_by_currency() -> None:
     assert found["conversions", "shop", "accepted"] == 3
 
 
-def test_the_file_is_replaced_at_once(tmp_path: Path) -> None:
+def test_the_metrics_file_is_replaced_atomically(tmp_path: Path) -> None:
     file = tmp_path / "attribution.prom"
     file.write_text("before", encoding="utf-8")
-    write(DeliveryMetrics({"shop": Measured()}, NOW), file)
+    write(DeliveryMetrics({"shop": DestinationMetrics()}, NOW), file)
     assert read(file.read_text())["retries", "shop"] == 0
     assert list(tmp_path.iterdir()) == [file]
 
@@ -181,25 +181,25 @@ def json_shop(tmp_path: Path) -> Iterator[Deployment]:
 def test_a_command_logs_one_json_object_per_line(json_shop: Deployment) -> None:
     done = process(json_shop, "export", "--date", DAY.isoformat())
     assert done.returncode == 1
-    told = objects(done.stderr)
-    assert {one["level"] for one in told} >= {"DEBUG", "ERROR"}
-    failed = [one for one in told if one.get("event") == "STEP_FAILURE"]
+    logged = objects(done.stderr)
+    assert {one["level"] for one in logged} >= {"DEBUG", "ERROR"}
+    failed = [one for one in logged if one.get("event") == "STEP_FAILURE"]
     assert [one["step"] for one in failed] == ["deliveries__trackdesk_bumpy"]
     assert "Mend the settings" in failed[0]["error"]
-    assert all(one["run_id"] for one in told if "event" in one)
-    assert told[-1]["message"].startswith(f"{DAY} deliveries__trackdesk_bumpy: Del")
-    assert "\n" not in told[-1]["message"]
+    assert all(one["run_id"] for one in logged if "event" in one)
+    assert logged[-1]["message"].startswith(f"{DAY} deliveries__trackdesk_bumpy: Del")
+    assert "\n" not in logged[-1]["message"]
     assert not any(secret in done.stderr for secret in SECRETS.values())
 
 
-def test_wrong_usage_is_told_as_json_as_well(json_shop: Deployment) -> None:
+def test_wrong_usage_is_logged_as_json(json_shop: Deployment) -> None:
     done = process(json_shop, "export", "--date", "2000-01-01")
     assert done.returncode == 2
-    (told,) = objects(done.stderr)
-    assert "expected a whole day" in told["message"]
+    (logged,) = objects(done.stderr)
+    assert "expected a whole day" in logged["message"]
 
 
-def test_a_run_of_dagster_logs_json_with_the_lines_of_the_page(
+def test_the_documented_logging_settings_make_dagster_log_json(
     shop: Deployment,
 ) -> None:
     page = (ROOT / "docs/monitoring.md").read_text()
@@ -216,6 +216,6 @@ def test_a_run_of_dagster_logs_json_with_the_lines_of_the_page(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = objects(done.stdout)
-    assert {"STEP_START", "STEP_SUCCESS"} <= {one.get("event") for one in told}
-    assert {one["step"] for one in told if "step" in one} == {"order_items"}
+    logged = objects(done.stdout)
+    assert {"STEP_START", "STEP_SUCCESS"} <= {one.get("event") for one in logged}
+    assert {one["step"] for one in logged if "step" in one} == {"order_items"}

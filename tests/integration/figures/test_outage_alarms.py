@@ -1,4 +1,4 @@
-"""The alert rules of docs/monitoring.md, asked on every night of an outage."""
+"""The alert rules of docs/monitoring.md, evaluated on every night of an outage."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -7,7 +7,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from assets.figures.metrics import measure
+from assets.figures.metrics import destination_metrics
 from assets.ledger.database import Database
 from assets.ledger.runs import end_run, start_run
 from pipelines.metrics import DeliveryMetrics, exposition
@@ -30,7 +30,7 @@ DOWN = "stopped_configuration"
 
 
 def rules() -> dict[str, str]:
-    """Alert -> expression, as documented; of this exporter's own metrics."""
+    """Return the documented expressions of this exporter's metrics, by alert."""
     page = (ROOT / "docs/monitoring.md").read_text()
     (block,) = re.findall(r"```yaml\n(- alert:.*?)```", page, re.S)
     found = {one["alert"]: one["expr"] for one in yaml.safe_load(block)}
@@ -38,9 +38,9 @@ def rules() -> dict[str, str]:
 
 
 class Shop:
-    """A destination that is run every night at 03:00 in New York.
+    """A destination that runs every night at 03:00 in New York.
 
-    Each night looks again at the days before; what was complete is complete again.
+    Each night runs the lookback days again; complete days are complete again.
     """
 
     def __init__(self, database: Database) -> None:
@@ -48,7 +48,7 @@ class Shop:
         self.night = 0
         self.outcomes: dict[date, str] = {}
 
-    def sleep_through(self, nights: int, *, down: bool = False) -> None:
+    def pass_nights(self, nights: int, *, down: bool = False) -> None:
         for _ in range(nights):
             self.night += 1
             today = FIRST + timedelta(days=self.night)
@@ -66,9 +66,9 @@ class Shop:
         self.outcomes[day] = outcome
 
     def values(self, at: datetime) -> dict[str, float]:
-        """What `attribution metrics` exports, metric -> value."""
+        """Return what `attribution metrics` exports, value by metric."""
         first = (at.date() - timedelta(days=7)).isoformat()
-        found = measure(self.bench.database, ["shop"], first=first)
+        found = destination_metrics(self.bench.database, ["shop"], first=first)
         text = exposition(DeliveryMetrics(found, at))
         return {
             sample.name: sample.value
@@ -77,8 +77,8 @@ class Shop:
             if sample.labels == {"destination": "shop"}
         }
 
-    def alarms(self, *, after_hours: float = 0) -> set[str]:
-        """The documented alerts whose condition holds, so long after the last run."""
+    def firing_alerts(self, *, after_hours: float = 0) -> set[str]:
+        """Return the documented alerts that fire some hours after the last run."""
         at = self.bench.clock.now + timedelta(hours=after_hours)
         values, firing = self.values(at), set()
         for name, expression in rules().items():
@@ -96,76 +96,80 @@ def shop(database: Database) -> Shop:
     return Shop(database)
 
 
-def test_no_alert_fires_while_every_night_brings_its_day(shop: Shop) -> None:
+def test_no_alert_fires_while_every_night_completes(shop: Shop) -> None:
     for _ in range(5):
-        shop.sleep_through(1)
-        assert shop.alarms() == shop.alarms(after_hours=23.5) == set()
+        shop.pass_nights(1)
+        assert shop.firing_alerts() == shop.firing_alerts(after_hours=23.5) == set()
 
 
 @pytest.mark.parametrize("nights", [2, 9, 30])
 def test_an_outage_fires_from_its_first_day_to_its_last(
     shop: Shop, nights: int
 ) -> None:
-    shop.sleep_through(5)
-    shop.sleep_through(1, down=True)
-    assert shop.alarms(after_hours=17) == {NOT_DELIVERED, LEFT}
+    shop.pass_nights(5)
+    shop.pass_nights(1, down=True)
+    assert shop.firing_alerts(after_hours=17) == {NOT_DELIVERED, LEFT}
     for _ in range(nights - 1):
-        shop.sleep_through(1, down=True)
-        assert shop.alarms() == shop.alarms(after_hours=23) == {NOT_DELIVERED, LEFT}
+        shop.pass_nights(1, down=True)
+        assert (
+            shop.firing_alerts()
+            == shop.firing_alerts(after_hours=23)
+            == {NOT_DELIVERED, LEFT}
+        )
     assert shop.values(shop.bench.clock.now)["attribution_partitions_left"] == nights
 
 
-def test_an_old_day_that_is_run_again_silences_nothing(shop: Shop) -> None:
-    shop.sleep_through(5)
-    shop.sleep_through(4, down=True)
+def test_running_an_old_partition_again_silences_no_alert(shop: Shop) -> None:
+    shop.pass_nights(5)
+    shop.pass_nights(4, down=True)
     shop.run(FIRST, "complete")
-    assert shop.alarms() == {NOT_DELIVERED, LEFT}
+    assert shop.firing_alerts() == {NOT_DELIVERED, LEFT}
 
 
-def test_nights_that_never_run_fire(shop: Shop) -> None:
-    shop.sleep_through(5)
-    assert shop.alarms(after_hours=17 + 24) == {NOT_DELIVERED}
-    assert shop.alarms(after_hours=90 * 24) == {NOT_DELIVERED}
+def test_nights_without_a_run_fire(shop: Shop) -> None:
+    shop.pass_nights(5)
+    assert shop.firing_alerts(after_hours=17 + 24) == {NOT_DELIVERED}
+    assert shop.firing_alerts(after_hours=90 * 24) == {NOT_DELIVERED}
 
 
-def test_days_that_are_given_up_one_after_the_other_do_not_silence(shop: Shop) -> None:
-    shop.sleep_through(5)
+def test_giving_up_old_partitions_one_by_one_silences_no_alert(shop: Shop) -> None:
+    shop.pass_nights(5)
     for _ in range(6):
-        shop.sleep_through(1, down=True)
+        shop.pass_nights(1, down=True)
         given_up = FIRST + timedelta(days=shop.night - LOOKBACK)
         shop.run(given_up, "complete")
-    assert NOT_DELIVERED in shop.alarms()
+    assert NOT_DELIVERED in shop.firing_alerts()
 
 
-def test_after_an_outage_the_days_that_no_night_looks_at_again_are_left(
+def test_partitions_outside_the_lookback_stay_unfinished_after_an_outage(
     shop: Shop,
 ) -> None:
-    shop.sleep_through(5)
-    shop.sleep_through(6, down=True)
-    shop.sleep_through(1)
-    assert shop.alarms() == {LEFT}
+    shop.pass_nights(5)
+    shop.pass_nights(6, down=True)
+    shop.pass_nights(1)
+    assert shop.firing_alerts() == {LEFT}
     for day in [day for day, outcome in shop.outcomes.items() if outcome == DOWN]:
-        assert shop.alarms() == {LEFT}
+        assert shop.firing_alerts() == {LEFT}
         shop.run(day, "complete")
-    assert shop.alarms() == set()
+    assert shop.firing_alerts() == set()
 
 
-def test_the_newest_day_is_complete_while_it_is_looked_at_again(shop: Shop) -> None:
-    shop.sleep_through(3)
+def test_the_newest_partition_stays_complete_while_it_runs_again(shop: Shop) -> None:
+    shop.pass_nights(3)
     start_run(shop.bench.ledger(), (FIRST + timedelta(days=2)).isoformat())
-    assert shop.alarms(after_hours=23) == set()
+    assert shop.firing_alerts(after_hours=23) == set()
 
 
 def test_a_destination_that_was_never_complete_has_every_series(shop: Shop) -> None:
-    assert shop.alarms() == {NOT_DELIVERED}
-    shop.sleep_through(1, down=True)
-    assert shop.alarms() == {NOT_DELIVERED, LEFT}
+    assert shop.firing_alerts() == {NOT_DELIVERED}
+    shop.pass_nights(1, down=True)
+    assert shop.firing_alerts() == {NOT_DELIVERED, LEFT}
 
 
-def test_a_destination_that_is_no_longer_configured_has_none(shop: Shop) -> None:
+def test_a_removed_destination_has_no_series(shop: Shop) -> None:
     shop.bench.run([order()])
-    shop.sleep_through(1)
-    assert measure(shop.bench.database, [], first="") == {}
+    shop.pass_nights(1)
+    assert destination_metrics(shop.bench.database, [], first="") == {}
 
 
 @pytest.mark.parametrize(
@@ -177,7 +181,7 @@ def test_a_destination_that_is_no_longer_configured_has_none(shop: Shop) -> None
         (answer(422), FakeProvider(), 0),
     ],
 )
-def test_a_day_is_left_when_its_deliveries_are_to_be_sent_again(
+def test_a_partition_is_unfinished_when_its_deliveries_are_to_be_sent_again(
     database: Database, reply: object, provider: FakeProvider, left: int
 ) -> None:
     shop = Shop(database)

@@ -1,49 +1,23 @@
-"""How a destination stands, asked of delivery tables that were written by hand."""
+"""The status of a destination, read from delivery tables written by hand."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import insert
 
-from assets.figures.status import Standing, standing
+from assets.figures.status import DestinationStatus, destination_status
 from assets.ledger.database import Database
-from assets.ledger.runs import keep_source_totals
-from assets.ledger.tables import data_issue, delivery, export_run
+from assets.ledger.runs import replace_source_totals
+from assets.ledger.tables import data_issue, export_run
+from support.delivery_rows import DeliveryRows
 from support.engine import DAY, DEDUPE, NEVER, NOW
 
 OTHER = "2026-11-19"
 
 
-class Book:
-    """Deliveries of `shop`, and what is said of them."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self._count = 0
-
-    def add(self, state: str, **changes: Any) -> None:
-        self._count += 1
-        name = f"O{self._count}"
-        plain = {
-            "delivery_id": name,
-            "destination": "shop",
-            "provider": "fake",
-            "conversion_key": name,
-            "order_id": name,
-            "partition_key": DAY,
-            "order_date": date(2026, 11, 20),
-            "amount_minor": 1000,
-            "currency": "USD",
-            "currency_digits": 2,
-            "state": state,
-            "attempts": 1,
-            "row_version": 1,
-            "created_at": NOW,
-            "updated_at": NOW,
-        }
-        with self.database.write() as connection:
-            connection.execute(insert(delivery), plain | changes)
+class Tables(DeliveryRows):
+    """Delivery tables written by hand, and the status read from them."""
 
     def source(self, **orders: int) -> None:
         rows = [
@@ -55,9 +29,11 @@ class Book:
             }
             for currency, count in orders.items()
         ]
-        keep_source_totals(self.database, DAY, rows, run_id="run", at=NOW)
+        replace_source_totals(self.database, DAY, rows, run_id="run", at=NOW)
 
-    def ran(self, partition: str, outcome: str | None, *, hours_ago: int = 0) -> None:
+    def add_run(
+        self, partition: str, outcome: str | None, *, hours_ago: int = 0
+    ) -> None:
         self._count += 1
         row = {
             "run_id": f"run-{self._count}",
@@ -71,49 +47,49 @@ class Book:
         with self.database.write() as connection:
             connection.execute(insert(export_run), row)
 
-    def stands(self, **options: Any) -> Standing:
+    def status(self, **options: Any) -> DestinationStatus:
         plain = {"destination": "shop", "partition_key": DAY, "policy": NEVER}
-        return standing(self.database, **(plain | {"now": NOW} | options))
+        return destination_status(self.database, **(plain | {"now": NOW} | options))
 
     def never_seen(self) -> dict[str, int]:
-        """What the view says of the same day."""
+        """Return the same figure from the view."""
         statement = "select currency, never_seen from v_reconcile where never_seen <> 0"
         with self.database.read() as connection:
             return {row[0]: row[1] for row in connection.exec_driver_sql(statement)}
 
 
 @pytest.fixture
-def book(database: Database) -> Book:
-    return Book(database)
+def tables(database: Database) -> Tables:
+    return Tables(database)
 
 
-def test_eligible_orders_are_the_sum_over_states(book: Book) -> None:
-    book.source(USD=3, EUR=1)
+def test_every_order_of_the_source_has_a_delivery_in_some_state(tables: Tables) -> None:
+    tables.source(USD=3, EUR=1)
     for state in ("accepted", "quarantined", "suppressed"):
-        book.add(state)
-    book.add("rejected", currency="EUR")
-    book.add("accepted", destination="other")
-    book.ran(DAY, "complete")
-    assert book.stands().lost == book.never_seen() == {}
-    assert sum(book.stands().orders.values()) == 4
+        tables.add(state)
+    tables.add("rejected", currency="EUR")
+    tables.add("accepted", destination="other")
+    tables.add_run(DAY, "complete")
+    assert tables.status().without_delivery == tables.never_seen() == {}
+    assert sum(tables.status().orders.values()) == 4
 
 
-def test_an_order_without_a_delivery_and_one_too_many_do_not_cancel_out(
-    book: Book,
+def test_a_missing_and_a_surplus_delivery_do_not_cancel_out(
+    tables: Tables,
 ) -> None:
-    book.source(USD=2)
-    book.add("accepted")
-    book.add("accepted", currency="EUR")
-    book.ran(DAY, "complete")
-    assert book.stands().lost == {"USD": 1, "EUR": -1}
-    assert book.never_seen() == {"USD": 1}
+    tables.source(USD=2)
+    tables.add("accepted")
+    tables.add("accepted", currency="EUR")
+    tables.add_run(DAY, "complete")
+    assert tables.status().without_delivery == {"USD": 1, "EUR": -1}
+    assert tables.never_seen() == {"USD": 1}
 
 
-def test_an_order_that_the_source_no_longer_has_is_not_missed(book: Book) -> None:
-    book.source(USD=1)
-    book.add("accepted")
-    book.add("suppressed", state_reason="order_gone")
-    book.add("accepted")
+def test_an_order_missing_from_the_source_needs_no_delivery(tables: Tables) -> None:
+    tables.source(USD=1)
+    tables.add("accepted")
+    tables.add("suppressed", state_reason="order_gone")
+    tables.add("accepted")
     gone = {
         "partition_key": DAY,
         "order_id": "O3",
@@ -123,67 +99,71 @@ def test_an_order_that_the_source_no_longer_has_is_not_missed(book: Book) -> Non
         "first_seen": NOW,
         "last_seen": NOW,
     }
-    with book.database.write() as connection:
+    with tables.database.write() as connection:
         connection.execute(insert(data_issue), gone)
-    book.ran(DAY, "complete")
-    assert book.stands().lost == book.never_seen() == {}
+    tables.add_run(DAY, "complete")
+    assert tables.status().without_delivery == tables.never_seen() == {}
 
 
-def test_what_no_run_sends_again_is_counted_by_partition(book: Book) -> None:
-    book.add("uncertain")
-    book.add("uncertain", partition_key=OTHER)
-    book.add("uncertain", partition_key=OTHER, accepted_at=NOW, next_attempt_at=NOW)
-    book.add("uncertain", next_attempt_at=NOW)  # sent again by itself
-    book.add("uncertain", destination="other")
-    book.add("accepted")
-    assert book.stands().uncertain == {OTHER: 2, DAY: 1}
+def test_uncertain_deliveries_are_counted_by_partition(tables: Tables) -> None:
+    tables.add("uncertain")
+    tables.add("uncertain", partition_key=OTHER)
+    tables.add("uncertain", partition_key=OTHER, accepted_at=NOW, next_attempt_at=NOW)
+    tables.add("uncertain", next_attempt_at=NOW)  # sent again by the next run
+    tables.add("uncertain", destination="other")
+    tables.add("accepted")
+    assert tables.status().uncertain == {OTHER: 2, DAY: 1}
 
 
 @pytest.mark.parametrize("state", ["pending", "sending", "retryable"])
-def test_a_partition_with_something_to_send_is_left(book: Book, state: str) -> None:
-    book.add(state, partition_key=OTHER)
-    book.add("accepted")
-    book.ran(OTHER, "complete")
-    book.ran(DAY, "complete")
-    assert book.stands().left == [OTHER]
-
-
-def test_a_partition_with_unanswered_orders_is_left_where_a_repeat_is_harmless(
-    book: Book,
+def test_a_partition_with_unfinished_deliveries_is_left(
+    tables: Tables, state: str
 ) -> None:
-    book.add("uncertain", next_attempt_at=NOW)
-    assert book.stands(policy=DEDUPE).left == [DAY]
-    assert book.stands(policy=NEVER).left == []
+    tables.add(state, partition_key=OTHER)
+    tables.add("accepted")
+    tables.add_run(OTHER, "complete")
+    tables.add_run(DAY, "complete")
+    assert tables.status().partitions_left == [OTHER]
+
+
+def test_uncertain_deliveries_leave_a_partition_only_if_a_repeat_is_harmless(
+    tables: Tables,
+) -> None:
+    tables.add("uncertain", next_attempt_at=NOW)
+    assert tables.status(policy=DEDUPE).partitions_left == [DAY]
+    assert tables.status(policy=NEVER).partitions_left == []
 
 
 @pytest.mark.parametrize("outcome", ["stopped_configuration", "crashed"])
 def test_a_partition_is_left_until_a_later_run_is_complete(
-    book: Book, outcome: str
+    tables: Tables, outcome: str
 ) -> None:
-    book.ran(OTHER, "complete", hours_ago=9)
-    book.ran(OTHER, outcome, hours_ago=5)
-    assert book.stands().left == [OTHER]
-    book.ran(OTHER, "complete", hours_ago=1)
-    assert book.stands().left == []
+    tables.add_run(OTHER, "complete", hours_ago=9)
+    tables.add_run(OTHER, outcome, hours_ago=5)
+    assert tables.status().partitions_left == [OTHER]
+    tables.add_run(OTHER, "complete", hours_ago=1)
+    assert tables.status().partitions_left == []
 
 
-def test_the_oldest_queued_delivery_is_found_whatever_its_day(book: Book) -> None:
-    assert book.stands().unsettled_since is None
-    book.add("queued", accepted_at=NOW - timedelta(hours=3))
-    book.add("queued", accepted_at=NOW - timedelta(hours=80), partition_key=OTHER)
-    book.add("settled", accepted_at=NOW - timedelta(hours=99))
-    stands = book.stands()
-    assert stands.unsettled == 2
-    assert stands.unsettled_since == NOW - timedelta(hours=80)
+def test_the_oldest_queued_delivery_of_any_partition_is_found(tables: Tables) -> None:
+    assert tables.status().unsettled_since is None
+    tables.add("queued", accepted_at=NOW - timedelta(hours=3))
+    tables.add("queued", accepted_at=NOW - timedelta(hours=80), partition_key=OTHER)
+    tables.add("settled", accepted_at=NOW - timedelta(hours=99))
+    status = tables.status()
+    assert status.unsettled == 2
+    assert status.unsettled_since == NOW - timedelta(hours=80)
 
 
-def test_what_is_usual_is_the_share_of_the_seven_partitions_before(book: Book) -> None:
-    assert book.stands().usually_suppressed is None
+def test_the_usual_suppressed_share_covers_the_seven_partitions_before(
+    tables: Tables,
+) -> None:
+    assert tables.status().usual_suppressed_share is None
     for day in range(10, 20):
         partition = f"2026-11-{day}"
-        book.ran(partition, "complete")
-        book.add("suppressed" if day < 14 else "accepted", partition_key=partition)
-    book.add("suppressed")
-    book.ran(DAY, "complete")
-    book.add("suppressed", destination="other", partition_key="2026-11-19")
-    assert book.stands().usually_suppressed == 1 / 7
+        tables.add_run(partition, "complete")
+        tables.add("suppressed" if day < 14 else "accepted", partition_key=partition)
+    tables.add("suppressed")
+    tables.add_run(DAY, "complete")
+    tables.add("suppressed", destination="other", partition_key="2026-11-19")
+    assert tables.status().usual_suppressed_share == 1 / 7

@@ -1,4 +1,4 @@
-"""The delivery tables exist, in the form that the code believes, on both databases."""
+"""The migrations produce the tables that the code declares, on both databases."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +7,7 @@ import time_machine
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, select
+from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from assets.ledger.database import VIEWS, Database, _config
@@ -15,7 +15,16 @@ from assets.ledger.tables import metadata, order_day
 from support.engine import Bench, order
 
 
-def test_migrations_arrive_at_the_declared_tables(database: Database) -> None:
+def downgrade(connection: Connection, version: str) -> None:
+    """Drop the views, then revert the migrations down to a version."""
+    config = _config()
+    config.attributes["connection"] = connection
+    for view in VIEWS:
+        connection.exec_driver_sql(f"drop view {view}")
+    command.downgrade(config, version)
+
+
+def test_migrations_produce_the_declared_tables(database: Database) -> None:
     with database.read() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, metadata) == []
@@ -39,28 +48,20 @@ def test_an_attempt_can_neither_be_changed_nor_deleted(database: Database) -> No
             ledger.exec_driver_sql(statement)
 
 
-def test_the_tables_can_be_taken_down_again(database: Database) -> None:
+def test_all_migrations_can_be_reverted(database: Database) -> None:
     with database.engine.begin() as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        for view in VIEWS:
-            connection.exec_driver_sql(f"drop view {view}")
-        command.downgrade(config, "base")
+        downgrade(connection, "base")
         assert set(inspect(connection).get_table_names()) == {"alembic_version"}
 
 
-def test_tables_of_the_first_version_are_brought_up_with_what_is_in_them(
+def test_upgrading_the_first_version_keeps_its_rows(
     database: Database,
 ) -> None:
     bench = Bench(database)
     bench.run([order()])
     before = bench.rows()
     with database.engine.begin() as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        for view in VIEWS:
-            connection.exec_driver_sql(f"drop view {view}")
-        command.downgrade(config, "0001")
+        downgrade(connection, "0001")
         assert "question" not in inspect(connection).get_table_names()
     database.migrate()
     assert bench.rows() == before
@@ -73,7 +74,7 @@ def test_tables_of_the_first_version_are_brought_up_with_what_is_in_them(
         assert compare_metadata(context, metadata) == []
 
 
-def test_runs_keep_the_time_of_the_database(postgres_url: str) -> None:
+def test_runs_use_the_clock_of_the_database(postgres_url: str) -> None:
     database = Database(postgres_url)
     now = datetime.now(UTC)
     with time_machine.travel(now + timedelta(days=1), tick=False):
@@ -82,7 +83,7 @@ def test_runs_keep_the_time_of_the_database(postgres_url: str) -> None:
     database.dispose()
 
 
-def test_a_clock_that_is_set_back_in_mid_run_changes_nothing(
+def test_setting_the_machine_clock_back_during_a_run_changes_nothing(
     database: Database,
 ) -> None:
     clock = database.clock()

@@ -1,4 +1,4 @@
-"""The ledger: who may send what, held by both databases."""
+"""Planning, claiming and recording deliveries, on both databases."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy.exc
 
+from assets.ledger.abandoned import release_abandoned
 from assets.ledger.database import Database
+from assets.ledger.delivery_plan import DeliveryPlan
+from assets.ledger.delivery_rows import rows_of_orders
 from assets.ledger.ledger import Ledger
 from assets.ledger.rows import (
     Claimed,
@@ -53,8 +56,10 @@ def decision(order_id: str = "O1", **changes: Any) -> Decision:
 
 def plan(ledger: Ledger, *decisions: Decision) -> None:
     ids = [one.order_id for one in decisions]
-    known = ledger.rows(ids)
-    ledger.plan(DAY, [(known.get(one.conversion_key), one) for one in decisions])
+    known = rows_of_orders(ledger, ids)
+    DeliveryPlan(ledger).write(
+        DAY, [(known.get(one.conversion_key), one) for one in decisions]
+    )
 
 
 def key(order_id: str = "O1") -> str:
@@ -97,14 +102,14 @@ def result(
 
 
 def row_of(ledger: Ledger, order_id: str = "O1") -> Row:
-    (row,) = ledger.rows([order_id]).values()
+    (row,) = rows_of_orders(ledger, [order_id]).values()
     return row
 
 
-def test_a_delivery_is_born_once_with_the_same_id_in_every_run(bench: Bench) -> None:
+def test_a_delivery_is_created_once_with_the_same_id_in_every_run(bench: Bench) -> None:
     first, second = bench.ledger(), bench.ledger()
-    first.plan(DAY, [(None, decision())])
-    second.plan(DAY, [(None, decision(amount_minor=1))])
+    DeliveryPlan(first).write(DAY, [(None, decision())])
+    DeliveryPlan(second).write(DAY, [(None, decision(amount_minor=1))])
     row = bench.row()
     assert row["delivery_id"] == key()
     assert (row["amount_minor"], row["row_version"]) == (1234, 1)
@@ -123,7 +128,7 @@ def test_planning_the_same_again_changes_nothing(bench: Bench, ledger: Ledger) -
     assert bench.rows() == before
 
 
-def test_a_suppressed_delivery_is_sent_once_its_reason_is_gone(
+def test_a_suppressed_delivery_is_sent_once_its_reason_no_longer_applies(
     bench: Bench, ledger: Ledger
 ) -> None:
     plan(ledger, decision(state=State.SUPPRESSED, reason="no_click_id"))
@@ -135,7 +140,7 @@ def test_a_suppressed_delivery_is_sent_once_its_reason_is_gone(
 
 
 @pytest.mark.parametrize("state", [State.SUPPRESSED, State.QUARANTINED])
-def test_what_was_sent_is_never_touched_by_the_source(
+def test_planning_never_changes_a_sent_delivery(
     bench: Bench, ledger: Ledger, state: State
 ) -> None:
     plan(ledger, decision())
@@ -144,7 +149,7 @@ def test_what_was_sent_is_never_touched_by_the_source(
     changed = decision(state=state, reason="late", source_hash="s2", amount_minor=1)
     while_sending = bench.row()
     plan(ledger, changed)
-    ledger.plan(DAY, [(stale, changed)])
+    DeliveryPlan(ledger).write(DAY, [(stale, changed)])
     assert bench.row() == while_sending
     ledger.record([result(one)])
     accepted = bench.row()
@@ -152,12 +157,12 @@ def test_what_was_sent_is_never_touched_by_the_source(
     assert bench.row() == accepted
 
 
-def test_no_delivery_is_born_sent(ledger: Ledger) -> None:
+def test_no_delivery_is_created_as_sent(ledger: Ledger) -> None:
     with pytest.raises(IllegalTransitionError):
-        ledger.plan(DAY, [(None, decision(state=State.ACCEPTED))])
+        DeliveryPlan(ledger).write(DAY, [(None, decision(state=State.ACCEPTED))])
 
 
-def test_a_delivery_is_given_to_one_of_two_runs(bench: Bench) -> None:
+def test_only_one_of_two_runs_claims_a_delivery(bench: Bench) -> None:
     first, second = bench.ledger(), bench.ledger()
     plan(first, decision("O1"), decision("O2"), decision("O3"))
     assert set(claim(first, "O1", "O2")) == {key("O1"), key("O2")}
@@ -165,7 +170,9 @@ def test_a_delivery_is_given_to_one_of_two_runs(bench: Bench) -> None:
     assert claim(second) == {}
 
 
-def test_what_is_not_due_is_not_given_to_anybody(bench: Bench, ledger: Ledger) -> None:
+def test_a_delivery_that_is_not_due_is_not_claimed(
+    bench: Bench, ledger: Ledger
+) -> None:
     plan(ledger, decision())
     (one,) = claim(ledger).values()
     due = {"next_attempt_at": NOW + timedelta(seconds=5)}
@@ -178,7 +185,7 @@ def test_what_is_not_due_is_not_given_to_anybody(bench: Bench, ledger: Ledger) -
     assert (again.attempt_no, again.from_state) == (2, State.RETRYABLE)
 
 
-def test_without_its_intent_a_claim_does_not_stand(
+def test_a_claim_without_its_intent_is_rolled_back(
     bench: Bench, ledger: Ledger
 ) -> None:
     plan(ledger, decision())
@@ -187,7 +194,7 @@ def test_without_its_intent_a_claim_does_not_stand(
     def claim_with_a_broken_intent() -> None:
         with bench.database.write() as connection:
             (one,) = ledger.claim(connection, [key()], SENDABLE, NOW + LEASE).values()
-            ledger.intend(connection, [attempt(one, "intent")] * 2)
+            ledger.write_intents(connection, [attempt(one, "intent")] * 2)
 
     with pytest.raises(sqlalchemy.exc.IntegrityError):
         claim_with_a_broken_intent()
@@ -195,7 +202,7 @@ def test_without_its_intent_a_claim_does_not_stand(
     assert bench.attempts() == []
 
 
-def test_an_outcome_of_a_lost_claim_is_kept_but_moves_nothing(bench: Bench) -> None:
+def test_a_result_of_a_lost_claim_is_fenced_and_changes_no_state(bench: Bench) -> None:
     slow, quick = bench.ledger(), bench.ledger()
     plan(slow, decision("O1"), decision("O2"))
     lost, kept = claim(slow, "O1", "O2").values()
@@ -204,7 +211,7 @@ def test_an_outcome_of_a_lost_claim_is_kept_but_moves_nothing(bench: Bench) -> N
     bench.clock.pass_by(seconds=121)
     with bench.database.write() as connection:
         assert slow.renew(connection, [kept], bench.clock() + LEASE)
-    assert quick.release_abandoned(State.RETRYABLE, "owner_died") == 1
+    assert release_abandoned(quick, State.RETRYABLE, "owner_died") == 1
     (taken,) = claim(quick, "O1").values()
     before = bench.row("O1")
 
@@ -222,21 +229,21 @@ def test_a_lost_lease_is_not_renewed(bench: Bench) -> None:
     plan(slow, decision())
     (one,) = claim(slow).values()
     bench.clock.pass_by(seconds=121)
-    quick.release_abandoned(State.UNCERTAIN, "owner_died")
+    release_abandoned(quick, State.UNCERTAIN, "owner_died")
     with bench.database.write() as connection:
         assert not slow.renew(connection, [one], bench.clock() + LEASE)
 
 
-def test_only_a_dead_owner_is_taken_over(bench: Bench, ledger: Ledger) -> None:
+def test_only_expired_claims_are_released(bench: Bench, ledger: Ledger) -> None:
     plan(ledger, decision("O1"), decision("O2"))
     claim(ledger, "O1", "O2")
-    heir = bench.ledger()
+    successor = bench.ledger()
     for seconds in (119, -3600):
         bench.clock.pass_by(seconds=seconds)
-        assert heir.release_abandoned(State.UNCERTAIN, "owner_died") == 0
+        assert release_abandoned(successor, State.UNCERTAIN, "owner_died") == 0
     bench.clock.pass_by(seconds=3601)
-    assert heir.release_abandoned(State.UNCERTAIN, "owner_died") == 2
-    assert heir.release_abandoned(State.UNCERTAIN, "owner_died") == 0
+    assert release_abandoned(successor, State.UNCERTAIN, "owner_died") == 2
+    assert release_abandoned(successor, State.UNCERTAIN, "owner_died") == 0
     assert set(bench.states().values()) == {"uncertain"}
     assert bench.row()["owner"] is None
     assert [one["reason"] for one in bench.attempts("outcome")] == ["owner_died"] * 2
@@ -248,13 +255,13 @@ def test_an_abandoned_claim_counts_as_a_send_from_its_start(bench: Bench) -> Non
     claim(ledger)
     bench.clock.pass_by(days=2)
     wait = timedelta(minutes=45)
-    bench.ledger().release_abandoned(State.RETRYABLE, "owner_died", wait)
+    release_abandoned(bench.ledger(), State.RETRYABLE, "owner_died", wait)
     row = bench.row()
     assert (row["first_sent_at"], row["last_sent_at"]) == (NOW, NOW)
     assert row["next_attempt_at"] == NOW + timedelta(days=2) + wait
 
 
-def test_a_destination_leaves_the_claims_of_another_alone(database: Database) -> None:
+def test_a_destination_does_not_release_claims_of_another(database: Database) -> None:
     clock = Clock()
     ours, theirs = (
         Ledger(database, destination=one, provider="fake", run_id="r", clock=clock)
@@ -266,25 +273,27 @@ def test_a_destination_leaves_the_claims_of_another_alone(database: Database) ->
         wanted = [delivery_id("fake", "theirs", "sale:O1")]
         theirs.claim(connection, wanted, SENDABLE, NOW + LEASE)
     clock.pass_by(days=1)
-    assert ours.release_abandoned(State.UNCERTAIN, "owner_died") == 0
-    assert set(ours.rows(["O1"])) == {"sale:O1"}
+    assert release_abandoned(ours, State.UNCERTAIN, "owner_died") == 0
+    assert set(rows_of_orders(ours, ["O1"])) == {"sale:O1"}
 
 
 def test_giving_up_is_recorded_with_its_reason(bench: Bench, ledger: Ledger) -> None:
     plan(ledger, decision("O1"), decision("O2"))
     first, second = claim(ledger, "O1", "O2").values()
     ledger.record([result(first, State.RETRYABLE), result(second, State.UNCERTAIN)])
-    rows = ledger.rows(["O1", "O2"]).values()
-    ledger.exhaust([(row, "dedup_window_over", None) for row in rows])
+    rows = rows_of_orders(ledger, ["O1", "O2"]).values()
+    DeliveryPlan(ledger).exhaust([(row, "dedup_window_over", None) for row in rows])
     assert set(bench.states().values()) == {"exhausted"}
     assert bench.row()["state_reason"] == "dedup_window_over"
 
 
-def test_what_moved_meanwhile_is_not_given_up(bench: Bench, ledger: Ledger) -> None:
+def test_a_delivery_claimed_meanwhile_is_not_given_up(
+    bench: Bench, ledger: Ledger
+) -> None:
     plan(ledger, decision())
     (one,) = claim(ledger).values()
     ledger.record([result(one, State.RETRYABLE)])
     stale = row_of(ledger)
     claim(bench.ledger())
-    ledger.exhaust([(stale, "attempts_used_up", None)])
+    DeliveryPlan(ledger).exhaust([(stale, "attempts_used_up", None)])
     assert bench.row()["state"] == "sending"

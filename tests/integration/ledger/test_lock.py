@@ -1,4 +1,4 @@
-"""Who holds a destination knows that the run before it is gone, to its last commit."""
+"""The holder of the lock knows that the previous run and its commits have ended."""
 
 from collections.abc import Iterator
 
@@ -27,20 +27,20 @@ def write(connection: Connection) -> None:
     connection.execute(text("update delivery set attempts = attempts + 1"))
 
 
-def test_one_run_holds_a_destination_and_the_next_one_is_told(
+def test_a_second_run_of_a_destination_is_refused(
     database: Database,
 ) -> None:
     with (
         destination_lock(database, "shop"),
         pytest.raises(DestinationBusyError, match="Sending failed for shop"),
-        destination_lock(database, "shop", patience=0),
+        destination_lock(database, "shop", max_wait=0),
     ):
         pass
-    with destination_lock(database, "shop", patience=0) as still_held:
+    with destination_lock(database, "shop", max_wait=0) as still_held:
         assert still_held()
 
 
-def test_a_commit_that_a_killed_run_had_sent_is_waited_for(ledger: Database) -> None:
+def test_the_pending_commit_of_a_killed_run_is_awaited(ledger: Database) -> None:
     naps: list[float] = []
     with ledger.engine.connect() as dead:
         write(dead)
@@ -54,7 +54,7 @@ def test_a_commit_that_a_killed_run_had_sent_is_waited_for(ledger: Database) -> 
             assert len(naps) == 3
 
 
-def test_a_writer_that_never_ends_is_not_waited_for_for_ever(ledger: Database) -> None:
+def test_the_wait_for_a_writer_is_limited(ledger: Database) -> None:
     clock = Clock()
 
     def elapsed() -> float:
@@ -71,7 +71,7 @@ def test_a_writer_that_never_ends_is_not_waited_for_for_ever(ledger: Database) -
             assert sum(clock.naps) == pytest.approx(LAST_COMMIT_SECONDS, abs=0.1)
 
 
-def test_who_only_reads_is_not_waited_for(ledger: Database) -> None:
+def test_readers_are_not_awaited(ledger: Database) -> None:
     with ledger.engine.connect() as analyst:
         analyst.execute(text("select * from delivery"))
         clock = Clock()

@@ -1,4 +1,4 @@
-"""The copy for analysts holds each delivery once, whoever publishes it together."""
+"""The copy for analysts contains each delivery once, even with concurrent runs."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,7 @@ def warehouse(postgres_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def test_two_runs_of_a_day_that_end_together_publish_it_once(
+def test_two_runs_that_publish_a_day_at_once_store_it_once(
     bench: Bench, warehouse: Engine
 ) -> None:
     with ThreadPoolExecutor(2) as runs:

@@ -1,4 +1,4 @@
-"""Orders that cannot be read do not vanish, and do not take the others with them."""
+"""Unreadable orders are counted, and do not affect other orders."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from assets.ledger.database import Database
 from assets.ledger.quarantine import (
     BLOCKING,
     Quarantine,
+    quarantined_order_ids,
     quarantined_orders,
-    refused_order_ids,
 )
 from pipelines.runs.day_results import DayResult
 from support.deployment import DAY, NAMES, Deployment, deployed, without_patience
@@ -33,10 +33,10 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
 
 
 @pytest.fixture
-def served(
+def postgres_shop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str
 ) -> Iterator[Deployment]:
-    """Its delivery tables hold columns to their lengths, which SQLite does not."""
+    """A shop on PostgreSQL, which enforces column lengths. SQLite does not."""
     without_patience(monkeypatch)
     environ = {"LEDGER": postgres_url}
     with deployed(tmp_path, orders_per_day=ORDERS, environ=environ) as deployment:
@@ -44,24 +44,24 @@ def served(
 
 
 def run(shop: Deployment) -> DayResult:
-    """Export the day; the step of no asset may fail."""
+    """Export the day; no step may fail."""
     done = shop.run()
     assert done.failures == {}
     return done
 
 
 def rename(shop: Deployment, new: str, orders: str = "true") -> None:
-    """Give orders other ids, with their lines and identifiers."""
+    """Change the ids of orders, with their lines and identifiers."""
     for table in ("completed_orders", "order_items", "visitor_identifiers"):
         shop.warehouse(f"update {table} set order_id = {new} where {orders}")
 
 
-def asked(shop: Deployment, statement: str) -> list[tuple[Any, ...]]:
+def query(shop: Deployment, statement: str) -> list[tuple[Any, ...]]:
     with shop.ledger() as database, database.read() as connection:
         return [tuple(row) for row in connection.execute(text(statement))]
 
 
-def stand_ins(shop: Deployment, name: str) -> dict[str, dict[str, Any]]:
+def placeholders(shop: Deployment, name: str) -> dict[str, dict[str, Any]]:
     rows = shop.rows(name).values()
     return {row["order_id"]: row for row in rows if row["order_id"].startswith("row:")}
 
@@ -75,55 +75,60 @@ def stand_ins(shop: Deployment, name: str) -> dict[str, dict[str, Any]]:
         ("order_id || repeat('x', 128)", "too_long"),
     ],
 )
-def test_a_day_of_ids_that_cannot_be_kept_is_seen_by_every_destination(
+def test_orders_with_unusable_ids_are_quarantined_at_every_destination(
     shop: Deployment, new: str, reason: str
 ) -> None:
     rename(shop, new)
     run(shop)
     for name in NAMES:
         assert shop.states(name) == Counter(quarantined=ORDERS)
-        held = stand_ins(shop, name)
-        assert len(held) == ORDERS
-        assert all(len(order_id) == len("row:") + 16 for order_id in held)
-        assert sum(row["state_detail"].count(reason) for row in held.values()) == ORDERS
+        quarantined = placeholders(shop, name)
+        assert len(quarantined) == ORDERS
+        assert all(len(order_id) == len("row:") + 16 for order_id in quarantined)
+        assert (
+            sum(row["state_detail"].count(reason) for row in quarantined.values())
+            == ORDERS
+        )
     counted = "select sum(orders), sum(amount_minor) from source_total"
-    (orders, money) = asked(shop, counted)[0]
+    (orders, money) = query(shop, counted)[0]
     assert (int(orders), int(money) > 0) == (ORDERS, True)
     reconciled = "select destination, sum(orders), sum(never_seen) from v_reconcile"
     assert {
         (name, int(orders), int(missing))
-        for name, orders, missing in asked(shop, f"{reconciled} group by destination")
+        for name, orders, missing in query(shop, f"{reconciled} group by destination")
     } == {(name, ORDERS, 0) for name in NAMES}
     daily = "select destination, sum(quarantined) from v_delivery_daily group by 1"
-    assert {(name, int(n)) for name, n in asked(shop, daily)} == {
+    assert {(name, int(n)) for name, n in query(shop, daily)} == {
         (name, ORDERS) for name in NAMES
     }
     assert shop.server.sandbox.journal.entries == []
 
 
-def test_order_numbers_in_groups_are_sent(shop: Deployment) -> None:
+def test_order_ids_with_separators_are_sent(shop: Deployment) -> None:
     rename(shop, "'2026/' || right(order_id, 6)")
     run(shop)
-    assert stand_ins(shop, "impact_us") == {}
+    assert placeholders(shop, "impact_us") == {}
     assert shop.states("impact_us")["settled"] > 0
 
 
-def test_a_mended_row_has_deliveries_under_its_own_id_alone(shop: Deployment) -> None:
-    mended = f"{DATED}000003"
-    rename(shop, "order_id || '@x'", f"order_id = '{mended}'")
+def test_a_corrected_row_has_deliveries_under_its_own_id_only(shop: Deployment) -> None:
+    corrected = f"{DATED}000003"
+    rename(shop, "order_id || '@x'", f"order_id = '{corrected}'")
     run(shop)
-    assert [len(stand_ins(shop, name)) for name in NAMES] == [1] * len(NAMES)
-    rename(shop, f"'{mended}'", f"order_id = '{mended}@x'")
+    assert [len(placeholders(shop, name)) for name in NAMES] == [1] * len(NAMES)
+    rename(shop, f"'{corrected}'", f"order_id = '{corrected}@x'")
     run(shop)
     rows = shop.rows()
-    assert [len(stand_ins(shop, name)) for name in NAMES] == [0] * len(NAMES)
+    assert [len(placeholders(shop, name)) for name in NAMES] == [0] * len(NAMES)
     assert len(rows) == ORDERS * len(NAMES)
-    assert rows[f"trackdesk_main:{mended}"]["state"] != "quarantined"
-    told = "select reasons from quarantine_row where resolved_at is not null"
-    assert "pii_as_id" in str(asked(shop, f"{told} and dataset = 'completed_orders'"))
+    assert rows[f"trackdesk_main:{corrected}"]["state"] != "quarantined"
+    resolved = "select reasons from quarantine_row where resolved_at is not null"
+    assert "pii_as_id" in str(
+        query(shop, f"{resolved} and dataset = 'completed_orders'")
+    )
 
 
-def test_a_row_that_stays_unreadable_changes_nothing_again(shop: Deployment) -> None:
+def test_a_row_that_stays_unreadable_changes_nothing(shop: Deployment) -> None:
     rename(shop, "null", f"order_id = '{DATED}000003'")
     run(shop)
     before = shop.rows()
@@ -131,22 +136,22 @@ def test_a_row_that_stays_unreadable_changes_nothing_again(shop: Deployment) -> 
     assert shop.rows() == before
 
 
-def test_a_poisonous_row_takes_only_its_own_order(served: Deployment) -> None:
-    long, dear = f"{DATED}000003", f"{DATED}000004"
-    rename(served, "repeat('x', 200)", f"order_id = '{long}'")
+def test_an_unfit_row_quarantines_only_its_own_order(postgres_shop: Deployment) -> None:
+    long, expensive = f"{DATED}000003", f"{DATED}000004"
+    rename(postgres_shop, "repeat('x', 200)", f"order_id = '{long}'")
     for column in ("revenue", "total"):
         alter = f"alter table completed_orders alter {column} type decimal(24, 2)"
-        served.warehouse(alter)
+        postgres_shop.warehouse(alter)
         add = f"update completed_orders set {column} = {column} + 1e17::decimal(24, 2)"
-        served.warehouse(f"{add} where order_id = '{dear}'")
-    # Of an experience that is nobody's: an unfit variation would hold its own back.
-    served.warehouse(
+        postgres_shop.warehouse(f"{add} where order_id = '{expensive}'")
+    # An experience that no order has: an unfit variation would quarantine its order.
+    postgres_shop.warehouse(
         "insert into visitor_bucketing select * replace "
         "(experience_id || repeat('x', 128) as experience_id) from visitor_bucketing"
     )
-    run(served)
+    run(postgres_shop)
     for name in NAMES:
-        rows = served.rows(name)
+        rows = postgres_shop.rows(name)
         reasons = Counter(
             row["state_reason"]
             for row in rows.values()
@@ -154,18 +159,18 @@ def test_a_poisonous_row_takes_only_its_own_order(served: Deployment) -> None:
         )
         assert len(rows) == ORDERS
         assert (reasons["too_long"], reasons["amount_too_large"]) == (1, 1)
-    assert served.states("impact_us")["settled"] > 0
-    assert served.states("convert_web")["accepted"] > 0
+    assert postgres_shop.states("impact_us")["settled"] > 0
+    assert postgres_shop.states("convert_web")["accepted"] > 0
 
 
-def test_a_column_that_is_sent_nowhere_is_written_nowhere(shop: Deployment) -> None:
+def test_a_column_that_no_destination_gets_is_stored_nowhere(shop: Deployment) -> None:
     shop.warehouse("alter table completed_orders add column email varchar")
     shop.warehouse("update completed_orders set email = 'jane.canary@example.org'")
-    spoilt = f"{DATED}000003"
+    affected = f"{DATED}000003"
     shop.warehouse(
         "update completed_orders set store_code = 'jane.canary@example.org' "
         "where order_id = ?",
-        spoilt,
+        affected,
     )
     run(shop)
     staged = {
@@ -174,9 +179,12 @@ def test_a_column_that_is_sent_nowhere_is_written_nowhere(shop: Deployment) -> N
     }
     assert "store_code" in staged["completed_orders"]
     assert "canary" not in "".join(staged.values())
-    held = shop.rows("impact_us")[f"impact_us:{spoilt}"]
-    assert (held["state"], held["state_reason"]) == ("quarantined", "pii_in_extra")
-    assert "canary" not in str(asked(shop, "select * from quarantine_row"))
+    quarantined = shop.rows("impact_us")[f"impact_us:{affected}"]
+    assert (quarantined["state"], quarantined["state_reason"]) == (
+        "quarantined",
+        "pii_in_extra",
+    )
+    assert "canary" not in str(query(shop, "select * from quarantine_row"))
 
 
 def rejected(dataset: str, digest: str, order_id: str | None) -> dict[str, Any]:
@@ -194,8 +202,8 @@ def rejected(dataset: str, digest: str, order_id: str | None) -> dict[str, Any]:
     }
 
 
-def test_a_stand_in_is_no_order_that_the_join_must_refuse(database: Database) -> None:
-    Quarantine(database, KEY, datetime.now(UTC)).keep(
+def test_placeholder_ids_are_not_passed_to_the_join(database: Database) -> None:
+    Quarantine(database, KEY, datetime.now(UTC)).store(
         [
             rejected("completed_orders", "a", None),
             rejected("completed_orders", "b", "o-1"),
@@ -205,6 +213,6 @@ def test_a_stand_in_is_no_order_that_the_join_must_refuse(database: Database) ->
             rejected("conversions", "f", "o-4"),
         ]
     )
-    assert refused_order_ids(database, KEY, BLOCKING[:2]) == {"o-1", "o-2"}
-    held = [row["order_id"] for row in quarantined_orders(database, KEY)]
-    assert held == ["o-1", "o-4", f"row:{'a' * 16}"]
+    assert quarantined_order_ids(database, KEY, BLOCKING[:2]) == {"o-1", "o-2"}
+    quarantined = [row["order_id"] for row in quarantined_orders(database, KEY)]
+    assert quarantined == ["o-1", "o-4", f"row:{'a' * 16}"]

@@ -1,4 +1,4 @@
-"""Old requests and replies are forgotten word for word, never what came of them."""
+"""Bodies of old requests and replies are purged; their outcomes stay."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from assets.ledger.database import Database
-from assets.ledger.retention import forget_bodies
+from assets.ledger.retention import purge_bodies
 from pipelines.build import build
 from support.deployment import DAY, Deployment, deployed
 from support.engine import NOW, Bench, FakeTransport, answer, many
@@ -29,26 +29,26 @@ def bench(database: Database) -> Bench:
     return found
 
 
-def test_old_bodies_go_and_everything_else_stays(bench: Bench) -> None:
+def test_old_bodies_are_purged_and_everything_else_stays(bench: Bench) -> None:
     before = attempts(bench)
     held = [row for row in before if any(row[name] for name in BODIES)]
-    assert forget_bodies(bench.database, NOW + timedelta(seconds=1)) == len(held) > 3
+    assert purge_bodies(bench.database, NOW + timedelta(seconds=1)) == len(held) > 3
     after = attempts(bench)
     assert all(row[name] is None for row in after for name in BODIES)
     kept = [{**row, **dict.fromkeys(BODIES)} for row in before]
     assert after == kept
     assert any(row["request_hash"] for row in after)
-    assert forget_bodies(bench.database, NOW + timedelta(seconds=1)) == 0
+    assert purge_bodies(bench.database, NOW + timedelta(seconds=1)) == 0
 
 
-def test_young_bodies_stay(bench: Bench) -> None:
+def test_recent_bodies_stay(bench: Bench) -> None:
     before = attempts(bench)
-    assert forget_bodies(bench.database, NOW - timedelta(seconds=1)) == 0
+    assert purge_bodies(bench.database, NOW - timedelta(seconds=1)) == 0
     assert attempts(bench) == before
 
 
-def test_a_forgotten_partition_is_finished_as_before(bench: Bench) -> None:
-    forget_bodies(bench.database, NOW + timedelta(days=1))
+def test_a_purged_partition_is_still_finished(bench: Bench) -> None:
+    purge_bodies(bench.database, NOW + timedelta(days=1))
     assert bench.run(many(3)).requests == 0
 
 
@@ -59,7 +59,7 @@ def test_a_forgotten_partition_is_finished_as_before(bench: Bench) -> None:
         "update delivery_attempt set request_json = null, reason = 'x'",
     ],
 )
-def test_nothing_but_forgetting_is_allowed(bench: Bench, change: str) -> None:
+def test_attempts_allow_no_change_but_purging(bench: Bench, change: str) -> None:
     with (
         pytest.raises(DBAPIError, match="append-only"),
         bench.database.write() as ledger,
@@ -67,20 +67,20 @@ def test_nothing_but_forgetting_is_allowed(bench: Bench, change: str) -> None:
         ledger.exec_driver_sql(change)
 
 
-def test_the_job_forgets_in_the_warehouse_s_copy_too(
+def test_the_job_purges_the_published_copy_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with deployed(tmp_path) as shop:
         assert shop.run(DAY).failures.keys() <= {"deliveries__trackdesk_bumpy"}
-        assert held_in_the_warehouse(shop) > 0
+        assert published_bodies(shop) > 0
         monkeypatch.setattr("pipelines.retention.timedelta", lambda **_: timedelta(-1))
         job = build(shop.config).resolve_job_def("retention")
         assert job.execute_in_process(instance=shop.instance).success
-        assert held_in_the_warehouse(shop) == 0
+        assert published_bodies(shop) == 0
 
 
-def held_in_the_warehouse(shop: Deployment) -> int:
+def published_bodies(shop: Deployment) -> int:
     with duckdb.connect(str(shop.folder / "warehouse.db")) as connection:
         (count,) = connection.execute(
             "select count(*) from attribution.delivery_attempt"

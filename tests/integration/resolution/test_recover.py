@@ -1,6 +1,6 @@
-"""The drill of the runbook: the delivery tables were restored to an earlier time.
+"""Recovery after the delivery tables were restored to an earlier time.
 
-Nothing that a provider has may be sent again, whatever it does with repeats.
+Orders that a provider has are not sent again, whatever it does with repeats.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ def attribution(shop: Deployment, *words: str, status: int = 0) -> Result:
     return result
 
 
-def keep(folder: Path, now: str, then: str) -> None:
+def copy_database(folder: Path, now: str, then: str) -> None:
     for file in folder.glob(f"{then}*"):
         file.unlink()
     for file in folder.glob(f"{now}*"):
@@ -44,7 +44,7 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("delivered")
     with deployed(folder, orders_per_day=14, days=2) as deployment:
         deployment.run(BEFORE, to=[NAME])
-        keep(folder, "ledger.db", "backup.db")
+        copy_database(folder, "ledger.db", "backup.db")
         deployment.run(DAY, to=[NAME])
     return folder
 
@@ -53,7 +53,7 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(
     delivered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Deployment]:
-    """What was delivered, in a copy that goes on as the first one."""
+    """A copy of the delivered shop that continues where the original stopped."""
     copytree(delivered, tmp_path, dirs_exist_ok=True)
     without_patience(monkeypatch)
     with deployed(tmp_path) as deployment:
@@ -63,13 +63,13 @@ def shop(
 
 
 def restored(shop: Deployment) -> tuple[Rows, Counter[str]]:
-    """Restore the backup; return what was known and told before."""
-    known, told = shop.rows(), effects(shop)
-    assert told
-    keep(shop.folder, "backup.db", "ledger.db")
+    """Restore the backup; return the deliveries and the effects from before."""
+    known, reported = shop.rows(), effects(shop)
+    assert reported
+    copy_database(shop.folder, "backup.db", "ledger.db")
     assert len(shop.rows()) < len(known)
     attribution(shop, "migrate")
-    return known, told
+    return known, reported
 
 
 def effects(shop: Deployment) -> Counter[str]:
@@ -91,46 +91,46 @@ def manual(shop: Deployment) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def test_without_the_drill_orders_would_count_twice(shop: Deployment) -> None:
+def test_without_recovery_orders_would_count_twice(shop: Deployment) -> None:
     restored(shop)
     run_again(shop)
     assert max(effects(shop).values()) == 2
 
 
-def test_what_the_copy_knows_is_taken_back_and_not_sent_again(
+def test_recovered_deliveries_are_not_sent_again(
     shop: Deployment,
 ) -> None:
-    known, told = restored(shop)
+    known, reported = restored(shop)
     attribution(shop, "recover", *DAYS, *WHO)
     attribution(shop, "backfill", *DAYS, "--all", "--destination", NAME)
-    assert effects(shop) == told
+    assert effects(shop) == reported
     assert worth(shop.rows()) == worth(known)
 
 
-def test_a_copy_that_holds_rows_twice_is_taken_back_once(shop: Deployment) -> None:
+def test_rows_that_the_copy_contains_twice_are_recovered_once(shop: Deployment) -> None:
     for table in ("delivery", "delivery_attempt"):
         copy = f"attribution.{table}"
         shop.warehouse(f"insert into {copy} select * from {copy}")
-    known, told = restored(shop)
+    known, reported = restored(shop)
     attribution(shop, "recover", *DAYS, *WHO)
     attribution(shop, "backfill", *DAYS, "--all", "--destination", NAME)
-    assert (effects(shop), worth(shop.rows())) == (told, worth(known))
+    assert (effects(shop), worth(shop.rows())) == (reported, worth(known))
 
 
-def test_each_delivery_taken_back_is_kept_as_a_decision(shop: Deployment) -> None:
+def test_each_recovered_delivery_is_stored_as_a_decision(shop: Deployment) -> None:
     restored(shop)
     before = shop.rows()
     attribution(shop, "recover", *DAYS, *WHO)
-    taken = shop.rows().keys() - before.keys()
-    kept = manual(shop)
-    assert len(kept) == len(taken) > 0
-    assert {(one["decided_by"], one["reason"]) for one in kept} == {
+    recovered = shop.rows().keys() - before.keys()
+    stored = manual(shop)
+    assert len(stored) == len(recovered) > 0
+    assert {(one["decided_by"], one["reason"]) for one in stored} == {
         ("ada", "recovered")
     }
-    assert {one["from_state"] for one in kept} == {None}
+    assert {one["from_state"] for one in stored} == {None}
 
 
-def test_its_requests_and_replies_come_back_as_well(shop: Deployment) -> None:
+def test_attempts_are_recovered_as_well(shop: Deployment) -> None:
     with shop.ledger() as database, database.read() as connection:
         before = set(
             connection.execute(select(delivery_attempt.c.attempt_id)).scalars()
@@ -142,42 +142,44 @@ def test_its_requests_and_replies_come_back_as_well(shop: Deployment) -> None:
     assert before <= after
 
 
-def test_taking_back_again_changes_nothing(shop: Deployment) -> None:
+def test_recovering_again_changes_nothing(shop: Deployment) -> None:
     restored(shop)
     attribution(shop, "recover", *DAYS, *WHO)
-    once, kept = shop.rows(), len(manual(shop))
+    once, stored = shop.rows(), len(manual(shop))
     again = attribution(shop, "recover", *DAYS, *WHO)
     assert "0 deliveries were taken back" in again.output
-    assert (shop.rows(), len(manual(shop))) == (once, kept)
+    assert (shop.rows(), len(manual(shop))) == (once, stored)
 
 
-def test_where_nothing_was_lost_nothing_is_taken_back(shop: Deployment) -> None:
+def test_nothing_is_recovered_where_nothing_was_lost(shop: Deployment) -> None:
     before = shop.rows()
     attribution(shop, "recover", *DAYS, *WHO)
     assert shop.rows() == before
 
 
-def test_what_was_planned_anew_is_taken_back_as_well(shop: Deployment) -> None:
-    _, told = restored(shop)
+def test_deliveries_that_were_planned_again_are_recovered_as_well(
+    shop: Deployment,
+) -> None:
+    _, reported = restored(shop)
     text = shop.config_path.read_text()
     head = f"[destinations.{NAME}]\n"
     shop.config_path.write_text(text.replace(head, f"{head}enabled = false\n"))
-    shop.warehouse("create schema kept")
-    shop.warehouse("create table kept.delivery as from attribution.delivery")
+    shop.warehouse("create schema stored")
+    shop.warehouse("create table stored.delivery as from attribution.delivery")
     attribution(shop, "export", "--date", str(DAY), "--to", NAME)
     assert set(shop.states(NAME)) >= {"suppressed"}
     shop.warehouse("delete from attribution.delivery")
-    shop.warehouse("insert into attribution.delivery from kept.delivery")
+    shop.warehouse("insert into attribution.delivery from stored.delivery")
     shop.config_path.write_text(text)
     attribution(shop, "recover", *DAYS, *WHO)
     run_again(shop)
-    assert effects(shop) == told
+    assert effects(shop) == reported
 
 
-def test_what_was_on_the_wire_when_it_was_copied_waits_for_a_person(
+def test_a_delivery_copied_while_sending_waits_for_a_person(
     shop: Deployment,
 ) -> None:
-    _, told = restored(shop)
+    _, reported = restored(shop)
     shop.warehouse(
         "update attribution.delivery set state = 'sending', accepted_at = null, "
         "first_sent_at = null where destination = ? and partition_key = ? "
@@ -188,25 +190,25 @@ def test_what_was_on_the_wire_when_it_was_copied_waits_for_a_person(
     attribution(shop, "recover", *DAYS, *WHO)
     assert shop.states(NAME)["uncertain"] > 0
     run_again(shop)
-    assert effects(shop) == told
+    assert effects(shop) == reported
 
 
-def test_without_a_copy_the_next_step_is_told(shop: Deployment) -> None:
+def test_without_a_copy_the_message_names_the_next_step(shop: Deployment) -> None:
     restored(shop)
     shop.warehouse("drop schema attribution cascade")
-    told = attribution(shop, "recover", *DAYS, *WHO, status=2)
-    assert "attribution resolve orders" in " ".join(told.output.split())
+    reported = attribution(shop, "recover", *DAYS, *WHO, status=2)
+    assert "attribution resolve orders" in " ".join(reported.output.split())
 
 
 def orders_file(shop: Deployment, known: Rows) -> Path:
-    told = [
+    reported = [
         row["order_id"]
         for row in known.values()
         if (row["destination"], row["state"]) == (NAME, "accepted")
     ]
-    assert len(told) > 2
+    assert len(reported) > 2
     file = shop.folder / "orders.txt"
-    file.write_text("\n".join(told))
+    file.write_text("\n".join(reported))
     return file
 
 
@@ -215,13 +217,13 @@ def close_orders(shop: Deployment, file: Path, status: int = 0) -> Result:
     return attribution(shop, "resolve", "orders", "delivered", *words, status=status)
 
 
-def test_what_a_report_of_the_provider_shows_is_closed_by_its_order_ids(
+def test_orders_of_a_provider_report_are_closed_by_order_id(
     shop: Deployment,
 ) -> None:
-    known, told = restored(shop)
+    known, reported = restored(shop)
     close_orders(shop, orders_file(shop, known))
     run_again(shop)
-    assert effects(shop) == told
+    assert effects(shop) == reported
     assert worth(shop.rows(NAME)) == worth(
         {key: row for key, row in known.items() if row["destination"] == NAME}
     )
@@ -231,14 +233,14 @@ def test_closing_orders_again_changes_nothing(shop: Deployment) -> None:
     known, _ = restored(shop)
     file = orders_file(shop, known)
     close_orders(shop, file)
-    once, kept = shop.rows(), manual(shop)
-    assert {one["decided_by"] for one in kept} == {"ada"}
+    once, stored = shop.rows(), manual(shop)
+    assert {one["decided_by"] for one in stored} == {"ada"}
     assert "nothing was changed" in close_orders(shop, file).output
-    assert (shop.rows(), manual(shop)) == (once, kept)
+    assert (shop.rows(), manual(shop)) == (once, stored)
 
 
-def test_what_is_withheld_meanwhile_can_be_closed(shop: Deployment) -> None:
-    known, told = restored(shop)
+def test_orders_suppressed_meanwhile_can_be_closed(shop: Deployment) -> None:
+    known, reported = restored(shop)
     text = shop.config_path.read_text()
     head = f"[destinations.{NAME}]\n"
     shop.config_path.write_text(text.replace(head, f"{head}enabled = false\n"))
@@ -246,7 +248,7 @@ def test_what_is_withheld_meanwhile_can_be_closed(shop: Deployment) -> None:
     close_orders(shop, orders_file(shop, known))
     shop.config_path.write_text(text)
     run_again(shop)
-    assert effects(shop) == told
+    assert effects(shop) == reported
 
 
 def test_orders_can_only_be_closed_as_delivered(shop: Deployment) -> None:

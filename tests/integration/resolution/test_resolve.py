@@ -1,4 +1,4 @@
-"""A person's word settles what no run can finish, and is kept."""
+"""A person resolves a delivery that no run can finish; the decision is stored."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -27,7 +27,7 @@ from support.engine import (
 
 @pytest.fixture
 def bench(database: Database) -> Bench:
-    """One delivery that nobody answered and that must not be sent again."""
+    """One delivery without a reply that must not be sent again."""
     bench = Bench(database, transport=FakeTransport({"O1": LOST}))
     bench.provider.resend = NEVER
     bench.run([order()])
@@ -47,21 +47,23 @@ def decide(bench: Bench, *, is_delivered: bool) -> None:
     )
 
 
-def test_found_delivered_it_counts_as_accepted(bench: Bench) -> None:
+def test_a_delivery_resolved_as_delivered_is_accepted(bench: Bench) -> None:
     decide(bench, is_delivered=True)
     assert bench.states() == {"O1": "accepted"}
     bench.run([order()])
     assert bench.transport.sent == []
 
 
-def test_found_not_delivered_the_next_run_sends_it(bench: Bench) -> None:
+def test_a_delivery_resolved_as_not_delivered_is_sent_by_the_next_run(
+    bench: Bench,
+) -> None:
     decide(bench, is_delivered=False)
     bench.run([order()])
     assert bench.transport.orders == ["O1"]
     assert bench.states() == {"O1": "accepted"}
 
 
-def booked(bench: Bench) -> tuple[str, str | None, int]:
+def outcome(bench: Bench) -> tuple[str, str | None, int]:
     row = bench.row()
     return row["state"], row["state_reason"], row["amount_minor"]
 
@@ -75,7 +77,7 @@ def drifts(bench: Bench) -> list[str]:
 
 
 @pytest.mark.parametrize("between", [[], [REFUSED], [answer(401)]])
-def test_what_the_provider_has_after_all_is_ours_and_worth_what_it_was_told(
+def test_a_duplicate_after_all_is_our_own_with_the_amount_first_sent(
     bench: Bench, between: list[Reply]
 ) -> None:
     decide(bench, is_delivered=False)
@@ -86,27 +88,27 @@ def test_what_the_provider_has_after_all_is_ours_and_worth_what_it_was_told(
         bench.clock.pass_by(hours=1)
     bench.transport = FakeTransport({"O1": words(O1="duplicate")})
     bench.run([dearer])
-    assert booked(bench) == ("duplicate", "own", 1234)
+    assert outcome(bench) == ("duplicate", "own", 1234)
     assert drifts(bench) == ["O1"]
     bench.run([dearer])
-    assert booked(bench) == ("duplicate", "own", 1234)
+    assert outcome(bench) == ("duplicate", "own", 1234)
 
 
-def test_an_order_that_did_not_change_is_no_drift(bench: Bench) -> None:
+def test_an_unchanged_order_is_no_drift(bench: Bench) -> None:
     decide(bench, is_delivered=False)
     bench.transport = FakeTransport({"O1": words(O1="duplicate")})
     bench.run([order()])
-    assert booked(bench) == ("duplicate", "own", 1234)
+    assert outcome(bench) == ("duplicate", "own", 1234)
     assert drifts(bench) == []
 
 
-def test_what_is_sent_anew_is_worth_what_it_is_now(bench: Bench) -> None:
+def test_a_resent_order_has_its_current_amount(bench: Bench) -> None:
     decide(bench, is_delivered=False)
     bench.run([order(revenue=Decimal("99.00"))])
-    assert booked(bench) == ("accepted", None, 9900)
+    assert outcome(bench) == ("accepted", None, 9900)
 
 
-def test_of_a_run_that_died_the_send_is_ours_as_well(database: Database) -> None:
+def test_a_duplicate_of_a_crashed_run_is_our_own(database: Database) -> None:
     def die(_request: Request) -> None:
         raise KeyboardInterrupt
 
@@ -121,35 +123,35 @@ def test_of_a_run_that_died_the_send_is_ours_as_well(database: Database) -> None
     decide(bench, is_delivered=False)
     bench.transport = FakeTransport({"O1": words(O1="duplicate")})
     bench.run([order(revenue=Decimal("99.00"))])
-    assert booked(bench) == ("duplicate", "own", 1234)
+    assert outcome(bench) == ("duplicate", "own", 1234)
 
 
-def test_what_was_refused_and_opened_again_was_never_told(database: Database) -> None:
+def test_a_reopened_rejected_order_was_not_reported_before(database: Database) -> None:
     bench = Bench(database, transport=FakeTransport({"O1": answer(400)}))
     bench.run([order()])
     assert bench.states() == {"O1": "rejected"}
     decide(bench, is_delivered=False)
     bench.transport = FakeTransport({"O1": words(O1="duplicate")})
     bench.run([order(revenue=Decimal("99.00"))])
-    assert booked(bench) == ("duplicate", "foreign", 9900)
+    assert outcome(bench) == ("duplicate", "foreign", 9900)
 
 
-def test_the_decision_is_kept_with_name_and_reason(bench: Bench) -> None:
+def test_the_decision_is_stored_with_name_and_reason(bench: Bench) -> None:
     decide(bench, is_delivered=True)
-    (kept,) = bench.attempts("manual")
-    assert (kept["decided_by"], kept["detail"]) == ("ada", "seen in their report")
-    assert (kept["from_state"], kept["to_state"]) == ("uncertain", "accepted")
+    (stored,) = bench.attempts("manual")
+    assert (stored["decided_by"], stored["detail"]) == ("ada", "seen in their report")
+    assert (stored["from_state"], stored["to_state"]) == ("uncertain", "accepted")
 
 
-def test_what_is_settled_cannot_be_resolved(bench: Bench) -> None:
+def test_an_accepted_delivery_cannot_be_resolved(bench: Bench) -> None:
     decide(bench, is_delivered=True)
-    with pytest.raises(ResolveError, match="Nothing is open about it"):
+    with pytest.raises(ResolveError, match="It needs no decision"):
         decide(bench, is_delivered=False)
     assert bench.states() == {"O1": "accepted"}
 
 
 @pytest.mark.parametrize("delivery_id", ["nothing", "%"])
-def test_an_unknown_delivery_is_named(bench: Bench, delivery_id: str) -> None:
+def test_an_unknown_delivery_is_refused(bench: Bench, delivery_id: str) -> None:
     with pytest.raises(ResolveError, match="got 0"):
         resolve(bench.database, delivery_id, is_delivered=True, by="a", why="b")
 
@@ -172,14 +174,14 @@ def test_the_command_prints_an_order_id_on_one_line(
     shop = '[destinations.shop]\nprovider = "idme"\napp_id = "a"\n'
     config.write_text(HEAD.format(folder=tmp_path, start=START) + shop)
     monkeypatch.setenv("ATTRIBUTION_CONFIG", str(config))
-    said = ["--by", "ada", "--why", "seen"]
+    reason = ["--by", "ada", "--why", "seen"]
     delivery_id = bench.row(order_id)["delivery_id"]
-    result = CliRunner().invoke(app, ["resolve", delivery_id, "delivered", *said])
+    result = CliRunner().invoke(app, ["resolve", delivery_id, "delivered", *reason])
     bench.database.dispose()
     assert result.exit_code == 0
     assert result.output == f"shop {shown}: uncertain -> accepted\n"
 
 
-def test_the_command_asks_for_name_and_reason() -> None:
+def test_the_command_requires_name_and_reason() -> None:
     result = CliRunner().invoke(app, ["resolve", "abc", "delivered"])
     assert result.exit_code == 2

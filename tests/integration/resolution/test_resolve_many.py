@@ -1,4 +1,4 @@
-"""Many deliveries are settled at once; what may have counted is not sent unsaid."""
+"""Many deliveries are resolved at once; repeats that may count twice need a flag."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from assets.ledger.database import Database
 from assets.ledger.states import State
-from assets.resolution.resolve import Chosen, ResolveError, resolve_all
+from assets.resolution.resolve import ResolveError, Selection, resolve_all
 from support.engine import (
     DAY,
     LOST,
@@ -22,19 +22,25 @@ from support.engine import (
 ORDERS = [order(f"O{number}") for number in range(4)]
 
 
-def close(bench: Bench, state: State, **changes: Any) -> list[str]:
-    said: dict[str, Any] = {"is_delivered": False, "by": "ada", "why": "limit lifted"}
+def resolve_orders(bench: Bench, state: State, **changes: Any) -> list[str]:
+    options: dict[str, Any] = {
+        "is_delivered": False,
+        "by": "ada",
+        "why": "limit lifted",
+    }
     which = {
         name: changes.pop(name) for name in ("reason", "order_ids") if name in changes
     }
-    chosen = Chosen(destination="shop", first=DAY, last=DAY, state=state, **which)
-    done = resolve_all(bench.database, chosen, **said | changes, clock=lambda: NOW)
+    selection = Selection(destination="shop", first=DAY, last=DAY, state=state, **which)
+    done = resolve_all(
+        bench.database, selection, **options | changes, clock=lambda: NOW
+    )
     return [one.order_id for one in done]
 
 
 @pytest.fixture
-def refused(database: Database) -> Bench:
-    """Orders that the provider refused."""
+def rejected(database: Database) -> Bench:
+    """Orders that the provider rejected."""
     replies = {one.order_id: answer(400) for one in ORDERS}
     bench = Bench(database, transport=FakeTransport(replies))
     bench.run(ORDERS)
@@ -45,7 +51,7 @@ def refused(database: Database) -> Bench:
 
 @pytest.fixture
 def exhausted(database: Database) -> Bench:
-    """Orders that were tried for three nights, each connection refused."""
+    """Orders that were tried for three nights, each answered with 503."""
     replies = {one.order_id: answer(503) for one in ORDERS}
     bench = Bench(database, transport=FakeTransport(replies))
     bench.run(ORDERS)
@@ -56,72 +62,76 @@ def exhausted(database: Database) -> Bench:
     return bench
 
 
-def test_what_was_refused_is_sent_by_the_next_run(refused: Bench) -> None:
-    assert close(refused, State.REJECTED) == ["O0", "O1", "O2", "O3"]
-    refused.run(ORDERS)
-    assert set(refused.states().values()) == {"accepted"}
+def test_reopened_rejected_orders_are_sent_by_the_next_run(rejected: Bench) -> None:
+    assert resolve_orders(rejected, State.REJECTED) == ["O0", "O1", "O2", "O3"]
+    rejected.run(ORDERS)
+    assert set(rejected.states().values()) == {"accepted"}
 
 
-def test_each_decision_is_kept(refused: Bench) -> None:
-    close(refused, State.REJECTED)
-    kept = refused.attempts("manual")
-    assert [one["decided_by"] for one in kept] == ["ada"] * 4
-    assert {one["detail"] for one in kept} == {"limit lifted"}
+def test_each_decision_is_stored(rejected: Bench) -> None:
+    resolve_orders(rejected, State.REJECTED)
+    stored = rejected.attempts("manual")
+    assert [one["decided_by"] for one in stored] == ["ada"] * 4
+    assert {one["detail"] for one in stored} == {"limit lifted"}
 
 
-def test_doing_it_again_finds_none_and_changes_nothing(refused: Bench) -> None:
-    close(refused, State.REJECTED)
-    before = refused.rows()
+def test_resolving_again_finds_none_and_changes_nothing(rejected: Bench) -> None:
+    resolve_orders(rejected, State.REJECTED)
+    before = rejected.rows()
     with pytest.raises(ResolveError, match="got none"):
-        close(refused, State.REJECTED)
-    assert refused.rows() == before
+        resolve_orders(rejected, State.REJECTED)
+    assert rejected.rows() == before
 
 
-def test_only_those_with_a_reason(refused: Bench) -> None:
+def test_only_deliveries_with_the_given_reason_are_resolved(rejected: Bench) -> None:
     with pytest.raises(ResolveError, match="got none"):
-        close(refused, State.REJECTED, reason="other")
-    reason = refused.row("O0")["state_reason"]
-    assert len(close(refused, State.REJECTED, reason=reason)) == 4
+        resolve_orders(rejected, State.REJECTED, reason="other")
+    reason = rejected.row("O0")["state_reason"]
+    assert len(resolve_orders(rejected, State.REJECTED, reason=reason)) == 4
 
 
-def test_only_those_of_a_list_and_all_of_them(refused: Bench) -> None:
+def test_only_listed_orders_are_resolved_and_all_must_exist(rejected: Bench) -> None:
     with pytest.raises(ResolveError, match=r"1 that are not \(O9\)"):
-        close(refused, State.REJECTED, order_ids=["O1", "O9"])
-    assert set(refused.states().values()) == {"rejected"}
-    assert close(refused, State.REJECTED, order_ids=["O1"]) == ["O1"]
+        resolve_orders(rejected, State.REJECTED, order_ids=["O1", "O9"])
+    assert set(rejected.states().values()) == {"rejected"}
+    assert resolve_orders(rejected, State.REJECTED, order_ids=["O1"]) == ["O1"]
 
 
-def test_what_was_refused_is_not_called_delivered(refused: Bench) -> None:
+def test_rejected_orders_cannot_be_resolved_as_delivered(rejected: Bench) -> None:
     with pytest.raises(ResolveError, match="may become accepted"):
-        close(refused, State.REJECTED, is_delivered=True)
+        resolve_orders(rejected, State.REJECTED, is_delivered=True)
 
 
-def test_what_may_have_counted_is_not_sent_again_unsaid(exhausted: Bench) -> None:
+def test_orders_that_may_have_counted_are_resent_only_with_may_repeat(
+    exhausted: Bench,
+) -> None:
     assert exhausted.row("O0")["first_sent_at"] is not None
     with pytest.raises(ResolveError, match="got 4 that were and may have counted"):
-        close(exhausted, State.EXHAUSTED)
+        resolve_orders(exhausted, State.EXHAUSTED)
     assert set(exhausted.states().values()) == {"exhausted"}
     assert exhausted.attempts("manual") == []
-    close(exhausted, State.EXHAUSTED, may_repeat=True)
+    resolve_orders(exhausted, State.EXHAUSTED, may_repeat=True)
     exhausted.run(ORDERS)
     assert set(exhausted.states().values()) == {"accepted"}
 
 
-def test_nor_what_nobody_answered_for(database: Database) -> None:
+def test_orders_without_a_reply_are_not_resent_without_may_repeat(
+    database: Database,
+) -> None:
     bench = Bench(database, transport=FakeTransport({"O1": LOST}))
     bench.provider.resend = NEVER
     bench.run([order()])
     with pytest.raises(ResolveError, match="may have counted"):
-        close(bench, State.UNCERTAIN)
-    assert close(bench, State.UNCERTAIN, is_delivered=True) == ["O1"]
+        resolve_orders(bench, State.UNCERTAIN)
+    assert resolve_orders(bench, State.UNCERTAIN, is_delivered=True) == ["O1"]
     assert bench.states() == {"O1": "accepted"}
 
 
-def test_what_was_never_sent_needs_no_more_words(database: Database) -> None:
+def test_never_sent_orders_need_no_may_repeat(database: Database) -> None:
     replies = {one.order_id: REFUSED for one in ORDERS}
     bench = Bench(database, transport=FakeTransport(replies))
     bench.run(ORDERS)
     assert bench.row("O0")["first_sent_at"] is None
     with bench.database.write() as connection:
         connection.exec_driver_sql("update delivery set state = 'exhausted'")
-    assert len(close(bench, State.EXHAUSTED)) == 4
+    assert len(resolve_orders(bench, State.EXHAUSTED)) == 4

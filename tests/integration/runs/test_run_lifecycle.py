@@ -16,7 +16,7 @@ from shutil import copy
 
 import pytest
 
-from assets.ledger.states import DELIVERED, NOT_SENT, State
+from assets.ledger.states import DELIVERED, INELIGIBLE, State
 from support.dagster_dev import ENDED, JOBS, RUNS_WITHIN, DagsterDev, dagster_dev
 from support.deployment import DAY, NAMES, ROOT, deployed
 from support.waiting import wait_until
@@ -33,7 +33,7 @@ ENDPOINTS = {
     "trackdesk_main": ("trackdesk", "demo"),
     "trackdesk_bumpy": ("trackdesk", "bumpy"),
 }
-FINISHED = DELIVERED | NOT_SENT | {State.STAGED}
+FINISHED = DELIVERED | INELIGIBLE | {State.STAGED}
 
 
 @pytest.fixture(scope="module")

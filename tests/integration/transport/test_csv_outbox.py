@@ -24,7 +24,7 @@ from assets.ledger.tables import delivery, delivery_attempt
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Phase
-from assets.resolution.resolve import Chosen, ResolveError, resolve_all
+from assets.resolution.resolve import ResolveError, Selection, resolve_all
 from assets.transport.csv_outbox import CsvOutbox
 from support.engine import Chunk, Clock
 from support.trackdesk_account import CID, trackdesk
@@ -208,7 +208,7 @@ class Shop:
             return [dict(one) for one in connection.execute(statement).mappings()]
 
     def resolve(self, *order_ids: str, is_delivered: bool = True) -> list[str]:
-        chosen = Chosen(
+        chosen = Selection(
             destination="td_old",
             first=DAY,
             last=DAY,
@@ -258,7 +258,7 @@ class Crowded(CsvOutbox):
     def close(self) -> None:
         with (
             pytest.raises(DestinationBusyError),
-            destination_lock(self._database, "td_old", patience=0),
+            destination_lock(self._database, "td_old", max_wait=0),
         ):
             pass
         self.refusals += 1

@@ -15,7 +15,7 @@ from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.replies import Outcome, Phase, Reply, Verdict, classify
-from assets.resolution.resolve import Chosen, resolve_all
+from assets.resolution.resolve import Selection, resolve_all
 from assets.transport.outbox import Outbox
 from support.engine import DAY, NEVER, Bench, FakeProvider, many, order
 
@@ -142,7 +142,7 @@ def test_a_changed_event_replaces_an_unreported_one(
         bench.run([conversion(order_id="O1", promo_code=code, **reported)])
         bench.transport.close()
         assert bench.states() == {"O1": "staged"}
-        chosen = Chosen(destination="shop", first=DAY, last=DAY, state=State.STAGED)
+        chosen = Selection(destination="shop", first=DAY, last=DAY, state=State.STAGED)
         resolve_all(database, chosen, is_delivered=False, by="ada", why="not taken")
     (line,) = lines(file)
     assert '"new"' in line

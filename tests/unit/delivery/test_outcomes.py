@@ -104,7 +104,7 @@ TOLD = {"amount_minor": 1234, "currency": "USD", "currency_digits": 2}
 
 
 def test_a_duplicate_is_ours_where_a_person_declared_it_not_delivered() -> None:
-    before = claimed(told=TOLD, payload_hash="old")
+    before = claimed(previous_amount=TOLD, payload_hash="old")
     state, changes = apply(Verdict.DUPLICATE, before)
     assert (state, changes["state_reason"]) == (State.DUPLICATE, "own")
     assert changes["amount_minor"] == 1234
@@ -117,7 +117,7 @@ def test_a_duplicate_is_ours_where_a_person_declared_it_not_delivered() -> None:
 def test_a_declared_report_is_settled_once_the_provider_confirms_it(
     verdict: Verdict,
 ) -> None:
-    before = claimed(told=TOLD, payload_hash="old", source_hash="old")
+    before = claimed(previous_amount=TOLD, payload_hash="old", source_hash="old")
     assert apply(verdict, before)[1]["amount_minor"] == 1500
 
 

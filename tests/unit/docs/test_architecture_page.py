@@ -7,7 +7,7 @@ from itertools import chain
 
 import pytest
 
-from assets.ledger.states import BY_A_PERSON, TRANSITIONS, State
+from assets.ledger.states import MANUAL_TRANSITIONS, TRANSITIONS, State
 from support.project import ROOT
 
 PAGE = (ROOT / "docs/architecture.md").read_text()
@@ -85,7 +85,7 @@ def test_the_diagrams_of_the_program_have_every_transition_once() -> None:
 
 def test_the_last_diagram_has_what_a_person_decides() -> None:
     *_, person = drawn()
-    assert sorted(map(str, person)) == sorted(map(str, ways({**BY_A_PERSON})))
+    assert sorted(map(str, person)) == sorted(map(str, ways({**MANUAL_TRANSITIONS})))
 
 
 def test_every_room_is_on_one_floor() -> None:

@@ -1,4 +1,4 @@
-"""Which ways a delivery may go, and that there is no other."""
+"""The legal transitions of a delivery."""
 
 from itertools import product
 
@@ -6,31 +6,33 @@ import pytest
 
 from assets.ledger.states import (
     DELIVERED,
-    RERUN_HELPS,
-    SOFT,
+    REPLANNABLE,
     TRANSITIONS,
+    UNFINISHED,
     IllegalTransitionError,
     State,
-    check,
+    check_transition,
 )
 
 BEFORE: list[State | None] = [None, *State]
 
 
-def test_the_table_speaks_of_every_state() -> None:
+def test_the_table_covers_every_state() -> None:
     assert set(TRANSITIONS) == set(BEFORE)
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(BEFORE, State)))
-def test_only_the_ways_of_the_table_exist(before: State | None, after: State) -> None:
+def test_only_transitions_of_the_table_are_legal(
+    before: State | None, after: State
+) -> None:
     if after in TRANSITIONS[before]:
-        check(before, after)
+        check_transition(before, after)
     else:
         with pytest.raises(IllegalTransitionError, match=f"to {after}"):
-            check(before, after)
+            check_transition(before, after)
 
 
-def test_every_state_can_be_reached_from_nothing() -> None:
+def test_every_state_is_reachable_from_a_new_delivery() -> None:
     reached: set[State] = set()
     fresh = set(TRANSITIONS[None])
     while fresh:
@@ -39,23 +41,25 @@ def test_every_state_can_be_reached_from_nothing() -> None:
     assert reached == set(State)
 
 
-def test_what_is_delivered_stays_delivered() -> None:
+def test_delivered_states_are_final() -> None:
     assert all(not TRANSITIONS[state] for state in DELIVERED)
 
 
-def test_bytes_leave_only_through_sending() -> None:
+def test_a_reply_state_follows_only_from_sending() -> None:
     answered = DELIVERED | {State.QUEUED, State.STAGED}
-    unsent = SOFT | {State.RETRYABLE, State.REJECTED, State.EXHAUSTED}
+    unsent = REPLANNABLE | {State.RETRYABLE, State.REJECTED, State.EXHAUSTED}
     for state in unsent:
         assert not TRANSITIONS[state] & answered
 
 
-def test_what_may_have_been_applied_never_becomes_fresh_again() -> None:
-    assert not TRANSITIONS[State.UNCERTAIN] & SOFT
-    assert not TRANSITIONS[State.QUEUED] & (SOFT | {State.SENDING, State.RETRYABLE})
+def test_a_possibly_applied_delivery_is_never_planned_again() -> None:
+    assert not TRANSITIONS[State.UNCERTAIN] & REPLANNABLE
+    assert not TRANSITIONS[State.QUEUED] & (
+        REPLANNABLE | {State.SENDING, State.RETRYABLE}
+    )
 
 
-def test_a_refused_order_comes_back_under_the_resend_rules_or_as_fresh() -> None:
+def test_a_rejected_order_is_planned_again_or_resent_under_the_resend_rules() -> None:
     for ended in (State.REJECTED, State.EXHAUSTED):
         assert TRANSITIONS[ended] == {
             State.PENDING,
@@ -64,12 +68,12 @@ def test_a_refused_order_comes_back_under_the_resend_rules_or_as_fresh() -> None
         }
 
 
-def test_a_final_state_never_calls_for_another_run() -> None:
-    assert not RERUN_HELPS & (DELIVERED | {State.REJECTED, State.EXHAUSTED})
+def test_a_final_state_needs_no_other_run() -> None:
+    assert not UNFINISHED & (DELIVERED | {State.REJECTED, State.EXHAUSTED})
 
 
-def test_the_refusal_names_the_legal_ways() -> None:
+def test_the_error_names_the_legal_transitions() -> None:
     with pytest.raises(IllegalTransitionError, match="legal: none"):
-        check(State.ACCEPTED, State.SENDING)
+        check_transition(State.ACCEPTED, State.SENDING)
     with pytest.raises(IllegalTransitionError, match=r"legal: pending\."):
-        check(State.STAGED, State.ACCEPTED)
+        check_transition(State.STAGED, State.ACCEPTED)

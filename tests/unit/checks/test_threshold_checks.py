@@ -1,4 +1,4 @@
-"""Each asset check passes at its threshold, trips beyond it, and says what to do."""
+"""Each threshold check passes at its threshold, fails beyond it, says what to do."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,13 +6,20 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets.checks.standing import OF_A_DAY, RULES, WORDS, About, Finding, check_results
-from assets.figures.status import Standing
+from assets.checks.threshold_checks import (
+    DESCRIPTIONS,
+    PARTITION_CHECKS,
+    RULES,
+    CheckContext,
+    Finding,
+    check_results,
+)
+from assets.figures.status import DestinationStatus
 from assets.ledger.states import State
 from assets.thresholds import Checks, CheckSettings
 from support.engine import DAY, NOW
 
-ABOUT = About("shop", DAY, NOW)
+CONTEXT = CheckContext("shop", DAY, NOW)
 ASSET = dg.AssetKey(["deliveries", "shop"])
 S = State
 
@@ -26,17 +33,27 @@ def since(**time: float) -> dict[str, Any]:
 
 
 TABLE = [
-    # check, threshold, passes, trips
-    ("nothing_lost", {}, {"lost": {}}, {"lost": {"USD": 1}}),
-    ("nothing_lost", {}, {"lost": {}}, {"lost": {"EUR": 1, "USD": -1}}),
-    ("nothing_lost", {"max": 2}, {"lost": {"USD": 2}}, {"lost": {"USD": 3}}),
+    # check, threshold, passes, fails
+    ("nothing_lost", {}, {"without_delivery": {}}, {"without_delivery": {"USD": 1}}),
+    (
+        "nothing_lost",
+        {},
+        {"without_delivery": {}},
+        {"without_delivery": {"EUR": 1, "USD": -1}},
+    ),
+    (
+        "nothing_lost",
+        {"max": 2},
+        {"without_delivery": {"USD": 2}},
+        {"without_delivery": {"USD": 3}},
+    ),
     (
         "rejected_share",
         {},
         orders(accepted=95, rejected=3, exhausted=2),
         orders(accepted=94, rejected=4, exhausted=2),
     ),
-    # What was held back was not to be sent.
+    # Suppressed orders were not to be sent.
     (
         "rejected_share",
         {},
@@ -68,21 +85,21 @@ TABLE = [
     (
         "suppressed_rise",
         {},
-        orders(accepted=5, suppressed=5) | {"usually_suppressed": 0.25},
-        orders(accepted=4, suppressed=6) | {"usually_suppressed": 0.25},
+        orders(accepted=5, suppressed=5) | {"usual_suppressed_share": 0.25},
+        orders(accepted=4, suppressed=6) | {"usual_suppressed_share": 0.25},
     ),
-    # Nobody knows what is usual on the first day.
+    # The first partition has nothing to compare with.
     (
         "suppressed_rise",
         {},
         orders(suppressed=9),
-        orders(suppressed=9) | {"usually_suppressed": 0.0},
+        orders(suppressed=9) | {"usual_suppressed_share": 0.0},
     ),
     (
         "suppressed_rise",
         {"max": 0, "at_least": 3},
-        orders(suppressed=2) | {"usually_suppressed": 0.0},
-        orders(suppressed=3) | {"usually_suppressed": 0.0},
+        orders(suppressed=2) | {"usual_suppressed_share": 0.0},
+        orders(suppressed=3) | {"usual_suppressed_share": 0.0},
     ),
     ("nothing_uncertain", {}, {"uncertain": {}}, {"uncertain": {DAY: 1}}),
     (
@@ -91,12 +108,12 @@ TABLE = [
         {"uncertain": {"2026-11-19": 1, DAY: 2}},
         {"uncertain": {"2026-11-19": 2, DAY: 2}},
     ),
-    ("no_partition_left", {}, {"left": []}, {"left": [DAY]}),
+    ("no_partition_left", {}, {"partitions_left": []}, {"partitions_left": [DAY]}),
     (
         "no_partition_left",
         {"max": 1},
-        {"left": [DAY]},
-        {"left": ["2026-11-19", DAY]},
+        {"partitions_left": [DAY]},
+        {"partitions_left": ["2026-11-19", DAY]},
     ),
     ("oldest_unsettled", {}, {}, since(hours=72.1)),
     ("oldest_unsettled", {}, since(hours=72), since(hours=72, seconds=1)),
@@ -106,20 +123,20 @@ TABLE = [
 
 def found(check: str, threshold: dict[str, Any], state: dict[str, Any]) -> Finding:
     limit = Checks.model_validate({check: threshold})
-    standing = Standing(**{"orders": {}, **state})
-    return RULES[check](standing, getattr(limit, check), ABOUT)
+    status = DestinationStatus(**{"orders": {}, **state})
+    return RULES[check](status, getattr(limit, check), CONTEXT)
 
 
-@pytest.mark.parametrize(("check", "threshold", "passes", "trips"), TABLE)
-def test_a_check_passes_at_its_threshold_and_trips_beyond_it(
-    check: str, threshold: dict[str, Any], passes: Any, trips: Any
+@pytest.mark.parametrize(("check", "threshold", "passes", "fails"), TABLE)
+def test_a_check_passes_at_its_threshold_and_fails_beyond_it(
+    check: str, threshold: dict[str, Any], passes: Any, fails: Any
 ) -> None:
     assert found(check, threshold, passes).passed
-    assert not found(check, threshold, trips).passed
+    assert not found(check, threshold, fails).passed
 
 
-def test_every_check_has_a_rule_a_threshold_a_description_and_a_line_above() -> None:
-    assert set(RULES) == set(Checks.model_fields) == set(WORDS)
+def test_every_check_has_a_rule_a_threshold_a_description_and_a_case() -> None:
+    assert set(RULES) == set(Checks.model_fields) == set(DESCRIPTIONS)
     assert {check for check, *_ in TABLE} == set(RULES)
 
 
@@ -135,10 +152,10 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize("check", RULES)
-def test_what_trips_names_the_destination_and_the_next_action(check: str) -> None:
+def test_a_failure_names_the_destination_and_the_next_action(check: str) -> None:
     text = next(
-        found(name, threshold, trips).text
-        for name, threshold, _, trips in TABLE
+        found(name, threshold, fails).text
+        for name, threshold, _, fails in TABLE
         if name == check
     )
     assert text.startswith("shop")
@@ -147,9 +164,11 @@ def test_what_trips_names_the_destination_and_the_next_action(check: str) -> Non
     assert ACTIONS[check] in text
 
 
-def test_partitions_that_are_left_are_listed() -> None:
+def test_unfinished_partitions_are_listed_up_to_a_limit() -> None:
     days = [f"2026-10-{day:02}" for day in range(1, 32)]
-    text = found("no_partition_left", {}, {"left": [*days, "2026-11-01"]}).text
+    text = found(
+        "no_partition_left", {}, {"partitions_left": [*days, "2026-11-01"]}
+    ).text
     assert ", ".join(days) + " and 1 more" in text
     assert "--from 2026-10-01 --to 2026-11-01 --destination shop" in text
 
@@ -163,21 +182,23 @@ def test_severity_is_configured(severity: str, passed: bool, shown: str) -> None
     (result,) = check_results(
         ASSET,
         ["nothing_lost"],
-        Standing(orders={}, lost={"USD": 2}),
+        DestinationStatus(orders={}, without_delivery={"USD": 2}),
         limits,
-        ABOUT,
+        CONTEXT,
     )
     assert (result.passed, result.severity) == (passed, dg.AssetCheckSeverity[shown])
     assert result.metadata["lost"].value == 2
 
 
-def test_only_checks_of_a_day_carry_the_partition() -> None:
-    results = check_results(ASSET, list(RULES), Standing(orders={}), Checks(), ABOUT)
+def test_only_partition_checks_carry_the_partition() -> None:
+    results = check_results(
+        ASSET, list(RULES), DestinationStatus(orders={}), Checks(), CONTEXT
+    )
     carried = {one.check_name for one in results if "partition" in one.metadata}
-    assert carried == OF_A_DAY
+    assert carried == PARTITION_CHECKS
 
 
-def test_a_destination_differs_in_what_it_says_and_in_nothing_else() -> None:
+def test_a_destination_overrides_only_what_it_sets() -> None:
     settings = CheckSettings.model_validate(
         {
             "rejected_share": {"max": 0.2, "at_least": 7},

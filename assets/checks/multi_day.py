@@ -1,8 +1,8 @@
-"""Asset checks of a run of several days: Dagster keeps one evaluation of each per run.
+"""Merges the asset checks of a run of several days.
 
-Of a check that speaks of a day (metadata `partition`) the worst evaluation is kept, and
-how each day came out stands in its metadata. Any other check speaks of the destination
-as it stands: there the last word holds.
+Dagster stores one evaluation of each check per run. For a check of a partition
+(metadata `partition`) the worst evaluation is stored, with the outcome of each day in
+its metadata. For a check of the destination the last evaluation is stored.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,45 +11,44 @@ from typing import Any
 import dagster as dg
 
 PARTITION = "partition"
-"""Metadata of a check that speaks of one day: which."""
+"""Metadata key of a check of one partition: its key."""
 DAYS = "days"
-"""Metadata of an evaluation that stands for several: of each day, how it came out."""
+"""Metadata key of a merged evaluation: the outcome of each day."""
 
 
-class DayChecks:
-    """What the checks of each day said."""
+class MultiDayChecks:
+    """Collects the evaluations of each day and merges them by check."""
 
     def __init__(self) -> None:
-        self._said: dict[str | None, list[dg.AssetCheckResult]] = {}
+        self._evaluations: dict[str | None, list[dg.AssetCheckResult]] = {}
 
-    def keep(self, check: dg.AssetCheckResult) -> None:
-        """Take the evaluation of one day."""
-        kept = self._said.setdefault(check.check_name, [])
+    def add(self, check: dg.AssetCheckResult) -> None:
+        """Add the evaluation of one day."""
+        evaluations = self._evaluations.setdefault(check.check_name, [])
         if PARTITION not in (check.metadata or {}):
-            kept.clear()
-        kept.append(check)
+            evaluations.clear()
+        evaluations.append(check)
 
     def results(self) -> Iterator[dg.AssetCheckResult]:
-        """Return one evaluation of each check."""
-        for checks in self._said.values():
+        """Yield one evaluation of each check."""
+        for checks in self._evaluations.values():
             if len(checks) == 1:
                 yield checks[0]
             else:
-                yield _one_for_all(checks)
+                yield _merged(checks)
 
 
-def each_day(evaluation: dg.AssetCheckEvaluation) -> Iterable[Mapping[str, Any]]:
-    """Return how each day came out of which an evaluation speaks."""
+def outcomes_by_day(evaluation: dg.AssetCheckEvaluation) -> Iterable[Mapping[str, Any]]:
+    """Return the outcome of each day that an evaluation covers."""
     if DAYS in evaluation.metadata:
         found: Any = evaluation.metadata[DAYS].value
         return [*found]
     partition = evaluation.metadata.get(PARTITION)
-    said = _outcome("" if partition is None else str(partition.value), evaluation)
-    return [said]
+    return [_outcome("" if partition is None else str(partition.value), evaluation)]
 
 
-def _one_for_all(checks: list[dg.AssetCheckResult]) -> dg.AssetCheckResult:
-    worst = max(checks, key=_badness)
+def _merged(checks: list[dg.AssetCheckResult]) -> dg.AssetCheckResult:
+    worst = max(checks, key=_rank)
     days = [_outcome(_day(check), check) for check in checks]
     failed = [_day(check) for check in checks if not check.passed]
     more = f" Failed of {len(checks)} days: {', '.join(failed)}." if failed else ""
@@ -59,7 +58,7 @@ def _one_for_all(checks: list[dg.AssetCheckResult]) -> dg.AssetCheckResult:
     )
 
 
-def _badness(check: dg.AssetCheckResult) -> int:
+def _rank(check: dg.AssetCheckResult) -> int:
     if check.passed:
         return 0
     return 2 if check.severity is dg.AssetCheckSeverity.ERROR else 1
