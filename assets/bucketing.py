@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.day_by_day import day_by_day
-from assets.extract_asset import stage
+from assets.extract_asset import stage_statement
 from assets.resources import Source
 
 
@@ -12,8 +12,8 @@ from assets.resources import Source
 def visitor_bucketing(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:
-    """Exposures of the window's visitors to experiments, up to the order's time."""
-    return stage(context, source)
+    """Experiment exposures of the window's visitors, up to the time of the order."""
+    return stage_statement(context, source)
 
 
 @dg.asset(group_name="extract", kinds={"sql", "parquet"})
@@ -21,5 +21,5 @@ def visitor_bucketing(
 def visitor_segments(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:
-    """Segments stored for the window's visitors, up to the order's time."""
-    return stage(context, source)
+    """Segments stored for the window's visitors, up to the time of the order."""
+    return stage_statement(context, source)

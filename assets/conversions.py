@@ -1,4 +1,4 @@
-"""Asset: the conversions of a day, one row per order with what was known of it then."""
+"""Asset: the conversions of a day, one row per order as of the time of the order."""
 
 import dagster as dg
 
@@ -27,7 +27,7 @@ def conversions(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:
     """One row per order: identifiers, bucketing and segments as of the order, items."""
-    result = source.join(context.partition_key, context.run.run_id)
+    result = source.joiner.join(context.partition_key, context.run.run_id)
     revenue = {
         f"revenue/{currency}": float(
             money.from_minor(minor, money.minor_digits(currency))

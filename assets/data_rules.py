@@ -15,7 +15,7 @@ import pandera.pandas as pap
 from assets.joining.conversion_checks import ORPHAN, ORPHANS
 from assets.joining.repeated_orders import SEVERAL_DAYS
 from assets.ledger.quarantine import BLOCKING, REPEATED
-from assets.providers.rules import DOUBTS, QUARANTINED, SUPPRESSED, Rule
+from assets.providers.rules import DATA_ISSUES, QUARANTINED, SUPPRESSED, Rule
 from assets.validation.chunk import EXTRA_REFUSALS
 from assets.validation.coercion import READABLE, REFUSALS, UNREADABLE
 from assets.validation.failures import MISSING, Failure
@@ -139,7 +139,7 @@ def _deciding() -> Iterator[Line]:
 
 
 def _doubting() -> Iterator[Line]:
-    yield from _ruled(DOUBTS, DOUBTED)
+    yield from _ruled(DATA_ISSUES, DOUBTED)
 
 
 def _ruled(rules: Iterable[Rule], effect: str) -> Iterator[Line]:

@@ -1,9 +1,9 @@
-"""Several days in one run: each of them succeeds or fails on its own.
+"""Several days in one run: each day succeeds or fails on its own.
 
-Usually a run is one day and nothing here matters. Where a backfill puts several days
-into a run, an asset makes them one after another: a day is materialized when it is
-finished, and one that fails stops neither the next day nor, for the others, the assets
-that follow. The run fails in the end, so that exactly the unfinished days are red.
+Most runs have one day and use nothing of this. If a backfill puts several days into one
+run, an asset makes them one after another. A day is materialized when it is finished. A
+day that fails stops neither the next day nor the downstream assets of the other days.
+The run fails at the end, so that exactly the unfinished partitions are failed.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -18,19 +18,19 @@ from assets.dagster_internals import (
 )
 from assets.dagster_internals import AssetPartitionStatus
 
-_MADE = {AssetPartitionStatus.MATERIALIZED, AssetPartitionStatus.IN_PROGRESS}
-"""Colours of a day to follow; another run may be making it anew."""
+_FOLLOWABLE = {AssetPartitionStatus.MATERIALIZED, AssetPartitionStatus.IN_PROGRESS}
+"""States of a day that downstream assets may use; a run may be making it again."""
 
 FAILED = "failed"
 ERROR = "error"
-"""Metadata of the observation that a failed day leaves: the text, and its class."""
+"""Metadata of the observation of a failed day: the message, and the error's class."""
 
 Partitions: TypeAlias = "dg.PartitionsDefinition[str]"
 Make = TypeVar("Make", bound=Callable[..., Any])
 
 
 def day_by_day(make: Make) -> Make:
-    """Let an asset that makes one day make each day of its run."""
+    """Decorate an asset that makes one day, so that it makes each day of its run."""
 
     @wraps(make)
     def made(
@@ -46,7 +46,7 @@ def day_by_day(make: Make) -> Make:
 
 
 class _Day:
-    """The context of one day of a run; all else is the run's."""
+    """The context of one day of a run. Everything else is the context of the run."""
 
     def __init__(self, context: dg.AssetExecutionContext, key: str) -> None:
         self._context = context
@@ -77,36 +77,36 @@ class _Days:
         self._checks = MultiDayChecks()
 
     def made(self) -> Iterator[Any]:
-        """Make each day; fail where nothing is left to follow from the good ones."""
+        """Make each day. Fail if no downstream asset can use the good days."""
         days = self._context.partition_keys
-        unmade = self._unmade_before()
+        unmade = _unmade_upstream(self._context)
         failed = []
         for day in days:
-            is_made = day not in unmade and (yield from self._one(day))
+            is_made = day not in unmade and (yield from self._make_day(day))
             if not is_made:
                 failed.append(day)
         yield from self._checks.results()
-        if len(failed) == len(days) or (failed and not self._is_followed()):
+        if len(failed) == len(days) or (failed and not _has_downstream(self._context)):
             raise self._failure(failed)
         yield dg.MaterializeResult(metadata={_NOT_ALL_DAYS: True})
 
-    def _one(self, day: str) -> Generator[Any, None, bool]:
+    def _make_day(self, day: str) -> Generator[Any, None, bool]:
         context = cast("dg.AssetExecutionContext", _Day(self._context, day))
         try:
             for result in _results(self._make(context)):
-                yield from self._told(day, result)
-        except Exception as error:  # noqa: BLE001 - of one day; the next one goes on
-            said = getattr(error, "description", None) or str(error)
-            self._context.log.error("%s", said)  # noqa: TRY400 - it says what to do
+                yield from self._yield_result(day, result)
+        except Exception as error:  # noqa: BLE001 - it fails one day, not the next one
+            message = getattr(error, "description", None) or str(error)
+            self._context.log.error("%s", message)  # noqa: TRY400 - it says what to do
             yield dg.AssetObservation(
                 self._key,
                 partition=day,
-                metadata={FAILED: said, ERROR: type(error).__name__},
+                metadata={FAILED: message, ERROR: type(error).__name__},
             )
             return False
         return True
 
-    def _told(self, day: str, result: Any) -> Iterator[Any]:
+    def _yield_result(self, day: str, result: Any) -> Iterator[Any]:
         if isinstance(result, dg.AssetCheckResult):
             self._checks.add(result)
         elif isinstance(result, dg.MaterializeResult):
@@ -118,39 +118,43 @@ class _Days:
         else:
             yield result
 
-    def _unmade_before(self) -> set[str]:
-        """Days that an asset before this one, of the same run, did not make.
-
-        A step may be run again by itself, in a run that knows nothing of the one whose
-        days failed: only their colours tell.
-        """
-        deps = self._context.assets_def.asset_deps[self._key]
-        parents = deps & self._context.job_def.asset_layer.executable_asset_keys
-        return {day for parent in parents for day in self._unmade_by(parent)}
-
-    def _unmade_by(self, parent: dg.AssetKey) -> set[str]:
-        instance, days = self._context.instance, self._context.partition_keys
-        storage, run_id = instance.event_log_storage, self._context.run.run_id
-        found = storage.get_latest_asset_partition_materialization_attempts_without_materializations  # noqa: E501 - its name
-        own = {day for day, (by, _) in found(parent).items() if by == run_id}
-        partitions = cast("Partitions", self._context.assets_def.partitions_def)
-        colours = instance.get_status_by_partition(parent, days, partitions) or {}
-        return own | {day for day in days if colours.get(day) not in _MADE}
-
-    def _is_followed(self) -> bool:
-        layer = self._context.job_def.asset_layer
-        following = layer.asset_graph.get(self._key).child_keys
-        return bool(following & layer.executable_asset_keys)
-
     def _failure(self, failed: Sequence[str]) -> dg.Failure:
         return dg.Failure(
             f"Making {self._key.to_user_string()} failed for {len(failed)} of "
             f"{len(self._context.partition_keys)} days ({', '.join(sorted(failed))}): "
-            "expected every day to be finished. The log and each red day say why; the "
-            "others are done. Run the failed days again: attribution backfill --from "
-            f"{min(failed)} --to {max(failed)}, or in the UI Materialize, Failed and "
-            "missing. From failure does not reach what failed in a step that went on."
+            "expected every day to be finished. The log and each failed day say why; "
+            "the others are done. Run the failed days again: attribution backfill "
+            f"--from {min(failed)} --to {max(failed)}, or in the UI Materialize, "
+            "Failed and missing. From failure does not reach a day that failed in a "
+            "step that went on."
         )
+
+
+def _unmade_upstream(context: dg.AssetExecutionContext) -> set[str]:
+    """Return the days that an upstream asset of the same run did not make.
+
+    A step may be run again by itself, in a run that knows nothing of the run whose days
+    failed. Only the states of the partitions tell.
+    """
+    deps = context.assets_def.asset_deps[context.asset_key]
+    parents = deps & context.job_def.asset_layer.executable_asset_keys
+    return {day for parent in parents for day in _unmade_by(context, parent)}
+
+
+def _unmade_by(context: dg.AssetExecutionContext, parent: dg.AssetKey) -> set[str]:
+    instance, days = context.instance, context.partition_keys
+    storage, run_id = instance.event_log_storage, context.run.run_id
+    attempts = storage.get_latest_asset_partition_materialization_attempts_without_materializations  # noqa: E501 - its name
+    own = {day for day, (by, _) in attempts(parent).items() if by == run_id}
+    partitions = cast("Partitions", context.assets_def.partitions_def)
+    states = instance.get_status_by_partition(parent, days, partitions) or {}
+    return own | {day for day in days if states.get(day) not in _FOLLOWABLE}
+
+
+def _has_downstream(context: dg.AssetExecutionContext) -> bool:
+    layer = context.job_def.asset_layer
+    downstream = layer.asset_graph.get(context.asset_key).child_keys
+    return bool(downstream & layer.executable_asset_keys)
 
 
 def _results(made: Any) -> Iterator[Any]:

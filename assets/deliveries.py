@@ -1,7 +1,7 @@
 """Assets: the deliveries of a day, one asset per destination, made by a factory.
 
-A step fails where running it again would help, and only there: what a provider refused,
-what was held back and what nobody answered for shows in checks and metadata.
+A step fails only if running it again would help. Rejected, suppressed and quarantined
+orders, and orders with an unknown outcome, are shown by checks and metadata.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,21 +10,17 @@ from typing import Any, cast
 import dagster as dg
 import pyarrow as pa
 
+from assets.checks.destination import destination_checks
 from assets.checks.money_conserved import money_conserved, money_conserved_spec
 from assets.checks.reply_shape import reply_shape, reply_shape_spec
-from assets.checks.threshold_checks import (
-    DELIVERY_CHECKS,
-    CheckContext,
-    check_results,
-    check_specs,
-)
+from assets.checks.threshold_checks import DELIVERY_CHECKS, check_specs
 from assets.conversions import conversions
 from assets.day_by_day import day_by_day
+from assets.delivery.destination import Destination
 from assets.delivery.dispatch import Summary
 from assets.delivery.run import deliver
-from assets.figures.status import destination_status
 from assets.joining.join import ASSET
-from assets.metadata import explained, metadata_of
+from assets.metadata import explanation_metadata, totals_metadata
 from assets.progress import Progress
 from assets.providers.conversion import Conversion
 from assets.resources import Destinations, Source
@@ -38,17 +34,17 @@ Results = Iterator[
 
 
 class DeliveryConfig(dg.Config):
-    """What a person may ask of one run.
+    """Options of one run.
 
     Attributes:
-        limit: Send at most so many conversions; 0: all.
+        limit: Send at most this many conversions; 0: all.
     """
 
     limit: int = 0
 
 
 class StagedChunk:
-    """Some staged conversions; rows become conversions only when they are needed."""
+    """Some staged conversions. A row becomes a conversion when it is needed."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch = batch
@@ -79,8 +75,21 @@ def delivery_key(destination: str) -> dg.AssetKey:
 
 
 def pool_of(destination: str) -> str:
-    """Return the pool of a destination; only a deployed instance limits it."""
+    """Return the pool of a destination. Only a deployed instance limits it."""
     return f"deliver_{destination}"
+
+
+def _check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            CHECK,
+            asset=asset,
+            description="Nothing is left that running this partition again helps.",
+        ),
+        reply_shape_spec(asset),
+        money_conserved_spec(asset),
+        *check_specs(asset, DELIVERY_CHECKS),
+    ]
 
 
 def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
@@ -93,16 +102,7 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
         kinds={provider},
         pool=pool_of(name),
         description=f"Deliveries of the day to {name}, one per order, in the ledger.",
-        check_specs=[
-            dg.AssetCheckSpec(
-                CHECK,
-                asset=delivery_key(name),
-                description="Nothing is left that running this partition again helps.",
-            ),
-            reply_shape_spec(delivery_key(name)),
-            money_conserved_spec(delivery_key(name)),
-            *check_specs(delivery_key(name), DELIVERY_CHECKS),
-        ],
+        check_specs=_check_specs(delivery_key(name)),
     )
     @day_by_day
     def deliveries(
@@ -111,10 +111,11 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
         source: dg.ResourceParam[Source],
         destinations: dg.ResourceParam[Destinations],
     ) -> Results:
-        summary = _deliver(context, config, source, destinations, name)
+        destination = destinations.open(name)
+        summary = _deliver(context, config, source, destinations, destination)
         metadata = {
-            **metadata_of(summary.totals),
-            **explained(source.database, name, context.partition_key),
+            **totals_metadata(summary.totals),
+            **explanation_metadata(source.database, name, context.partition_key),
             "requests": summary.requests,
             "conversions_sent": summary.conversions_sent,
         }
@@ -127,16 +128,24 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
             delivery_key(name), summary.unexpected_shapes, context.partition_key
         )
         yield money_conserved(delivery_key(name), source, name, context.partition_key)
-        yield from _checked(context, source, destinations, name)
+        yield from destination_checks(
+            delivery_key(name),
+            DELIVERY_CHECKS,
+            source,
+            destinations,
+            destination,
+            partition_key=context.partition_key,
+            now=source.database.clock()(),
+        )
         if _rerun_helps(summary):
-            # A failed step keeps no materialization; this keeps its figures.
+            # A failed step has no materialization. The observation keeps its metadata.
             yield dg.AssetObservation(
                 delivery_key(name), partition=context.partition_key, metadata=metadata
             )
-            before = _before(summary.stop_reason or "", destinations, name)
+            before = _first_step(summary.stop_reason or "", destinations, name)
             raise dg.Failure(
                 _next_action(name, context.partition_key, summary, before),
-                allow_retries=not _is_to_be_mended(summary),
+                allow_retries=not _needs_configuration(summary),
             )
         yield dg.MaterializeResult(metadata=metadata)
 
@@ -148,9 +157,8 @@ def _deliver(
     config: DeliveryConfig,
     source: Source,
     destinations: Destinations,
-    name: str,
+    destination: Destination,
 ) -> Summary:
-    destination = destinations.open(name)
     key = context.partition_key
     return deliver(
         destination,
@@ -168,32 +176,12 @@ def _deliver(
     )
 
 
-def _checked(
-    context: dg.AssetExecutionContext,
-    source: Source,
-    destinations: Destinations,
-    name: str,
-) -> list[dg.AssetCheckResult]:
-    about = CheckContext(name, context.partition_key, source.database.clock()())
-    destination = destinations.open(name)
-    found = destination_status(
-        source.database,
-        destination=name,
-        partition_key=about.partition_key,
-        policy=destination.provider.resend,
-        now=about.now,
-        is_enabled=destination.is_enabled,
-    )
-    limits = destinations.checks.of(name)
-    return check_results(delivery_key(name), DELIVERY_CHECKS, found, limits, about)
-
-
 def _rerun_helps(summary: Summary) -> bool:
     return bool(summary.unfinished or summary.stop_reason)
 
 
-def _is_to_be_mended(summary: Summary) -> bool:
-    """Tell whether every further try is refused until somebody has mended something."""
+def _needs_configuration(summary: Summary) -> bool:
+    """Tell whether every attempt fails until somebody corrects the configuration."""
     return (summary.stop_reason or "").startswith("configuration")
 
 
@@ -210,14 +198,14 @@ def _next_action(name: str, partition_key: str, summary: Summary, before: str) -
     )
 
 
-def _before(stop_reason: str, destinations: Destinations, name: str) -> str:
+def _first_step(stop_reason: str, destinations: Destinations, name: str) -> str:
     kind = stop_reason.partition(":")[0]
     if kind == "configuration":
-        return f"{destinations.mending(name, stop_reason)} "
-    return _BEFORE.get(kind, "")
+        return f"{destinations.repair_hint(name, stop_reason)} "
+    return _FIRST_STEPS.get(kind, "")
 
 
-_BEFORE = {
+_FIRST_STEPS = {
     "unreachable": "Check base_url and the network. ",
     "rejected": "Look at v_top_reasons and mend what is refused. ",
 }

@@ -1,4 +1,4 @@
-"""How every extract asset is made: one statement, one window, one staged file."""
+"""The common part of the extract assets: one statement, one window, one staged file."""
 
 import dagster as dg
 
@@ -8,25 +8,25 @@ from assets.resources import Source
 from assets.source.extract import ExtractResult
 
 
-def stage(
+def stage_statement(
     context: dg.AssetExecutionContext, source: Source
 ) -> dg.MaterializeResult[None]:
-    """Stage the statement that is named like the asset."""
+    """Stage the statement that has the name of the asset."""
     statement = context.asset_key.path[-1]
     progress = Progress(context.log.info, "rows staged")
-    result = source.extract(
+    result = source.extractor.extract(
         statement,
         context.partition_key,
         window_of(context),
         on_good=lambda rows: progress.add(len(rows)),
     )
-    return staged(context, source, result)
+    return extract_metadata(context, source, result)
 
 
-def staged(
+def extract_metadata(
     context: dg.AssetExecutionContext, source: Source, result: ExtractResult
 ) -> dg.MaterializeResult[None]:
-    """Return what the UI shows of an extract."""
+    """Return the metadata of an extract for the UI."""
     path = source.staging.path(context.asset_key.path[-1], context.partition_key)
     return dg.MaterializeResult(
         metadata={

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.day_by_day import day_by_day
-from assets.extract_asset import stage
+from assets.extract_asset import stage_statement
 from assets.resources import Source
 
 
@@ -12,5 +12,5 @@ from assets.resources import Source
 def visitor_identifiers(
     context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
 ) -> dg.MaterializeResult[None]:
-    """Identifiers of the window's orders and visitors, up to the order's time."""
-    return stage(context, source)
+    """Identifiers of the window's orders and visitors, up to the time of the order."""
+    return stage_statement(context, source)

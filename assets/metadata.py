@@ -1,4 +1,4 @@
-"""How deliveries are shown to people: counts, money by state, orders by name."""
+"""Metadata of deliveries for the UI: counts, money by state, lists of orders."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,26 +12,26 @@ from assets.ledger.database import Database
 from assets.ledger.rows import Total
 from assets.ledger.states import DELIVERED, State
 
-SHOWN = 20
-"""Orders that are named; the delivery tables have them all."""
+MAX_LISTED = 20
+"""Orders that a list names. The delivery tables have them all."""
 
 
-def named(order_ids: Sequence[str], count: int) -> str:
-    """Return the first of some order ids, and how many more there are.
+def order_list(order_ids: Sequence[str], count: int) -> str:
+    """Return the first order ids, and how many more there are.
 
     Args:
         order_ids: At least the first ones.
-        count: How many there are in all.
+        count: How many orders there are in total.
     """
-    shown = order_ids[:SHOWN]
+    shown = order_ids[:MAX_LISTED]
     more = count - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
-def metadata_of(
+def totals_metadata(
     totals: Sequence[Total],
 ) -> dict[str, int | float | dg.MarkdownMetadataValue]:
-    """Return figures that the UI plots over partitions, and a table for reading.
+    """Return numbers that the UI plots over partitions, and a table.
 
     Args:
         totals: Deliveries of one destination and partition.
@@ -53,10 +53,10 @@ def metadata_of(
     }
 
 
-def explained(
+def explanation_metadata(
     database: Database, destination: str, partition_key: str
 ) -> dict[str, dg.MarkdownMetadataValue]:
-    """Return why orders of a day are not delivered, and how to ask for more in SQL."""
+    """Return why orders of a day are not delivered, and SQL queries for more."""
     reasons = top_reasons(database, destination, partition_key)
     return {
         "top reasons": dg.MetadataValue.md(_reasons(reasons)),
@@ -78,7 +78,7 @@ def _reasons(reasons: Sequence[Reason]) -> str:
         return "Every order is delivered."
     rows = [
         f"| {one.state} | `{one.reason}` | {one.currency or '?'} | {one.orders} "
-        f"| {_worth(one.amount_minor, one.currency_digits)} |"
+        f"| {_amount_text(one.amount_minor, one.currency_digits)} |"
         for one in reasons
     ]
     head = ["| state | reason | currency | orders | revenue |", "|---|---|---|--:|--:|"]
@@ -88,12 +88,12 @@ def _reasons(reasons: Sequence[Reason]) -> str:
 def _table(totals: Sequence[Total]) -> str:
     rows = [
         f"| {one.state} | {one.currency or '?'} | {one.orders} "
-        f"| {_worth(one.amount_minor, one.currency_digits)} |"
+        f"| {_amount_text(one.amount_minor, one.currency_digits)} |"
         for one in totals
     ]
     head = ["| state | currency | orders | revenue |", "|---|---|--:|--:|"]
     return "\n".join(head + rows)
 
 
-def _worth(minor: int, digits: int | None) -> str:
+def _amount_text(minor: int, digits: int | None) -> str:
     return "" if digits is None else f"{money.from_minor(minor, digits):,f}"

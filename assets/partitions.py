@@ -1,4 +1,4 @@
-"""The daily partitions that all assets share, and what window a partition is."""
+"""The daily partitions that all assets share, and the window of each partition."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -8,14 +8,14 @@ import dagster as dg
 
 
 class Window(NamedTuple):
-    """Half-open [start, end), aware UTC: 23 or 25 hours where the clocks change."""
+    """Half-open [start, end), aware UTC: 23 or 25 hours when the clocks change."""
 
     start: datetime
     end: datetime
 
 
 def daily(timezone: str, start: date) -> dg.DailyPartitionsDefinition:
-    """Return one partition per day of `timezone`, from `start` on."""
+    """Return one partition per day in `timezone`, starting with `start`."""
     return dg.DailyPartitionsDefinition(start_date=start.isoformat(), timezone=timezone)
 
 
@@ -24,12 +24,12 @@ def partitioned(
     partitions: dg.PartitionsDefinition[str],
     days_per_run: int = 1,
 ) -> list[dg.AssetsDefinition]:
-    """Return `assets` with `partitions`: zone and start are configuration.
+    """Return `assets` with `partitions`, whose zone and start are configured.
 
     Args:
         assets: The assets of a day.
         partitions: Their days.
-        days_per_run: So many days a backfill puts into one run.
+        days_per_run: How many days a backfill puts into one run.
     """
     made = dg.map_asset_specs(
         lambda spec: spec.replace_attributes(partitions_def=partitions), assets
@@ -41,7 +41,7 @@ def partitioned(
 
 
 def window_of(context: dg.AssetExecutionContext) -> Window:
-    """Return the window of the partition that is being made."""
+    """Return the window of the partition that is being materialized."""
     window = context.partition_time_window
     return Window(window.start.astimezone(UTC), window.end.astimezone(UTC))
 

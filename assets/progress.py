@@ -1,19 +1,19 @@
-"""Says how far a long step is: rate and time left, every so many seconds."""
+"""Logs the progress of a long step: rate and remaining time."""
 
 import time
 from collections.abc import Callable
 
 EVERY_SECONDS = 30.0
-"""Each line is kept in Dagster's history: not one per row."""
+"""Dagster stores each line in its event log, so there is not one per row."""
 
 
 class Progress:
-    """Tells a log how far something is.
+    """Logs how far something is.
 
     Args:
-        log: Takes a line.
+        log: Writes a line.
         what: What is counted: `conversions sent`.
-        monotonic: Seconds of a clock that never jumps.
+        monotonic: Returns the seconds of a clock that never jumps.
     """
 
     def __init__(
@@ -26,21 +26,21 @@ class Progress:
         self._log = log
         self._what = what
         self._monotonic = monotonic
-        self._began = self._told = monotonic()
+        self._started = self._last_logged = monotonic()
         self._done = 0
 
     def add(self, count: int) -> None:
-        """Count more of it, of an unknown whole."""
+        """Count more, of an unknown total."""
         self.at(self._done + count)
 
     def at(self, done: int, whole: int | None = None) -> None:
-        """Say that so much is done, where it is time to."""
+        """Record how much is done, and log it if a line is due."""
         self._done = done
         now = self._monotonic()
-        if now - self._told < EVERY_SECONDS:
+        if now - self._last_logged < EVERY_SECONDS:
             return
-        self._told = now
-        rate = done / (now - self._began)
+        self._last_logged = now
+        rate = done / (now - self._started)
         of = "" if whole is None else f" of {whole:,}"
         left = ""
         if whole is not None and rate:

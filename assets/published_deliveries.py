@@ -10,15 +10,15 @@ from assets.resources import Source
 
 
 def published_asset(upstream: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
-    """Make the asset that follows every delivery and settlement."""
+    """Return the asset that runs after every delivery and settlement."""
 
     @dg.asset(deps=upstream, group_name="analytics", kinds={"sql"})
     @day_by_day
     def published_deliveries(
         context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
     ) -> dg.MaterializeResult[None]:
-        """Delivery tables of the day in schema `attribution`, replaced not appended."""
-        with source.warehouse.writing() as engine:
+        """Delivery tables of the day in schema `attribution`, replaced by each run."""
+        with source.warehouse.write_engine() as engine:
             copied = publish(source.database, engine, context.partition_key)
         return dg.MaterializeResult(metadata={**copied})
 

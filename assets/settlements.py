@@ -1,34 +1,32 @@
-"""Assets: what became of queued deliveries, one asset per destination that queues.
+"""Assets: the outcome of queued deliveries, one asset per destination that queues.
 
-Each run follows submissions (`settling.py`), then looks for what nobody answered for
-in the provider's own list (`lookup.py`). A check shows what somebody has to look into.
+Each run asks about queued submissions, then looks up deliveries without a known outcome
+in the provider's own list. A check shows the reasons that need a person.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import dagster as dg
 
+from assets.checks.destination import destination_checks
 from assets.checks.reply_shape import reply_shape, reply_shape_spec
-from assets.checks.threshold_checks import (
-    SETTLEMENT_CHECKS,
-    CheckContext,
-    check_results,
-    check_specs,
-)
+from assets.checks.threshold_checks import SETTLEMENT_CHECKS, check_specs
 from assets.day_by_day import day_by_day
 from assets.deliveries import delivery_key, pool_of
+from assets.delivery.destination import Destination
 from assets.figures.alarms import orders_by_reason
-from assets.figures.status import destination_status
 from assets.ledger.ledger import Ledger
+from assets.ledger.rows import Clock
 from assets.ledger.totals import totals
-from assets.metadata import explained, metadata_of, named
+from assets.metadata import explanation_metadata, order_list, totals_metadata
 from assets.progress import Progress
-from assets.providers.base import Settling
+from assets.providers.base import QueueingProvider
 from assets.resources import Destinations, Source
 from assets.settlement.lookup import Lookup
 from assets.settlement.submissions import SubmissionFollower
-from assets.transport.reply_shapes import ReplyShapeRecorder
+from assets.transport.reply_shapes import ReplyShapeRecorder, UnexpectedShape
 
 CHECK = "no_alarm"
 Results = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]
@@ -37,6 +35,18 @@ Results = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]
 def settlement_key(destination: str) -> dg.AssetKey:
     """Return the key of the settlements of a destination."""
     return dg.AssetKey(["settlements", destination])
+
+
+def _check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            CHECK,
+            asset=asset,
+            description="The provider said nothing that somebody must look into.",
+        ),
+        reply_shape_spec(asset),
+        *check_specs(asset, SETTLEMENT_CHECKS),
+    ]
 
 
 def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
@@ -49,15 +59,7 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
         kinds={provider},
         pool=pool_of(name),
         description=f"Submissions of the day to {name}, followed to their end.",
-        check_specs=[
-            dg.AssetCheckSpec(
-                CHECK,
-                asset=settlement_key(name),
-                description="The provider said nothing that somebody must look into.",
-            ),
-            reply_shape_spec(settlement_key(name)),
-            *check_specs(settlement_key(name), SETTLEMENT_CHECKS),
-        ],
+        check_specs=_check_specs(settlement_key(name)),
     )
     @day_by_day
     def settlements(
@@ -67,77 +69,107 @@ def settlement_asset(name: str, provider: str) -> dg.AssetsDefinition:
     ) -> Results:
         key = context.partition_key
         destination = destinations.open(name)
-        ledger = Ledger(
-            source.database,
-            destination=name,
-            provider=destination.provider_name,
-            run_id=context.run.run_id,
-            clock=source.database.clock(),
-        )
-        provider = cast("Settling", destination.provider)
-        transport = ReplyShapeRecorder(
-            destinations.transport(destination, key), destination.replies
-        )
-        try:
-            settle = SubmissionFollower(
-                provider,
-                ledger,
-                transport,
-                partition_key=key,
-                on_progress=Progress(context.log.info, "submissions asked").at,
-            )
-            lookup = Lookup(provider, ledger, transport, partition_key=key)
-            stopped = settle.run() or lookup.run()
-        finally:
-            transport.close()
-        yield _checked(orders_by_reason(source.database, name, provider.alarms))
-        about = CheckContext(name, key, ledger.clock())
-        yield from check_results(
+        followed = _follow_up(context, source, destinations, destination)
+        alarms = cast("QueueingProvider", destination.provider).alarms
+        yield _alarm_check(orders_by_reason(source.database, name, alarms))
+        yield from destination_checks(
             settlement_key(name),
             SETTLEMENT_CHECKS,
-            destination_status(
-                source.database,
-                destination=name,
-                partition_key=key,
-                policy=provider.resend,
-                now=about.now,
-                is_enabled=destination.is_enabled,
-            ),
-            destinations.checks.of(name),
-            about,
+            source,
+            destinations,
+            destination,
+            partition_key=key,
+            now=followed.clock(),
         )
-        if stopped:
+        if followed.stopped:
             message = (
                 f"Settling failed for {name} {key}: expected answers about queued "
-                f"submissions, got a refusal ({stopped}). "
-                f"{destinations.mending(name, stopped)} Run this partition again."
+                f"submissions, got a refusal ({followed.stopped}). "
+                f"{destinations.repair_hint(name, followed.stopped)} Run this "
+                "partition again."
             )
             raise dg.Failure(message)
         found = totals(source.database, destination=name, first=key, last=key)
         yield dg.MaterializeResult(
             metadata={
-                **metadata_of(found),
-                **explained(source.database, name, key),
-                **_told(settle, lookup),
+                **totals_metadata(found),
+                **explanation_metadata(source.database, name, key),
+                **followed.metadata,
             },
             check_results=[
-                reply_shape(settlement_key(name), transport.unexpected(), key)
+                reply_shape(settlement_key(name), followed.unknown_shapes, key)
             ],
         )
 
     return settlements
 
 
-def _checked(orders: Mapping[str, Sequence[str]]) -> dg.AssetCheckResult:
+@dataclass(frozen=True, slots=True)
+class _FollowUp:
+    """The result of one run over the queued submissions.
+
+    Attributes:
+        stopped: Why the provider refused to answer; None: it answered.
+        metadata: The counts of the run.
+        unknown_shapes: What the provider's documents do not name about its replies.
+        clock: The time of the run.
+    """
+
+    stopped: str | None
+    metadata: Mapping[str, Any]
+    unknown_shapes: Sequence[UnexpectedShape]
+    clock: Clock
+
+
+def _follow_up(
+    context: dg.AssetExecutionContext,
+    source: Source,
+    destinations: Destinations,
+    destination: Destination,
+) -> _FollowUp:
+    """Ask about queued submissions, then look up deliveries without a known outcome."""
+    key = context.partition_key
+    ledger = Ledger(
+        source.database,
+        destination=destination.name,
+        provider=destination.provider_name,
+        run_id=context.run.run_id,
+        clock=source.database.clock(),
+    )
+    provider = cast("QueueingProvider", destination.provider)
+    transport = ReplyShapeRecorder(
+        destinations.transport(destination, key), destination.replies
+    )
+    try:
+        settle = SubmissionFollower(
+            provider,
+            ledger,
+            transport,
+            partition_key=key,
+            on_progress=Progress(context.log.info, "submissions asked").at,
+        )
+        lookup = Lookup(provider, ledger, transport, partition_key=key)
+        stopped = settle.run() or lookup.run()
+    finally:
+        transport.close()
+    return _FollowUp(
+        stopped=stopped,
+        metadata=_follow_up_metadata(settle, lookup),
+        unknown_shapes=transport.unexpected(),
+        clock=ledger.clock,
+    )
+
+
+def _alarm_check(orders: Mapping[str, Sequence[str]]) -> dg.AssetCheckResult:
     """Fail with the orders of each alarming reason."""
     return dg.AssetCheckResult(
         check_name=CHECK,
         passed=not orders,
-        metadata={reason: named(ids, len(ids)) for reason, ids in orders.items()},
+        metadata={reason: order_list(ids, len(ids)) for reason, ids in orders.items()},
     )
 
 
-def _told(settle: SubmissionFollower, lookup: Lookup) -> dict[str, Any]:
+def _follow_up_metadata(settle: SubmissionFollower, lookup: Lookup) -> dict[str, Any]:
     return {
         "submissions asked": settle.asked,
         "submissions left": settle.left(),

@@ -1,7 +1,7 @@
 """The folder of staged Parquet files: one per asset and partition.
 
-Where a file lies, how it is replaced and how it is read back belong here. What its
-columns mean belongs in `schemas.py`.
+Paths, writing and reading belong here. The meaning of the columns belongs in
+`validation/schemas.py`.
 """
 
 import os
@@ -25,7 +25,7 @@ class Staging:
     """Staged rows below one local folder.
 
     Args:
-        root: The folder; made when the first file is written.
+        root: The folder. It is created when the first file is written.
 
     Raises:
         StagingError: `root` is a URI.
@@ -42,19 +42,19 @@ class Staging:
         self.root = Path(root)
 
     def path(self, asset: str, partition: str) -> Path:
-        """Return where the rows of an asset's partition are, or will be."""
+        """Return the path of an asset's partition, whether the file exists or not."""
         return self.root / asset / partition / "rows.parquet"
 
     def existing(self, asset: str, partition: str, made_by: str = "") -> Path:
-        """Return `path` of a file that exists.
+        """Return `path`, if the file exists.
 
         Args:
             asset: Name of the asset.
             partition: Key of the partition.
-            made_by: The asset that stages it beside its own rows; empty: `asset`.
+            made_by: The asset that stages the file beside its own rows; empty: `asset`.
 
         Raises:
-            StagingError: There is none; the message names what to materialise.
+            StagingError: There is no file. The message names the asset to materialise.
         """
         path = self.path(asset, partition)
         if not path.is_file():
@@ -75,10 +75,10 @@ class Staging:
         Args:
             asset: Name of the asset.
             partition: Key of the partition.
-            schema: Columns of the file; each write is a row group of it.
+            schema: Columns of the file. Each write is a row group.
 
         Yields:
-            A writer. The file appears when the block ends without an error; until
+            A writer. The file is replaced when the block ends without an error. Until
             then, and after an error, the earlier file stays as it was.
         """
         path = self.path(asset, partition)
@@ -101,7 +101,7 @@ class Staging:
         columns: Sequence[str] | None = None,
         batch_rows: int = 10_000,
     ) -> Iterator[pa.RecordBatch]:
-        """Stream the rows of a partition in their order.
+        """Stream the rows of a partition, in the order of the file.
 
         Args:
             asset: Name of the asset.
@@ -110,7 +110,7 @@ class Staging:
             batch_rows: Rows of one batch at most.
 
         Raises:
-            StagingError: There is no file; the message names what to materialise.
+            StagingError: There is no file. The message names the asset to materialise.
         """
         path = self.existing(asset, partition)
         return _batches(path, None if columns is None else list(columns), batch_rows)

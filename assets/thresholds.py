@@ -1,6 +1,6 @@
-"""What the asset checks tolerate, and how loud they are: the `[checks]` table.
+"""Thresholds and severities of the asset checks: the `[checks]` table.
 
-Settings only; what is looked at and said stands in `checks.py`.
+Settings only. The checks themselves are in `assets/checks`.
 """
 
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Threshold(BaseModel):
-    """One check.
+    """The settings of one check.
 
     Attributes:
-        severity: What a failure is: `error` (act now), `warn` (look at it), or `off`:
-            the figures are shown, and nothing fails.
+        severity: Of a failure: `error` (act now), `warn` (look at it), or `off`: the
+            figures are shown and nothing fails.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,7 +26,7 @@ class Threshold(BaseModel):
 
 
 class Count(Threshold):
-    """Fails where there are more than `max`."""
+    """Fails if there are more than `max`."""
 
     max: int = Field(default=0, ge=0)
 
@@ -38,19 +38,19 @@ class NothingLost(Count):
 
 
 class NothingUncertain(Count):
-    """Deliveries that may have counted, and that no run sends again."""
+    """Deliveries that may have counted and that no run sends again."""
 
     severity: Severity = "warn"
 
 
 class NoPartitionLeft(Count):
-    """Partitions whose last run left something that running again helps."""
+    """Partitions whose last run left work that another run would finish."""
 
     severity: Severity = "error"
 
 
 class Part(Threshold):
-    """Fails where a larger share than `max` and at least `at_least` orders are."""
+    """Fails if a share above `max` and at least `at_least` orders are affected."""
 
     severity: Severity = "warn"
     max: Share
@@ -58,22 +58,23 @@ class Part(Threshold):
 
 
 class RejectedShare(Part):
-    """Orders that the provider refused, of those that were to be sent."""
+    """Rejected orders, as a share of the orders to be sent."""
 
     max: Share = 0.05
 
 
 class QuarantineShare(Part):
-    """Orders of the day whose rows are not fit to be sent."""
+    """Quarantined orders, as a share of the orders of the day."""
 
     max: Share = 0.02
 
 
 class SuppressedRise(Threshold):
-    """Fails where the share of orders that a rule withholds rises by more than `max`.
+    """Fails if the share of suppressed orders rises by more than `max`.
 
-    Against the partitions before; a destination of which most orders are withheld is
-    as quiet as one that takes all. Fewer than `at_least` such orders never fail.
+    The share is compared with that of the partitions before, so a destination for
+    which most orders are suppressed does not fail. Fewer than `at_least` suppressed
+    orders never fail.
     """
 
     severity: Severity = "warn"
@@ -82,14 +83,14 @@ class SuppressedRise(Threshold):
 
 
 class OldestUnsettled(Threshold):
-    """Fails where a queued delivery has waited longer than `max_hours`."""
+    """Fails if a queued delivery has waited longer than `max_hours`."""
 
     severity: Severity = "warn"
     max_hours: float = Field(default=72, gt=0)
 
 
 class Checks(BaseModel):
-    """What the checks of a destination tolerate; one field per check."""
+    """The thresholds of one destination; one field per check."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -103,16 +104,16 @@ class Checks(BaseModel):
 
 
 class CheckSettings(Checks):
-    """What all checks tolerate.
+    """The thresholds of all destinations.
 
     Attributes:
-        destinations: What differs for a destination; what is left out stays.
+        destinations: Overrides per destination. A missing value keeps the common one.
     """
 
     destinations: Mapping[str, Checks] = {}
 
     def of(self, destination: str) -> Checks:
-        """Return what the checks of a destination tolerate."""
+        """Return the thresholds of a destination."""
         own = self.destinations.get(destination, Checks())
         return Checks(**{name: self._merged(name, own) for name in Checks.model_fields})
 
@@ -120,7 +121,7 @@ class CheckSettings(Checks):
         common: Threshold = getattr(self, name)
         if name not in own.model_fields_set:
             return common
-        said = getattr(own, name)
+        override = getattr(own, name)
         return common.model_copy(
-            update={key: getattr(said, key) for key in said.model_fields_set}
+            update={key: getattr(override, key) for key in override.model_fields_set}
         )

@@ -138,7 +138,7 @@ def open_destinations(config: Config) -> Destinations:
     """Return the destinations; the secrets of one are read when it is opened."""
     return Destinations(
         zone=config.zone,
-        open_destination=lambda name: open_destination(config, name),
+        make_destination=lambda name: open_destination(config, name),
         urls={name: destination_urls(one) for name, one in config.destinations.items()},
         credentials={name: config.credentials(name) for name in config.destinations},
         outbox=config.staging / "outbox",

@@ -40,7 +40,7 @@ def publish_partitions(source: Source, days: Sequence[str]) -> int:
         LedgerError: The warehouse refused the rows.
         WarehouseError: The warehouse cannot be opened.
     """
-    with source.warehouse.writing() as engine:
+    with source.warehouse.write_engine() as engine:
         return sum(sum(publish(source.database, engine, day).values()) for day in days)
 
 

@@ -27,7 +27,7 @@ def retention_job(keep_days: int, *, published: bool) -> dg.JobDefinition:
         before = utc_now() - timedelta(days=keep_days)
         count = purge_bodies(source.database, before)
         if published:
-            with source.warehouse.writing() as engine:
+            with source.warehouse.write_engine() as engine:
                 purge_published_bodies(engine, before)
         context.log.info("Deleted the bodies of %d requests and replies", count)
         context.add_output_metadata({"attempts": count})

@@ -19,7 +19,7 @@ from assets.figures.reconciliation import (
 )
 from assets.joining.join import ASSET
 from assets.ledger.states import DELIVERED
-from assets.metadata import named
+from assets.metadata import order_list
 from assets.resources import Source
 
 CHECK = "money_conserved"
@@ -76,7 +76,9 @@ def money_conserved(
             "balance": dg.MetadataValue.md(_table(balance)),
             **{f"orders {kind}": balance.counts[kind] for kind in Difference},
             **{
-                _DESCRIPTIONS[kind]: named(balance.listed[kind], balance.counts[kind])
+                _DESCRIPTIONS[kind]: order_list(
+                    balance.listed[kind], balance.counts[kind]
+                )
                 for kind in Difference
                 if balance.counts[kind]
             },

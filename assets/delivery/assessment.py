@@ -185,7 +185,7 @@ def end_delivery(
     """
     if not may_be_reported(row):
         found.revised.append((row, decision))
-    elif not policy.looks_up:
+    elif not policy.supports_lookup:
         # It may have been applied, so it must not look as if it was never sent.
         why = decision.reason or decision.state
         found.exhausted.append((row, why, decision.detail))

@@ -8,7 +8,7 @@ from assets.delivery.destination_partition import DestinationPartition
 from assets.ledger.data_issues import issue_row, write_issues
 from assets.ledger.ledger import Ledger
 from assets.ledger.states import State
-from assets.providers.base import Doubting
+from assets.providers.base import ReportsDataIssues
 from assets.providers.conversion import Conversion
 
 
@@ -46,7 +46,7 @@ def altered_value_issues(
         now: When they were planned.
     """
     provider = partition.provider
-    if not isinstance(provider, Doubting):
+    if not isinstance(provider, ReportsDataIssues):
         return []
     name = partition.destination.name
     return [
@@ -60,7 +60,7 @@ def altered_value_issues(
             detail=found.detail,
         )
         for conversion in conversions
-        for found in provider.doubts(conversion)
+        for found in provider.data_issues(conversion)
     ]
 
 

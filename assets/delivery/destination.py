@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from assets.providers.base import Provider
-from assets.providers.shapes import Replies
+from assets.providers.shapes import ShapesByRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,6 @@ class Destination:
     provider_name: str
     provider: Provider
     mapping_version: str
-    replies: Replies = field(default_factory=dict)
+    replies: ShapesByRequest = field(default_factory=dict)
     account: str | None = None
     is_enabled: bool = True

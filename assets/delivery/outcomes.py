@@ -75,7 +75,7 @@ def _state(outcome: Outcome, claim: Claimed) -> State:
     A rejection may say nothing about an earlier copy. If there was one without a
     reply, the delivery stays uncertain.
     """
-    if outcome.leaves_earlier_open and claim.first_sent_at is not None:
+    if outcome.earlier_copy_unresolved and claim.first_sent_at is not None:
         return State.UNCERTAIN
     return STATE_OF.get(outcome.verdict, claim.from_state)
 

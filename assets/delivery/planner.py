@@ -155,7 +155,7 @@ class Planner:
     def _close(self, found: Assessment) -> None:
         self._deliveries.revise(found.revised)
         self._deliveries.exhaust(found.exhausted)
-        looks_up = self._provider.resend.looks_up
+        looks_up = self._provider.resend.supports_lookup
         self._deliveries.mark_uncertain(found.uncertain, has_lookup=looks_up)
 
     def _save_drifts(

@@ -1,7 +1,6 @@
-"""Judges what the join found: orders that may go on, and rows that must not.
+"""Checks joined orders, and describes what is wrong with refused ones.
 
-The rules are `schemas.JOINED_ORDERS`; saying of a refused order what is wrong with it
-belongs here.
+The rules are `schemas.JOINED_ORDERS`.
 """
 
 from collections import Counter
@@ -14,20 +13,20 @@ import pyarrow as pa
 
 from assets.money import fits, to_minor
 from assets.validation.failures import Failure, Failures, expected_of, reasons_of
-from assets.validation.rejects import Reject, Shown, hash_row, redact
+from assets.validation.rejects import RedactedCell, Reject, hash_row, redact
 from assets.validation.row_checks import SAME_IN_ALL_ROWS
 from assets.validation.schemas import COMPLETED_ORDERS, JOINED_ORDERS, contract_columns
 
 ORPHANS = "orphan_items"
 ORPHAN = Failure("orphan_item", ("order_id",), "an order of the same day")
 SHOWN_LINES = 2
-_FINDINGS = list(JOINED_ORDERS.columns)
+_CHECKED_COLUMNS = list(JOINED_ORDERS.columns)
 
 
-def judge(
+def check_joined_orders(
     batch: pa.Table, partition: str, *, first_row_no: int
 ) -> tuple[pa.Table, list[Reject]]:
-    """Return the orders that may go on, and the refused ones.
+    """Return the good orders, and the refused ones.
 
     Args:
         batch: Rows of `sql/transform/conversions.sql`.
@@ -35,7 +34,7 @@ def judge(
         first_row_no: Position of the batch's first row in the partition.
     """
     failures = Failures()
-    failures.check(JOINED_ORDERS, batch.select(_FINDINGS))
+    failures.check(JOINED_ORDERS, batch.select(_CHECKED_COLUMNS))
     bad = failures.rows
     rows = batch.take(pa.array(bad, pa.int64())).to_pylist()
     rejects = [
@@ -52,8 +51,8 @@ def refuse_orphans(
 ) -> list[Reject]:
     """Refuse lines whose order is not in the extract.
 
-    Nothing would be sent of them anyway, and the order may be a good one of another
-    day: so they hold back no order. But a warehouse that says so contradicts itself.
+    A line without its order contradicts the warehouse. It quarantines no order: nothing
+    would be sent of the line, and its order may be a good one of another day.
     """
     return [
         Reject(
@@ -80,7 +79,7 @@ def _reject(
         source_row_hash=row["source_hash"],
         order_id=row["order_id"],
         reasons=reasons_of(failures),
-        row_redacted=_shown(row, failures),
+        row_redacted=_redacted_row(row, failures),
         order_at=row["completed_at"],
         currency=row["currency"],
         amount_minor=to_minor(revenue, digits) if fits(revenue, digits) else None,
@@ -88,20 +87,22 @@ def _reject(
     )
 
 
-def _shown(row: Mapping[str, Any], failures: Sequence[Failure]) -> dict[str, Shown]:
+def _redacted_row(
+    row: Mapping[str, Any], failures: Sequence[Failure]
+) -> dict[str, RedactedCell]:
     plain = [one for one in failures if one.reason != SAME_IN_ALL_ROWS.name]
-    shown = redact(_shortened({**row, **_of_items(row)}), expected_of(plain))
+    shown = redact(_shortened({**row, **_item_columns(row)}), expected_of(plain))
     if len(plain) < len(failures):
         shown |= _contradictions(row, row["other_row"])
     return shown
 
 
-def _of_items(row: Mapping[str, Any]) -> dict[str, str]:
-    """What a person would look at in the lines of an order."""
+def _item_columns(row: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of an order's lines that a person needs to see."""
     items = row["items"]
     numbers = Counter(item["line_no"] for item in items)
-    doubtful = {*(row["imprecise_lines"] or ()), *(row["mispriced_lines"] or ())}
-    lines = [_shortened(item) for item in items if item["line_no"] in doubtful]
+    wrong_lines = {*(row["imprecise_lines"] or ()), *(row["mispriced_lines"] or ())}
+    lines = [_shortened(item) for item in items if item["line_no"] in wrong_lines]
     more = "; ..." if len(lines) > SHOWN_LINES else ""
     return {
         "items": str(len(items)),
@@ -118,8 +119,8 @@ def _of_items(row: Mapping[str, Any]) -> dict[str, str]:
 
 def _contradictions(
     row: Mapping[str, Any], other: Mapping[str, Any]
-) -> dict[str, Shown]:
-    """Each column in which two rows of one order differ, with both values."""
+) -> dict[str, RedactedCell]:
+    """Return each column in which two rows of one order differ, with both values."""
     names = [*contract_columns(str(COMPLETED_ORDERS.name)), "extra"]
     expected = str(SAME_IN_ALL_ROWS.description)
     differing = {name: expected for name in names if row[name] != other[name]}
@@ -134,7 +135,7 @@ def _contradictions(
 
 
 def _shortened(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row, its amounts without the zeros that the staged files add."""
+    """Return the row, with its amounts without the zeros that staged files add."""
     return {
         name: f"{value.normalize():f}" if isinstance(value, Decimal) else value
         for name, value in row.items()

@@ -1,7 +1,7 @@
 """Joins the staged extracts of a partition into the staged `conversions`.
 
-Running `sql/transform/conversions.sql` and staging its good rows belong here. The rules
-of the join stand in that file; what speaks against an order is judged in `judging.py`.
+Running `sql/transform/conversions.sql` and staging its good rows belong here. That file
+holds the rules of the join; `conversion_checks.py` checks the joined orders.
 """
 
 import tempfile
@@ -19,21 +19,21 @@ import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
 import sql
-from assets.joining.conversion_checks import judge, refuse_orphans
+from assets.joining.conversion_checks import check_joined_orders, refuse_orphans
 from assets.money import to_minor
 from assets.staging import Staging
-from assets.validation.refused_rows import DECIDING, asset_of
+from assets.validation.refused_rows import WITH_REFUSED_ROWS, refused_asset
 from assets.validation.rejects import OnRejects
 from assets.validation.schemas import CONVERSIONS, EXTRACTS, arrow_schema
 
 ASSET = "conversions"
 SLICE_ORDERS = 25_000
 BATCH_ROWS = 10_000
-_NONE = pa.scalar(0)
+_ZERO = pa.scalar(0)
 _SLICED = frozenset({"completed_orders", "order_items"})
 _SCHEMA = arrow_schema(CONVERSIONS)
 _NULLABLE = pa.schema([one.with_nullable(True) for one in _SCHEMA])  # noqa: FBT003
-# Lists and structs are made by the join alone, of rows that were validated.
+# The join makes lists and structs from validated rows only.
 _SCALARS = CONVERSIONS.select_columns(
     [one.name for one in _SCHEMA if not pa.types.is_nested(one.type)]
 )
@@ -43,18 +43,18 @@ OnIssues = Callable[[list[Issue]], object]
 
 
 class JoinError(Exception):
-    """The join made rows that are no conversions: a fault of it, not of the data."""
+    """The join made invalid conversions. It is a fault of the join, not of the data."""
 
 
 @dataclass(frozen=True, slots=True)
 class JoinResult:
-    """What became of the orders of a partition.
+    """The result of a join.
 
     Attributes:
-        orders: Staged conversions.
-        rejected: Orders refused by the join.
+        orders: Number of staged conversions.
+        rejected: Number of orders that the join refused.
         totals: Currency -> (conversions, their revenue in minor units).
-        orphans: Lines refused because they belong to no order.
+        orphans: Number of lines refused because they belong to no order.
     """
 
     orders: int
@@ -78,38 +78,45 @@ def join(
     Args:
         staging: Holds the five extracts of the partition; takes `conversions`.
         partition: Key of the partition.
-        refused_order_ids: Orders of which a row was refused before: refused as a whole,
-            `unfit_row`.
-        allow_orders_without_items: Report an order whose lines are not stored.
-        memory_limit: Of DuckDB, which spills to a temporary folder beyond it.
-        on_rejects: Is given the refused orders and lines, batch by batch.
-        on_issues: Is given what is left out of orders that go on, as
-            `{"order_id", "code", "subject", "detail"}`, batch by batch.
+        refused_order_ids: Orders with a row that was refused before. They are refused
+            as a whole, `unfit_row`.
+        allow_orders_without_items: Report an order that has no stored line.
+        memory_limit: Memory of DuckDB. Beyond it, DuckDB spills to a temporary folder.
+        on_rejects: Called with the refused orders and lines, batch by batch.
+        on_issues: Called with the data issues of good orders, batch by batch:
+            `{"order_id", "code", "subject", "detail"}`.
 
     Raises:
-        JoinError: The join is wrong; the message names the columns.
-        StagingError: An extract is not staged; the message names it.
+        JoinError: The join is wrong. The message names the columns.
+        StagingError: An extract is not staged. The message names it.
     """
-    tally = _Tally()
+    totals = _JoinTotals()
     with (
         _database(staging, partition, memory_limit) as database,
         staging.writer(ASSET, partition, _SCHEMA) as writer,
     ):
-        _set(database, refused_order_ids, allow_orders_without_items)
-        for batch in _joined(database):
-            good, rejects = judge(batch, partition, first_row_no=tally.rows + 1)
+        _set_parameters(database, refused_order_ids, allow_orders_without_items)
+        for batch in _joined_batches(database):
+            good, rejects = check_joined_orders(
+                batch, partition, first_row_no=totals.rows + 1
+            )
             if rejects:
                 on_rejects(rejects)
-            if issues := _issues(good):
+            if issues := _data_issues(good):
                 on_issues(issues)
             writer.write_table(_validated(good, partition))
-            tally.add(good, len(batch))
+            totals.add(good, len(batch))
         orphans = _refuse_orphans(database, partition, on_rejects)
-    return JoinResult(tally.good, tally.rows - tally.good, tally.totals(), orphans)
+    return JoinResult(
+        totals.good,
+        totals.rows - totals.good,
+        totals.by_currency(),
+        orphans,
+    )
 
 
-class _Tally:
-    """Counts and sums of the batches so far."""
+class _JoinTotals:
+    """Counts and sums over the batches."""
 
     def __init__(self) -> None:
         self.rows = self.good = 0
@@ -126,7 +133,7 @@ class _Tally:
             entry[0] += row["revenue_count"]
             entry[1] += to_minor(row["revenue_sum"], row["currency_digits"])
 
-    def totals(self) -> dict[str, tuple[int, int]]:
+    def by_currency(self) -> dict[str, tuple[int, int]]:
         return {
             currency: (count, minor)
             for (currency, _), (count, minor) in sorted(self._sums.items())
@@ -138,8 +145,8 @@ def _database(
     staging: Staging, partition: str, memory_limit: str
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     paths = {name: staging.existing(name, partition) for name in EXTRACTS}
-    for name in DECIDING:
-        refused = asset_of(name)
+    for name in WITH_REFUSED_ROWS:
+        refused = refused_asset(name)
         paths[refused] = staging.existing(refused, partition, made_by=name)
     with (
         tempfile.TemporaryDirectory(prefix="attribution-join-") as folder,
@@ -156,7 +163,7 @@ def _database(
 
 
 def _view(name: str) -> str:
-    # Lists of items and bucketing do not spill, so the join sees a slice of orders.
+    # DuckDB does not spill lists of items and bucketing, so each join reads a slice.
     condition = (
         """
         where order_id >= getvariable('first_order_id')
@@ -168,7 +175,7 @@ def _view(name: str) -> str:
     return f"create temp view {name} as select * from staged_{name} {condition}"  # noqa: S608
 
 
-def _set(
+def _set_parameters(
     database: duckdb.DuckDBPyConnection,
     refused_order_ids: Iterable[str],
     allow_orders_without_items: bool,  # noqa: FBT001
@@ -181,7 +188,7 @@ def _set(
     )
 
 
-def _joined(database: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
+def _joined_batches(database: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
     statement = sql.load("transform/conversions")
     for first, last in _slices(database):
         database.execute("set variable first_order_id = $1", [first])
@@ -219,7 +226,7 @@ def _slices(database: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 
 
 def _validated(good: pa.Table, partition: str) -> pa.Table:
-    """Return the rows in the schema of `conversions`, each scalar column checked."""
+    """Return the rows in the schema of `conversions`, after checking scalar columns."""
     rows = good.select(_SCHEMA.names).cast(_NULLABLE)
     scalars = rows.select(list(_SCALARS.columns))
     try:
@@ -231,24 +238,24 @@ def _validated(good: pa.Table, partition: str) -> pa.Table:
             f"schema, got others in {', '.join(columns)}. Report it: this is a fault "
             "of sql/transform/conversions.sql, not of the orders."
         )
-        # Its own text quotes the rows, so it is not chained.
+        # The text of pandera's error quotes rows, so it is not chained.
         raise JoinError(message) from None
     return rows.cast(_SCHEMA)
 
 
-def _issues(good: pa.Table) -> list[Issue]:
+def _data_issues(good: pa.Table) -> list[Issue]:
     columns = ["bucketing_conflicts", "unfit_experiences", "unfit_identifiers"]
     lengths = [pc.list_value_length(good[name]) for name in columns]
-    is_doubted = reduce(pc.or_, [pc.greater(one, _NONE) for one in lengths])
-    rows = good.filter(is_doubted).select(["order_id", *columns]).to_pylist()
+    has_issue = reduce(pc.or_, [pc.greater(one, _ZERO) for one in lengths])
+    rows = good.filter(has_issue).select(["order_id", *columns]).to_pylist()
     return [
         {"order_id": row["order_id"], "code": code, "subject": subject, "detail": why}
         for row in rows
-        for code, subject, why in _left_out(row)
+        for code, subject, why in _row_issues(row)
     ]
 
 
-def _left_out(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None]]:
+def _row_issues(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None]]:
     for experience_id in row["bucketing_conflicts"]:
         yield "bucketing_conflict", experience_id, None
     for experience_id in row["unfit_experiences"]:

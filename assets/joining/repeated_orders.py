@@ -1,7 +1,7 @@
-"""Orders of which the source has rows on several days: nobody knows which one counts.
+"""Refuses orders that the source has on several days: it is unknown which day counts.
 
-Where an order of a day is counted on another one, or was refused there, the source is
-asked whether it still has it there; if not, the order has moved.
+If an order of this day is counted on another day, or was refused there, the source is
+queried for that day. If the order is missing from it, the order has moved to this day.
 """
 
 from collections import defaultdict
@@ -29,15 +29,15 @@ def refuse_repeated(
     warehouse: Warehouse,
     zone: tzinfo,
 ) -> list[Reject]:
-    """Return one reject per order of a day that the source has on another one, too.
+    """Return one reject per order of a day that the source also has on another day.
 
-    Orders that moved are counted on this day from now on.
+    Orders that moved are counted on this day afterwards.
 
     Args:
         days: The days on which orders are counted.
-        order_ids: Reads all that the source has of the day, some at a time.
+        order_ids: Reads all order ids of the day, batch by batch.
         warehouse: The source.
-        zone: Zone of the days.
+        zone: Time zone of the days.
 
     Raises:
         WarehouseError: As `Warehouse.frames`.

@@ -71,7 +71,7 @@ def needs_lookup(row: Row, policy: ResendPolicy, now: datetime) -> bool:
     if row.state_reason == REPORTED_ELSEWHERE:
         return True
     return row.accepted_at is not None or (
-        policy.looks_up and _is_window_over(row, policy, now)
+        policy.supports_lookup and _is_window_over(row, policy, now)
     )
 
 
@@ -85,7 +85,9 @@ def is_repeat_unsafe(row: Row, policy: ResendPolicy, now: datetime) -> bool:
         return not policy.is_safe and row.next_attempt_at is not None
     if row.state is not State.RETRYABLE or row.first_sent_at is None:
         return False
-    return not policy.is_safe or (policy.looks_up and _is_window_over(row, policy, now))
+    return not policy.is_safe or (
+        policy.supports_lookup and _is_window_over(row, policy, now)
+    )
 
 
 def resendable_since(policy: ResendPolicy, now: datetime) -> datetime | None:

@@ -58,7 +58,7 @@ def is_unfinished(policy: ResendPolicy, now: datetime) -> ColumnElement[bool]:
     """
     states = [*UNFINISHED, State.UNCERTAIN] if policy.is_safe else [*UNFINISHED]
     looked_up: ColumnElement[bool] = false()
-    if policy.looks_up and policy.window is not None:
+    if policy.supports_lookup and policy.window is not None:
         looked_up = and_(
             delivery.c.state == State.UNCERTAIN,
             delivery.c.first_sent_at < now - policy.window,

@@ -1,4 +1,4 @@
 """What counts as personal data, in values and in column names.
 
-It only recognises. Who refuses or redacts a value is for the caller to say.
+It recognises personal data. Callers decide whether to refuse or to redact a value.
 """

@@ -1,7 +1,7 @@
-"""Which columns, by their name, hold who a customer is or where he lives.
+"""Recognises columns of personal data by their names.
 
-A person's name cannot be told from a brand by its look, so such columns are never
-mapped, whatever stands in them.
+The value of a person's name looks like that of a brand. So columns with such names can
+never be mapped, whatever their values are.
 """
 
 import re
@@ -11,9 +11,9 @@ _PERSON = (
     r"(?:customer|client|buyer|user|billing|shipping|delivery|recipient|contact|guest"
     r"|holder|sender|receiver|employee|owner|payer|member|person|kunden)"
 )
-# Looked at as words: `billing_FirstName2` is read "billing first name". The address of
-# an IP may pass, as `ip` does: impact.com has a field for it.
-_OF_A_PERSON = re.compile(
+# Matched against words: `billing_FirstName2` becomes "billing first name". An IP
+# address may be mapped: impact.com has a field for it.
+_PERSONAL_NAME = re.compile(
     r"(?:.* )?(?:"
     rf"(?:first|last|full|given|family|middle|sur|maiden|{_PERSON}) ?name"
     r"|[fl] ?name|vorname|nachname|prénom|prenom|apellidos?"
@@ -27,27 +27,27 @@ _OF_A_PERSON = re.compile(
 )
 
 
-def names_a_person(column: str) -> bool:
-    """Tell whether a column is named like something of a person.
+def is_personal_column(column: str) -> bool:
+    """Tell whether the name of a column names personal data.
 
-    The last words decide: a hash says so in its name (`email_sha1`) and may be mapped.
+    The last words decide: a hash (`email_sha1`) may be mapped.
     """
-    parted = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", " ", column)
-    words = re.findall(r"[^\W\d_]+", parted.lower())
-    return _OF_A_PERSON.fullmatch(" ".join(words)) is not None
+    separated = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", " ", column)
+    words = re.findall(r"[^\W\d_]+", separated.lower())
+    return _PERSONAL_NAME.fullmatch(" ".join(words)) is not None
 
 
 def refuse_personal_columns(columns: Iterable[str]) -> None:
-    """Refuse mapped columns that are named like something of a person.
+    """Refuse mapped columns whose names name personal data.
 
     Args:
-        columns: Of an order or a line, or `extra.<column>`.
+        columns: Columns of an order or a line, or `extra.<column>`.
 
     Raises:
-        ValueError: Names the first.
+        ValueError: A column is personal. The message names the first one.
     """
     for column in columns:
-        if names_a_person(column.removeprefix("extra.")):
+        if is_personal_column(column.removeprefix("extra.")):
             message = (
                 "expected a column without names, addresses or numbers of people, "
                 f"got {column!r}; a hash of it may be sent: name it so"

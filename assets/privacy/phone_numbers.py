@@ -1,20 +1,21 @@
-"""How people write telephone numbers; each spelling stands here once.
+"""Patterns of telephone numbers, one per spelling.
 
-Digits alone are never one: they could be any id, or the number of an article. What
-counts is the leading `+`, or the separators with the lengths of the groups between
-them. So ids such as 112-1234567-1234567, 1234-5678-9012, 1234567890.1234567890 or
-2026/000123, dates, amounts such as `10 000 000` and ISBNs are none; a local number
-without its area code, and groups of three throughout (`612 345 678`), are not found.
+Digits alone never match: they may be any id, or the number of an article. A match needs
+a leading `+`, or separators with the group lengths of a telephone number. So ids such
+as 112-1234567-1234567, 1234-5678-9012, 1234567890.1234567890 or 2026/000123, dates,
+amounts such as `10 000 000`, and ISBNs do not match. A local number without its area
+code, and a number in groups of three (`612 345 678`), are not found.
 
-Every repetition is bounded: the time to search a text grows with its length only. No
-pattern looks around itself, because Arrow searches columns of ids with them too.
+Every repetition is bounded, so the time to search a text grows linearly with its
+length. The patterns have no lookaround, because Arrow searches columns of ids with
+them.
 """
 
 import re
 
 _GAP = r"[ ().\-/]{0,2}"
-_NEXT = r"(?: ?[.\-/] ?| )"
-_AREA_ENDS = rf"(?:\) ?|{_NEXT})"
+_SEPARATOR = r"(?: ?[.\-/] ?| )"
+_AREA_ENDS = rf"(?:\) ?|{_SEPARATOR})"
 
 _SPELLINGS = (
     # +49 (0) 170/1234567: seven to fifteen digits, E.164.
@@ -29,26 +30,26 @@ _SPELLINGS = (
     # 0049 170 1234567: another country.
     rf"00[1-9]\d{{0,2}}{_AREA_ENDS}\(?\d(?:{_GAP}\d){{6,11}}",
     # 212-555-0100, 1 (212) 555-0100: North America, whose areas begin with 2 to 9.
-    rf"(?:1[ .\-]?)?\(?[2-9]\d\d{_AREA_ENDS}\d{{3}}{_NEXT}\d{{4}}",
+    rf"(?:1[ .\-]?)?\(?[2-9]\d\d{_AREA_ENDS}\d{{3}}{_SEPARATOR}\d{{4}}",
     # (11) 3456-7890: any country, the area in brackets.
-    rf"\(\d\d\d?\) ?\d{{3,5}}{_NEXT}\d{{4}}",
+    rf"\(\d\d\d?\) ?\d{{3,5}}{_SEPARATOR}\d{{4}}",
     # 11-91234-5678: mobile numbers of Brazil.
-    rf"[1-9]\d{_NEXT}9\d{{4}}{_NEXT}\d{{4}}",
+    rf"[1-9]\d{_SEPARATOR}9\d{{4}}{_SEPARATOR}\d{{4}}",
     # 138 1234 5678: China.
-    rf"1[3-9]\d{_NEXT}\d{{4}}{_NEXT}\d{{4}}",
+    rf"1[3-9]\d{_SEPARATOR}\d{{4}}{_SEPARATOR}\d{{4}}",
     # 8 (912) 345-67-89: Russia.
-    rf"[78][ \-]?\(?9\d\d{_AREA_ENDS}\d{{3}}{_NEXT}\d\d{_NEXT}\d\d",
+    rf"[78][ \-]?\(?9\d\d{_AREA_ENDS}\d{{3}}{_SEPARATOR}\d\d{_SEPARATOR}\d\d",
     # 612 34 56 78: Spain.
-    rf"[6-9]\d\d{_NEXT}\d\d{_NEXT}\d\d{_NEXT}\d\d",
+    rf"[6-9]\d\d{_SEPARATOR}\d\d{_SEPARATOR}\d\d{_SEPARATOR}\d\d",
 )
 _ANY = "|".join(_SPELLINGS)
 
 PHONE = rf"^\s*(?:{_ANY})\s*$"
 """A whole value that is a telephone number."""
-# Order numbers are written in any groups, so only what cannot be one counts.
+# An order number may have any groups of digits, so only a leading `+` counts here.
 PHONE_AS_ORDER_ID = r"^\s*\+[\d\s().\-/]{6,}$"
 
-# Not in the middle of an id, of a longer number or of a time.
+# It does not match inside an id, a longer number or a time.
 PHONE_IN_TEXT = re.compile(
     rf"(?<!\w)(?<!\d[\-./:])(?<![^\W\d][\-/])(?:{_ANY})(?!\w)(?![\-/]\w)(?!\.\d)"
 )

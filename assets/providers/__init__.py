@@ -1,1 +1,5 @@
-"""One module per provider: payloads out, meaning of replies in. Pure code."""
+"""One package per provider, and beside them what all providers share. Pure code.
+
+A provider builds requests and reads replies. Sockets, clocks and tables belong in
+`transport`, `delivery` and `ledger`.
+"""

@@ -1,7 +1,7 @@
-"""What a provider module is: conversions in, requests out, replies in, outcomes out.
+"""The interface between the engine and a provider.
 
 A provider decides eligibility, builds requests and reads replies. It never opens a
-socket, sleeps, or touches a table. What the engine may expect of it belongs here.
+socket, sleeps, or accesses a table.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from assets.providers.replies import Outcome, Reply
 from assets.providers.settings import DestinationSettings
 
 REPLY_LIMIT = 64 * 1024
-"""Bytes of an answer; a list of what a provider holds may be longer."""
+"""Most bytes of a reply. The list of a provider's entries may be longer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """Something that a destination is told otherwise than it is stored.
+class DataIssue:
+    """A value that is sent differently from how it is stored.
 
     Attributes:
         code: A code of the closed list in `docs/delivery-tables.md`.
@@ -36,28 +36,28 @@ class Doubt:
     detail: str
 
 
-def value_cut(subject: str, limit: int, length: int) -> Doubt:
-    """Return the doubt about a text of which only the beginning is sent."""
+def truncation_issue(subject: str, limit: int, length: int) -> DataIssue:
+    """Return the data issue of a text of which only the beginning is sent."""
     detail = f"cut to {limit} characters, got {length}"
-    return Doubt(code="value_cut", subject=subject, detail=detail)
+    return DataIssue(code="value_cut", subject=subject, detail=detail)
 
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request, ready to be sent byte for byte.
+    """One HTTP request, exactly as it is sent.
 
     Attributes:
-        url: Full address; may hold account ids, so it is never logged.
-        headers: May hold credentials, so they are never logged.
-        path_template: The path as it may be logged and stored: no account id, no
+        url: Full URL. It may hold account ids, so it is never logged.
+        headers: They may hold credentials, so they are never logged.
+        path_template: The path as it may be logged and stored, without account id and
             query.
-        reply_limit: Bytes of the reply that are read at most.
-        stored: For each conversion that it speaks of, the allow-listed copy of what
-            is said about it, as JSON values.
-        positions: Which conversions of the batch it speaks of; None: all of them.
-        order_id: Whose it is, for a file in which an order stands once.
-        reports: It reports them. A step that only prepares does not: when it is lost,
-            nothing was told yet.
+        reply_limit: Most bytes of the reply that are read.
+        stored: The allow-listed copy of the data of each conversion in the request, as
+            JSON values.
+        positions: Positions of these conversions in the batch; None: all.
+        order_id: The order, for a file that holds each order once.
+        reports: The request reports the conversions. A request that only prepares a
+            report does not: if it is lost, nothing was reported.
     """
 
     method: str
@@ -84,12 +84,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How fast a provider may be talked to.
+    """The rate limits of a destination.
 
     Attributes:
-        conversions_per_request: At most so many in one batch.
-        in_flight: Requests on the wire at once.
-        time_budget_s: A run ends after so many seconds; None: never.
+        conversions_per_request: Most conversions of one batch.
+        in_flight: Concurrency window: most requests in flight at once.
+        time_budget_s: Seconds after which a run stops; None: never.
     """
 
     conversions_per_request: int = 1
@@ -105,9 +105,9 @@ def limits_of(
     """Return the limits of a destination.
 
     Args:
-        settings: Its own wishes, which win.
-        in_flight: What the provider takes by default.
-        conversions_per_request: Size of a batch.
+        settings: The settings of the destination. They take precedence.
+        in_flight: The default concurrency window of the provider.
+        conversions_per_request: Most conversions of one batch.
     """
     budget = settings.time_budget_minutes
     return Limits(
@@ -124,16 +124,18 @@ class ResendPolicy:
     """Whether a conversion that may have been applied may be sent again.
 
     Attributes:
-        kind: `dedupe`: the provider drops a repeat. `never`: it may count it twice.
-        window: For `dedupe`: only so long after the first send; None: always.
-        settle_delay: For `dedupe`: not before this long after a lost reply.
-        looks_up: After the window the provider is asked what it has (`Settling`).
+        kind: `dedupe`: the provider drops a repeat. `never`: it may count a repeat.
+        window: For `dedupe`: how long after the first send the provider drops a repeat;
+            None: always.
+        settle_delay: For `dedupe`: the least time between a lost reply and a repeat.
+        supports_lookup: After the window, the order is looked up at the provider
+            (`QueueingProvider`).
     """
 
     kind: Literal["dedupe", "never"]
     window: timedelta | None = None
     settle_delay: timedelta = timedelta()
-    looks_up: bool = False
+    supports_lookup: bool = False
 
     @property
     def is_safe(self) -> bool:
@@ -142,35 +144,36 @@ class ResendPolicy:
 
 
 Exchange = Generator[Request, Reply, list[Outcome]]
-"""Yields requests, is sent their replies, returns one outcome per conversion."""
+"""Yields requests, receives their replies, and returns one outcome per conversion."""
 
 Settlement = Generator[Request, Reply, Outcome | None]
-"""The same for one queued submission; None means that it is still being processed."""
+"""The same for one queued submission. None: it is still being processed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """What a look at the provider's own list told about some orders.
+class LookupResult:
+    """The result of looking up orders in the provider's own list.
 
     Attributes:
-        found: What became of an order that is in the list, by order id.
-        is_complete: The whole list was read. Only then does absence mean anything.
-        seen: How many entries were read.
-        problem: Why the look ended early: a code of the closed list of reasons.
-        refused: Our credentials or settings were; no other look will fare better.
+        outcomes: The outcome of each order that is in the list, by order id.
+        is_complete: The whole list was read. Otherwise absence means nothing.
+        entries_read: Number of entries that were read.
+        problem: Why the lookup ended early: a code of the closed list of reasons.
+        is_configuration_error: The provider refused our credentials or settings. No
+            other lookup will succeed.
     """
 
-    found: Mapping[str, Outcome]
+    outcomes: Mapping[str, Outcome]
     is_complete: bool
-    seen: int = 0
+    entries_read: int = 0
     problem: str | None = None
-    refused: bool = False
+    is_configuration_error: bool = False
 
 
-Lookup = Generator[Request, Reply, Findings]
-"""Yields requests, is sent their replies, returns what was found.
+Lookup = Generator[Request, Reply, LookupResult]
+"""Yields requests, receives their replies, and returns the result.
 
-A reply that never came (`Phase.NONE`) tells it to end with what it has.
+After a reply that never came (`Phase.NONE`), it ends with what it has.
 """
 
 
@@ -178,7 +181,8 @@ class Provider(Protocol):
     """One configured account at a provider.
 
     Attributes:
-        event: What is reported (an event type, a goal): part of the conversion key.
+        event: What is reported (an event type, a goal). It is part of the conversion
+            key.
         secrets: Values that must never be stored or shown.
     """
 
@@ -186,75 +190,75 @@ class Provider(Protocol):
 
     @property
     def channel(self) -> Literal["http", "outbox", "csv"]:
-        """`http`, or the file that takes requests: `outbox` (JSON Lines) or `csv`."""
+        """`http`, or the file that requests go to: `outbox` (JSON Lines) or `csv`."""
 
     limits: Limits
     resend: ResendPolicy
     secrets: tuple[str, ...]
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
-        """Return why `conversion` is not to be sent, or None where it is."""
+        """Return why `conversion` must not be sent; None: it is eligible."""
 
     def batches(
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
-        """Cut `conversions`, all eligible, into what goes out together."""
+        """Group eligible conversions into batches that are sent together."""
 
     def payload(self, conversion: Conversion) -> bytes:
-        """Return what is reported of a conversion, by which a change is recognised.
+        """Return the payload of a conversion. A changed payload is a changed order.
 
         Raises:
-            ValueError: No request can be built of it.
+            ValueError: No request can be built.
         """
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
-        """Talk about one batch. The same batch gives the same bytes."""
+        """Report one batch. The same batch gives the same bytes."""
 
 
 @runtime_checkable
-class Doubting(Protocol):
-    """A provider that leaves out or cuts what the other side would not take."""
+class ReportsDataIssues(Protocol):
+    """A provider that leaves out or cuts values that the other side would refuse."""
 
-    def doubts(self, conversion: Conversion) -> Sequence[Doubt]:
-        """Return what of a conversion is sent otherwise than it is stored."""
+    def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
+        """Return the values that are sent differently from how they are stored."""
 
 
-class Settling(Provider, Protocol):
-    """A provider that takes conversions into a queue and decides later.
+class QueueingProvider(Provider, Protocol):
+    """A provider that queues conversions and decides later.
 
     Attributes:
-        settle_after: How long after acceptance the first look is worth a call.
-        settle_timeout: When to give up and call the conversion uncertain.
-        settle_calls: Questions about submissions in an hour.
-        lookup_calls: Pages of the provider's own list in an hour.
-        lookup_span: The longest range of order times that one look may cover.
-        lookup_reach: How old an order may be to be looked up.
-        alarms: Reasons that ask for a person at once.
+        settle_after: Time between acceptance and the first question about a submission.
+        settle_timeout: Time after which the conversion becomes uncertain.
+        settle_calls: Most questions about submissions per hour.
+        lookup_calls: Most pages of the provider's own list per hour.
+        lookup_max_range: Longest range of order times of one lookup.
+        lookup_max_age: Greatest age of an order that can be looked up.
+        alarms: Reasons that need a person at once.
     """
 
     settle_after: timedelta
     settle_timeout: timedelta
     settle_calls: int
     lookup_calls: int
-    lookup_span: timedelta
-    lookup_reach: timedelta
+    lookup_max_range: timedelta
+    lookup_max_age: timedelta
     alarms: frozenset[str]
 
     def settlement(self, provider_ref: str, order_id: str) -> Settlement:
-        """Ask once what became of a queued submission."""
+        """Ask once about a queued submission."""
 
-    def shown(self, reply: Reply) -> bytes:
-        """Return what may be kept of an answer about a submission."""
+    def storable_body(self, reply: Reply) -> bytes:
+        """Return the part of a reply about a submission that may be stored."""
 
     def lookup(
         self, order_ids: Collection[str], first: datetime, last: datetime
     ) -> Lookup:
-        """Look for orders of a range of times in the provider's own list.
+        """Look up orders of a range of times in the provider's own list.
 
-        What is not found there may have been taken all the same.
+        An order that is not in the list may have been accepted nevertheless.
         """
 
 
-def one_by_one(conversions: Sequence[Conversion]) -> Iterable[Sequence[Conversion]]:
-    """Cut into batches of one, for providers that take one conversion a request."""
+def batches_of_one(conversions: Sequence[Conversion]) -> Iterable[Sequence[Conversion]]:
+    """Return batches of one, for providers that accept one conversion per request."""
     return ((conversion,) for conversion in conversions)

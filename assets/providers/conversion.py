@@ -1,6 +1,6 @@
-"""The conversion: one order as a reportable event, as every provider sees it.
+"""The conversion: one order as a reportable event, in the same form for all providers.
 
-What a provider may know of an order belongs here. How the row was staged does not.
+What a provider may know about an order belongs here. Staging does not.
 """
 
 import json
@@ -49,7 +49,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segments:
-    """Visitor segments in the words of the warehouse; None where not stored."""
+    """Visitor segments as the warehouse names them. None: not stored."""
 
     browser: str | None = None
     device: str | None = None
@@ -62,25 +62,26 @@ class Segments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """One completed order with what was known of its visitor at that time.
+    """One completed order, with what was known about its visitor at that time.
 
     Attributes:
         completed_at: Aware instant, UTC.
         currency_digits: Minor digits of `currency` (ISO 4217).
         revenue: Merchandise after discounts, before shipping and tax.
         total: revenue + shipping + tax.
-        discount: Discount of the order as a whole; line discounts stand in `items`.
-        tracking_consent: None where the warehouse does not know.
+        discount: Discount of the order as a whole. Line discounts are in `items`.
+        tracking_consent: None: the warehouse does not know it.
         identifiers: Value by kind (`IDENTIFIER_KINDS`), as of the order.
         bucketing: Variation id by experience id, first exposure at or before the order.
-        bucketing_conflicts: Experiences left out of it: seen in two variations.
-        unfit_identifiers: Kinds left out of `identifiers`, each with the reasons for
-            which a row was refused that may have been the one that counts.
-        unfit_experiences: Experiences left out of `bucketing` for the same.
+        bucketing_conflicts: Experiences left out of `bucketing`, because they have two
+            variations.
+        unfit_identifiers: Kinds left out of `identifiers`, because a refused row may be
+            the one that counts. Each has the reasons of that refusal.
+        unfit_experiences: Experiences left out of `bucketing` for the same reason.
         extra: Columns beyond the contract, as text, by column name.
-        source_hash: Of the source rows that it was made of; no provider is told.
-        remembered: Order id by digest, for the keys that the provider recalls
-            (`assets/providers/remembered_keys.py`); it grows while the run goes on.
+        source_hash: Hash of the source rows. It is not sent.
+        remembered: Order id by digest, for the remembered keys of the conversion
+            (`assets/providers/remembered_keys.py`). It grows during the run.
     """
 
     order_id: str
@@ -149,7 +150,7 @@ class Conversion:
         )
 
 
-NOT_COLUMNS = frozenset(
+NON_COLUMN_FIELDS = frozenset(
     {
         "items",
         "identifiers",
@@ -162,10 +163,10 @@ NOT_COLUMNS = frozenset(
         "remembered",
     }
 )
-"""What a conversion has beside the columns of its order."""
+"""Fields of a conversion that are not columns of its order."""
 
 _PLAIN_COLUMNS = tuple(
-    name for name in Conversion.__dataclass_fields__ if name not in NOT_COLUMNS
+    name for name in Conversion.__dataclass_fields__ if name not in NON_COLUMN_FIELDS
 )
 
 

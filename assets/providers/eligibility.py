@@ -1,6 +1,6 @@
-"""Why a conversion is not sent: the rules of all providers, and the words of evidence.
+"""Eligibility rules that all providers share, and the texts of their evidence.
 
-A rule of one provider belongs in its own module; the codes stand in `rules.py`.
+A rule of one provider belongs in its own package. The reason codes are in `rules.py`.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ DISABLED = "destination_disabled"
 
 @dataclass(frozen=True, slots=True)
 class Ineligible:
-    """A conversion that is not to be sent to this destination, and why.
+    """A conversion that must not be sent to a destination, and why.
 
     Attributes:
-        state: `suppressed` where the data are sound, `quarantined` where they are not.
-        reason: A code of the closed list in `docs/delivery-tables.md`: the rule.
-        detail: The evidence: what the rule looked at. The same facts give the same
-            text; no secret, no identifier, no personal data.
+        state: `suppressed` if the data are valid, `quarantined` if they are not.
+        reason: The rule: a code of the closed list in `docs/delivery-tables.md`.
+        detail: The evidence: what the rule compared. The same facts give the same text.
+            It holds no secret, no identifier and no personal data.
     """
 
     state: Literal["suppressed", "quarantined"]
@@ -32,7 +32,7 @@ class Ineligible:
 def check_common_rules(
     settings: DestinationSettings, conversion: Conversion, now: datetime
 ) -> Ineligible | None:
-    """Return why no provider would be sent `conversion` under `settings`."""
+    """Return why no provider may be sent `conversion`; None: the rules allow it."""
     if not settings.enabled:
         return Ineligible("suppressed", DISABLED, "enabled is false")
     if conversion.is_test:
@@ -43,42 +43,43 @@ def check_common_rules(
         return Ineligible("suppressed", "no_consent", "tracking_consent is null")
     limit = settings.max_age_days
     if limit is not None and now - conversion.completed_at > timedelta(days=limit):
-        # Not how old it is now: every night would change what is kept of it.
-        said = f"completed {_at(conversion)}, taken for {limit} days"
-        return Ineligible("suppressed", "too_old", said)
+        # The age would change every night, and with it the stored detail.
+        detail = f"completed {_completed_at_text(conversion)}, taken for {limit} days"
+        return Ineligible("suppressed", "too_old", detail)
     return None
 
 
-def none_stored(conversion: Conversion, *wanted: str) -> str:
-    """Return the evidence that nothing `wanted` was known when the order was made."""
-    return f"none stored up to {_at(conversion)} of: {', '.join(wanted)}"
+def not_stored_detail(conversion: Conversion, *kinds: str) -> str:
+    """Return the evidence that none of `kinds` was known at the time of the order."""
+    return f"none stored up to {_completed_at_text(conversion)} of: {', '.join(kinds)}"
 
 
-def unfit(conversion: Conversion, *kinds: str) -> Ineligible | None:
-    """Return that the identifier of one of `kinds` is in doubt, or None."""
-    found = [
+def check_identifiers(conversion: Conversion, *kinds: str) -> Ineligible | None:
+    """Return `unfit_identifier` if a refused row affects one of `kinds`, or None."""
+    unfit = [
         f"{kind} ({conversion.unfit_identifiers[kind]})"
         for kind in kinds
         if kind in conversion.unfit_identifiers
     ]
-    if not found:
+    if not unfit:
         return None
-    said = f"a refused row up to {_at(conversion)} may count: {', '.join(found)}"
-    return Ineligible("suppressed", "unfit_identifier", said)
+    time = _completed_at_text(conversion)
+    detail = f"a refused row up to {time} may count: {', '.join(unfit)}"
+    return Ineligible("suppressed", "unfit_identifier", detail)
 
 
-def not_taken(conversion: Conversion, *taken: str) -> Ineligible:
-    """Return that a destination counts in other currencies."""
-    said = f"currency {conversion.currency}, taken {', '.join(sorted(taken))}"
-    return Ineligible("suppressed", "currency_not_taken", said)
+def currency_not_accepted(conversion: Conversion, *accepted: str) -> Ineligible:
+    """Return `currency_not_taken`: the destination accepts other currencies."""
+    detail = f"currency {conversion.currency}, taken {', '.join(sorted(accepted))}"
+    return Ineligible("suppressed", "currency_not_taken", detail)
 
 
-def too_precise(conversion: Conversion, *amounts: str) -> Ineligible:
-    """Return that some amounts are finer than the currency's smallest coin."""
+def amount_too_precise(conversion: Conversion, *amounts: str) -> Ineligible:
+    """Return `amount_precision`: amounts have more decimals than their currency."""
     digits, currency = conversion.currency_digits, conversion.currency
-    said = f"{', '.join(amounts)}: more than the {digits} decimals of {currency}"
-    return Ineligible("quarantined", "amount_precision", said)
+    detail = f"{', '.join(amounts)}: more than the {digits} decimals of {currency}"
+    return Ineligible("quarantined", "amount_precision", detail)
 
 
-def _at(conversion: Conversion) -> str:
+def _completed_at_text(conversion: Conversion) -> str:
     return conversion.completed_at.isoformat().replace("+00:00", "Z")

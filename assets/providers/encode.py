@@ -1,6 +1,6 @@
-"""How values are written: exact JSON, cells, fingerprints of what is personal.
+"""Encoding of values: exact JSON, CSV cells, fingerprints of personal identifiers.
 
-Only the writing of values belongs here. What a provider wants to be told does not.
+What a provider needs belongs in its own package.
 """
 
 import hashlib
@@ -9,14 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
-"""The last four are the first four in full width: some spreadsheets take them too."""
+"""The last four are the first four in full width. Some spreadsheets accept them too."""
 
 
 def json_bytes(value: object) -> bytes:
-    """Return `value` as UTF-8 JSON without white space, keys in the order given.
+    """Return `value` as UTF-8 JSON without white space, keys in the given order.
 
     A Decimal becomes a number with exactly its own digits (`12.50`, never `1.25E+1`).
-    The standard library would need a float on the way, and money is never a float.
+    The standard library would convert it to a float, and money is never a float.
 
     Raises:
         TypeError: A float, or anything else that is not a JSON value.
@@ -59,33 +59,33 @@ def is_formula(cell: str) -> bool:
 
 
 def fingerprint(text: str) -> str:
-    """Return what stands for a personal identifier wherever it is stored."""
+    """Return the stored form of a personal identifier: the start of its sha256."""
     return "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
 
 
-def allowed_copy(
+def allow_listed_copy(
     members: Mapping[str, object], allowed: Collection[str]
 ) -> dict[str, object]:
-    """Return a JSON object of which only the named members stay readable.
+    """Return a JSON object in which only the named members stay readable.
 
-    Any other member is kept as its fingerprint, so that nothing new in a request stands
-    in the delivery tables because nobody thought of it.
+    Any other member becomes a fingerprint, so that a new member of a request is not
+    stored by accident.
 
     Args:
-        members: JSON as it was read.
+        members: A parsed JSON object.
         allowed: Names of members, at every level.
     """
     return {
-        name: _allowed(value, allowed)
+        name: _allow_listed(value, allowed)
         if name in allowed
         else fingerprint(value if isinstance(value, str) else _text(value))
         for name, value in members.items()
     }
 
 
-def _allowed(value: object, allowed: Collection[str]) -> object:
+def _allow_listed(value: object, allowed: Collection[str]) -> object:
     if isinstance(value, Mapping):
-        return allowed_copy(value, allowed)
+        return allow_listed_copy(value, allowed)
     if isinstance(value, list):
-        return [_allowed(one, allowed) for one in value]
+        return [_allow_listed(one, allowed) for one in value]
     return value

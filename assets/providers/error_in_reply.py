@@ -1,9 +1,9 @@
-"""Whether the body of a success speaks of a failure.
+"""Detects errors in the body of a reply with a success status.
 
-Two readings. `reports_error` is for a provider whose every complete success counts,
-whatever it holds (Convert: `delivery.md`, section 5.1). `sounds_like_error` is for
-those that publish no body of success: what sounds like an error is never taken for a
-delivery (`trackdesk.md`, section 5; `idme.md`, section 5). Pure code.
+`reports_error` is for a provider whose complete 2xx counts with any body (Convert:
+`delivery.md`, section 5.1). `looks_like_error` is for providers that publish no body of
+a success: a body that may be an error is never a delivery (`trackdesk.md`, section 5;
+`idme.md`, section 5). Pure code.
 """
 
 import re
@@ -17,48 +17,47 @@ _FAILURE_WORDS = frozenset({"error", "fail", "failed", "failure"})
 
 
 def reports_error(body: bytes) -> bool:
-    """Tell whether a JSON object in `body` says in so many words that it failed.
+    """Tell whether a JSON object in `body` reports an error explicitly.
 
-    `{"code": 200}` speaks of no failure. JSON that cannot be read is held against the
-    sender where it names an error.
+    `{"code": 200}` is no error. Broken JSON is an error if it contains `"error`.
     """
-    text = _without_mark(body)
+    text = _without_bom(body)
     value = read_json(text)
     if value is None:
         return text.startswith((b"{", b"[")) and b'"error' in text.lower()
     return any(
-        _is_failure(name.lower(), said)
+        _is_failure(name.lower(), value)
         for found in _objects_in(value)
-        for name, said in found.items()
+        for name, value in found.items()
     )
 
 
-def sounds_like_error(body: bytes, *, unless: tuple[str, ...] = ()) -> bool:
-    """Tell whether `body` sounds like a failure, in JSON, XML or plain words.
+def looks_like_error(body: bytes, *, ignored_prefixes: tuple[str, ...] = ()) -> bool:
+    """Tell whether `body` looks like a failure, in JSON, XML or plain text.
 
-    Only what speaks of the request is listened to: a status, a message, a text without
-    a name. What an order holds may be repeated under other names.
+    Only values about the request count: a status, a message, a text without a name.
+    Other values may repeat data of the order.
 
     Args:
-        body: Of a complete success.
-        unless: How values begin that are no verdict on the request.
+        body: The body of a complete 2xx.
+        ignored_prefixes: Prefixes of values that do not describe the request.
     """
     if reports_error(body):
         return True
-    text = _without_mark(body)
+    text = _without_bom(body)
     value = read_json(text)
     if value is None:
-        return _complains(text.decode(errors="replace"))
+        return _reads_as_failure(text.decode(errors="replace"))
     if any(map(_is_rpc_status, _objects_in(value))):
         return True
     return any(
-        _sounds_failed(name, said)
-        for name, said in _told(value)
-        if not (isinstance(said, str) and said.startswith(unless))
+        _value_means_failure(name, value)
+        for name, value in _named_values(value)
+        if not (isinstance(value, str) and value.startswith(ignored_prefixes))
     )
 
 
-def _without_mark(body: bytes) -> bytes:
+def _without_bom(body: bytes) -> bytes:
     return body.removeprefix(b"\xef\xbb\xbf").lstrip()
 
 
@@ -73,60 +72,62 @@ def _objects_in(value: Any) -> Iterator[Mapping[str, Any]]:
             waiting.extend(one)
 
 
-def _told(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every value with its name; what stands in a list has the list's."""
+def _named_values(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every value with its name. A member of a list has the name of the list."""
     waiting = [("", value)]
     while waiting:
-        name, said = waiting.pop()
-        yield re.sub("[^a-z]", "", name.lower()), said
-        if isinstance(said, dict):
-            waiting.extend(said.items())
-        elif isinstance(said, list):
-            waiting.extend((name, one) for one in said)
+        name, value = waiting.pop()
+        yield re.sub("[^a-z]", "", name.lower()), value
+        if isinstance(value, dict):
+            waiting.extend(value.items())
+        elif isinstance(value, list):
+            waiting.extend((name, one) for one in value)
 
 
-def _is_failure(name: str, said: Any) -> bool:
+def _is_failure(name: str, value: Any) -> bool:
     if "error" in name or "exception" in name:
-        return bool(said)
+        return bool(value)
     if name in {"success", "ok"}:
-        return said is False or str(said).lower() == "false"
-    if name in {"status", "result"} and isinstance(said, str):
-        return said.lower() in _FAILURE_WORDS
+        return value is False or str(value).lower() == "false"
+    if name in {"status", "result"} and isinstance(value, str):
+        return value.lower() in _FAILURE_WORDS
     if name in {"status", "code", "statuscode", "status_code"}:
-        return isinstance(said, int) and said in _SERVER_OR_CLIENT_ERROR
+        return isinstance(value, int) and value in _SERVER_OR_CLIENT_ERROR
     return False
 
 
-_YES = frozenset({"success", "successful", "succeeded", "ok", "valid", "accepted"})
-_NO = frozenset(
+_SUCCESS_FIELDS = frozenset(
+    {"success", "successful", "succeeded", "ok", "valid", "accepted"}
+)
+_FAILURE_FIELDS = frozenset(
     {"err", "failed", "failure", "failures", "rejected", "denied", "declined"}
 )
-_SPEAKING = frozenset(
+_STATUS_FIELDS = frozenset(
     {
         *("", "status", "statuscode", "state", "result", "outcome", "code"),
         *("type", "level", "severity", "message", "msg", "reason", "title"),
         *("detail", "details"),
     }
 )
-_NAY = frozenset({"", "0", "false", "no", "none", "null"})
+_FALSE_TEXTS = frozenset({"", "0", "false", "no", "none", "null"})
 
 
-def _sounds_failed(name: str, said: Any) -> bool:
-    if name in _YES:
-        return _is_nay(said)
-    if name in _NO:
-        return not _is_nay(said)
-    if name in _SPEAKING:
-        return said is False or (isinstance(said, str) and _complains(said))
+def _value_means_failure(name: str, value: Any) -> bool:
+    if name in _SUCCESS_FIELDS:
+        return _is_falsy(value)
+    if name in _FAILURE_FIELDS:
+        return not _is_falsy(value)
+    if name in _STATUS_FIELDS:
+        return value is False or (isinstance(value, str) and _reads_as_failure(value))
     return False
 
 
-def _is_nay(said: Any) -> bool:
-    return not said or str(said).strip().lower() in _NAY
+def _is_falsy(value: Any) -> bool:
+    return not value or str(value).strip().lower() in _FALSE_TEXTS
 
 
-_COMPLAINT = re.compile(
-    # "no errors", "0 failed", "without error" are good news.
+_FAILURE_TEXT = re.compile(
+    # "no errors", "0 failed" and "without error" are no failures.
     r"(?<!\bno )(?<!\bno)(?<!\b0 )(?<!\bwithout )"
     r"(error|fail|exception|invalid|reject|refus|denied|declin|forbidden|unauth"
     r"|unsupported|unprocess|exceeded|exhausted|bad request)"
@@ -137,24 +138,27 @@ _COMPLAINT = re.compile(
     r"|out of range|data loss|false|[45][0-9]{2})\b"
     r"|^internal$"
 )
-"""What a refusal says anywhere, and how it begins; the names of gRPC's codes too."""
+"""Words of a failure anywhere, and at the beginning; also the names of gRPC codes."""
 
 
-def _complains(text: str) -> bool:
-    return bool(_COMPLAINT.search(re.sub("[^a-z0-9]+", " ", text.lower()).strip()))
+def _reads_as_failure(text: str) -> bool:
+    return bool(_FAILURE_TEXT.search(re.sub("[^a-z0-9]+", " ", text.lower()).strip()))
 
 
 _RPC_CODES = frozenset(map(str, range(1, 17)))
-_GOOD_NEWS = ("ok", "success", "created")
+_SUCCESS_PREFIXES = ("ok", "success", "created")
 
 
 def _is_rpc_status(found: Mapping[str, Any]) -> bool:
-    """Tell whether it is `{"code": 3, "message": "...", "details": []}`.
+    """Tell whether an object looks like `{"code": 3, "message": "...", "details": []}`.
 
-    Gateways from gRPC to JSON answer so; Trackdesk's behaves like one (`trackdesk.md`,
-    section 2).
+    Gateways from gRPC to JSON reply like this. Trackdesk's behaves like one
+    (`trackdesk.md`, section 2).
     """
-    told = {name.lower(): str(said) for name, said in found.items()}
-    if told.get("code") not in _RPC_CODES or not told.keys() & {"message", "details"}:
+    members = {name.lower(): str(value) for name, value in found.items()}
+    if members.get("code") not in _RPC_CODES or not members.keys() & {
+        "message",
+        "details",
+    }:
         return False
-    return not told.get("message", "").lower().startswith(_GOOD_NEWS)
+    return not members.get("message", "").lower().startswith(_SUCCESS_PREFIXES)

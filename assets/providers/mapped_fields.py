@@ -1,4 +1,4 @@
-"""Provider fields that configuration takes from columns of an order."""
+"""Provider fields that are mapped to columns of an order in the configuration."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -11,17 +11,18 @@ from assets.providers.settings import DestinationSettings
 def mapped_fields(
     settings: DestinationSettings, conversion: Conversion
 ) -> dict[str, str]:
-    """Return the provider fields that configuration takes from columns.
+    """Return the mapped provider fields of an order.
 
     A column that is null for this order gives no field.
     """
-    found = {
-        name: _column(conversion, column) for name, column in settings.fields.items()
+    values = {
+        name: _column_text(conversion, column)
+        for name, column in settings.fields.items()
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _column(conversion: Conversion, column: str) -> str | None:
+def _column_text(conversion: Conversion, column: str) -> str | None:
     if column.startswith("extra."):
         return conversion.extra.get(column.removeprefix("extra."))
     value = getattr(conversion, column)

@@ -1,4 +1,4 @@
-"""Which providers there are. Adding one is one line in `REGISTRY`."""
+"""The list of providers. Adding one is one line in `REGISTRY`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,47 +7,47 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from assets.providers.base import Provider
-from assets.providers.convert import shapes as convert_shapes
 from assets.providers.convert.provider import Convert, ConvertSettings
-from assets.providers.idme import shapes as idme_shapes
+from assets.providers.convert.shapes import REPLY_SHAPES as CONVERT_SHAPES
 from assets.providers.idme.provider import IdMe, IdMeSettings
-from assets.providers.impact import shapes as impact_shapes
+from assets.providers.idme.shapes import REPLY_SHAPES as IDME_SHAPES
 from assets.providers.impact.provider import Impact
 from assets.providers.impact.settings import ImpactSettings
+from assets.providers.impact.shapes import REPLY_SHAPES as IMPACT_SHAPES
 from assets.providers.settings import DestinationSettings
-from assets.providers.shapes import Replies
-from assets.providers.trackdesk import shapes as trackdesk_shapes
+from assets.providers.shapes import ShapesByRequest
 from assets.providers.trackdesk.provider import Trackdesk
 from assets.providers.trackdesk.settings import TrackdeskSettings
+from assets.providers.trackdesk.shapes import REPLY_SHAPES as TRACKDESK_SHAPES
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A provider: its settings and what is made with them.
+class ProviderEntry:
+    """A provider: its settings, and the object that is made with them.
 
     Attributes:
-        replies: How its replies look; what is not named here is not watched.
-        queues: It takes conversions into a queue and decides later (`Settling`).
+        replies: The known shapes of its replies. Other requests are not compared.
+        queues: It queues conversions and decides later (`QueueingProvider`).
     """
 
     settings: type[DestinationSettings]
     make: Callable[[Any], Provider]
-    replies: Replies = field(default_factory=dict)
+    replies: ShapesByRequest = field(default_factory=dict)
     queues: bool = False
 
 
-REGISTRY: dict[str, Entry] = {
-    "impact": Entry(ImpactSettings, Impact, impact_shapes.REPLIES, queues=True),
-    "convert": Entry(ConvertSettings, Convert, convert_shapes.REPLIES),
-    "trackdesk": Entry(TrackdeskSettings, Trackdesk, trackdesk_shapes.REPLIES),
-    "idme": Entry(IdMeSettings, IdMe, idme_shapes.REPLIES),
+REGISTRY: dict[str, ProviderEntry] = {
+    "impact": ProviderEntry(ImpactSettings, Impact, IMPACT_SHAPES, queues=True),
+    "convert": ProviderEntry(ConvertSettings, Convert, CONVERT_SHAPES),
+    "trackdesk": ProviderEntry(TrackdeskSettings, Trackdesk, TRACKDESK_SHAPES),
+    "idme": ProviderEntry(IdMeSettings, IdMe, IDME_SHAPES),
 }
 
 AnySettings = Annotated[
     ImpactSettings | ConvertSettings | TrackdeskSettings | IdMeSettings,
     Field(discriminator="provider"),
 ]
-"""Settings of a destination, told apart by `provider`."""
+"""Settings of a destination; `provider` selects the type."""
 
 
 def make_provider(settings: DestinationSettings) -> Provider:

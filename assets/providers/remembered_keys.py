@@ -1,7 +1,7 @@
-"""What earlier orders taught, as far as a provider module may see it.
+"""Remembered keys: facts that earlier orders leave for later ones.
 
-A module names keys; the engine keeps them, and hands back who holds them in
-`Conversion.remembered`. Where they are kept is in `assets/ledger/remembered_keys.py`.
+A provider names keys. The engine stores them (`assets/ledger/remembered_keys.py`) and
+passes the order that holds each key in `Conversion.remembered`.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ from assets.providers.encode import json_bytes
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A fact that outlives the run in which it was learnt.
+    """A fact that is remembered across runs.
 
     Attributes:
-        digest: Sha256 in hex: nothing personal can be read from it.
-        is_exclusive: One order holds it at a time, from the moment it is planned to be
-            sent and as long as it is or may be reported. Other keys stand once an
-            outcome names them in `remember`, whatever becomes of the order.
+        digest: Sha256 in hex. Nothing personal can be read from it.
+        is_exclusive: One order holds the key at a time, from planning on and as long as
+            the order is or may be reported. Other keys are remembered when an outcome
+            names them in `remember`, whatever happens to the order.
     """
 
     digest: str
@@ -33,20 +33,20 @@ def remembered_key(*parts: str, is_exclusive: bool = False) -> Key:
     """Return the key of a fact.
 
     Args:
-        parts: What it is about, the kind of fact first: `"linked"`, then the pair.
-        is_exclusive: One order holds it at a time.
+        parts: The kind of fact, then its values: `"linked"`, then the pair.
+        is_exclusive: One order holds the key at a time.
     """
     digest = hashlib.sha256(json_bytes(parts)).hexdigest()
     return Key(digest, is_exclusive)
 
 
-class Remembering(Provider, Protocol):
-    """A provider to which it matters what other orders did.
+class RememberingProvider(Provider, Protocol):
+    """A provider that depends on earlier orders.
 
-    Eligibility and exchange find in `conversion.remembered` the order id behind each
-    key that stands. The payload must not depend on it: the same order gives the same
+    `conversion.remembered` gives eligibility and exchange the order id of each
+    remembered key. The payload must not depend on it: the same order gives the same
     bytes.
     """
 
-    def recalls(self, conversion: Conversion) -> Sequence[Key]:
-        """Return the keys that matter to `conversion`."""
+    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
+        """Return the keys that are relevant to `conversion`."""

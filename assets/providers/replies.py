@@ -1,8 +1,8 @@
-"""What came back for a request, and what it means where a provider says nothing.
+"""Replies of requests, and the outcome of a reply that a provider does not document.
 
-`Reply` is all that the transport can tell. `classify` is the general table of
-outcomes; a provider module overrules it only where its own documents are narrower.
-Pure code: no sockets, no clock, no tables.
+`Reply` is what the transport knows. `classify` is the general table of outcomes. A
+provider overrides it only if its own documents are narrower. Pure code: no sockets, no
+clock, no tables.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 
 class Phase(StrEnum):
-    """How far a request came. Before SENDING not one byte of it had left."""
+    """How far a request got. Before SENDING, no byte of it was sent."""
 
     NONE = "none"
     CONNECTING = "connecting"
@@ -26,7 +26,7 @@ class Phase(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a reply means for one conversion."""
+    """The meaning of a reply for one conversion."""
 
     ACCEPTED = "accepted"
     QUEUED = "queued"
@@ -42,17 +42,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """Everything the transport learned about one request.
+    """Everything that the transport knows about the reply to one request.
 
     Attributes:
-        phase: DONE only where the whole reply was read.
-        status: HTTP status; None where no status line arrived, or nothing was sent
-            over a wire (an outbox).
+        phase: DONE only if the whole reply was read.
+        status: HTTP status; None if no status line arrived, or for an outbox.
         headers: Names in lower case.
         body: The first 64 KiB.
-        error: Our own word for what broke, never an exception's text.
-        duration_s: Seconds from first try to connect to last byte.
-        at: When the reply was complete or given up, aware UTC.
+        error: Our own code of the error, never the text of an exception.
+        duration_s: Seconds from the first attempt to connect to the last byte.
+        at: When the reply was complete or abandoned, aware UTC.
     """
 
     phase: Phase
@@ -66,17 +65,17 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What happened to one conversion.
+    """The outcome of one conversion.
 
     Attributes:
         reason: A code of the closed list in `docs/delivery-tables.md`.
         detail: Text for a person; no secret, no personal data.
-        provider_ref: The provider's handle for it (a submission id).
-        provider_status: The provider's own word (`QUEUED`).
-        retry_after_s: Seconds the provider asked us to wait, at the least.
-        remember: Digests of keys that stand from now on (`memory.py`).
-        leaves_earlier_open: It refuses this copy, which tells nothing of one that went
-            before: that may have been taken, and even be why this one is refused.
+        provider_ref: The provider's reference (a submission id).
+        provider_status: The provider's own status (`QUEUED`).
+        retry_after_s: Least seconds to wait, as the provider asked.
+        remember: Digests of keys to remember (`remembered_keys.py`).
+        earlier_copy_unresolved: The refusal concerns this copy only. An earlier copy
+            may have been accepted, and may be the reason of the refusal.
     """
 
     verdict: Verdict
@@ -86,13 +85,13 @@ class Outcome:
     provider_status: str | None = None
     retry_after_s: float | None = None
     remember: tuple[str, ...] = ()
-    leaves_earlier_open: bool = False
+    earlier_copy_unresolved: bool = False
 
 
 SUCCESS = range(200, 300)
 CERTIFICATE = "certificate"
 PRIVATE_ADDRESS = "private_address"
-"""`Reply.error` where the server could not prove who it is."""
+"""`Reply.error` if the server could not prove its identity."""
 
 _NOT_PROCESSED = frozenset({408, 425, 429})
 _OUR_SETTINGS = frozenset({401, 403, 404, 405, 407, 410})
@@ -101,12 +100,13 @@ _OUR_SETTINGS = frozenset({401, 403, 404, 405, 407, 410})
 def classify(reply: Reply, *, resend_is_safe: bool) -> Outcome:
     """Return the general outcome of `reply` (delivery rules, section 5.1).
 
-    A complete 2xx is UNCERTAIN here, or RETRYABLE where resending is safe: only a
-    provider module can call a reply a success.
+    A complete 2xx is UNCERTAIN here, or RETRYABLE if resending is safe: only a provider
+    decides that a reply is a success.
 
     Args:
-        reply: What came back.
-        resend_is_safe: The provider drops a repeat, so a lost reply may be re-sent.
+        reply: The reply.
+        resend_is_safe: The provider drops a repeat, so the request may be sent again
+            after a lost reply.
     """
     lost = Verdict.RETRYABLE if resend_is_safe else Verdict.UNCERTAIN
     if reply.phase in {Phase.NONE, Phase.CONNECTING}:
@@ -117,14 +117,14 @@ def classify(reply: Reply, *, resend_is_safe: bool) -> Outcome:
         return Outcome(verdict=lost, reason="no_reply", detail=reply.error)
     wait = retry_after(reply)
     return Outcome(
-        verdict=_by_status(reply.status, lost, wait is not None),
+        verdict=_verdict_of_status(reply.status, lost, wait is not None),
         reason=f"http_{reply.status}",
         retry_after_s=wait if wait is not None else seconds_until_quota(reply),
     )
 
 
-def _by_status(status: int, lost: Verdict, told_to_wait: bool) -> Verdict:  # noqa: FBT001
-    if status in _NOT_PROCESSED or (status == 503 and told_to_wait):  # noqa: PLR2004
+def _verdict_of_status(status: int, lost: Verdict, has_retry_after: bool) -> Verdict:  # noqa: FBT001
+    if status in _NOT_PROCESSED or (status == 503 and has_retry_after):  # noqa: PLR2004
         return Verdict.RETRYABLE
     if status in _OUR_SETTINGS or 300 <= status < 400:  # noqa: PLR2004
         return Verdict.CONFIGURATION
@@ -136,9 +136,9 @@ def _by_status(status: int, lost: Verdict, told_to_wait: bool) -> Verdict:  # no
 
 
 def retry_after(reply: Reply) -> float | None:
-    """Return the seconds of a Retry-After header, or None where it says nothing.
+    """Return the seconds of a Retry-After header, or None if there is none.
 
-    A date is read against the moment of the reply; the past means now. Text that is
+    A date is relative to the time of the reply; a date in the past is 0. Text that is
     neither a number nor a date is ignored.
     """
     text = reply.headers.get("retry-after")
@@ -158,39 +158,39 @@ def retry_after(reply: Reply) -> float | None:
 
 
 def read_json(body: bytes) -> Any:
-    """Return the JSON value in `body`, or None where there is none to be trusted.
+    """Return the JSON value in `body`, or None if it is no unambiguous JSON.
 
-    Whatever a body holds, no exception leaves: deep nesting, a number too large to be
-    read, wrong encoding, NaN and a name that is given twice all count as no JSON.
+    It never raises an exception. Deep nesting, a number that is too large, a wrong
+    encoding, NaN and a repeated name all give None.
     """
     try:
         return json.loads(
             body.decode("utf-8"),
-            parse_constant=_refuse,
+            parse_constant=_reject,
             parse_float=_finite,
-            object_pairs_hook=_unambiguous,
+            object_pairs_hook=_without_duplicates,
         )
     except (ValueError, RecursionError):
         return None
 
 
-def _refuse(what: str) -> Any:
+def _reject(what: str) -> Any:
     message = f"{what} is not JSON to be trusted"
     raise ValueError(message)
 
 
 def _finite(text: str) -> float:
     number = float(text)
-    return number if abs(number) < float("inf") else _refuse(text)
+    return number if abs(number) < float("inf") else _reject(text)
 
 
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    return found if len(found) == len(pairs) else _refuse("a name given twice")
+    return found if len(found) == len(pairs) else _reject("a name given twice")
 
 
 def is_html(reply: Reply) -> bool:
-    """Tell whether the body is a page for people, not an answer of a service."""
+    """Tell whether the body is an HTML page, not a reply of the API."""
     if "html" in reply.headers.get("content-type", "").lower():
         return True
     start = reply.body.removeprefix(b"\xef\xbb\xbf")[:64].lstrip().lower()
@@ -198,7 +198,7 @@ def is_html(reply: Reply) -> bool:
 
 
 def is_complete_2xx(reply: Reply) -> bool:
-    """Tell whether a whole reply with a status of success was read."""
+    """Tell whether a complete reply with a 2xx status was read."""
     return reply.phase is Phase.DONE and reply.status in SUCCESS
 
 
@@ -208,16 +208,17 @@ _REMAINING = ("x-ratelimit-remaining", "x-ratelimit-remaining-hour")
 
 
 def seconds_until_quota(reply: Reply) -> float | None:
-    """Return for how long nothing more should be sent, or None where nothing says so.
+    """Return for how many seconds nothing should be sent; None: the quota is not spent.
 
-    Retry-After wins; else a reset header, above 10^9 an epoch, otherwise seconds:
-    impact.com's documents contradict each other on the unit (impact.md, section 4).
+    Retry-After takes precedence over a reset header. A reset above 10^9 is an epoch,
+    otherwise seconds: impact.com's documents contradict each other on the unit
+    (impact.md, section 4).
     """
     spent = any(reply.headers.get(name, "").strip() == "0" for name in _REMAINING)
     if reply.status != 429 and not spent:  # noqa: PLR2004
         return None
-    told = retry_after(reply)
-    return _seconds_to_reset(reply) if told is None else told
+    wait = retry_after(reply)
+    return _seconds_to_reset(reply) if wait is None else wait
 
 
 def _seconds_to_reset(reply: Reply) -> float | None:

@@ -155,7 +155,7 @@ QUARANTINED = (
     ),
 )
 
-DOUBTS = (
+DATA_ISSUES = (
     Rule(
         "bucketing_conflict",
         ("experience_id", "variation_id"),

@@ -1,6 +1,6 @@
-"""Settings that every destination has, and what configuration may map.
+"""Settings that every destination has, and the columns that can be mapped.
 
-What a provider wants besides belongs in its own `<provider>_settings.py`.
+Further settings of a provider belong in its own package.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from assets.privacy.personal_columns import refuse_personal_columns
-from assets.providers.conversion import NOT_COLUMNS, Conversion
+from assets.providers.conversion import NON_COLUMN_FIELDS, Conversion
 
 MAPPABLE = frozenset(
     name
     for name in Conversion.__dataclass_fields__
-    if name not in NOT_COLUMNS | {"source_hash"}
+    if name not in NON_COLUMN_FIELDS | {"source_hash"}
 )
-"""Columns of an order that configuration may send in a provider field."""
+"""Columns of an order that can be mapped to a provider field."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -27,12 +27,12 @@ class DestinationSettings(BaseModel):
 
     Attributes:
         fields: Provider field <- column of the order, or `extra.<column>`.
-        in_flight: Requests on the wire at once; None takes the provider's default.
+        in_flight: Concurrency window; None: the default of the provider.
         max_age_days: Older orders are suppressed `too_old`; None: no limit.
-        time_budget_minutes: A run ends after so long; None: never.
+        time_budget_minutes: A run stops after this time; None: never.
     """
 
-    # A message about a whole table would otherwise quote it, secrets included.
+    # A message about a whole table would otherwise quote it, including its secrets.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     provider: str
@@ -48,12 +48,12 @@ class DestinationSettings(BaseModel):
 
     @property
     def mapped_columns(self) -> Mapping[str, Collection[str]]:
-        """The columns that are mapped, by the statement that gives them."""
+        """The mapped columns, by the statement that gives them."""
         return {"completed_orders": self.fields.values()}
 
     @property
     def account(self) -> tuple[str, ...]:
-        """What tells this account from others at the provider; may be secret.
+        """The identity of the account at the provider. It may be secret.
 
         Two destinations of one account would report each order twice.
         """
@@ -76,15 +76,15 @@ class DestinationSettings(BaseModel):
 
     @field_validator("base_url")
     @classmethod
-    def _must_be_private(cls, url: str) -> str:
-        return checked_url(url)
+    def _must_be_https(cls, url: str) -> str:
+        return validate_url(url)
 
 
-def checked_url(url: str) -> str:
+def validate_url(url: str) -> str:
     """Return `url` without a trailing slash.
 
     Raises:
-        ValueError: It is neither https nor http on this machine.
+        ValueError: It is neither an https URL nor an http URL of this machine.
     """
     parts = urlsplit(url)
     loopback = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS

@@ -1,8 +1,8 @@
-"""Which replies are known, in a compact form, and what is new about one that came.
+"""Compares replies with the shapes that a provider's documents describe.
 
-A provider's documents say how its replies look; `<provider>_shapes.py` writes that down
-as data. Comparing is all that belongs here: it changes no outcome, it tells a person
-that the provider began to answer in another way. Values are never part of what it says.
+Each provider's `shapes.py` holds its documented replies as data. A difference changes
+no outcome: it warns a person that the provider has changed its replies. A difference
+never contains a value of the reply.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from assets.providers.replies import read_json
 
 Kinds = frozenset[str]
-"""Kinds of values, each of which is known; `TEXT | NULL`."""
+"""Known kinds of a value, for example `TEXT | NULL`."""
 
 TEXT: Kinds = frozenset({"text"})
 NUMBER: Kinds = frozenset({"a number"})
@@ -30,67 +30,65 @@ ANYTHING: Kinds = frozenset(
 
 
 @dataclass(frozen=True)
-class Words:
-    """A text of a closed list, upper or lower case."""
+class OneOf:
+    """A text of a closed list, in upper or lower case."""
 
-    known: tuple[str, ...]
+    values: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what `signature` could not tell from any other text."""
-        if not all(_SHORT_WORD.fullmatch(word.encode()) for word in self.known):
-            message = f"a word is letters, spaces and _: {self.known}"
+        """Refuse a text that `signature` would not keep."""
+        if not all(_SHORT_WORD.fullmatch(word.encode()) for word in self.values):
+            message = f"a word is letters, spaces and _: {self.values}"
             raise ValueError(message)
 
 
 Shape: TypeAlias = (
-    "Kinds | Words | Mapping[str, Shape] | list[Shape] | tuple[Shape, ...]"
+    "Kinds | OneOf | Mapping[str, Shape] | list[Shape] | tuple[Shape, ...]"
 )
-"""A mapping is an object with no other keys, in upper or lower case, each of which may
-be missing; a list of one shape an array of it; a tuple names alternatives."""
+"""A mapping is an object without other keys. Keys are compared without case, and each
+may be missing. A list of one shape is an array of it. A tuple lists alternatives."""
 
-Answers = Mapping[tuple[int, ...], Shape]
-"""Status codes -> the body that comes with them."""
+ShapesByStatus = Mapping[tuple[int, ...], Shape]
+"""Status codes -> the body of the reply."""
 
-Replies = Mapping[str, Answers]
-"""Method and path template of a request -> its answers."""
+ShapesByRequest = Mapping[str, ShapesByStatus]
+"""Method and path template of a request -> its replies."""
 
-ON_THE_WAY = (408, 425, 429, 500, 502, 503, 504)
-"""Often answered by something between us and the provider: any body."""
+INTERMEDIARY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
+"""Statuses that an intermediary may send in place of the provider, with any body."""
 
-_MEMBERS = 50
-_SURPRISES = 20
+_MAX_MEMBERS = 50
+_MAX_DIFFERENCES = 20
 _NAME = re.compile(r"[A-Za-z@_][A-Za-z_-]{0,39}[0-9]{0,2}")
 _SHORT_WORD = re.compile(rb"[A-Za-z_ ]{1,40}")
 
 
-def surprises(known: Answers, status: int, body: bytes) -> list[str]:
-    """Return what is new about a reply, at most 20 paths: `$.Errors[0].Code: ...`.
+def differences(shapes: ShapesByStatus, status: int, body: bytes) -> list[str]:
+    """Return the differences of a reply, at most 20 paths: `$.Errors[0].Code: ...`.
 
     Args:
-        known: The replies of this request.
+        shapes: The known replies of this request.
         status: Its status code.
         body: The whole body.
     """
-    for codes, shape in known.items():
+    for codes, shape in shapes.items():
         if status in codes:
-            return [
-                f"${tail}: {what}"
-                for tail, what in islice(_compare(_value(body), shape), _SURPRISES)
-            ]
-    named = ", ".join(map(str, sorted(chain.from_iterable(known))))
-    return [f"status: expected one of {named}, got {status}"]
+            found = islice(_compare(_value(body), shape), _MAX_DIFFERENCES)
+            return [f"${tail}: {message}" for tail, message in found]
+    known = ", ".join(map(str, sorted(chain.from_iterable(shapes))))
+    return [f"status: expected one of {known}, got {status}"]
 
 
 def signature(body: bytes) -> bytes:
-    """Return what stays of a body without its values: equal for equal shapes.
+    """Return a body without its values. Equal shapes have equal signatures.
 
-    Keys, short plain words and the difference between texts and numbers stay. Quicker
-    than reading the JSON, so that each reply can be looked at.
+    Keys, short plain words and the difference between texts and numbers stay. This is
+    faster than parsing JSON, so every reply can be checked.
     """
     return _VALUE.sub(rb"\1\2#", body)
 
 
-# Possessive, and a text may end with the body: no body takes longer than its length.
+# Possessive quantifiers, and a text may end with the body: the time is linear.
 _VALUE = re.compile(
     rb'("(?:[^"\\]++|\\.?)*+"\s*:|"[A-Za-z_ ]{1,40}")'
     rb'|(")(?:[^"\\]++|\\.?)*+"?'
@@ -128,55 +126,55 @@ _KINDS: Mapping[type, str] = {
 
 
 def _compare(value: Any, shape: Shape) -> Iterator[tuple[str, str]]:
-    """Yield the rest of the path to each surprise, and what was expected there."""
+    """Yield the rest of the path of each difference, and what was expected there."""
     kind = _KINDS[type(value)]
     options = shape if isinstance(shape, tuple) else (shape,)
-    fitting = next((one for one in options if kind in _kinds(one)), None)
-    if fitting is None:
-        wanted = ", ".join(sorted(frozenset().union(*map(_kinds, options))))
-        yield "", f"expected {wanted}, got {kind}"
-    elif isinstance(fitting, Words):
-        if value.casefold() not in {word.casefold() for word in fitting.known}:
-            yield "", f"expected one of {', '.join(fitting.known)}, got another word"
-    elif isinstance(fitting, Mapping):
-        yield from _compare_object(value, fitting)
-    elif isinstance(fitting, list):
-        yield from _compare_array(value, fitting[0])
+    matching = next((one for one in options if kind in _kinds(one)), None)
+    if matching is None:
+        expected = ", ".join(sorted(frozenset().union(*map(_kinds, options))))
+        yield "", f"expected {expected}, got {kind}"
+    elif isinstance(matching, OneOf):
+        if value.casefold() not in {word.casefold() for word in matching.values}:
+            yield "", f"expected one of {', '.join(matching.values)}, got another word"
+    elif isinstance(matching, Mapping):
+        yield from _compare_object(value, matching)
+    elif isinstance(matching, list):
+        yield from _compare_array(value, matching[0])
 
 
 def _compare_object(
-    value: Mapping[str, Any], known: Mapping[str, Shape]
+    value: Mapping[str, Any], values: Mapping[str, Shape]
 ) -> Iterator[tuple[str, str]]:
-    folded = {name.casefold(): shape for name, shape in known.items()}
-    told = set()
+    folded = {name.casefold(): shape for name, shape in values.items()}
+    reported = set()
     for name, member in value.items():
-        # A key may be an order or a person where the provider keys by them.
+        # A key may be the id of an order or a person.
         path = f".{name}" if _NAME.fullmatch(name) else ".<key>"
         shape = folded.get(name.casefold())
         found = (
             [("", "expected no such key")] if shape is None else _compare(member, shape)
         )
-        for tail, what in found:
-            if (path + tail, what) not in told:
-                told.add((path + tail, what))
-                yield path + tail, what
+        for tail, message in found:
+            if (path + tail, message) not in reported:
+                reported.add((path + tail, message))
+                yield path + tail, message
 
 
 def _compare_array(value: list[Any], shape: Shape) -> Iterator[tuple[str, str]]:
-    """What many members have in common is said of the first."""
-    told = set()
-    for position, member in enumerate(value[:_MEMBERS]):
-        for surprise in _compare(member, shape):
-            if surprise not in told:
-                told.add(surprise)
-                tail, what = surprise
-                yield f"[{position}]{tail}", what
+    """Yield a difference of many members for the first of them only."""
+    reported = set()
+    for position, member in enumerate(value[:_MAX_MEMBERS]):
+        for difference in _compare(member, shape):
+            if difference not in reported:
+                reported.add(difference)
+                tail, message = difference
+                yield f"[{position}]{tail}", message
 
 
 def _kinds(shape: Shape) -> Kinds:
     if isinstance(shape, frozenset):
         return shape
-    if isinstance(shape, Words):
+    if isinstance(shape, OneOf):
         return TEXT
     if isinstance(shape, Mapping):
         return frozenset({"an object"})

@@ -11,7 +11,7 @@ from assets.ledger.database import Database
 from assets.ledger.retry import REPORTED_ELSEWHERE
 from assets.ledger.states import State
 from assets.ledger.tables import delivery
-from assets.providers.base import Settling
+from assets.providers.base import QueueingProvider
 
 NOT_FOUND = "not_found_at_provider"
 MAX_CANDIDATES = 10_000
@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 
 
 def lookup_candidates(
-    database: Database, destination: str, provider: Settling, now: datetime
+    database: Database, destination: str, provider: QueueingProvider, now: datetime
 ) -> Sequence[Row]:
     """Return the deliveries with unknown outcome that are not sent again.
 
@@ -39,7 +39,7 @@ def lookup_candidates(
             delivery.c.destination == destination,
             # Under an earlier event, an order with the same id is another conversion.
             delivery.c.conversion_key.startswith(f"{provider.event}:", autoescape=True),
-            delivery.c.order_at > now - provider.lookup_reach,
+            delivery.c.order_at > now - provider.lookup_max_age,
             delivery.c.state_reason.is_distinct_from(REPORTED_ELSEWHERE),
             or_(_has_unknown_outcome(provider, now), _is_queued_without_reference(now)),
         )
@@ -50,7 +50,9 @@ def lookup_candidates(
         return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def _has_unknown_outcome(provider: Settling, now: datetime) -> ColumnElement[bool]:
+def _has_unknown_outcome(
+    provider: QueueingProvider, now: datetime
+) -> ColumnElement[bool]:
     window = provider.resend.window
     handled = [NOT_FOUND, *provider.alarms]
     not_resent: list[ColumnElement[bool]] = [delivery.c.accepted_at.is_not(None)]

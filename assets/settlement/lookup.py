@@ -20,7 +20,7 @@ from assets.ledger.bind_limit import bind_batches
 from assets.ledger.ledger import Ledger
 from assets.ledger.states import State, check_transition
 from assets.ledger.tables import delivery, delivery_attempt
-from assets.providers.base import Findings, Request, Settling
+from assets.providers.base import LookupResult, QueueingProvider, Request
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 from assets.settlement.call_budget import CallBudget
 from assets.settlement.candidates import (
@@ -54,7 +54,7 @@ class Lookup:
 
     def __init__(
         self,
-        provider: Settling,
+        provider: QueueingProvider,
         ledger: Ledger,
         transport: Transport,
         *,
@@ -80,7 +80,7 @@ class Lookup:
         rows = lookup_candidates(
             ledger.database, ledger.destination, self.provider, ledger.clock()
         )
-        span = self.provider.lookup_span - 2 * _MARGIN
+        span = self.provider.lookup_max_range - 2 * _MARGIN
         for group in group_by_order_time(rows, span):
             if self._is_budget_used_up:
                 break
@@ -88,11 +88,11 @@ class Lookup:
             self.problem = self.problem or findings.problem
             for some in bind_batches(group):
                 self._record(some, findings, columns)
-            if findings.refused:
+            if findings.is_configuration_error:
                 return f"configuration: {findings.problem}"
         return None
 
-    def _read_list(self, rows: Sequence[Row]) -> tuple[Findings, dict[str, Any]]:
+    def _read_list(self, rows: Sequence[Row]) -> tuple[LookupResult, dict[str, Any]]:
         """Read the list for these orders.
 
         Returns:
@@ -113,7 +113,7 @@ class Lookup:
                 columns |= evidence.reply_columns(reply, (), shown=b"")
                 request = lookup.send(reply)
         except StopIteration as end:
-            findings: Findings = end.value
+            findings: LookupResult = end.value
         return findings, columns
 
     def _send(self, request: Request) -> Reply:
@@ -124,7 +124,7 @@ class Lookup:
         return self.transport.send(request)
 
     def _record(
-        self, rows: Sequence[Row], findings: Findings, columns: dict[str, Any]
+        self, rows: Sequence[Row], findings: LookupResult, columns: dict[str, Any]
     ) -> None:
         now = self.ledger.clock()
         outcomes = ((row, self._outcome(row, findings, now)) for row in rows)
@@ -144,9 +144,11 @@ class Lookup:
                     )
                     connection.execute(delivery_attempt.insert(), attempt | columns)
 
-    def _outcome(self, row: Row, findings: Findings, now: datetime) -> Outcome | None:
+    def _outcome(
+        self, row: Row, findings: LookupResult, now: datetime
+    ) -> Outcome | None:
         """Return what the look-up says of a delivery; None: nothing."""
-        found = findings.found.get(row["order_id"])
+        found = findings.outcomes.get(row["order_id"])
         if found is not None:
             return evidence.storable(found, self.provider.secrets)
         if not findings.is_complete:
@@ -160,8 +162,8 @@ class Lookup:
             verdict=Verdict.UNCERTAIN,
             reason=NOT_FOUND,
             detail=(
-                f"not among {findings.seen} entries of the provider's list; that "
-                "proves nothing: what no partner is credited for is not in it"
+                f"not among {findings.entries_read} entries of the provider's list; "
+                "that proves nothing: what no partner is credited for is not in it"
             ),
         )
 

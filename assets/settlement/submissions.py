@@ -21,7 +21,7 @@ from assets.delivery.rate_limit import RateLimit
 from assets.ledger.ledger import Ledger
 from assets.ledger.states import State
 from assets.ledger.tables import delivery, delivery_attempt
-from assets.providers.base import Limits, Request, Settling
+from assets.providers.base import Limits, QueueingProvider, Request
 from assets.providers.replies import Outcome, Reply, Verdict, seconds_until_quota
 from assets.settlement.call_budget import CallBudget
 from assets.settlement.outcome import settle_attempt, settled_changes
@@ -83,7 +83,7 @@ class SubmissionFollower:
 
     def __init__(
         self,
-        provider: Settling,
+        provider: QueueingProvider,
         ledger: Ledger,
         transport: Transport,
         *,
@@ -209,7 +209,7 @@ class SubmissionFollower:
             else evidence.reply_columns(
                 status.reply,
                 self.provider.secrets,
-                shown=self.provider.shown(status.reply),
+                shown=self.provider.storable_body(status.reply),
             )
         )
         return (

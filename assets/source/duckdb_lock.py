@@ -1,7 +1,7 @@
-"""A DuckDB file is open for one writing process, or for many reading ones.
+"""Waits for the lock of a DuckDB file.
 
-Days that are exported side by side read and publish in turns: who finds the file taken
-waits. Servers keep no such lock; nothing of this concerns them.
+DuckDB opens a file for one writing process, or for many reading ones. Runs that read
+and publish at the same time wait for each other. Server databases have no such lock.
 """
 
 import time
@@ -10,21 +10,21 @@ from typing import Any
 import duckdb
 import sqlalchemy as sa
 
-PATIENCE_SECONDS = 60.0
+LOCK_TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
 
 def wait_for_file(engine: sa.Engine) -> None:
-    """Let each connection of an engine wait until no other process holds the file.
+    """Make each connection of an engine wait until no other process holds the file.
 
-    After a minute the driver's error is raised as it is.
+    After a minute, the driver's error is raised.
     """
 
     @sa.event.listens_for(engine, "do_connect")
     def connect(
         dialect: sa.Dialect, _record: Any, cargs: list[Any], cparams: dict[str, Any]
     ) -> Any:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
         while True:
             try:
                 return dialect.connect(*cargs, **cparams)

@@ -1,7 +1,6 @@
-"""One extract: a statement's rows of a window, validated and staged in chunks.
+"""One extract: the rows of a statement for a window, validated and staged in chunks.
 
-The road from warehouse to staged file belongs here; each step of it has its own
-module. No Dagster.
+The order of the steps belongs here. Each step has its own module.
 """
 
 from collections.abc import Callable
@@ -23,11 +22,11 @@ Window = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class ExtractResult:
-    """What became of the rows of a window.
+    """The result of an extract.
 
     Attributes:
-        rows: Staged rows.
-        rejects: Rows refused.
+        rows: Number of staged rows.
+        rejects: Number of refused rows.
     """
 
     rows: int
@@ -44,20 +43,21 @@ def extract(
     extra_columns: frozenset[str] = frozenset(),
     on_good: Callable[[pa.Table], object] = lambda _rows: None,
     on_rejects: OnRejects,
-    admit: Callable[[], object] = lambda: None,
+    before_commit: Callable[[], object] = lambda: None,
 ) -> ExtractResult:
-    """Stage the rows of a statement; the earlier file of the partition is replaced.
+    """Stage the rows of a statement. The earlier file of the partition is replaced.
 
     Args:
-        warehouse: Where the rows come from.
-        staging: Where they go, as asset `statement`.
+        warehouse: Gives the rows.
+        staging: Takes the rows, as asset `statement`.
         statement: One of `schemas.EXTRACTS`.
         partition: Key of the partition.
         window: Bounds of the orders' `completed_at`, [start, end).
         extra_columns: Columns beyond the contract that are staged too.
-        on_good: Is given the rows that are staged, at most a chunk at a time.
-        on_rejects: Is given the refused rows, at most a chunk at a time.
-        admit: Called when all rows were seen; what it raises leaves the earlier file.
+        on_good: Called with the staged rows, chunk by chunk.
+        on_rejects: Called with the refused rows, chunk by chunk.
+        before_commit: Called when all rows were read. If it raises, the earlier file
+            stays.
 
     Raises:
         WarehouseError: The statement gave no usable rows.
@@ -82,8 +82,8 @@ def extract(
             if chunk.rejects:
                 on_rejects(chunk.rejects)
                 if refused:
-                    refused.write(chunk.refused)
+                    refused.write(chunk.refused_rows)
             rows += len(chunk.good)
             rejects += len(chunk.rejects)
-        admit()
+        before_commit()
     return ExtractResult(rows, rejects)

@@ -1,8 +1,8 @@
-"""Guards on a whole day: is what the warehouse says of it to be believed?
+"""Guards on a whole day: is the volume of the day plausible?
 
-A day that is empty where days usually are not, or far off in orders or money, is more
-often a broken load than a day of business. Such a day stops before anything of it is
-staged, unless a person says that it is right. Pure rules.
+A day without orders, or with far more or fewer orders or far more or less money than
+usual, is more often a broken load than a real day. Such a day is refused before
+anything of it is staged, unless a person overrides the guards. Pure rules.
 """
 
 from collections import defaultdict
@@ -19,15 +19,16 @@ from assets.validation.rejects import Reject
 
 
 class Guards(BaseModel):
-    """What a day may look like.
+    """The limits of a day.
 
     Attributes:
-        compare_days: A day is compared with the median of so many days before it.
-        usual_orders: Nothing is compared where a usual day has fewer orders.
-        orders_factor: At most so many times more, or fewer, orders than usual.
+        compare_days: A day is compared with the median of this many days before it.
+        usual_orders: Nothing is compared if a usual day has fewer orders.
+        orders_factor: The number of orders may differ from the usual one by this factor
+            at most.
         money_factor: The same for the revenue in each currency.
-        max_orders: A day never has more orders; None: no limit.
-        max_revenue: A day never has more revenue, by currency, in major units.
+        max_orders: The most orders of a day; None: no limit.
+        max_revenue: The most revenue of a day, by currency, in major units.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,36 +42,36 @@ class Guards(BaseModel):
 
 
 class GuardError(Exception):
-    """A day is not to be believed; nothing of it was staged."""
+    """A day violates the guards. Nothing of it was staged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """What a day holds, fit to be sent or not.
+    """Orders and revenue of a day, quarantined ones included.
 
     Attributes:
-        totals: Currency -> (orders, their revenue in minor units); the orders whose
-            currency is not known stand under the empty text.
+        totals: Currency -> (orders, their revenue in minor units). Orders without a
+            known currency have the key "".
     """
 
     totals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def orders(self) -> int:
-        """All orders of the day."""
+        """The number of orders of the day."""
         return sum(count for count, _ in self.totals.values())
 
     def orders_in(self, currency: str) -> int:
-        """Orders in a currency."""
+        """Return the number of orders in a currency."""
         return self.totals.get(currency, (0, 0))[0]
 
     def revenue_in(self, currency: str) -> Decimal:
-        """Revenue in a currency, in major units."""
+        """Return the revenue in a currency, in major units."""
         minor = self.totals.get(currency, (0, 0))[1]
         return from_minor(minor, minor_digits(currency))
 
 
-class Tally:
+class VolumeCounter:
     """Counts a day while it is extracted."""
 
     def __init__(self) -> None:
@@ -87,7 +88,7 @@ class Tally:
             entry[1] += to_minor(row["revenue_sum"], minor_digits(row["currency"]))
 
     def add_rejects(self, rejects: Sequence[Reject]) -> None:
-        """Count refused rows: they are orders, too."""
+        """Count refused rows. They are orders of the day, too."""
         for one in rejects:
             entry = self._totals[one.currency or ""]
             entry[0] += 1
@@ -95,19 +96,21 @@ class Tally:
 
     @property
     def volume(self) -> Volume:
-        """What was counted so far."""
+        """The volume counted so far."""
         return Volume({name: (n, sum_) for name, (n, sum_) in self._totals.items()})
 
 
-def objections(day: Volume, before: Sequence[Volume], guards: Guards) -> list[str]:
-    """Return what speaks against believing `day`, as sentences; none: nothing does.
+def guard_violations(
+    day: Volume, earlier_days: Sequence[Volume], guards: Guards
+) -> list[str]:
+    """Return what a day violates, one text per guard; empty: the day is plausible.
 
     Args:
-        day: What the warehouse says now.
-        before: Days before it, at most `compare_days`.
-        guards: What is allowed.
+        day: The volume of the day.
+        earlier_days: The volumes of the days before, at most `compare_days`.
+        guards: The limits.
     """
-    return [*_beyond_limits(day, guards), *_unusual(day, before, guards)]
+    return [*_beyond_limits(day, guards), *_far_from_usual(day, earlier_days, guards)]
 
 
 def _beyond_limits(day: Volume, guards: Guards) -> list[str]:
@@ -121,8 +124,10 @@ def _beyond_limits(day: Volume, guards: Guards) -> list[str]:
     return found
 
 
-def _unusual(day: Volume, before: Sequence[Volume], guards: Guards) -> list[str]:
-    usual = median(one.orders for one in before) if before else 0
+def _far_from_usual(
+    day: Volume, earlier_days: Sequence[Volume], guards: Guards
+) -> list[str]:
+    usual = median(one.orders for one in earlier_days) if earlier_days else 0
     if usual < guards.usual_orders:
         return []
     if not day.orders:
@@ -132,21 +137,22 @@ def _unusual(day: Volume, before: Sequence[Volume], guards: Guards) -> list[str]
         found.append(
             f"about {usual:.0f} orders as on the days before, got {day.orders}"
         )
-    for currency in _usual_currencies(before, guards):
-        normal = median(one.revenue_in(currency) for one in before)
+    for currency in _usual_currencies(earlier_days, guards):
+        normal = median(one.revenue_in(currency) for one in earlier_days)
         revenue = day.revenue_in(currency)
         if _is_far_off(revenue, normal, guards.money_factor):
             found.append(f"about {normal:f} {currency}, got {revenue:f}")
     return found
 
 
-def _usual_currencies(before: Sequence[Volume], guards: Guards) -> list[str]:
-    """The currencies with enough orders a day for their sum to mean something."""
-    named = set().union(*(one.totals for one in before)) - {""}
+def _usual_currencies(earlier_days: Sequence[Volume], guards: Guards) -> list[str]:
+    """Currencies with enough orders a day to compare their revenue."""
+    named = set().union(*(one.totals for one in earlier_days)) - {""}
     return [
         currency
         for currency in sorted(named)
-        if median(one.orders_in(currency) for one in before) >= guards.usual_orders
+        if median(one.orders_in(currency) for one in earlier_days)
+        >= guards.usual_orders
     ]
 
 

@@ -1,6 +1,6 @@
-"""Times of PostgreSQL, taken as they are.
+"""Reads every time of PostgreSQL without an error of the driver.
 
-Infinite ones, years before Christ and after 9999 exist there and not in Python.
+PostgreSQL has infinite times and years outside 1 to 9999. Python does not.
 """
 
 from datetime import date, datetime
@@ -11,8 +11,8 @@ from psycopg.adapt import Loader
 from sqlalchemy import Connection
 
 
-def take_every_time(connection: Connection) -> None:
-    """Let no time of a result be an error, however odd it is."""
+def load_times_as_text_on_error(connection: Connection) -> None:
+    """Return a time that Python cannot hold as text, instead of raising an error."""
     connection.exec_driver_sql("set datestyle = 'ISO'")
     raw: Any = connection.connection.driver_connection
     for name in ("timestamptz", "timestamp"):
@@ -21,10 +21,10 @@ def take_every_time(connection: Connection) -> None:
 
 
 class _TimeLoader(Loader):
-    """Hands out a time that Python cannot hold as text.
+    """Returns a time that Python cannot hold as text.
 
-    `infinity` and years beyond 1 to 9999 are for `coercion.py` to refuse, row by row;
-    as errors of the driver they would take the whole day with them.
+    `coercion.py` refuses such values row by row. An error of the driver would fail the
+    whole day.
     """
 
     read = staticmethod(datetime.fromisoformat)

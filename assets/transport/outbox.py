@@ -36,7 +36,10 @@ class Outbox:
             ValueError: The request does not name its order.
         """
         if request.order_id is None:
-            message = "expected a request for a file to name its order, got none"
+            message = (
+                f"Preparing {self.file.name} failed: expected each request to name its "
+                "order, got none. The provider module must set `order_id`."
+            )
             raise ValueError(message)
         self.journal.append(request.order_id, request.body)
         return Reply(phase=Phase.DONE, at=datetime.now(UTC))

@@ -10,7 +10,7 @@ from threading import Lock
 
 from assets.providers.base import Request
 from assets.providers.replies import Phase, Reply
-from assets.providers.shapes import Replies, signature, surprises
+from assets.providers.shapes import ShapesByRequest, differences, signature
 from assets.transport.http import Transport
 
 MAX_SHAPES = 200
@@ -42,7 +42,7 @@ class ReplyShapeRecorder:
         documented: The replies that the provider's documents describe.
     """
 
-    def __init__(self, transport: Transport, documented: Replies) -> None:
+    def __init__(self, transport: Transport, documented: ShapesByRequest) -> None:
         self._transport = transport
         self._documented = documented
         self._lock = Lock()
@@ -65,7 +65,7 @@ class ReplyShapeRecorder:
         counts: Counter[tuple[str, int, str]] = Counter()
         for shape, body in self._bodies.items():
             request, status, _ = shape
-            for text in surprises(self._documented[request], status, body):
+            for text in differences(self._documented[request], status, body):
                 counts[request, status, text] += self._counts[shape]
         return tuple(
             UnexpectedShape(*key, replies)

@@ -1,7 +1,7 @@
-"""Takes one chunk of a statement's rows apart: good rows typed, bad rows with reasons.
+"""Splits one chunk of rows into typed good rows and refused rows with reasons.
 
-The order of the steps belongs here. What a value may look like is in `coercion.py`,
-what a table must satisfy in `schemas.py`, what is kept of a bad row in `rejects.py`.
+The order of the steps belongs here. Readable values are defined in `coercion.py`, the
+checks of a table in `schemas.py`, the stored copy of a refused row in `rejects.py`.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ from assets.validation.failures import (
     expected_of,
     reasons_of,
 )
-from assets.validation.refused_rows import facts_of
+from assets.validation.refused_rows import refused_row
 from assets.validation.rejects import Reject, hash_row, redact, text_of
 from assets.validation.row_checks import is_currency
 from assets.validation.schemas import EXTRACTS, TEXT, arrow_schema, contract_columns
@@ -49,18 +49,18 @@ EXTRA_REFUSALS = {
 
 
 @dataclass(frozen=True)
-class Validated:
+class ValidatedChunk:
     """A chunk after validation.
 
     Attributes:
         good: Rows in the schema of the table.
-        rejects: One for each other row.
-        refused: What each of those still says (`unfit.py`).
+        rejects: One reject per other row.
+        refused_rows: The readable values of each of those rows (`refused_rows.py`).
     """
 
     good: pa.Table
     rejects: list[Reject]
-    refused: list[dict[str, Any]]
+    refused_rows: list[dict[str, Any]]
 
 
 def validate(
@@ -71,17 +71,17 @@ def validate(
     first_row_no: int = 1,
     zone: tzinfo | None = None,
     extra_columns: frozenset[str] = frozenset(),
-) -> Validated:
+) -> ValidatedChunk:
     """Type and check the rows of one chunk.
 
     Args:
-        frame: Object columns as the driver gave them, at least the contract's.
+        frame: Object columns as the driver gave them, at least those of the contract.
         statement: One of `EXTRACTS`.
         partition: Key that the rejects carry.
         first_row_no: Position of the chunk's first row in the statement's result.
-        zone: Zone of naive instants; None quarantines them.
-        extra_columns: Columns beyond the contract that are kept; no other is, since
-            nobody knows what it holds.
+        zone: Time zone of naive instants. None quarantines rows with naive instants.
+        extra_columns: Columns beyond the contract that are kept. Others are dropped,
+            because their content is unknown.
     """
     schema = EXTRACTS[statement]
     frame = hash_emails(frame.reset_index(drop=True))
@@ -97,18 +97,21 @@ def validate(
     ]
     is_good = np.ones(len(table), dtype=bool)
     is_good[bad] = False
-    return Validated(
+    return ValidatedChunk(
         table.filter(pa.array(is_good)).cast(arrow_schema(schema)),
         [Reject(partition_key=partition, dataset=statement, **r) for r in rejects],
-        [facts_of(typed[n], failures.of(position)) for n, position in enumerate(bad)],
+        [
+            refused_row(typed[n], failures.of(position))
+            for n, position in enumerate(bad)
+        ],
     )
 
 
 def hash_emails(frame: pd.DataFrame) -> pd.DataFrame:
     """Replace `customer_email` by `customer_email_sha1` (trimmed, lower case).
 
-    What is a SHA-1 already stays one. What is no address is left to the checks, which
-    refuse it: a hash of "n/a" would make one customer of many.
+    An existing SHA-1 stays as it is. A value that is not an address stays for the
+    checks, which refuse it: a hash of "n/a" would make one customer of many.
     """
     raw = [name for name in frame.columns if name.lower() == "customer_email"]
     if not raw:
@@ -147,11 +150,11 @@ def _coerce(
     for name in contract_columns(str(schema.name)):
         kind = target.field(name).type
         reader = reader_of(name, kind, zone)
-        columns[name], refused = read_column(frame[name].tolist(), reader, kind)
-        for code, positions in refused.items():
+        columns[name], refused_rows = read_column(frame[name].tolist(), reader, kind)
+        for code, positions in refused_rows.items():
             reason = f"{UNREADABLE}_{name}" if code == UNREADABLE else code
             failure = Failure(reason, (name,), expected_by(code, kind))
-            failures.note(positions, failure)
+            failures.add(positions, failure)
     if "extra" in schema.columns:
         kept = sorted(extra_columns.intersection(frame.columns).difference(columns))
         columns["extra"] = pa.array(_extra(frame, kept, failures), pa.string())
@@ -180,16 +183,16 @@ def _extra(
     for position, row in enumerate(rows):
         stored = {}
         for name, text in zip(names, map(text_of, row), strict=True):
-            refused = None if text is None else _refusal_of_extra(text)
-            if refused is not None:
-                failure = Failure(refused, (name,), EXTRA_REFUSALS[refused])
-                failures.note([position], failure)
+            refused_rows = None if text is None else _extra_refusal(text)
+            if refused_rows is not None:
+                failure = Failure(refused_rows, (name,), EXTRA_REFUSALS[refused_rows])
+                failures.add([position], failure)
             elif text is not None:
                 stored[name] = text
         yield json.dumps(stored, ensure_ascii=False) if stored else None
 
 
-def _refusal_of_extra(text: str) -> str | None:
+def _extra_refusal(text: str) -> str | None:
     if not is_storable(text):
         return f"{UNREADABLE}_extra"
     return PII_IN_EXTRA if "@" in text else None
@@ -199,10 +202,10 @@ def _reject(
     raw: Mapping[Any, Any], typed: dict[str, Any], failures: Sequence[Failure]
 ) -> dict[str, Any]:
     personal = columns_failing(failures, "pii_as_id", PII_IN_EXTRA)
-    unfit = personal | columns_failing(failures, "too_long")
+    not_storable = personal | columns_failing(failures, "too_long")
     facts = {
         "source_row_hash": hash_row(raw),
-        "order_id": None if "order_id" in unfit else typed.get("order_id"),
+        "order_id": None if "order_id" in not_storable else typed.get("order_id"),
         "reasons": reasons_of(failures),
         "row_redacted": redact(raw, expected_of(failures), personal),
     }
@@ -212,9 +215,9 @@ def _reject(
         revenue = typed["revenue"]
         if revenue is not None and fits(revenue, digits):
             facts["amount_minor"] = to_minor(revenue, digits)
-    return facts | {"order_at": _dated(typed.get("completed_at"))}
+    return facts | {"order_at": _storable_time(typed.get("completed_at"))}
 
 
-def _dated(at: datetime | None) -> datetime | None:
-    """None at the ends of the calendar, where not every zone has such a day."""
+def _storable_time(at: datetime | None) -> datetime | None:
+    """Return None at the ends of the calendar, where some zones have no such day."""
     return at if at and MINYEAR < at.year < MAXYEAR else None

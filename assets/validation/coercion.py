@@ -1,8 +1,7 @@
-"""Reads what database drivers give into the types of `schemas.py`.
+"""Converts values of database drivers to the types of `schemas.py`.
 
-What counts as a readable value belongs here. Nothing is repaired: a value that could
-mean two things is refused with a reason code. Rules about readable values (signs,
-sums, known codes) are checks of `schemas.py`.
+Nothing is repaired: a value with two possible meanings is refused with a reason code.
+Rules about readable values (signs, sums, known codes) are checks of `schemas.py`.
 """
 
 import json
@@ -51,7 +50,7 @@ class RefusedValueError(Exception):
     """A value was refused.
 
     Attributes:
-        code: Reason code; `unreadable` is completed with the name of the column.
+        code: Reason code. The name of the column is appended to `unreadable`.
     """
 
     def __init__(self, code: str = UNREADABLE) -> None:
@@ -66,12 +65,12 @@ def read_column(
 
     Args:
         values: Objects as the driver gave them.
-        reader: Turns one value that is not null into a value of `kind`.
+        reader: Converts one value that is not null to a value of `kind`.
         kind: Arrow type of the result.
 
     Returns:
-        The column, null where nothing was stored or the value was refused, and the
-        positions of refused values by reason code.
+        The column, with null for missing and refused values, and the positions of
+        refused values by reason code.
     """
     read: list[Any] = []
     refused: dict[str, list[int]] = defaultdict(list)
@@ -85,14 +84,15 @@ def read_column(
 
 
 def is_null(value: Any) -> bool:
-    """Tell whether a driver gave null; NaN is a value here."""
+    """Tell whether a driver gave null. NaN is a value here."""
     return value is None or value is pd.NA or value is pd.NaT
 
 
 def read_text(value: Any) -> str | None:
-    """Return text exactly as stored; blank text is null.
+    """Return text exactly as stored. Blank text is null.
 
-    Integers become text. A fractional type cannot be told from a damaged integer id.
+    Integers become text. A fractional number is refused: it may be a damaged integer
+    id.
     """
     if isinstance(value, str):
         return _checked(value)
@@ -116,7 +116,7 @@ def _checked(text: str) -> str | None:
 
 
 def is_storable(text: str) -> bool:
-    """Tell whether a database takes `text`: no NUL, no half of a surrogate pair."""
+    """Tell whether a database accepts `text`: no NUL, no half of a surrogate pair."""
     return "\0" not in text and (text.isascii() or _is_unicode(text))
 
 
@@ -133,9 +133,9 @@ def _is_integer(value: Any) -> bool:
 
 
 def read_money(value: Any) -> Decimal | None:
-    """Return an exact amount of at most 14 digits before and 6 after the point.
+    """Return an exact amount with at most 14 digits before and 6 after the point.
 
-    A binary float is taken through its shortest decimal text.
+    A binary float is converted through its shortest decimal text.
     """
     amount = _decimal(value)
     if amount is None:
@@ -161,7 +161,7 @@ def _decimal(value: Any) -> Decimal | None:
         raise RefusedValueError
     if not value.strip():
         return None
-    # Decimal would take 1_000 and full-width digits too.
+    # Decimal would also accept 1_000 and full-width digits.
     if "_" in value or not value.isascii():
         raise RefusedValueError
     try:
@@ -171,7 +171,7 @@ def _decimal(value: Any) -> Decimal | None:
 
 
 def read_whole(value: Any) -> int | None:
-    """Return a whole number; 2, 2.0 and "2" are the same."""
+    """Return a whole number. 2, 2.0 and "2" are the same."""
     number = _decimal(value)
     if number is None:
         return None
@@ -198,9 +198,8 @@ def read_instant(value: Any, *, zone: tzinfo | None = None) -> datetime | None:
     """Return an aware instant in UTC.
 
     Args:
-        value: datetime, or ISO 8601 text with a time of day. A date alone is no
-            instant.
-        zone: Zone of naive values. None refuses them.
+        value: A datetime, or ISO 8601 text with a time of day. A date alone is refused.
+        zone: Time zone of naive values. None refuses naive values.
     """
     if isinstance(value, str):
         if not value.strip():
@@ -213,7 +212,7 @@ def read_instant(value: Any, *, zone: tzinfo | None = None) -> datetime | None:
     if value.utcoffset() is None:
         value = _localise(value, zone)
     instant: datetime = value
-    # Not left to Arrow: with pandera imported it stores the time on the local clock.
+    # Arrow cannot do this: after pandera is imported, it stores the local time.
     try:
         return instant.astimezone(UTC)
     except OverflowError:
@@ -262,15 +261,15 @@ def read_texts(value: Any) -> list[str] | None:
 def reader_of(column: str, kind: pa.DataType, zone: tzinfo | None) -> Reader:
     """Return the reader of a column by its name and Arrow type."""
     if column == "currency":
-        return _changing_case(str.upper)
+        return _with_case(str.upper)
     if column == "customer_email_sha1":
-        return _changing_case(str.lower)
+        return _with_case(str.lower)
     if kind == INSTANT:
         return partial(read_instant, zone=zone)
     return _READERS[kind]
 
 
-def _changing_case(change: Callable[[str], str]) -> Reader:
+def _with_case(change: Callable[[str], str]) -> Reader:
     def read(value: Any) -> str | None:
         text = read_text(value)
         # Other letters may become these: the long s is an S in capitals.
@@ -291,7 +290,7 @@ READABLE: dict[pa.DataType, str] = {
 
 
 def expected_by(code: str, kind: pa.DataType) -> str:
-    """Return what a value would have to be that was refused with `code`."""
+    """Return what was expected of a value that was refused with `code`."""
     return READABLE[kind] if code == UNREADABLE else REFUSALS[kind][code]
 
 

@@ -1,7 +1,7 @@
-"""What is wrong with rows: found by the checks of a schema, all at once, and told.
+"""The failures of rows: reasons, columns and expectations.
 
-Turning what pandera reports into reasons, columns and expectations belongs here. What
-is checked belongs in `row_checks.py`, what is kept of a bad row in `rejects.py`.
+Converting the errors of pandera belongs here. The checks are in `row_checks.py`, the
+stored copy of a refused row in `rejects.py`.
 """
 
 from collections import defaultdict
@@ -24,8 +24,8 @@ class Failure:
 
     Attributes:
         reason: A code of `docs/data-rules.md`.
-        columns: Where it is seen.
-        expected: What should stand there.
+        columns: The columns that show it.
+        expected: What was expected of them.
     """
 
     reason: str
@@ -34,46 +34,46 @@ class Failure:
 
 
 class Failures:
-    """All that is wrong with the rows of one chunk."""
+    """All failures of the rows of one chunk."""
 
     def __init__(self) -> None:
-        self._found: dict[int, list[Failure]] = defaultdict(list)
+        self._by_row: dict[int, list[Failure]] = defaultdict(list)
 
-    def note(self, rows: Iterable[int], failure: Failure) -> None:
+    def add(self, rows: Iterable[int], failure: Failure) -> None:
         """Add a failure to each of `rows`, named by position."""
         for row in rows:
-            self._found[row].append(failure)
+            self._by_row[row].append(failure)
 
     @property
     def rows(self) -> list[int]:
-        """Positions of the rows that failed, in their order."""
-        return sorted(self._found)
+        """Positions of the rows that failed, sorted."""
+        return sorted(self._by_row)
 
     def of(self, row: int) -> Sequence[Failure]:
-        """Return all that is wrong with one row."""
-        return self._found.get(row, ())
+        """Return all failures of one row."""
+        return self._by_row.get(row, ())
 
     def check(self, schema: pap.DataFrameSchema, table: pa.Table) -> None:
-        """Add what the checks of `schema` find, none of which hides another."""
+        """Add the failures of `schema`. No failure hides another."""
         try:
             schema.validate(table.to_pandas(types_mapper=pd.ArrowDtype), lazy=True)
         except SchemaErrors as errors:
             for error in errors.schema_errors:
-                self._note_error(error)
+                self._add_schema_error(error)
 
-    def _note_error(self, error: SchemaError) -> None:
+    def _add_schema_error(self, error: SchemaError) -> None:
         name = str(error.schema.name)
         if error.reason_code is SchemaErrorReason.SERIES_CONTAINS_NULLS:
             rows = error.failure_cases["index"].tolist()
-            # A value that could not be read is not missing.
+            # A value that could not be read is null here, but it is not missing.
             rows = [row for row in rows if not self._has_failed(row, name)]
-            self.note(rows, Failure(f"missing_{name}", (name,), MISSING))
+            self.add(rows, Failure(f"missing_{name}", (name,), MISSING))
         elif error.reason_code is SchemaErrorReason.DATAFRAME_CHECK:
             holds = error.check_output.fillna(value=True).astype(bool)
             columns = columns_of(error.check, name)
             expected = str(error.check.description)
             failure = Failure(str(error.check.name), columns, expected)
-            self.note(holds.index[~holds].tolist(), failure)
+            self.add(holds.index[~holds].tolist(), failure)
         else:
             raise error
 
@@ -82,7 +82,7 @@ class Failures:
 
 
 def columns_failing(failures: Iterable[Failure], *reasons: str) -> set[str]:
-    """Return the columns in which one of `reasons` is seen."""
+    """Return the columns that fail for one of `reasons`."""
     return {name for one in failures if one.reason in reasons for name in one.columns}
 
 
@@ -92,7 +92,7 @@ def reasons_of(failures: Iterable[Failure]) -> tuple[str, ...]:
 
 
 def expected_of(failures: Iterable[Failure]) -> dict[str, str]:
-    """Return each failing column with all that was expected of it."""
+    """Return each failing column with everything that was expected of it."""
     found: dict[str, list[str]] = defaultdict(list)
     for failure in failures:
         for name in failure.columns:

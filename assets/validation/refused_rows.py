@@ -1,8 +1,7 @@
-"""Refused rows that the join must know of: one may have been the row that counts.
+"""Stages refused rows that the join needs: one of them may be the row that counts.
 
-A click that cannot be read is a click all the same: the one before it is not the last.
-Which statements this holds for and what is staged of their refused rows belong here;
-what follows for an order stands in `sql/transform/conversions.sql`.
+A click that cannot be read is still a click, so the click before it is not the last
+one. `sql/transform/conversions.sql` decides what follows for an order.
 """
 
 import hashlib
@@ -17,20 +16,20 @@ from assets.staging import Staging
 from assets.validation.failures import Failure, columns_failing, reasons_of
 from assets.validation.schemas import EXTRACTS, TEXT, arrow_schema
 
-DECIDING = ("visitor_identifiers", "visitor_bucketing")
-"""Statements of whose rows one is chosen for an order."""
+WITH_REFUSED_ROWS = ("visitor_identifiers", "visitor_bucketing")
+"""Statements whose refused rows are staged: the join chooses one row per order."""
 _NOT_STAGED = "value"
 _PLACEHOLDERS = ("placeholder_id", "placeholder_time")
 _NOT_KEPT = ("pii_as_id", "too_long")
 
 
-def asset_of(statement: str) -> str:
-    """Return under which name the refused rows of a statement are staged."""
+def refused_asset(statement: str) -> str:
+    """Return the asset name under which refused rows of a statement are staged."""
     return f"refused_{statement}"
 
 
-def schema_of(statement: str) -> pa.Schema:
-    """Return the columns of refused rows: null where nothing could be read."""
+def refused_schema(statement: str) -> pa.Schema:
+    """Return the columns of refused rows. A value that could not be read is null."""
     columns = [
         one.with_nullable(True)  # noqa: FBT003
         for one in arrow_schema(EXTRACTS[statement])
@@ -39,11 +38,13 @@ def schema_of(statement: str) -> pa.Schema:
     return pa.schema([*columns, pa.field("reasons", pa.list_(TEXT))])
 
 
-def facts_of(typed: Mapping[str, Any], failures: Sequence[Failure]) -> dict[str, Any]:
-    """Return what a refused row still says, with the reasons of its refusal.
+def refused_row(
+    typed: Mapping[str, Any], failures: Sequence[Failure]
+) -> dict[str, Any]:
+    """Return the readable values of a refused row, with the reasons of its refusal.
 
-    What stands for unknown is null; what must not be kept is a hash, which is the id of
-    no order and no visitor.
+    A placeholder for an unknown value becomes null. A value that must not be stored
+    becomes a hash, which is the id of no order and no visitor.
     """
     hashed = columns_failing(failures, *_NOT_KEPT)
     return {
@@ -58,23 +59,27 @@ def facts_of(typed: Mapping[str, Any], failures: Sequence[Failure]) -> dict[str,
 def refused_writer(
     staging: Staging, statement: str, partition: str
 ) -> Iterator["RefusedWriter | None"]:
-    """Replace the staged refused rows of a partition; None where nobody asks."""
-    if statement not in DECIDING:
+    """Replace the staged refused rows of a partition.
+
+    Yields:
+        A writer, or None if the join does not need the refused rows of the statement.
+    """
+    if statement not in WITH_REFUSED_ROWS:
         yield None
         return
-    schema = schema_of(statement)
-    with staging.writer(asset_of(statement), partition, schema) as writer:
+    schema = refused_schema(statement)
+    with staging.writer(refused_asset(statement), partition, schema) as writer:
         yield RefusedWriter(writer, schema)
 
 
 class RefusedWriter:
-    """Takes the refused rows of a statement."""
+    """Writes the refused rows of a statement."""
 
     def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
         self._writer, self._schema = writer, schema
 
     def write(self, facts: Iterable[Mapping[str, Any]]) -> None:
-        """Stage rows as `facts_of` gives them."""
+        """Stage rows as `refused_row` returns them."""
         rows = [{name: one[name] for name in self._schema.names} for one in facts]
         self._writer.write_table(pa.Table.from_pylist(rows, schema=self._schema))
 

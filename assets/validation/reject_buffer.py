@@ -1,4 +1,4 @@
-"""Refused rows of a day, kept aside until it is known whether the day counts."""
+"""Buffers the refused rows of a day until the day passes the guards."""
 
 import pickle
 from collections.abc import Iterator
@@ -11,28 +11,28 @@ from assets.validation.rejects import Reject
 MEMORY_BYTES = 8 * 2**20
 
 
-class KeptAside:
-    """Batches of refused rows, in their order."""
+class RejectBuffer:
+    """Batches of refused rows, in the order in which they were appended."""
 
     def __init__(self, file: "SpooledTemporaryFile[bytes]") -> None:
         self._file = file
         self._batches = 0
 
-    def put(self, rejects: list[Reject]) -> None:
-        """Keep a batch aside."""
+    def append(self, rejects: list[Reject]) -> None:
+        """Add a batch."""
         pickle.dump(rejects, self._file)
         self._batches += 1
 
-    def take(self) -> Iterator[list[Reject]]:
-        """Read all batches back; nothing can be put any more."""
+    def read_back(self) -> Iterator[list[Reject]]:
+        """Return all batches. Nothing can be appended afterwards."""
         self._file.seek(0)
         for _ in range(self._batches):
-            # It has no name: nobody else can have written it.
+            # The file has no name, so no other process can have written it.
             yield cast("list[Reject]", pickle.load(self._file))  # noqa: S301
 
 
 @contextmanager
-def kept_aside() -> Iterator[KeptAside]:
-    """Lend a place for batches; on disk beyond `MEMORY_BYTES`."""
+def reject_buffer() -> Iterator[RejectBuffer]:
+    """Yield an empty buffer. It spills to disk beyond `MEMORY_BYTES`."""
     with SpooledTemporaryFile(MEMORY_BYTES) as file:
-        yield KeptAside(file)
+        yield RejectBuffer(file)

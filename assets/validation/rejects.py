@@ -1,7 +1,7 @@
-"""What is kept of a row that was refused: why, whose, and how much it is worth.
+"""The stored copy of a refused row: its reasons, its order and its revenue.
 
-Reasons are decided in `validation.py` and `sql/transform/conversions.sql`; this module
-only writes them down, without personal data.
+`chunk.py` and `sql/transform/conversions.sql` decide the reasons. This module removes
+personal data.
 """
 
 import hashlib
@@ -17,17 +17,17 @@ from typing import Any
 from assets.validation.coercion import is_null
 
 SHOWN_CHARACTERS = 40
-Shown = dict[str, str | None]
+RedactedCell = dict[str, str | None]
 """`expected` and `actual` of one failing column."""
 
-# Nobody knows what the further columns hold.
+# The content of `extra` is unknown.
 _PERSONAL_COLUMNS = frozenset({"visitor_id", "value", "extra"})
 
-# Columns may have been shifted by one, so nothing is shown for the column it stands in.
-# A longer number could be that of a telephone or a card, a date alone a birthday.
+# Columns may be shifted by one, so the name of a column does not make a value safe to
+# show. A longer number may be a telephone or card number, a date alone a birthday.
 _NUMBER = r"-?(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?"
 _OF_LINE = rf"(?:line [0-9]+: )?{_NUMBER}"
-_SHOWN = re.compile(
+_SHOWABLE = re.compile(
     rf"{_OF_LINE}(?:[,;] {_OF_LINE})*(?:; \.\.\.)?"
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
     r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
@@ -39,22 +39,22 @@ _SHOWN = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """A row that no destination may see.
+    """A row that is sent to no destination.
 
     Attributes:
-        dataset: The statement; `conversions` or `orphan_items` for what only the join
-            can see.
+        dataset: The statement; `conversions` or `orphan_items` for rows that the join
+            refuses.
         row_no: Position of the row in the dataset of the partition, from 1.
         source_row_hash: sha256 of the row as the warehouse gave it, in hex.
-        order_id: None where none could be read, where it holds personal data or is
-            longer than the delivery tables take.
-        reasons: Codes, sorted.
-        row_redacted: Failing column -> what was `expected` and what is there, `actual`:
-            numbers, instants, flags and codes of three letters; of all else the
-            length and the kinds of characters.
-        order_at: Aware instant of the order, where readable.
-        currency: ISO 4217 code, where known.
-        amount_minor: Revenue in minor units, where readable.
+        order_id: None if it could not be read, holds personal data, or is too long for
+            the delivery tables.
+        reasons: Reason codes, sorted.
+        row_redacted: Failing column -> what was `expected`, and the `actual` value.
+            Numbers, instants, flags and codes of three letters are shown. Of other
+            values, only the length and the kinds of characters are shown.
+        order_at: Aware instant of the order, if readable.
+        currency: ISO 4217 code, if known.
+        amount_minor: Revenue in minor units, if readable.
         currency_digits: Minor digits of `currency`.
     """
 
@@ -64,18 +64,35 @@ class Reject:
     source_row_hash: str
     order_id: str | None
     reasons: tuple[str, ...]
-    row_redacted: Mapping[str, Shown]
+    row_redacted: Mapping[str, RedactedCell]
     order_at: datetime | None = None
     currency: str | None = None
     amount_minor: int | None = None
     currency_digits: int | None = None
 
 
+_QUARANTINE_COLUMNS = tuple(
+    name for name in Reject.__dataclass_fields__ if name != "partition_key"
+)
+
+
+def quarantine_rows(rejects: Iterable[Reject]) -> list[dict[str, Any]]:
+    """Return rejects as rows of the quarantine of their partition."""
+    return [
+        {
+            **{name: getattr(one, name) for name in _QUARANTINE_COLUMNS},
+            "reasons": list(one.reasons),
+            "row_redacted": dict(one.row_redacted),
+        }
+        for one in rejects
+    ]
+
+
 OnRejects = Callable[[list[Reject]], object]
 
 
 def text_of(value: Any) -> str | None:
-    """Return any value of a driver as text; null and NaN are None."""
+    """Return any value of a driver as text. Null and NaN are None."""
     if is_null(value) or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool):
@@ -90,27 +107,27 @@ def text_of(value: Any) -> str | None:
 
 
 def hash_row(row: Mapping[str, Any]) -> str:
-    """Return the sha256 of a row, whatever the order of its columns."""
+    """Return the sha256 of a row. It does not depend on the order of the columns."""
     texts = {name: text_of(value) for name, value in row.items()}
     return _sha256(json.dumps(texts, sort_keys=True))
 
 
 def redact(
     row: Mapping[str, Any], expected: Mapping[str, str], personal: Iterable[str] = ()
-) -> dict[str, Shown]:
+) -> dict[str, RedactedCell]:
     """Return the failing columns as they may be stored.
 
     Args:
         row: The row as the warehouse gave it.
-        expected: Failing column -> what should stand there.
-        personal: Columns of which nothing is shown in this row, beside those of which
-            nothing ever is: `customer_*`, `visitor_id` and the value of an identifier.
+        expected: Failing column -> what was expected of it.
+        personal: Columns whose values are not shown for this row. Those of
+            `customer_*`, `visitor_id` and the value of an identifier are never shown.
     """
     hashed = _PERSONAL_COLUMNS.union(personal)
     return {
         name: {
             "expected": expected[name],
-            "actual": _redacted(
+            "actual": _redact(
                 text_of(row.get(name)),
                 is_personal=name in hashed or name.startswith("customer_"),
             ),
@@ -119,18 +136,18 @@ def redact(
     }
 
 
-def _redacted(text: str | None, *, is_personal: bool) -> str | None:
+def _redact(text: str | None, *, is_personal: bool) -> str | None:
     if text is None:
         return None
-    if is_personal or not _SHOWN.fullmatch(text):
-        return _described(text)
+    if is_personal or not _SHOWABLE.fullmatch(text):
+        return _describe(text)
     return text[:SHOWN_CHARACTERS]
 
 
-def _described(text: str) -> str:
-    """Tell what a person needs to find the mistake, and nothing of the value.
+def _describe(text: str) -> str:
+    """Return enough to find the mistake, without the value.
 
-    No hash either: of the few telephone numbers that there are, it is soon undone.
+    A hash is not safe: a telephone number can be found by trying all numbers.
     """
     counted = "1 character" if len(text) == 1 else f"{len(text)} characters"
     kinds = {_kind(character) for character in text}

@@ -1,8 +1,8 @@
-"""What a readable row must satisfy: each check with its reason code and its meaning.
+"""The checks of readable rows, each with its reason code and its expectation.
 
-A check is written once, here: its name is the reason code, its description what was
-expected. `schemas.py` says which column or table it holds for; quarantined rows and
-`docs/data-rules.md` repeat its words.
+The name of a check is the reason code, its description the expectation. `schemas.py`
+assigns checks to columns and tables. Quarantined rows and `docs/data-rules.md` quote
+the descriptions.
 """
 
 from collections.abc import Callable
@@ -21,13 +21,13 @@ PLACEHOLDER = (
     r"|[\s(\[<'\"]*(?:undefined|null|none|nil|nan|n/?a|not[ _-]?set|unknown|anonymous"
     r"|empty|blank|object object)[\s)\]>'\"]*"
 )
-"""What programs write where they know no id: it would make one visitor of many."""
+"""Placeholders for an unknown id. As an id, they would make one visitor of many."""
 FUTURE_TOLERANCE = timedelta(hours=1)
 FIRST_ORDER_EVER = datetime(1990, 1, 1, tzinfo=UTC)
-"""Before the web: 0001, 1900 and 1970 are how a source says that it knows no time."""
+"""Before the web. Sources write 0001, 1900 and 1970 for an unknown time."""
 
 ID_LENGTH = 128
-"""Characters of an id that the delivery tables take (`delivery/tables.py`)."""
+"""Most characters of an id in the delivery tables (`ledger/tables.py`)."""
 
 ORDER_MONEY = ("total", "revenue", "discount", "shipping", "tax")
 
@@ -45,14 +45,14 @@ def _check(
         error=reason,
         description=expected,
         statistics={"columns": columns},
-        # One each: pandera would list every cell of every failing row.
+        # Without this, pandera lists every cell of every failing row.
         n_failure_cases=1,
     )
 
 
-def columns_of(check: pap.Check, held_for: str) -> tuple[str, ...]:
-    """Return the columns that a check compares: its own, or the one it holds for."""
-    return (check.statistics or {}).get("columns") or (held_for,)
+def columns_of(check: pap.Check, column: str) -> tuple[str, ...]:
+    """Return the columns that a check compares: its own, or the one it belongs to."""
+    return (check.statistics or {}).get("columns") or (column,)
 
 
 def _is_neither_address_nor(
@@ -67,11 +67,13 @@ def _is_past(instants: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
     return instants <= pd.Timestamp(datetime.now(UTC) + FUTURE_TOLERANCE)
 
 
-def _is_a_real_time(instants: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
+def _is_after_first_order_ever(
+    instants: "pd.Series[pd.Timestamp]",
+) -> "pd.Series[bool]":
     return instants >= pd.Timestamp(FIRST_ORDER_EVER)
 
 
-def _adds_up(orders: pd.DataFrame) -> "pd.Series[bool]":
+def _total_is_sum(orders: pd.DataFrame) -> "pd.Series[bool]":
     parts = orders["revenue"] + orders["shipping"] + orders["tax"]
     return (orders["total"] == parts).fillna(value=True).astype(bool)
 
@@ -85,12 +87,12 @@ def _fits_currency(orders: pd.DataFrame) -> "pd.Series[bool]":
     return fits
 
 
-def _leaves_something(lines: pd.DataFrame) -> "pd.Series[bool]":
+def _is_at_most_subtotal(lines: pd.DataFrame) -> "pd.Series[bool]":
     leaves = lines["discount"] <= lines["subtotal"]
     return leaves.fillna(value=True).astype(bool)
 
 
-def _names_order_or_visitor(rows: pd.DataFrame) -> "pd.Series[bool]":
+def _has_order_or_visitor(rows: pd.DataFrame) -> "pd.Series[bool]":
     return rows["order_id"].notna() | rows["visitor_id"].notna()
 
 
@@ -98,7 +100,7 @@ def _is_false(flags: "pd.Series[bool]") -> "pd.Series[bool]":
     return ~flags
 
 
-def _names_none(lines: "pd.Series[Any]") -> "pd.Series[bool]":
+def _is_null(lines: "pd.Series[Any]") -> "pd.Series[bool]":
     return lines.isna()
 
 
@@ -117,7 +119,7 @@ def _is_known_currency(codes: "pd.Series[str]") -> "pd.Series[bool]":
 
 NO_PERSONAL_DATA = _check(
     "pii_as_id",
-    "no `@`, and not in the form of a telephone number",
+    "no `@`, and not written like a telephone number",
     _is_neither_address_nor(PHONE),
 )
 NO_PERSONAL_ORDER_ID = _check(
@@ -127,25 +129,25 @@ NO_PERSONAL_ORDER_ID = _check(
 )
 NO_PLACEHOLDER = _check(
     "placeholder_id",
-    "an id, not a placeholder for an unknown one such as `undefined`, `null`, `0`, "
-    "`N/A`, `(not set)` or a UUID of zeros",
+    "an id of one visitor: `undefined`, `null`, `0`, `N/A`, `(not set)`, a UUID of "
+    "zeros and their like stand for unknown",
     lambda values: ~values.str.lower().str.fullmatch(f"(?:{PLACEHOLDER})"),
 )
-FITS = _check(
+FITS_LENGTH = _check(
     "too_long",
     f"at most {ID_LENGTH} characters",
     lambda values: values.str.len() <= ID_LENGTH,
 )
 NOT_NEGATIVE = _check("negative_amount", "0 or more", lambda amounts: amounts >= 0)
-PAST = _check(
+NOT_IN_FUTURE = _check(
     "future_time",
     f"at most {FUTURE_TOLERANCE // timedelta(minutes=1)} minutes after the extract",
     _is_past,
 )
-REAL = _check(
+NOT_PLACEHOLDER_TIME = _check(
     "placeholder_time",
-    f"{FIRST_ORDER_EVER:%Y-%m-%d} or later: earlier times are placeholders",
-    _is_a_real_time,
+    f"{FIRST_ORDER_EVER:%Y-%m-%d} or later: earlier times stand for unknown",
+    _is_after_first_order_ever,
 )
 KNOWN_CURRENCY = _check(
     "unknown_currency", "an ISO 4217 code with a minor unit", _is_known_currency
@@ -164,7 +166,7 @@ SHA1 = _check(
 TOTAL_ADDS_UP = _check(
     "total_mismatch",
     "total = revenue + shipping + tax",
-    _adds_up,
+    _total_is_sum,
     columns=("total", "revenue", "shipping", "tax"),
 )
 FITS_CURRENCY = _check(
@@ -176,23 +178,21 @@ FITS_CURRENCY = _check(
 DISCOUNT_FITS = _check(
     "discount_too_large",
     "at most the subtotal of the line",
-    _leaves_something,
+    _is_at_most_subtotal,
     columns=("discount", "subtotal"),
 )
-BELONGS_TO_SOMEONE = _check(
+HAS_ORDER_OR_VISITOR = _check(
     "missing_visitor_id",
     "an order_id or a visitor_id",
-    _names_order_or_visitor,
+    _has_order_or_visitor,
     columns=("order_id", "visitor_id"),
 )
 
-# What only the join sees: these hold for the columns of `schemas.JOINED_ORDERS`, and
-# name what a person would look at. `items.` stands before the columns of a line.
-UNFIT_ROW = _check(
-    "unfit_row",
-    "no other row of the order is refused",
-    _is_false,
-    columns=("order_id",),
+# Checks of joined orders. They belong to the columns of `schemas.JOINED_ORDERS` and
+# name the columns that a person needs to see; `items.` is the prefix of a line's
+# columns.
+NO_REFUSED_ROW = _check(
+    "unfit_row", "no other row of the order refused", _is_false, columns=("order_id",)
 )
 SAME_IN_ALL_ROWS = _check(
     "conflicting_rows",
@@ -202,11 +202,11 @@ SAME_IN_ALL_ROWS = _check(
 )
 HAS_ITEMS = _check(
     "no_items",
-    "at least one line, or the setting `allow_orders_without_items`",
+    "one line at least, or `allow_orders_without_items`",
     _is_false,
     columns=("items",),
 )
-LINES_DIFFER = _check(
+LINE_NUMBERS_UNIQUE = _check(
     "conflicting_items",
     "each line number once",
     _is_false,
@@ -215,13 +215,13 @@ LINES_DIFFER = _check(
 LINES_FIT_CURRENCY = _check(
     "amount_precision",
     "no more decimals than the currency has",
-    _names_none,
+    _is_null,
     columns=("items.subtotal", "items.discount"),
 )
 PRICES_AGREE = _check(
     "subtotal_mismatch",
     "subtotal = quantity x unit_price, rounded to the decimals of the currency",
-    _names_none,
+    _is_null,
     columns=("items.quantity", "items.unit_price", "items.subtotal"),
 )
 ITEMS_ADD_UP = _check(

@@ -1,8 +1,8 @@
-"""The schema of every table that crosses a boundary, each written once.
+"""The schema of each extract, of the conversions, and of the joined orders.
 
-A column, its type and its checks belong here; the Parquet schema is derived from it.
-What a check looks at belongs in `row_checks.py`, reading what a driver gave into these
-types in `coercion.py`, taking bad rows out in `validation.py`.
+A column, its type and its checks belong here; the Parquet schema is derived from them.
+Checks are defined in `row_checks.py`. `coercion.py` converts values to these types, and
+`chunk.py` separates bad rows.
 """
 
 from collections.abc import Iterable
@@ -13,28 +13,28 @@ import pyarrow as pa
 
 from assets.providers.conversion import IDENTIFIER_KINDS
 from assets.validation.row_checks import (
-    BELONGS_TO_SOMEONE,
     DISCOUNT_FITS,
-    FITS,
     FITS_CURRENCY,
+    FITS_LENGTH,
     HAS_ITEMS,
+    HAS_ORDER_OR_VISITOR,
     ITEMS_ADD_UP,
     KNOWN_CURRENCY,
     KNOWN_KIND,
-    LINES_DIFFER,
+    LINE_NUMBERS_UNIQUE,
     LINES_FIT_CURRENCY,
     NO_PERSONAL_DATA,
     NO_PERSONAL_ORDER_ID,
     NO_PLACEHOLDER,
+    NO_REFUSED_ROW,
+    NOT_IN_FUTURE,
     NOT_NEGATIVE,
+    NOT_PLACEHOLDER_TIME,
     ORDER_MONEY,
-    PAST,
     PRICES_AGREE,
-    REAL,
     SAME_IN_ALL_ROWS,
     SHA1,
     TOTAL_ADDS_UP,
-    UNFIT_ROW,
 )
 
 MONEY = pa.decimal128(24, 6)
@@ -66,8 +66,8 @@ def _texts(*names: str) -> dict[str, pap.Column]:
 
 
 _ORDER_COLUMNS = {
-    "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS),
-    "completed_at": _column(INSTANT, PAST, REAL),
+    "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS_LENGTH),
+    "completed_at": _column(INSTANT, NOT_IN_FUTURE, NOT_PLACEHOLDER_TIME),
     "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER, required=False),
     "customer_id": _column(TEXT, NO_PERSONAL_DATA, required=False),
     "customer_email_sha1": _column(TEXT, SHA1, required=False),
@@ -97,7 +97,7 @@ COMPLETED_ORDERS = pap.DataFrameSchema(
 
 ORDER_ITEMS = pap.DataFrameSchema(
     {
-        "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS),
+        "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS_LENGTH),
         "line_no": _column(WHOLE),
         "sku": _column(TEXT),
         **_texts("product_id", "name", "category", "sub_category", "brand", "variant"),
@@ -113,22 +113,22 @@ ORDER_ITEMS = pap.DataFrameSchema(
 
 VISITOR_IDENTIFIERS = pap.DataFrameSchema(
     {
-        "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS, required=False),
+        "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS_LENGTH, required=False),
         "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER, required=False),
         "kind": _column(TEXT, KNOWN_KIND),
         "value": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER),
-        "captured_at": _column(INSTANT, PAST, REAL),
+        "captured_at": _column(INSTANT, NOT_IN_FUTURE, NOT_PLACEHOLDER_TIME),
     },
     name="visitor_identifiers",
-    checks=[BELONGS_TO_SOMEONE],
+    checks=[HAS_ORDER_OR_VISITOR],
 )
 
 VISITOR_BUCKETING = pap.DataFrameSchema(
     {
         "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER),
-        "experience_id": _column(TEXT, FITS),
-        "variation_id": _column(TEXT, FITS),
-        "bucketed_at": _column(INSTANT, PAST, REAL),
+        "experience_id": _column(TEXT, FITS_LENGTH),
+        "variation_id": _column(TEXT, FITS_LENGTH),
+        "bucketed_at": _column(INSTANT, NOT_IN_FUTURE, NOT_PLACEHOLDER_TIME),
     },
     name="visitor_bucketing",
 )
@@ -142,20 +142,18 @@ VISITOR_SEGMENTS = pap.DataFrameSchema(
     {
         "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER),
         **_SEGMENT_COLUMNS,
-        "captured_at": _column(INSTANT, PAST, REAL),
+        "captured_at": _column(INSTANT, NOT_IN_FUTURE, NOT_PLACEHOLDER_TIME),
     },
     name="visitor_segments",
 )
 
 
-def _struct(
-    columns: dict[str, pap.Column], leave_out: Iterable[str] = ()
-) -> pa.DataType:
+def _struct(columns: dict[str, pap.Column], exclude: Iterable[str] = ()) -> pa.DataType:
     return pa.struct(
         [
             (name, column.dtype.type.pyarrow_dtype)
             for name, column in columns.items()
-            if name not in leave_out
+            if name not in exclude
         ]
     )
 
@@ -182,17 +180,17 @@ CONVERSIONS = pap.DataFrameSchema(
 
 JOINED_ORDERS = pap.DataFrameSchema(
     {
-        "has_refused_row": _column(FLAG, UNFIT_ROW),
+        "has_refused_row": _column(FLAG, NO_REFUSED_ROW),
         "contradicts": _column(FLAG, SAME_IN_ALL_ROWS),
         "lacks_items": _column(FLAG, HAS_ITEMS),
-        "repeats_line_no": _column(FLAG, LINES_DIFFER),
+        "repeats_line_no": _column(FLAG, LINE_NUMBERS_UNIQUE),
         "imprecise_lines": _column(LINES, LINES_FIT_CURRENCY, required=False),
         "mispriced_lines": _column(LINES, PRICES_AGREE, required=False),
         "unexplained": _column(MONEY_SUM, ITEMS_ADD_UP, required=False),
     },
     name="conversions",
 )
-"""What the join found of each order, beside what becomes of it."""
+"""The columns in which the join reports problems of an order."""
 
 EXTRACTS = {
     schema.name: schema

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from assets.ledger.database import LedgerError
-from assets.source.warehouse import WarehouseError
+from assets.source.errors import WarehouseError
 from assets.staging import StagingError
 from assets.validation.schemas import EXTRACTS
 from pipelines.alerts.channels import is_valid_address

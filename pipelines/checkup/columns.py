@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from assets.source.warehouse import WarehouseError
+from assets.source.errors import WarehouseError
 from assets.validation.schemas import contract_columns
 from pipelines.build import extra_columns, managed_source, open_destination
 from pipelines.configuration.config import Config, ConfigError

@@ -20,7 +20,7 @@ def check_publishing(config: Config) -> str:
     Raises:
         ConfigError: The warehouse does not accept the tables.
     """
-    with managed_source(config) as source, source.warehouse.writing() as engine:
+    with managed_source(config) as source, source.warehouse.write_engine() as engine:
         if engine.dialect.name not in _TRANSACTIONAL_DDL:
             return (
                 f"not checked: {engine.dialect.name} cannot roll back the creation of "

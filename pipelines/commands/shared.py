@@ -55,7 +55,7 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         from sqlalchemy.exc import SQLAlchemyError
 
         from assets.ledger.database import LedgerError
-        from assets.source.warehouse import WarehouseError
+        from assets.source.errors import WarehouseError
         from assets.staging import StagingError
 
         try:

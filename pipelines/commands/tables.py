@@ -32,7 +32,10 @@ def recover(
     from assets.resolution.recover import recover as recover_deliveries
     from pipelines.build import managed_source
 
-    with managed_source(load_config()) as source, source.warehouse.writing() as engine:
+    with (
+        managed_source(load_config()) as source,
+        source.warehouse.write_engine() as engine,
+    ):
         recovered = recover_deliveries(
             source.database,
             engine,

@@ -10,7 +10,7 @@ from datetime import date
 import dagster as dg
 
 from assets.ledger.database import LedgerError
-from assets.source.warehouse import WarehouseError
+from assets.source.errors import WarehouseError
 from pipelines.build import managed_source
 from pipelines.configuration.config import Config
 from pipelines.failed_partitions import publish_partitions, wrote_to_tables

@@ -116,7 +116,7 @@ class Lines(logging.Handler):
 
 
 @dataclass
-class Told:
+class Reported:
     """What was reported to each destination of each order, field by field."""
 
     orders: dict[str, dict[str, dict[str, str]]]
@@ -131,7 +131,7 @@ class Market:
     shop: Shop
     tables: Path
 
-    def tell(self, texts: list[str]) -> Told:
+    def report(self, texts: list[str]) -> Reported:
         """Export one day with each text in each column."""
         for name in EXTRACTS:
             self.shop.execute(f"delete from {name}")
@@ -142,7 +142,7 @@ class Market:
             copy(self.tables, f"{folder}/ledger.db")
             database = Database(f"sqlite:///{folder}/ledger.db")
             try:
-                return self._told(database, Path(folder))
+                return self._reported(database, Path(folder))
             finally:
                 database.dispose()
 
@@ -164,7 +164,7 @@ class Market:
         seen = {"experience_id": "100", "variation_id": "x", "bucketed_at": BEFORE}
         self.shop.add("visitor_bucketing", visitor_id=visitor, **seen)
 
-    def _told(self, database: Database, folder: Path) -> Told:
+    def _reported(self, database: Database, folder: Path) -> Reported:
         self.shop.harness.database, self.shop.folder = database, folder
         self.shop.harness.clock.now = START + DAY
         log = Lines()
@@ -183,7 +183,7 @@ class Market:
                 log.texts += [row.state_reason or "", row.state_detail or ""]
             kept = connection.execute(statement("select reasons from quarantine_row"))
             log.texts += [row.reasons for row in kept]
-        return Told(orders, states, log.texts)
+        return Reported(orders, states, log.texts)
 
     def _deliver(
         self, name: str, database: Database, folder: Path
@@ -386,11 +386,11 @@ def cut(text: str, length: int | None) -> str | None:
     return text[:length] if text[:length].strip() else None
 
 
-def check(told: Told, texts: list[str]) -> None:
+def check(reported: Reported, texts: list[str]) -> None:
     """Each text is where it belongs, or its order is in quarantine."""
     count = len(texts) * len(COLUMNS)
-    for name, states in told.states.items():
-        arrived = told.orders[name]
+    for name, states in reported.states.items():
+        arrived = reported.orders[name]
         assert len(states) == count
         assert arrived.keys() == {one for one in states if states[one] in SENDS}
         for number, one in enumerate(texts):
@@ -404,7 +404,7 @@ def check(told: Told, texts: list[str]) -> None:
                     # An id that cannot be kept has its delivery under another name.
                     state = states.get(order_id, "quarantined")
                     assert state == "quarantined" or not one.strip(), (name, one)
-    for line in told.log:
+    for line in reported.log:
         assert line.isprintable(), line
 
 
@@ -419,4 +419,4 @@ def check(told: Told, texts: list[str]) -> None:
 def test_61_62_hostile_text_arrives_verbatim_or_is_quarantined(
     market: Market, texts: list[str]
 ) -> None:
-    check(market.tell(texts), texts)
+    check(market.report(texts), texts)

@@ -6,7 +6,6 @@ sent. After the correction, the next run sends what was quarantined and nothing 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from assets.providers.base import ResendPolicy
-    from assets.resources import Source
     from support.harness import Harness
 
 LONG = {"postgresql"}
@@ -32,11 +30,8 @@ class SmallShop(Shop):
     """A shop whose rows are read in chunks of two."""
 
     @property
-    def source(self) -> Source:
-        warehouse = Warehouse(
-            self.url, extract_dir=self.statements, chunk_rows=CHUNK_ROWS
-        )
-        return replace(super().source, warehouse=warehouse)
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.url, extract_dir=self.statements, chunk_rows=CHUNK_ROWS)
 
     def quarantined(self) -> list[dict[str, Any]]:
         return self.harness.rows(quarantine_row)

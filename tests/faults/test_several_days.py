@@ -41,9 +41,9 @@ def found(harness: Harness) -> dict[str, list[tuple[str, str | None, int]]]:
     """Day -> state, reason and amount of each of its deliveries."""
     days: dict[str, list[tuple[str, str | None, int]]] = {}
     for row in harness.rows():
-        told = (row["state"], row["state_reason"], row["amount_minor"])
-        days.setdefault(row["partition_key"], []).append(told)
-    return {day: sorted(told, key=str) for day, told in days.items()}
+        values = (row["state"], row["state_reason"], row["amount_minor"])
+        days.setdefault(row["partition_key"], []).append(values)
+    return {day: sorted(values, key=str) for day, values in days.items()}
 
 
 def add_row(shop: Shop, order_id: str) -> None:
@@ -68,7 +68,7 @@ def adds_up(shop: Shop, key: str) -> bool:
 
 
 @pytest.fixture
-def told(shop: Shop) -> Shop:
+def reported(shop: Shop) -> Shop:
     """O1 is reported on the first day; then another row of it is on the second day."""
     shop.order("O1", 10)
     shop.order("O2", 5)
@@ -78,52 +78,54 @@ def told(shop: Shop) -> Shop:
 
 
 def test_the_later_row_is_refused_and_the_delivery_stays_where_it_was(
-    told: Shop,
+    reported: Shop,
 ) -> None:
-    first_day = found(told.harness)[KEY]
+    first_day = found(reported.harness)[KEY]
     for key in (NEXT_KEY, KEY, NEXT_KEY, KEY):
-        run(told, key)
-        assert found(told.harness) == {KEY: first_day, NEXT_KEY: [(*REFUSED, 1000)]}
-        assert adds_up(told, key)
-    assert sorted(sent(told)) == ["O1", "O2"]
+        run(reported, key)
+        assert found(reported.harness) == {KEY: first_day, NEXT_KEY: [(*REFUSED, 1000)]}
+        assert adds_up(reported, key)
+    assert sorted(sent(reported)) == ["O1", "O2"]
 
 
-def test_each_day_knows_what_its_source_holds(told: Shop) -> None:
+def test_each_day_knows_what_its_source_holds(reported: Shop) -> None:
     for key in (NEXT_KEY, KEY, NEXT_KEY):
-        run(told, key)
-    days = previous_source_totals(told.harness.database, "2026-01-04", 2)
+        run(reported, key)
+    days = previous_source_totals(reported.harness.database, "2026-01-04", 2)
     assert days == {KEY: {"USD": (2, 1500)}, NEXT_KEY: {"USD": (1, 1000)}}
 
 
-def test_the_row_says_where_the_other_one_is(told: Shop) -> None:
-    run(told, NEXT_KEY)
-    rows = told.harness.rows(quarantine_row)
+def test_the_row_says_where_the_other_one_is(reported: Shop) -> None:
+    run(reported, NEXT_KEY)
+    rows = reported.harness.rows(quarantine_row)
     (row,) = (one for one in rows if one["dataset"] == REPEATED)
     assert row["order_id"] == "O1"
     assert row["row_redacted"]["completed_at"]["actual"] == f"also on {KEY}"
 
 
-def test_without_the_later_row_all_is_as_before(told: Shop) -> None:
-    before = found(told.harness)
-    run(told, NEXT_KEY)
-    told.execute("delete from completed_orders where completed_at = :at", at=NOON + DAY)
-    run(told, NEXT_KEY)
-    run(told, KEY)
-    assert found(told.harness) == before
+def test_without_the_later_row_all_is_as_before(reported: Shop) -> None:
+    before = found(reported.harness)
+    run(reported, NEXT_KEY)
+    reported.execute(
+        "delete from completed_orders where completed_at = :at", at=NOON + DAY
+    )
+    run(reported, NEXT_KEY)
+    run(reported, KEY)
+    assert found(reported.harness) == before
     # The stand-in of the other row is removed with it.
-    told.harness.worth = dict.fromkeys(("O1", "O2"))
+    reported.harness.worth = dict.fromkeys(("O1", "O2"))
 
 
-def test_without_the_earlier_row_the_order_has_moved(told: Shop) -> None:
-    run(told, NEXT_KEY)
-    told.execute(
+def test_without_the_earlier_row_the_order_has_moved(reported: Shop) -> None:
+    run(reported, NEXT_KEY)
+    reported.execute(
         "delete from completed_orders where order_id = 'O1' and completed_at = :at",
         at=NOON,
     )
-    run(told, NEXT_KEY)
-    assert found(told.harness)[NEXT_KEY] == [("accepted", None, 1000)]
-    assert sorted(sent(told)) == ["O1", "O2"]
-    told.harness.worth = dict.fromkeys(("O1", "O2"))
+    run(reported, NEXT_KEY)
+    assert found(reported.harness)[NEXT_KEY] == [("accepted", None, 1000)]
+    assert sorted(sent(reported)) == ["O1", "O2"]
+    reported.harness.worth = dict.fromkeys(("O1", "O2"))
 
 
 def test_an_unreported_order_is_quarantined_on_both_days(shop: Shop) -> None:
@@ -301,8 +303,10 @@ def test_every_destination_reports_the_same_row(
                 partition_key=key,
                 quarantined=shop.source.quarantined(key),
             )
-    told = [seen.body for harness in (shop.harness, other) for seen in harness.journal]
-    assert len(set(told)) == 1
+    reported = [
+        seen.body for harness in (shop.harness, other) for seen in harness.journal
+    ]
+    assert len(set(reported)) == 1
     for key in (*KEYS, *KEYS):
         run(shop, key)
     assert adds_up(shop, KEY)
@@ -310,7 +314,9 @@ def test_every_destination_reports_the_same_row(
     assert never_seen(shop) == 0
 
 
-def test_a_stand_in_names_the_order_of_its_row(told: Shop) -> None:
-    run(told, NEXT_KEY)
-    (row,) = (row for row in told.harness.rows() if row["partition_key"] == NEXT_KEY)
+def test_a_stand_in_names_the_order_of_its_row(reported: Shop) -> None:
+    run(reported, NEXT_KEY)
+    (row,) = (
+        row for row in reported.harness.rows() if row["partition_key"] == NEXT_KEY
+    )
     assert row["state_detail"] == "on_several_days (a row of O1)"

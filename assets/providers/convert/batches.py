@@ -1,7 +1,7 @@
-"""Which orders share a Convert request: by visitor, by number and by bytes.
+"""Groups orders into Convert requests: by visitor, by number and by bytes.
 
-What a request says is not known here; how a refused one is taken apart is in
-`convert_halving.py`.
+The content of a request belongs in `visitors.py` and `provider.py`. `bisection.py`
+splits a refused request.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +15,12 @@ Orders = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """What one request holds.
+class RequestCapacity:
+    """The limits of one request.
 
     Attributes:
-        visitors: At most so many entries.
-        bytes: At most so many for all entries, commas included.
+        visitors: Most entries.
+        bytes: Most bytes of all entries, commas included.
     """
 
     visitors: int
@@ -32,12 +32,12 @@ def by_visitor(
 ) -> list[Orders]:
     """Group positions in `conversions` by visitor, both in order of time.
 
-    The order in which they are given changes nothing, so that the same conversions
-    give the same bytes.
+    The result does not depend on the order of the input, so the same conversions give
+    the same bytes.
 
     Args:
         conversions: All orders of a batch.
-        positions: Those that are to be grouped; None: all.
+        positions: The orders to group; None: all.
     """
     groups: dict[str | None, list[int]] = {}
     for position in sorted(
@@ -49,24 +49,28 @@ def by_visitor(
 
 
 def pack(
-    visitors: Sequence[Orders], room: Room, size_of: Callable[[Orders], int]
+    visitors: Sequence[Orders],
+    capacity: RequestCapacity,
+    size_of: Callable[[Orders], int],
 ) -> Iterator[list[int]]:
-    """Yield the positions of one request after the other.
+    """Yield the positions of each request.
 
-    A visitor stands in one request where its orders fit into one. An order that does
-    not fit goes alone: no limit is documented, so Convert decides.
+    All orders of a visitor share a request if they fit. An order that does not fit is
+    sent alone: no limit is documented, so Convert decides.
 
     Args:
-        visitors: The orders of each.
-        room: What one request holds.
-        size_of: Bytes of the entry with these orders.
+        visitors: The orders of each visitor.
+        capacity: The limits of one request.
+        size_of: Returns the bytes of an entry with these orders.
     """
     packed: list[Orders] = []
     used = 0
     for orders in visitors:
-        for piece in _pieces(orders, room, size_of):
+        for piece in _pieces(orders, capacity, size_of):
             size = size_of(piece) + len(",")
-            if packed and (len(packed) == room.visitors or used + size > room.bytes):
+            if packed and (
+                len(packed) == capacity.visitors or used + size > capacity.bytes
+            ):
                 yield _flat(packed)
                 packed, used = [], 0
             packed.append(piece)
@@ -76,14 +80,14 @@ def pack(
 
 
 def _pieces(
-    orders: Orders, room: Room, size_of: Callable[[Orders], int]
+    orders: Orders, capacity: RequestCapacity, size_of: Callable[[Orders], int]
 ) -> Iterator[Orders]:
-    if len(orders) == 1 or size_of(orders) + len(",") <= room.bytes:
+    if len(orders) == 1 or size_of(orders) + len(",") <= capacity.bytes:
         yield orders
         return
     middle = (len(orders) + 1) // 2
     for half in (orders[:middle], orders[middle:]):
-        yield from _pieces(half, room, size_of)
+        yield from _pieces(half, capacity, size_of)
 
 
 def _flat(packed: Sequence[Orders]) -> list[int]:

@@ -1,11 +1,8 @@
 """Convert.com: completed orders as `conversion` events of the Tracking API.
 
-Who is eligible, what goes into which request and with which credentials. Settings are
-in `convert_settings.py`, the shape of a visitor's entry in `convert_visitors.py`, who
-shares a request in `convert_batches.py`, how a refused one is taken apart in
-`convert_halving.py`, the meaning of replies in `convert_replies.py`. Sources are
-"guide" (Convert's "Creating Custom Integrations") and `convert.md` (what else is known,
-with its confidence).
+Eligibility, requests and credentials belong here. Sources are "guide" (Convert's
+"Creating Custom Integrations") and `convert.md` (what else is known, with its
+confidence).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,25 +11,25 @@ from typing import Literal
 from urllib.parse import quote
 
 from assets.money import fits
-from assets.providers.base import Doubt, Exchange, Request, ResendPolicy, limits_of
+from assets.providers.base import DataIssue, Exchange, Request, ResendPolicy, limits_of
 from assets.providers.conversion import Conversion
-from assets.providers.convert.batches import Orders, Room, by_visitor, pack
-from assets.providers.convert.halving import halving
+from assets.providers.convert.batches import Orders, RequestCapacity, by_visitor, pack
+from assets.providers.convert.bisection import bisect_refused
 from assets.providers.convert.replies import outcome_of
 from assets.providers.convert.settings import ConvertSettings
 from assets.providers.convert.visitors import (
-    doubts,
-    entry,
+    data_issues,
     stored_copy,
+    visitor_entry,
     visitor_id_of,
 )
 from assets.providers.eligibility import (
     Ineligible,
+    amount_too_precise,
     check_common_rules,
-    none_stored,
-    not_taken,
-    too_precise,
-    unfit,
+    check_identifiers,
+    currency_not_accepted,
+    not_stored_detail,
 )
 from assets.providers.encode import json_bytes
 from assets.providers.remembered_keys import Key, remembered_key
@@ -40,10 +37,10 @@ from assets.providers.remembered_keys import Key, remembered_key
 __all__ = ["Convert", "ConvertSettings"]
 
 USER_AGENT = "ConvertAgent/1.0"
-"""Must start so: what looks like a bot is answered 200 and dropped (`convert.md` 2)."""
+"""Required prefix: requests of bots get a 200 and are dropped (`convert.md` 2)."""
 
 DEFAULT_IN_FLIGHT = 8
-"""Small, because each request a crash cuts off leaves a whole batch uncertain."""
+"""Small, because a crash leaves the whole batch of each open request uncertain."""
 
 
 class Convert:
@@ -51,8 +48,8 @@ class Convert:
 
     Attributes:
         event: The goal.
-        limits: The cap counts requests; one request holds up to `visitors_per_request`
-            visitors with all their orders.
+        limits: The rate limit counts requests. One request holds up to
+            `visitors_per_request` visitors with all their orders.
         resend: `never`, because no key makes Convert drop a repeat (`convert.md` 7).
     """
 
@@ -73,36 +70,38 @@ class Convert:
         self.secrets = tuple(one.get_secret_value() for one in secrets if one)
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
-        """Return why `conversion` is not to be sent, or None where it is."""
+        """Return why `conversion` must not be sent; None: it is eligible."""
         settings = self._settings
         if why := check_common_rules(settings, conversion, now):
             return why
-        if why := _unknown(conversion):
+        if why := _check_visitor(conversion):
             return why
         if conversion.currency != settings.currency:
-            return not_taken(conversion, settings.currency)
+            return currency_not_accepted(conversion, settings.currency)
         if not fits(conversion.revenue, conversion.currency_digits):
-            return too_precise(conversion, "revenue")
+            return amount_too_precise(conversion, "revenue")
         if not (conversion.bucketing or settings.send_without_bucketing):
-            return Ineligible("suppressed", "no_bucketing", _unseen(conversion))
-        return self._only_first(conversion)
+            return Ineligible(
+                "suppressed", "no_bucketing", _no_bucketing_detail(conversion)
+            )
+        return self._check_first_order(conversion)
 
-    def _only_first(self, conversion: Conversion) -> Ineligible | None:
+    def _check_first_order(self, conversion: Conversion) -> Ineligible | None:
         own = conversion.order_id
         holders = [
             conversion.remembered.get(key.digest, own)
-            for key in self.recalls(conversion)
+            for key in self.relevant_keys(conversion)
         ]
         if holders in ([], [own]):
             return None
         said = f"order {holders[0]} of the same visitor is reported first"
         return Ineligible("suppressed", "not_first_order", said)
 
-    def recalls(self, conversion: Conversion) -> Sequence[Key]:
-        """Return who may be reported: of a visitor, the first order alone.
+    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
+        """Return the key of the visitor's first order, with `first_order_only`.
 
-        Convert's own libraries count a goal once per visitor (`convert.md` 7); with
-        `first_order_only` the exporter does.
+        Convert's own libraries count a goal once per visitor (`convert.md` 7). With
+        `first_order_only`, the exporter does so, too.
         """
         visitor_id = visitor_id_of(conversion)
         if not (self._settings.first_order_only and visitor_id):
@@ -111,53 +110,57 @@ class Convert:
             remembered_key("first order", self.event, visitor_id, is_exclusive=True),
         )
 
-    def doubts(self, conversion: Conversion) -> Sequence[Doubt]:
-        """Return what of a conversion is sent otherwise than it is stored."""
-        return doubts(conversion, self._settings)
+    def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
+        """Return the values that are sent differently from how they are stored."""
+        return data_issues(conversion, self._settings)
 
     def batches(
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
-        """Cut into batches of so many visitors and bytes, by visitor."""
+        """Group into batches by visitor, within the limits of visitors and bytes."""
         settings = self._settings
         empty = len(json_bytes(self._body([])))
-        room = Room(settings.visitors_per_request, settings.bytes_per_request - empty)
+        capacity = RequestCapacity(
+            settings.visitors_per_request, settings.bytes_per_request - empty
+        )
 
         def size_of(orders: Orders) -> int:
             try:
-                said = entry([conversions[at] for at in orders], settings)
+                said = visitor_entry([conversions[at] for at in orders], settings)
                 return len(json_bytes(said))
             except (ValueError, ArithmeticError, TypeError):
-                # It goes alone, and the engine sets aside what cannot be built.
+                # It is sent alone: the engine quarantines an order without a request.
                 return settings.bytes_per_request
 
-        for positions in pack(by_visitor(conversions), room, size_of):
+        for positions in pack(by_visitor(conversions), capacity, size_of):
             yield [conversions[position] for position in positions]
 
     def payload(self, conversion: Conversion) -> bytes:
-        """Return the body that would report a conversion alone."""
+        """Return the body of a request with this conversion alone."""
         return self._request([conversion], [0]).body
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
-        """Send the batch; take apart what was refused, down to one order."""
+        """Send the batch. Split a refused request, down to single orders."""
         in_order = [at for orders in by_visitor(batch) for at in orders]
-        talk = halving(in_order)
-        asked = next(talk)
+        bisection = bisect_refused(in_order)
+        requested = next(bisection)
         while True:
-            reply = yield self._request(batch, asked)
+            reply = yield self._request(batch, requested)
             outcome = outcome_of(reply, resend_is_safe=self.resend.is_safe)
             try:
-                asked = talk.send(outcome)
-            except StopIteration as over:
-                return [over.value[position] for position in range(len(batch))]
+                requested = bisection.send(outcome)
+            except StopIteration as stop:
+                return [stop.value[position] for position in range(len(batch))]
 
-    def _request(self, batch: Sequence[Conversion], asked: Sequence[int]) -> Request:
+    def _request(
+        self, batch: Sequence[Conversion], requested: Sequence[int]
+    ) -> Request:
         settings = self._settings
-        positions = tuple(sorted(asked))
+        positions = tuple(sorted(requested))
         path, template = self._path()
         entries = [
-            entry([batch[position] for position in orders], settings)
-            for orders in by_visitor(batch, asked)
+            visitor_entry([batch[position] for position in orders], settings)
+            for orders in by_visitor(batch, requested)
         ]
         return Request(
             method="POST",
@@ -195,20 +198,20 @@ class Convert:
         return headers
 
 
-def _unknown(conversion: Conversion) -> Ineligible | None:
-    """Return why nobody knows whose order it is, or None."""
-    if why := unfit(conversion, "convert_visitor_id"):
+def _check_visitor(conversion: Conversion) -> Ineligible | None:
+    """Return why the visitor of the order is unknown, or None."""
+    if why := check_identifiers(conversion, "convert_visitor_id"):
         return why
     if not visitor_id_of(conversion):
-        said = none_stored(conversion, "convert_visitor_id", "visitor_id")
+        said = not_stored_detail(conversion, "convert_visitor_id", "visitor_id")
         return Ineligible("suppressed", "no_visitor_id", said)
     return None
 
 
-def _unseen(conversion: Conversion) -> str:
+def _no_bucketing_detail(conversion: Conversion) -> str:
     left_out = {
         "seen in two variations": conversion.bucketing_conflicts,
         "exposures refused": conversion.unfit_experiences,
     }
     said = [f"{why}: {', '.join(which)}" for why, which in left_out.items() if which]
-    return "; ".join(said) or none_stored(conversion, "exposures")
+    return "; ".join(said) or not_stored_detail(conversion, "exposures")

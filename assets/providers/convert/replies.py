@@ -1,7 +1,7 @@
-"""What a reply of Convert's tracking API means.
+"""The meaning of a reply of Convert's Tracking API.
 
-Convert documents no result per event and no body that could be relied on, so a
-complete 2xx is success whatever it holds, unless it speaks of an error.
+Convert documents no result per event and no reliable body. So a complete 2xx is a
+success with any body, unless the body reports an error.
 """
 
 from dataclasses import replace
@@ -18,13 +18,13 @@ from assets.providers.replies import (
 
 
 def outcome_of(reply: Reply, *, resend_is_safe: bool) -> Outcome:
-    """Return what `reply` means for every conversion of its request.
+    """Return the outcome of every conversion of a request.
 
     A 409 is a refusal like any other 4xx: Convert documents no key by which it could
-    know an order again (`convert.md`, sections 6 and 7).
+    recognise an order (`convert.md`, sections 6 and 7).
 
     Args:
-        reply: What came back.
+        reply: The reply.
         resend_is_safe: The destination sends uncertain conversions again.
     """
     outcome = classify(reply, resend_is_safe=resend_is_safe)
@@ -35,9 +35,9 @@ def outcome_of(reply: Reply, *, resend_is_safe: bool) -> Outcome:
     return outcome
 
 
-def _outcome_of_2xx(reply: Reply, in_doubt: Outcome) -> Outcome:
+def _outcome_of_2xx(reply: Reply, general: Outcome) -> Outcome:
     if is_html(reply):
-        return replace(in_doubt, reason="html_reply")
+        return replace(general, reason="html_reply")
     if reports_error(reply.body):
         return Outcome(verdict=Verdict.UNCERTAIN, reason="error_in_reply")
     return Outcome(verdict=Verdict.ACCEPTED)

@@ -1,13 +1,14 @@
-"""The segments of a Convert visitor: the closed lists, and what stands outside them.
+"""The segments of a Convert visitor, and the closed lists of their values.
 
-A value outside its list is left out and doubted, never translated: what the site meant
-by it is not known. Source: guide, section 3; `convert.md`, section 3.2.
+A value outside its list is left out and recorded as a data issue. It is never
+translated, because its meaning is unknown. Source: guide, section 3; `convert.md`,
+section 3.2.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 
-from assets.providers.base import Doubt
+from assets.providers.base import DataIssue
 from assets.providers.conversion import Segments
 
 CODES: Mapping[str, tuple[str, ...]] = {
@@ -19,16 +20,16 @@ CODES: Mapping[str, tuple[str, ...]] = {
     "source": ("campaign", "search", "referral", "direct", "ai_tool"),
     "visitorType": ("new", "returning"),
 }
-"""Field of Convert -> the values that it takes."""
+"""Field of Convert -> the values that it accepts."""
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _CODE = re.compile(r"[A-Za-z0-9_]{1,12}")
 
 
 def known_segments(segments: Segments | None) -> dict[str, object]:
-    """Return what may be sent of `segments`; nothing where all is unknown.
+    """Return the segments that may be sent; empty if none is known.
 
-    An empty value is left out, and so is an empty object (`convert.md`, section 3).
+    Empty values and empty objects are left out (`convert.md`, section 3).
     """
     if segments is None:
         return {}
@@ -47,15 +48,15 @@ def known_segments(segments: Segments | None) -> dict[str, object]:
     return {name: value for name, value in found.items() if value}
 
 
-def doubts_about(segments: Segments | None) -> Sequence[Doubt]:
-    """Return the values that are left out because Convert would not know them."""
+def segment_issues(segments: Segments | None) -> Sequence[DataIssue]:
+    """Return the data issues of left-out values, which Convert does not know."""
     if segments is None:
         return ()
     return [
-        Doubt(
+        DataIssue(
             code="unknown_segment",
             subject=name,
-            detail=f"left out: expected {_expected(name)}, got {_shown(value)}",
+            detail=f"left out: expected {_expected(name)}, got {_redacted(value)}",
         )
         for name, value in _coded(segments).items()
         if not _fits(name, value)
@@ -89,6 +90,6 @@ def _expected(name: str) -> str:
     return "one of " + " ".join(CODES[name])
 
 
-def _shown(value: str) -> str:
-    """Return a code as it is; anything else may hold what nobody should store."""
+def _redacted(value: str) -> str:
+    """Return a code as it is. Of another value, only the length may be stored."""
     return value if _CODE.fullmatch(value) else f"{len(value)} other characters"

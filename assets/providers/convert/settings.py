@@ -1,8 +1,8 @@
-"""What a Convert.com destination is configured with, and which settings fit together.
+"""Settings of a destination at Convert.com, and their validation.
 
-Facts that Convert's documents leave open stand here as a setting with a safe default.
-Sources are "guide" (Convert's "Creating Custom Integrations") and `convert.md` (what
-else is known, with its confidence).
+Facts that Convert's documents leave open are settings with a safe default. Sources are
+"guide" (Convert's "Creating Custom Integrations") and `convert.md` (what else is known,
+with its confidence).
 """
 
 from typing import Annotated, Literal, Self
@@ -13,31 +13,31 @@ from assets.money import minor_digits
 from assets.providers.settings import DestinationSettings
 
 CUSTOM_DIMENSIONS = tuple(f"customDimension{number}" for number in range(1, 6))
-"""Keys of goalData that are free for the project's own use (guide, section 4)."""
+"""Keys of goalData for the project's own use (guide, section 4)."""
 
 NumericId = Annotated[str, Field(coerce_numbers_to_str=True, pattern=r"^[0-9]+$")]
 GoalId = Annotated[str, Field(coerce_numbers_to_str=True, min_length=1)]
 
 
 class ConvertSettings(DestinationSettings):
-    """One Convert project and the goal that orders count for.
+    """One Convert project, and the goal of the orders.
 
     Attributes:
-        account_id: A whole number: it is part of the path (`convert.md`, section 2).
-        project_id: Likewise.
+        account_id: A whole number. It is part of the path (`convert.md`, section 2).
+        project_id: The same.
         goal_id: A goal of the project that is attached to the experiences.
-        currency: The project's one currency: the API has no field for it.
-        base_url: Ends before `/v1/track`.
-        sdk_key: Takes the place of account and project in the path.
-        sdk_key_secret: For a key that has one (`convert.md`, section 2).
-        source: Name of the sender; every SDK has its own, the guide has none. Whether
-            Convert keeps a list of allowed ones is not verified.
-        enrich_data: Convert adds the bucketing it has stored for the visitor.
+        currency: The currency of the project. The API has no field for it.
+        base_url: The address before `/v1/track`.
+        sdk_key: Replaces account and project in the path.
+        sdk_key_secret: The secret of a key that has one (`convert.md`, section 2).
+        source: Name of the sender. Every SDK has its own; the guide has none. It is not
+            verified whether Convert has a list of allowed names.
+        enrich_data: Convert adds the bucketing that it has stored for the visitor.
         visitors_per_request: No maximum is documented.
-        bytes_per_request: Likewise; a single order may exceed it, and then goes alone.
-        first_order_only: Of each visitor only the order that is reported first; what
-            was reported before this was set is not known.
-        send_without_bucketing: Rely on `enrich_data` where no bucketing is stored.
+        bytes_per_request: The same. An order that exceeds it is sent alone.
+        first_order_only: Report only the first order of each visitor. Orders reported
+            before this was set are not known.
+        send_without_bucketing: Rely on `enrich_data` if no bucketing is stored.
         resend_uncertain: Risk counting an order twice rather than not at all.
     """
 
@@ -60,7 +60,7 @@ class ConvertSettings(DestinationSettings):
 
     @property
     def account(self) -> tuple[str, ...]:
-        """The project: goals belong to it, whichever key names it in the path."""
+        """The project, because goals belong to it, whatever key is in the path."""
         return (self.account_id, self.project_id)
 
     @field_validator("base_url")
@@ -89,10 +89,10 @@ class ConvertSettings(DestinationSettings):
 
     @model_validator(mode="after")
     def _must_fit_together(self) -> Self:
-        """Refuse settings that together lose or double what is counted.
+        """Refuse settings that together lose or double orders.
 
-        Without enrichment nothing ties an order without bucketing to an experience,
-        and the caller has to keep duplicates away (`convert.md`, section 4).
+        Without enrichment, an order without bucketing belongs to no experience, and the
+        caller must avoid duplicates (`convert.md`, section 4).
         """
         if self.sdk_key_secret is not None and self.sdk_key is None:
             message = "sdk_key_secret needs sdk_key"

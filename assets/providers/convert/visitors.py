@@ -1,29 +1,29 @@
 """One entry of the `visitors` of a Convert request: the visitor and its events.
 
-Who shares a request belongs in `convert_batches.py`; the account, the address and the
-reply in `convert.py`.
+Grouping orders into requests belongs in `batches.py`, the request itself in
+`provider.py`.
 """
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from assets.money import from_minor, to_minor, to_text
-from assets.providers.base import Doubt, value_cut
+from assets.providers.base import DataIssue, truncation_issue
 from assets.providers.conversion import Conversion
-from assets.providers.convert.segments import doubts_about, known_segments
+from assets.providers.convert.segments import known_segments, segment_issues
 from assets.providers.convert.settings import CUSTOM_DIMENSIONS, ConvertSettings
 from assets.providers.encode import fingerprint
 from assets.providers.mapped_fields import mapped_fields
 
 DIMENSION_CHARACTERS = 32
-"""What is longer "may be truncated" (guide, section 4), so we cut it ourselves."""
+"""Longer values "may be truncated" (guide, section 4), so they are cut here."""
 
 
 def visitor_id_of(conversion: Conversion) -> str | None:
     """Return the id under which Convert bucketed the visitor, or None.
 
-    The id read from Convert in the browser wins over our own, which is only the same
-    where the site uses its own ids (guide, section 1).
+    The id that the browser read from Convert takes precedence over our own id. Both are
+    equal only if the site uses its own ids (guide, section 1).
     """
     for known in (
         conversion.identifiers.get("convert_visitor_id"),
@@ -34,10 +34,12 @@ def visitor_id_of(conversion: Conversion) -> str | None:
     return None
 
 
-def entry(orders: Sequence[Conversion], settings: ConvertSettings) -> dict[str, object]:
+def visitor_entry(
+    orders: Sequence[Conversion], settings: ConvertSettings
+) -> dict[str, object]:
     """Return the entry of `visitors[]` for all `orders` of one visitor.
 
-    Segments belong to the visitor, not to the event, so the entry carries the latest
+    Segments belong to the visitor, not to the event, so the entry has the latest ones
     (`convert.md`, section 5). An empty object is left out (section 3).
     """
     segments = _latest_segments(orders)
@@ -49,7 +51,7 @@ def entry(orders: Sequence[Conversion], settings: ConvertSettings) -> dict[str, 
 
 
 def stored_copy(conversion: Conversion, settings: ConvertSettings) -> dict[str, object]:
-    """Return what the delivery tables may keep of the event."""
+    """Return the stored copy of the event."""
     dimensions = _dimensions(conversion, settings)
     return {
         "order_id": conversion.order_id,
@@ -62,19 +64,21 @@ def stored_copy(conversion: Conversion, settings: ConvertSettings) -> dict[str, 
     }
 
 
-def doubts(conversion: Conversion, settings: ConvertSettings) -> Sequence[Doubt]:
-    """Return what is sent otherwise than it is stored, and why."""
+def data_issues(
+    conversion: Conversion, settings: ConvertSettings
+) -> Sequence[DataIssue]:
+    """Return the values that are sent differently from how they are stored."""
     cut = [
-        value_cut(name, DIMENSION_CHARACTERS, len(value))
+        truncation_issue(name, DIMENSION_CHARACTERS, len(value))
         for name, value in sorted(mapped_fields(settings, conversion).items())
-        if _cut(value) != value
+        if _truncated(value) != value
     ]
-    return [*doubts_about(conversion.segments), *cut]
+    return [*segment_issues(conversion.segments), *cut]
 
 
 def _event(order: Conversion, settings: ConvertSettings) -> dict[str, object]:
-    # One event for goal and revenue, the guide's form. The JavaScript SDK sends two;
-    # whether the server counts those as one is not verified (convert.md, section 3.3).
+    # One event for goal and revenue, as in the guide. The JavaScript SDK sends two. It
+    # is not verified whether the server counts them as one (convert.md, section 3.3).
     bucketing = dict(sorted(order.bucketing.items()))
     return {
         "eventType": "conversion",
@@ -88,30 +92,30 @@ def _event(order: Conversion, settings: ConvertSettings) -> dict[str, object]:
 
 def _goal_data(order: Conversion, settings: ConvertSettings) -> list[object]:
     digits = order.currency_digits
-    said: dict[str, object] = {
+    data: dict[str, object] = {
         "amount": from_minor(to_minor(order.revenue, digits), digits)
     }
     if order.items:
-        said["productsCount"] = _plain(sum(item.quantity for item in order.items))
-    said["transactionId"] = order.order_id
-    said |= _dimensions(order, settings)
-    return [{"key": key, "value": value} for key, value in said.items()]
+        data["productsCount"] = _plain(sum(item.quantity for item in order.items))
+    data["transactionId"] = order.order_id
+    data |= _dimensions(order, settings)
+    return [{"key": key, "value": value} for key, value in data.items()]
 
 
 def _dimensions(order: Conversion, settings: ConvertSettings) -> Mapping[str, str]:
     values = mapped_fields(settings, order)
     return {
-        name: _cut(values[name])
+        name: _truncated(values[name])
         for name in CUSTOM_DIMENSIONS
         if values.get(name, "").strip()
     }
 
 
-def _cut(value: str) -> str:
-    """Return the beginning of `value`, of 32 characters as JavaScript counts them.
+def _truncated(value: str) -> str:
+    """Return the first 32 characters of `value`, as JavaScript counts them.
 
-    That is never more than 32 as Unicode counts: which of the two Convert means is not
-    said.
+    These are never more than 32 Unicode characters. Convert does not document which
+    count applies.
     """
     units = value.encode("utf-16-le")[: 2 * DIMENSION_CHARACTERS]
     return units.decode("utf-16-le", errors="ignore")

@@ -1,5 +1,5 @@
-"""ID.me: what is sent for a conversion, and what its replies mean.
+"""ID.me: the requests of a conversion, and the meaning of their replies.
 
-What every provider shares belongs in `assets.providers`; no other provider is known
-here.
+What all providers share belongs in `assets.providers`. Nothing here knows another
+provider.
 """

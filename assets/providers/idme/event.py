@@ -1,8 +1,7 @@
 """ID.me: the "Order Completed" event of one order.
 
-What the envelope and its properties say, nothing else. The properties are a closed
-list: the page forwards whatever else it is given ("Additional properties are accepted
-and forwarded"), so anything more could carry personal data further.
+The properties are a closed list. ID.me forwards any other property ("Additional
+properties are accepted and forwarded"), so a further one could forward personal data.
 
 Source: `idme-conversion-tracking.txt`, "Event shape" ("page"); `idme.md`, section 3.
 """
@@ -16,7 +15,7 @@ from uuid import UUID
 
 from assets.money import fits, from_minor, to_minor
 from assets.providers.conversion import Conversion, Item
-from assets.providers.encode import allowed_copy, json_bytes
+from assets.providers.encode import allow_listed_copy, json_bytes
 from assets.providers.idme.settings import IdMeSettings
 
 EVENT = "Order Completed"
@@ -31,7 +30,7 @@ _STORED = frozenset(
         *("price", "quantity"),
     }
 )
-"""What may be kept readable of an event."""
+"""Members of an event that are stored in readable form."""
 
 _TRACKING_ID = "idme_conversion_tracking_id"
 
@@ -53,16 +52,16 @@ def order_completed(
 
 
 def stored_copy(body: bytes) -> dict[str, object]:
-    """Return what the delivery tables may keep of an event; its money stays exact."""
+    """Return the stored copy of an event. Its money stays exact."""
     event = json.loads(body, parse_float=str, parse_int=str)
-    return allowed_copy(event, _STORED)
+    return allow_listed_copy(event, _STORED)
 
 
 def event_id(app_id: str, order_id: str) -> str:
-    """Return the same UUID for the same order of the same application, always.
+    """Return the UUID of an order of an application. It never changes.
 
-    A new one per attempt would lose the second handle for dropping repeats (idme.md
-    8). Version 8 of RFC 9562: bits of a sha256, not of a random number.
+    A new UUID per attempt would lose the second key for dropping repeats (idme.md 8).
+    Version 8 of RFC 9562: bits of a sha256, not of a random number.
     """
     bits = bytearray(hashlib.sha256(json_bytes([app_id, order_id])).digest()[:16])
     bits[6] = bits[6] & 0x0F | 0x80
@@ -79,8 +78,8 @@ def tracking_id(conversion: Conversion) -> str | None:
 def amounts(conversion: Conversion) -> dict[str, Decimal]:
     """Return the order's amounts by property.
 
-    `discount` is that of the order and of its lines together: the page says only
-    "Numbers", and a product has no discount of its own in it, so this alone makes
+    `discount` is the sum of the discounts of the order and its lines. The page says
+    only "Numbers", and a product has no discount, so only this sum satisfies
     prices x quantities - discount = revenue.
     """
     of_lines = sum((item.discount for item in conversion.items), Decimal(0))
@@ -94,7 +93,7 @@ def amounts(conversion: Conversion) -> dict[str, Decimal]:
 
 
 def _instant(moment: datetime) -> str:
-    """The time of the order, not of the export; UTC (idme.md 3, deduced)."""
+    """Return the time of the order, not of the export, in UTC (idme.md 3, deduced)."""
     utc = moment.astimezone(UTC).replace(tzinfo=None)
     return utc.isoformat(timespec="seconds") + "Z"
 
@@ -105,7 +104,7 @@ def _properties(conversion: Conversion) -> dict[str, object]:
     lines = sorted(conversion.items, key=lambda item: item.line_no)
     return {
         "orderId": conversion.order_id,
-        **_stored_only(
+        **_without_blanks(
             {
                 **{name: _money(amount, digits) for name, amount in money},
                 "currency": conversion.currency,
@@ -118,7 +117,7 @@ def _properties(conversion: Conversion) -> dict[str, object]:
 
 
 def _product(item: Item, digits: int) -> dict[str, object]:
-    return _stored_only(
+    return _without_blanks(
         {
             "productId": item.product_id,
             "sku": item.sku,
@@ -132,8 +131,8 @@ def _product(item: Item, digits: int) -> dict[str, object]:
     )
 
 
-def _stored_only(values: Mapping[str, object]) -> dict[str, object]:
-    """What is not known is left out: all of these are optional (page)."""
+def _without_blanks(values: Mapping[str, object]) -> dict[str, object]:
+    """Leave out unknown values. All of these properties are optional (page)."""
     return {name: value for name, value in values.items() if not _is_blank(value)}
 
 
@@ -146,7 +145,7 @@ def _money(amount: Decimal, digits: int) -> Decimal:
 
 
 def _price(price: Decimal, digits: int) -> Decimal:
-    """A price per metre or litre may be finer than the currency: sent as it is."""
+    """Return a price. One per metre or litre may be finer than the currency."""
     return _money(price, digits) if fits(price, digits) else price.normalize()
 
 

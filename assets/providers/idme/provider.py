@@ -1,9 +1,8 @@
 """ID.me: the documented "Order Completed" event, to an outbox or to a configured URL.
 
-ID.me publishes a browser SDK and no server-side endpoint, so no address, header or
-authentication is made up here: without `endpoint_url` the event is written for a
-person to hand over (`idme.md`, section 1). The conversation only: what the event says
-is in `idme_event.py`.
+ID.me publishes a browser SDK and no server-side endpoint. So no address, header or
+authentication is invented here: without `endpoint_url`, the event is written to a file
+for manual delivery (`idme.md`, section 1). The event itself is in `event.py`.
 
 Source: `idme-conversion-tracking.txt` ("page") and `idme.md`.
 """
@@ -14,17 +13,23 @@ from datetime import datetime
 from typing import Literal
 
 from assets.money import fits
-from assets.providers.base import Exchange, Request, ResendPolicy, limits_of, one_by_one
+from assets.providers.base import (
+    Exchange,
+    Request,
+    ResendPolicy,
+    batches_of_one,
+    limits_of,
+)
 from assets.providers.conversion import Conversion
 from assets.providers.eligibility import (
     Ineligible,
+    amount_too_precise,
     check_common_rules,
-    none_stored,
-    too_precise,
-    unfit,
+    check_identifiers,
+    not_stored_detail,
 )
 from assets.providers.encode import json_bytes
-from assets.providers.error_in_reply import sounds_like_error
+from assets.providers.error_in_reply import looks_like_error
 from assets.providers.idme.event import (
     EVENT,
     amounts,
@@ -57,22 +62,24 @@ class IdMe:
 
     Attributes:
         resend: Order id and event id are the same on every attempt, "so downstream
-            systems can dedupe" (page, "properties.orderId"); that ID.me itself drops
-            repeats is not verified (idme.md 6). In the outbox an order stands once, so
-            there a repeat is harmless whatever is configured.
+            systems can dedupe" (page, "properties.orderId"). It is not verified that
+            ID.me itself drops repeats (idme.md 6). The outbox holds an order once, so a
+            repeat is always harmless there.
     """
 
     event = EVENT
 
     def __init__(self, settings: IdMeSettings) -> None:
-        """Take the application as configured."""
+        """Set up the application."""
         self._settings = settings
         url = settings.endpoint_url
-        stated = settings.endpoint_headers
-        self._stated = {name: one.get_secret_value() for name, one in stated.items()}
+        configured = settings.endpoint_headers
+        self._configured_headers = {
+            name: one.get_secret_value() for name, one in configured.items()
+        }
         self.channel: Literal["http", "outbox"] = "outbox" if url is None else "http"
         self.secrets: tuple[str, ...] = tuple(
-            one for one in (url, *self._stated.values()) if one
+            one for one in (url, *self._configured_headers.values()) if one
         )
         self.limits = limits_of(settings, in_flight=1)
         self.resend = ResendPolicy(
@@ -80,36 +87,36 @@ class IdMe:
         )
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
-        """Return why `conversion` is not to be sent, or None where it is.
+        """Return why `conversion` must not be sent; None: it is eligible.
 
-        Without a tracking id the documented call is a no-op (page, step 2), so the
-        order is suppressed, not failed.
+        Without a tracking id, the documented call is a no-op (page, step 2). So the
+        order is suppressed; it does not fail.
         """
-        withheld = check_common_rules(self._settings, conversion, now)
-        if withheld:
-            return withheld
-        if why := unfit(conversion, "idme_conversion_tracking_id"):
+        ineligible = check_common_rules(self._settings, conversion, now)
+        if ineligible:
+            return ineligible
+        if why := check_identifiers(conversion, "idme_conversion_tracking_id"):
             return why
         if not tracking_id(conversion):
-            said = none_stored(conversion, "idme_conversion_tracking_id")
-            return Ineligible("suppressed", "no_tracking_id", said)
+            detail = not_stored_detail(conversion, "idme_conversion_tracking_id")
+            return Ineligible("suppressed", "no_tracking_id", detail)
         digits = conversion.currency_digits
         known = amounts(conversion).items()
         finer = [name for name, amount in known if not fits(amount, digits)]
-        return too_precise(conversion, *finer) if finer else None
+        return amount_too_precise(conversion, *finer) if finer else None
 
     def batches(
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
-        """One event a request: the SDK's call takes one order (page, step 2)."""
-        return one_by_one(conversions)
+        """Return batches of one: the SDK's call accepts one order (page, step 2)."""
+        return batches_of_one(conversions)
 
     def payload(self, conversion: Conversion) -> bytes:
         """Return the event of a conversion."""
         return json_bytes(order_completed(self._settings, conversion))
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
-        """Hand over one event and read the reply, if anybody gives one."""
+        """Send one event, and read the reply if there is one."""
         (conversion,) = batch
         reply = yield self._request(conversion)
         return [self._outcome(reply)]
@@ -128,20 +135,22 @@ class IdMe:
         )
 
     def _headers(self) -> dict[str, str]:
-        stated = {name.lower() for name in self._stated}
-        ours = {
-            name: one for name, one in _HEADERS.items() if name.lower() not in stated
+        configured = {name.lower() for name in self._configured_headers}
+        defaults = {
+            name: one
+            for name, one in _HEADERS.items()
+            if name.lower() not in configured
         }
-        return ours | self._stated
+        return defaults | self._configured_headers
 
     def _outcome(self, reply: Reply) -> Outcome:
-        """Nothing is published about replies: the general table holds (idme.md 5)."""
+        """Apply the general table: nothing is published about replies (idme.md 5)."""
         written = reply.phase is Phase.DONE and reply.status is None
         if self.channel == "outbox" and written:
             return Outcome(verdict=Verdict.STAGED)
         general = classify(reply, resend_is_safe=self.resend.is_safe)
         if not is_complete_2xx(reply):
             return general
-        if is_html(reply) or sounds_like_error(reply.body):
+        if is_html(reply) or looks_like_error(reply.body):
             return replace(general, reason="unclear_reply")
         return Outcome(verdict=Verdict.ACCEPTED)

@@ -1,7 +1,7 @@
-"""ID.me: what a destination's settings may say.
+"""Settings of a destination at ID.me, and their validation.
 
-ID.me publishes a browser SDK only, so most of these stand for something that its page
-leaves open; each default is the reading that risks least (`idme.md`, section 9).
+ID.me publishes a browser SDK only, so most settings cover something that its page
+leaves open. Each default is the choice with the least risk (`idme.md`, section 9).
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from assets.providers.settings import DestinationSettings, checked_url
+from assets.providers.settings import DestinationSettings, validate_url
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
@@ -19,19 +19,20 @@ class IdMeSettings(DestinationSettings):
     """One application at ID.me.
 
     Attributes:
-        app_id: The SDK's `data-app-id` (page, step 2). Where a server would put it is
-            unpublished, so it only makes the event id and is not sent.
-        endpoint_url: An address obtained from ID.me. None: events go to the outbox
-            and are `staged`, never counted as delivered.
-        endpoint_headers: Headers that ID.me stated with the address; none are made up.
-        envelope: `nested` is what the page's table names (`properties.orderId`);
-            `flat` puts the properties beside `event`.
-        context: Constants sent as the envelope's `context`, whose contents are
-            unpublished; empty: it is left out.
-        resend_policy: `never` where ID.me does not drop repeats.
-        require_consent: The SDK tracks only on a consent that is exactly true (page,
+        app_id: The SDK's `data-app-id` (page, step 2). Its place in a server's request
+            is unpublished, so it is not sent. It is only part of the event id.
+        endpoint_url: An address obtained from ID.me. None: events are written to the
+            outbox and are `staged`, never counted as delivered.
+        endpoint_headers: Headers that ID.me named with the address. No header is
+            invented.
+        envelope: `nested` follows the page's table (`properties.orderId`); `flat` puts
+            the properties beside `event`.
+        context: Constants of the envelope's `context`, whose content is unpublished;
+            empty: it is left out.
+        resend_policy: `never` if ID.me does not drop repeats.
+        require_consent: The SDK tracks only if the consent is exactly true (page,
             "Consent gating"), so this is on by default.
-        base_url: Not to be set: ID.me publishes no address that paths could follow.
+        base_url: Must not be set: ID.me publishes no address for paths.
     """
 
     provider: Literal["idme"]
@@ -57,9 +58,9 @@ class IdMeSettings(DestinationSettings):
 
     @field_validator("endpoint_url")
     @classmethod
-    def _must_be_private_too(cls, url: str | None) -> str | None:
+    def _must_be_https_too(cls, url: str | None) -> str | None:
         if url is not None:
-            checked_url(url)
+            validate_url(url)
         return url
 
     @field_validator("endpoint_headers")
@@ -83,7 +84,7 @@ class IdMeSettings(DestinationSettings):
         return fields
 
     @model_validator(mode="after")
-    def _must_have_somewhere_to_go(self) -> Self:
+    def _headers_need_an_endpoint(self) -> Self:
         if self.endpoint_headers and self.endpoint_url is None:
             message = "endpoint_headers needs endpoint_url"
             raise ValueError(message)

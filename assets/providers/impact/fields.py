@@ -1,7 +1,7 @@
-"""Parameters of impact.com: what each may hold, and which may be stored.
+"""Parameters of impact.com: their kinds of values, and which may be stored.
 
-Only the closed lists belong here and the rules that follow from them alone. Which of
-them configuration may fill is in `impact_mapping.py`.
+Only the closed lists belong here, and the rules that follow from them alone. The
+parameters that configuration may fill are in `mapping.py`.
 
 Sources: `impact-conversions-reference.txt` (names) and `shared/providers/impact.md`,
 sections 3.2, 3.3, 3.8 (names) and 3.9 (sizes; what has none takes the default).
@@ -9,28 +9,28 @@ sections 3.2, 3.3, 3.8 (names) and 3.9 (sizes; what has none takes the default).
 
 from collections.abc import Mapping
 
-from assets.providers.base import Doubt, value_cut
+from assets.providers.base import DataIssue, truncation_issue
 from assets.providers.encode import fingerprint
 from assets.providers.impact.values import (
-    Descriptive,
+    DescriptiveText,
+    InvalidValueError,
     Kind,
-    UnfitError,
+    date_or_time,
     decimal,
     email_hash,
     flag,
     identifier,
-    moment,
     money,
-    opaque,
+    pseudonym,
     whole,
 )
 
-TEXT = 255
+TEXT_LENGTH = 255
 """Default size of a text parameter, in characters (impact.md 3.9)."""
-_SHORT = 64
-_DEFAULT = 8
+_SHORT_TEXT = 64
+_DEFAULT_DIGITS = 8
 """Digits before the point of a number without a size of its own (impact.md 3.9)."""
-_CUSTOM = 16
+_CUSTOM_DIGITS = 16
 """The same of custom numbers, decimal (18,2) (impact.md 3.9)."""
 
 RANGES = {"Date": 10, "Money": 3, "Numeric": 10, "Text": 50}
@@ -38,10 +38,10 @@ RANGES = {"Date": 10, "Money": 3, "Numeric": 10, "Text": 50}
 SUB_IDS = 3
 
 _CUSTOM_KINDS: dict[str, Kind] = {
-    "Date": moment,
-    "Money": money(_CUSTOM, signed=True),
-    "Numeric": decimal(_CUSTOM),
-    "Text": Descriptive(_SHORT),
+    "Date": date_or_time,
+    "Money": money(_CUSTOM_DIGITS, signed=True),
+    "Numeric": decimal(_CUSTOM_DIGITS),
+    "Text": DescriptiveText(_SHORT_TEXT),
 }
 
 
@@ -56,50 +56,54 @@ def _custom(pattern: str) -> dict[str, Kind]:
 ORDER: Mapping[str, Kind] = {
     **dict.fromkeys(("CampaignId", "EventTypeId"), whole(10)),
     **dict.fromkeys(("MediaId", "MediaPartnerId"), whole(16)),
-    **dict.fromkeys(("EventTypeCode", "OrderId", "ClickId"), identifier(_SHORT)),
-    "EventDate": moment,
+    **dict.fromkeys(("EventTypeCode", "OrderId", "ClickId"), identifier(_SHORT_TEXT)),
+    "EventDate": date_or_time,
     "CurrencyCode": identifier(3),
-    "CustomerId": opaque(TEXT),
-    "CustomProfileId": opaque(70),
-    "OrderPromoCode": identifier(TEXT),
-    **dict.fromkeys(("UniqueUrl", "CustomClickId", "CallerId"), identifier(TEXT)),
-    **dict.fromkeys(("PhoneNumber", "GoogAId", "AndroidId"), identifier(TEXT)),
-    **dict.fromkeys(("AppleIfa", "AppleIfv"), identifier(TEXT)),
-    "OrderSubTotalPostDiscount": money(_DEFAULT),
+    "CustomerId": pseudonym(TEXT_LENGTH),
+    "CustomProfileId": pseudonym(70),
+    "OrderPromoCode": identifier(TEXT_LENGTH),
+    **dict.fromkeys(
+        ("UniqueUrl", "CustomClickId", "CallerId"), identifier(TEXT_LENGTH)
+    ),
+    **dict.fromkeys(("PhoneNumber", "GoogAId", "AndroidId"), identifier(TEXT_LENGTH)),
+    **dict.fromkeys(("AppleIfa", "AppleIfv"), identifier(TEXT_LENGTH)),
+    "OrderSubTotalPostDiscount": money(_DEFAULT_DIGITS),
     "OrderDiscount": money(10),
     "OrderDiscountRate": decimal(3),
     **dict.fromkeys(("OrderShipping", "OrderTax"), money(12)),
-    "OrderMargin": money(_DEFAULT, signed=True),
+    "OrderMargin": money(_DEFAULT_DIGITS, signed=True),
     "PaymentType": identifier(32),
     "CustomerEmail": email_hash,
     "CustomerStatus": identifier(40),
-    **dict.fromkeys(("CustomerPostCode", "CustomerCountry"), identifier(TEXT)),
-    **dict.fromkeys(("CustomerCity", "CustomerRegion"), Descriptive(TEXT)),
-    "IpAddress": identifier(TEXT),
-    "UserAgent": Descriptive(TEXT),
+    **dict.fromkeys(("CustomerPostCode", "CustomerCountry"), identifier(TEXT_LENGTH)),
+    **dict.fromkeys(("CustomerCity", "CustomerRegion"), DescriptiveText(TEXT_LENGTH)),
+    "IpAddress": identifier(TEXT_LENGTH),
+    "UserAgent": DescriptiveText(TEXT_LENGTH),
     **dict.fromkeys(("TrackingConsent", "GiftPurchase"), flag),
-    "LocationId": identifier(TEXT),
-    **dict.fromkeys(("LocationName", "LocationType"), Descriptive(TEXT)),
-    **dict.fromkeys(("DeviceMfr", "DeviceModel", "Note"), Descriptive(TEXT)),
-    **dict.fromkeys(("PropertyId", "DispositionCode", "SharedId"), identifier(TEXT)),
-    **dict.fromkeys(("AppPackage", "AppInstallRef", "AppVer"), identifier(TEXT)),
-    **{f"SubId{number}": identifier(TEXT) for number in range(1, SUB_IDS + 1)},
+    "LocationId": identifier(TEXT_LENGTH),
+    **dict.fromkeys(("LocationName", "LocationType"), DescriptiveText(TEXT_LENGTH)),
+    **dict.fromkeys(("DeviceMfr", "DeviceModel", "Note"), DescriptiveText(TEXT_LENGTH)),
+    **dict.fromkeys(
+        ("PropertyId", "DispositionCode", "SharedId"), identifier(TEXT_LENGTH)
+    ),
+    **dict.fromkeys(("AppPackage", "AppInstallRef", "AppVer"), identifier(TEXT_LENGTH)),
+    **{f"SubId{number}": identifier(TEXT_LENGTH) for number in range(1, SUB_IDS + 1)},
     **_custom("{0}{1}"),
 }
 """Parameters of an order."""
 
 ITEM: Mapping[str, Kind] = {
-    **dict.fromkeys(("ItemSku", "ItemPromoCode"), identifier(TEXT)),
-    **dict.fromkeys(("ItemName", "ItemCategory"), Descriptive(TEXT)),
-    **dict.fromkeys(("ItemSubCategory", "ItemBrand"), Descriptive(TEXT)),
-    "ItemMpn": identifier(_SHORT),
-    "ItemDeliveryType": identifier(TEXT),
-    "ItemQuantity": whole(_CUSTOM),
+    **dict.fromkeys(("ItemSku", "ItemPromoCode"), identifier(TEXT_LENGTH)),
+    **dict.fromkeys(("ItemName", "ItemCategory"), DescriptiveText(TEXT_LENGTH)),
+    **dict.fromkeys(("ItemSubCategory", "ItemBrand"), DescriptiveText(TEXT_LENGTH)),
+    "ItemMpn": identifier(_SHORT_TEXT),
+    "ItemDeliveryType": identifier(TEXT_LENGTH),
+    "ItemQuantity": whole(_CUSTOM_DIGITS),
     "ItemSubTotal": money(12),
-    **dict.fromkeys(("ItemPrice", "ItemDiscount"), money(_DEFAULT)),
-    "ItemTotalDiscount": money(_DEFAULT),
+    **dict.fromkeys(("ItemPrice", "ItemDiscount"), money(_DEFAULT_DIGITS)),
+    "ItemTotalDiscount": money(_DEFAULT_DIGITS),
     "ItemDiscountRate": decimal(3),
-    "ItemMargin": money(_DEFAULT, signed=True),
+    "ItemMargin": money(_DEFAULT_DIGITS, signed=True),
     **_custom("Item{0}_{1}"),
 }
 """Parameters of a line, without its number: `ItemText_2` is sent as `ItemText1_2`."""
@@ -110,35 +114,36 @@ ATTRIBUTION = frozenset(
         *("CallerId", "PhoneNumber", "MediaId", "MediaPartnerId"),
     }
 )
-"""Attribution keys that only a mapping can fill (reference, "Attribution key")."""
+"""Attribution keys that only `fields` can fill (reference, "Attribution key")."""
 
 
-def written(name: str, value: str | None, digits: int, number: int = 0) -> str:
-    """Return the value of a parameter as it is sent; empty where nothing is to be.
+def encode_parameter(name: str, value: str | None, digits: int, number: int = 0) -> str:
+    """Return the value of a parameter as it is sent; empty: it is not sent.
 
     Args:
         name: A key of `ORDER` or `ITEM`.
-        value: What is stored; blank is nothing.
+        value: The stored value. A blank value is not sent.
         digits: Minor digits of the order's currency.
         number: Number of the line, 0 for the order.
 
     Raises:
-        UnfitError: impact.com does not take it; the message names the parameter.
+        InvalidValueError: impact.com does not accept the value. The message names the
+            parameter.
     """
     if value is None or not value.strip():
         return ""
     try:
         return _kind(name, number)(value, digits)
-    except UnfitError as unfit:
-        message = f"{numbered(name, number)} {unfit}"
-        raise UnfitError(message, reason=unfit.reason) from None
+    except InvalidValueError as error:
+        message = f"{numbered_name(name, number)} {error}"
+        raise InvalidValueError(message, reason=error.reason) from None
 
 
-def cut_of(name: str, value: str, number: int) -> Doubt | None:
-    """Return what is said of a value that `written` cuts; None: it cuts nothing."""
+def truncation_of(name: str, value: str, number: int) -> DataIssue | None:
+    """Return the data issue of a value that `encode_parameter` cuts, if it cuts it."""
     kind = _kind(name, number)
-    if isinstance(kind, Descriptive) and value.strip() and len(value) > kind.limit:
-        return value_cut(numbered(name, number), kind.limit, len(value))
+    if isinstance(kind, DescriptiveText) and value.strip() and len(value) > kind.limit:
+        return truncation_issue(numbered_name(name, number), kind.limit, len(value))
     return None
 
 
@@ -146,8 +151,8 @@ def _kind(name: str, number: int) -> Kind:
     return ITEM[name] if number else ORDER[name]
 
 
-def numbered(name: str, number: int) -> str:
-    """Return a parameter's name on a line: the number goes before any `_`."""
+def numbered_name(name: str, number: int) -> str:
+    """Return the name of a line's parameter: the number stands before any `_`."""
     if not number:
         return name
     base, underscore, custom = name.partition("_")
@@ -170,35 +175,35 @@ _STORED = frozenset(
         *("TrackingConsent", "GiftPurchase"),
     }
 )
-_CUSTOM_OF_ITEMS = ("ItemText", "ItemNumeric", "ItemDate")
-_STORED_OF_ITEMS = frozenset(
-    name for name in ITEM if not name.startswith(_CUSTOM_OF_ITEMS)
+_CUSTOM_ITEM_FIELDS = ("ItemText", "ItemNumeric", "ItemDate")
+_STORED_ITEM_FIELDS = frozenset(
+    name for name in ITEM if not name.startswith(_CUSTOM_ITEM_FIELDS)
 )
 
 
 def may_be_quoted(name: str) -> bool:
-    """Tell whether nothing personal can stand in parameter `name`.
+    """Tell whether parameter `name` cannot hold personal data.
 
-    A name that is not ours (a provider's own word in a message) counts as harmless.
+    A name that is no parameter (impact.com's own word in a message) cannot.
     """
     if name.startswith("Item"):
-        return not name.startswith(_CUSTOM_OF_ITEMS)
+        return not name.startswith(_CUSTOM_ITEM_FIELDS)
     return name in _STORED or name not in ORDER
 
 
 def stored_copy(form: Mapping[str, str]) -> dict[str, object]:
-    """Return what may be kept of `form`: an allow-list, the rest only as a fingerprint.
+    """Return the stored copy of `form`: allow-listed values, fingerprints of others.
 
     Money, order, items and click id stay readable. E-mail, post code, address and
-    device of the customer are left out even as fingerprints: they are few enough to
-    be found by trying (delivery.md 5.4).
+    device of the customer are left out even as fingerprints: they have so few values
+    that trying all of them would find the right one (delivery.md 5.4).
     """
     return {
-        name: value if _may_be_kept(name) else fingerprint(value)
+        name: value if _is_storable(name) else fingerprint(value)
         for name, value in form.items()
         if name not in _NEVER_STORED
     }
 
 
-def _may_be_kept(name: str) -> bool:
-    return name in _STORED or name.rstrip("0123456789") in _STORED_OF_ITEMS
+def _is_storable(name: str) -> bool:
+    return name in _STORED or name.rstrip("0123456789") in _STORED_ITEM_FIELDS

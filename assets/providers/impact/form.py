@@ -1,7 +1,7 @@
-"""The form that tells impact.com about one order, and what keeps it from being sent.
+"""The form that reports one order to impact.com, and the rules of its eligibility.
 
-Payload only: addresses, credentials and replies belong elsewhere. What is said of its
-lines is in `impact_items.py`.
+Payload only: addresses, credentials and replies belong elsewhere. The parameters of
+lines are in `items.py`.
 
 Sources: `impact-conversions-reference.txt`, `impact-integration-guide.txt`, and
 `shared/providers/impact.md` sections 3.1 to 3.9.
@@ -13,13 +13,18 @@ from decimal import Decimal
 from itertools import chain
 from urllib.parse import urlencode
 
-from assets.providers.base import Doubt
+from assets.providers.base import DataIssue
 from assets.providers.conversion import Conversion
-from assets.providers.eligibility import Ineligible, none_stored, not_taken, unfit
-from assets.providers.impact.fields import ATTRIBUTION, cut_of, written
+from assets.providers.eligibility import (
+    Ineligible,
+    check_identifiers,
+    currency_not_accepted,
+    not_stored_detail,
+)
+from assets.providers.impact.fields import ATTRIBUTION, encode_parameter, truncation_of
 from assets.providers.impact.items import exact_rate, item_parameters, item_values
 from assets.providers.impact.settings import ImpactSettings
-from assets.providers.impact.values import MAX_DECIMALS, UnfitError, instant_text
+from assets.providers.impact.values import MAX_DECIMALS, InvalidValueError, instant_text
 from assets.providers.mapped_fields import mapped_fields
 
 Parameters = Iterator[tuple[str, str]]
@@ -29,86 +34,87 @@ _BYTES_OF_A_CHARACTER = 12
 
 
 def check_form(settings: ImpactSettings, conversion: Conversion) -> Ineligible | None:
-    """Return why impact.com cannot be told about `conversion`, or None.
+    """Return why `conversion` cannot be reported to impact.com; None: it can.
 
     - `unfit_identifier`: a refused row may be the last click or the last profile.
-    - `no_click_id`: none of the configured attribution keys is stored; an order
-      without one belongs to no partner (reference, "Attribution key").
-    - `currency_not_taken`: not one of the configured `currencies`.
-    - `no_items`: an order total is never sent in their place (impact.md 3.4), unless
-      totals are all that is reported.
-    - `too_many_items`, `body_too_large`: beyond the configured caps; no limit is
+    - `no_click_id`: none of the configured attribution keys is stored. An order without
+      one belongs to no partner (reference, "Attribution key").
+    - `currency_not_taken`: the currency is not one of the configured `currencies`.
+    - `no_items`: the order has no line. An order total is never sent instead (impact.md
+      3.4), unless only totals are reported.
+    - `too_many_items`, `body_too_large`: beyond the configured limits. No limit is
       published (impact.md 3.9).
-    - `two_discounts`: one on the order and one on a line, where `discount_level`
-      wants one (impact.md 3.5: which base the first is taken from is unpublished).
-    - the reason of an `UnfitError`: a value is not what its parameter takes
-      (impact.md 3.9). Cut or rounded it would be another one, so it is held back.
+    - `two_discounts`: one on the order and one on a line, if `discount_level` is `one`
+      (impact.md 3.5: the base of the first is unpublished).
+    - the reason of an `InvalidValueError`: its parameter does not accept a value
+      (impact.md 3.9). A cut or rounded value would be another one, so the order is
+      quarantined.
     """
-    if why := _unattributed(settings, conversion):
+    if why := _check_attribution(settings, conversion):
         return why
     if settings.currencies and conversion.currency not in settings.currencies:
-        return not_taken(conversion, *settings.currencies)
+        return currency_not_accepted(conversion, *settings.currencies)
     if settings.report == "items":
-        withheld = _check_lines(settings, conversion)
-        if withheld:
-            return withheld
+        ineligible = _check_lines(settings, conversion)
+        if ineligible:
+            return ineligible
     try:
         form = conversion_form(settings, conversion)
-    except UnfitError as error:
+    except InvalidValueError as error:
         return Ineligible("quarantined", error.reason, str(error))
     if _is_too_large(form, settings.max_body_bytes):
-        said = f"more than {settings.max_body_bytes} bytes"
-        return Ineligible("quarantined", "body_too_large", said)
+        detail = f"more than {settings.max_body_bytes} bytes"
+        return Ineligible("quarantined", "body_too_large", detail)
     return None
 
 
-def _is_too_large(form: Mapping[str, str], most: int) -> bool:
+def _is_too_large(form: Mapping[str, str], limit: int) -> bool:
     characters = sum(len(name) + len(value) + 2 for name, value in form.items())
-    # Encoding takes time: few orders have so many characters that it is needed.
-    return characters * _BYTES_OF_A_CHARACTER > most and len(encoded(form)) > most
+    # Encoding takes time, and few orders have so many characters that it is needed.
+    return characters * _BYTES_OF_A_CHARACTER > limit and len(encode_form(form)) > limit
 
 
-def _unattributed(
+def _check_attribution(
     settings: ImpactSettings, conversion: Conversion
 ) -> Ineligible | None:
-    if why := unfit(conversion, "impact_click_id", "custom_profile_id"):
+    if why := check_identifiers(conversion, "impact_click_id", "custom_profile_id"):
         return why
-    if not _attributed(settings, conversion):
-        said = none_stored(conversion, *settings.attribution_keys)
-        return Ineligible("suppressed", "no_click_id", said)
+    if not _has_attribution_key(settings, conversion):
+        detail = not_stored_detail(conversion, *settings.attribution_keys)
+        return Ineligible("suppressed", "no_click_id", detail)
     return None
 
 
 def _check_lines(settings: ImpactSettings, conversion: Conversion) -> Ineligible | None:
-    count, most = len(conversion.items), settings.max_items
+    count, limit = len(conversion.items), settings.max_items
     if not count:
         return Ineligible("quarantined", "no_items", "no line of the order is stored")
-    if count > most:
-        said = f"{count} lines, taken {most}"
-        return Ineligible("quarantined", "too_many_items", said)
+    if count > limit:
+        detail = f"{count} lines, taken {limit}"
+        return Ineligible("quarantined", "too_many_items", detail)
     one_level = settings.discount_level == "one" and conversion.discount
     if one_level and any(item.discount for item in conversion.items):
-        said = "one on the order, one on a line"
-        return Ineligible("quarantined", "two_discounts", said)
+        detail = "one on the order, one on a line"
+        return Ineligible("quarantined", "two_discounts", detail)
     return None
 
 
-def encoded(form: Mapping[str, str]) -> bytes:
-    """Return a form as the bytes that are sent (impact.md 2)."""
+def encode_form(form: Mapping[str, str]) -> bytes:
+    """Return the bytes of a form, as they are sent (impact.md 2)."""
     return urlencode(form, encoding="utf-8").encode("ascii")
 
 
 def conversion_form(settings: ImpactSettings, conversion: Conversion) -> dict[str, str]:
     """Return the parameters of one conversion, in the order in which they are sent.
 
-    - Money goes out gross with the discounts beside it (reference, "ItemSubTotal",
-      "OrderDiscount"), at the currency's own digits, two at most.
+    - Money is sent gross, with the discounts beside it (reference, "ItemSubTotal",
+      "OrderDiscount"), with the currency's own digits, two at most.
     - Values that are not stored are left out, never sent empty (impact.md 3.7).
-    - Text that only describes (names, categories, notes) is cut to its documented
-      size (impact.md 3.9), between characters; ids and keys never are.
+    - Descriptive text (names, categories, notes) is cut to its documented size
+      (impact.md 3.9), between characters. Ids and keys are never cut.
 
     Raises:
-        UnfitError: A value is not what its parameter takes.
+        InvalidValueError: A parameter does not accept a value.
     """
     digits = min(conversion.currency_digits, MAX_DECIMALS)
     order = chain(
@@ -117,24 +123,26 @@ def conversion_form(settings: ImpactSettings, conversion: Conversion) -> dict[st
         [("OrderPromoCode", conversion.promo_code)],
         sorted(mapped_fields(settings, conversion).items()),
     )
-    form = {name: written(name, value, digits) for name, value in order}
+    form = {name: encode_parameter(name, value, digits) for name, value in order}
     if not form["OrderId"]:
         message = "OrderId is blank"
-        raise UnfitError(message, reason="missing_order_id")
+        raise InvalidValueError(message, reason="missing_order_id")
     _check_customer_id(settings, form)
     if settings.report == "items":
         form.update(item_parameters(settings, conversion.items, digits))
     return {name: value for name, value in form.items() if value}
 
 
-def doubts(settings: ImpactSettings, conversion: Conversion) -> Sequence[Doubt]:
+def data_issues(
+    settings: ImpactSettings, conversion: Conversion
+) -> Sequence[DataIssue]:
     """Return the texts of which only the beginning is sent (impact.md 3.9)."""
     mapped = sorted(mapped_fields(settings, conversion).items())
     values: Iterable[tuple[int, str, str | None]] = ((0, *pair) for pair in mapped)
     if settings.report == "items":
         digits = min(conversion.currency_digits, MAX_DECIMALS)
         values = chain(values, item_values(settings, conversion.items, digits))
-    cuts = (cut_of(name, value or "", number) for number, name, value in values)
+    cuts = (truncation_of(name, value or "", number) for number, name, value in values)
     return [cut for cut in cuts if cut]
 
 
@@ -156,7 +164,7 @@ def _event(
 
 def _money(settings: ImpactSettings, conversion: Conversion) -> Parameters:
     if settings.report == "order":
-        # After discounts: a discount beside it would be subtracted once more.
+        # After discounts, so a discount parameter would be subtracted once more.
         yield "OrderSubTotalPostDiscount", f"{conversion.revenue:f}"
     elif conversion.discount:
         yield _discount(settings, conversion)
@@ -165,7 +173,7 @@ def _money(settings: ImpactSettings, conversion: Conversion) -> Parameters:
 
 
 def _discount(settings: ImpactSettings, conversion: Conversion) -> tuple[str, str]:
-    """The order's discount in one form, never two (impact.md 3.4)."""
+    """Return the order's discount in one form, never two (impact.md 3.4)."""
     if settings.order_discount == "rate" and not any(
         item.discount for item in conversion.items
     ):
@@ -176,7 +184,7 @@ def _discount(settings: ImpactSettings, conversion: Conversion) -> tuple[str, st
     return "OrderDiscount", f"{conversion.discount:f}"
 
 
-def _attributed(settings: ImpactSettings, conversion: Conversion) -> bool:
+def _has_attribution_key(settings: ImpactSettings, conversion: Conversion) -> bool:
     stored = {
         "click_id": conversion.identifiers.get("impact_click_id"),
         "customer_id": conversion.customer_id,
@@ -184,24 +192,26 @@ def _attributed(settings: ImpactSettings, conversion: Conversion) -> bool:
         "promo_code": conversion.promo_code,
     }
     return any(
-        _has_mapped_key(settings, conversion)
+        _has_mapped_attribution_key(settings, conversion)
         if key == "mapped"
-        else _is_told(stored[key])
+        else _is_present(stored[key])
         for key in settings.attribution_keys
     )
 
 
-def _has_mapped_key(settings: ImpactSettings, conversion: Conversion) -> bool:
+def _has_mapped_attribution_key(
+    settings: ImpactSettings, conversion: Conversion
+) -> bool:
     mapped = mapped_fields(settings, conversion)
-    return any(_is_told(mapped.get(name)) for name in ATTRIBUTION)
+    return any(_is_present(mapped.get(name)) for name in ATTRIBUTION)
 
 
-def _is_told(value: str | None) -> bool:
+def _is_present(value: str | None) -> bool:
     return bool(value and value.strip())
 
 
 def _check_customer_id(settings: ImpactSettings, form: Mapping[str, str]) -> None:
-    wanted, told = settings.customer_id_pattern, form["CustomerId"]
-    if wanted and told and not re.fullmatch(wanted, told):
+    pattern, customer_id = settings.customer_id_pattern, form["CustomerId"]
+    if pattern and customer_id and not re.fullmatch(pattern, customer_id):
         message = "CustomerId does not match customer_id_pattern"
-        raise UnfitError(message, reason="unfit_field")
+        raise InvalidValueError(message, reason="unfit_field")

@@ -1,4 +1,4 @@
-"""The lines of an order as impact.com wants them.
+"""The parameters of the lines of an order at impact.com.
 
 Source: `impact-conversions-reference.txt`, "Order and items", and
 `shared/providers/impact.md`, sections 3.3 to 3.5.
@@ -9,9 +9,9 @@ from decimal import Decimal
 
 from assets.money import fits
 from assets.providers.conversion import Item
-from assets.providers.impact.fields import numbered, written
+from assets.providers.impact.fields import encode_parameter, numbered_name
 from assets.providers.impact.settings import ImpactSettings
-from assets.providers.impact.values import UnfitError
+from assets.providers.impact.values import InvalidValueError
 
 _CENT = Decimal("0.01")
 _WHOLE = 100
@@ -23,25 +23,25 @@ def item_parameters(
 ) -> dict[str, str]:
     """Return the parameters of all lines, numbered from 1 without gaps.
 
-    A free line stays (impact.md 3.3).
+    A free line is sent, too (impact.md 3.3).
 
     Raises:
-        UnfitError: A value is not what its parameter takes.
+        InvalidValueError: A parameter does not accept a value.
     """
     form: dict[str, str] = {}
     for number, name, value in item_values(settings, items, digits):
-        sent = written(name, value, digits, number)
+        sent = encode_parameter(name, value, digits, number)
         if name == "ItemSku" and not sent:
             message = f"ItemSku{number} is blank"
-            raise UnfitError(message, reason="missing_sku")
-        form[numbered(name, number)] = sent
+            raise InvalidValueError(message, reason="missing_sku")
+        form[numbered_name(name, number)] = sent
     return form
 
 
 def item_values(
     settings: ImpactSettings, items: Sequence[Item], digits: int
 ) -> Iterator[tuple[int, str, str | None]]:
-    """Yield each line's number, parameters and values, not yet as they are sent."""
+    """Yield each line's number, parameters and values, not yet encoded."""
     lines = sorted(items, key=lambda item: item.line_no)
     for number, item in enumerate(lines, start=1):
         for name, value in _item(settings, item, digits):
@@ -49,9 +49,9 @@ def item_values(
 
 
 def exact_rate(discount: Decimal, whole: Decimal) -> Decimal | None:
-    """Return the percentage that gives `discount` to the last digit, or None.
+    """Return the percentage that gives exactly `discount`, or None.
 
-    A rate that gives another amount would change what a partner is paid for.
+    A rate that gives another amount would change a partner's commission.
     """
     if not 0 < discount <= whole:
         return None
@@ -80,9 +80,9 @@ def _item(
 
 
 def _discount(settings: ImpactSettings, item: Item, digits: int) -> tuple[str, str]:
-    """The line's discount in one form, never two (impact.md 3.4).
+    """Return the line's discount in one form, never two (impact.md 3.4).
 
-    What the wanted form cannot say exactly is sent as the amount of the line.
+    If the configured form is not exact, the amount of the line is sent.
     """
     if settings.item_discount == "rate":
         rate = exact_rate(item.discount, item.subtotal)
@@ -96,14 +96,14 @@ def _discount(settings: ImpactSettings, item: Item, digits: int) -> tuple[str, s
 
 
 def _is_whole(item: Item) -> bool:
-    """Whether the quantity can be sent; else the line goes as one (impact.md 3.3)."""
+    """Tell whether the quantity can be sent; otherwise it is 1 (impact.md 3.3)."""
     return item.quantity == item.quantity.to_integral_value()
 
 
 def _price_is_exact(item: Item, digits: int) -> bool:
-    """Whether impact.com, multiplying price by quantity, finds the line's subtotal.
+    """Tell whether price times quantity is exactly the line's subtotal.
 
-    Where it would not (3.333 x 3, 1.5 metres) the subtotal is sent (impact.md 3.5).
+    If not (3.333 x 3, 1.5 metres), the subtotal is sent (impact.md 3.5).
     """
     return (
         _is_whole(item)

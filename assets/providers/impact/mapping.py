@@ -1,6 +1,6 @@
-"""Which parameters of impact.com configuration may fill, and which it may not.
+"""The parameters of impact.com that configuration may fill.
 
-Everything that must not stand together is refused here, when configuration is read.
+Parameters that exclude each other are refused here, when the configuration is read.
 
 Sources: `impact-conversions-reference.txt` (exclusions) and
 `shared/providers/impact.md`, sections 3.1, 3.2 and 3.4.
@@ -18,7 +18,7 @@ ITEM_COLUMNS = tuple(name for name in Item.__dataclass_fields__ if name != "extr
 HASHED_EMAIL = "customer_email_sha1"
 
 _FORCED = frozenset({"MediaId", "MediaPartnerId"})
-_SENT_ANYWAY = frozenset(
+_ALWAYS_SENT = frozenset(
     {
         *("CampaignId", "ProgramId", "EventTypeId", "EventTypeCode"),
         *("ActionTrackerId", "EventDate", "OrderId", "ClickId", "CustomProfileId"),
@@ -30,7 +30,7 @@ _SENT_ANYWAY = frozenset(
 )
 _DISCOUNT = "the exporter sends one form of a discount; choose it with {}"
 _TOTAL = 'an order total must not stand beside items; see report = "order"'
-_REFUSED = {
+_NOT_MAPPABLE = {
     **dict.fromkeys(("OrderSubTotalPostDiscount", "Amount"), _TOTAL),
     "OrderDiscount": _DISCOUNT.format("order_discount"),
     "OrderDiscountRate": _DISCOUNT.format("order_discount"),
@@ -44,8 +44,8 @@ _REFUSED = {
     ),
 }
 
-_MAPPABLE = frozenset(ORDER) - _SENT_ANYWAY - set(_REFUSED)
-_MAPPABLE_OF_ITEMS = frozenset(ITEM) - _SENT_ANYWAY - set(_REFUSED)
+_MAPPABLE = frozenset(ORDER) - _ALWAYS_SENT - set(_NOT_MAPPABLE)
+_MAPPABLE_ITEM_FIELDS = frozenset(ITEM) - _ALWAYS_SENT - set(_NOT_MAPPABLE)
 
 
 def check_fields(fields: Mapping[str, str], *, force_credit: bool) -> None:
@@ -56,10 +56,10 @@ def check_fields(fields: Mapping[str, str], *, force_credit: bool) -> None:
         force_credit: MediaId or MediaPartnerId may be mapped.
 
     Raises:
-        ValueError: Names the first wrong entry and what may stand there.
+        ValueError: An entry is wrong. The message names the first one and the choices.
     """
     for name, column in fields.items():
-        _refuse(name, _problem(name, column, force_credit=force_credit))
+        _refuse(name, _field_problem(name, column, force_credit=force_credit))
     if fields.keys() >= _FORCED:
         _refuse("MediaPartnerId", "it must not stand beside MediaId")
 
@@ -71,7 +71,7 @@ def check_item_fields(fields: Mapping[str, str]) -> None:
         ValueError: Names the first wrong entry and what may stand there.
     """
     for name, column in fields.items():
-        _refuse(name, _problem_of_item(name))
+        _refuse(name, _item_field_problem(name))
         if column not in ITEM_COLUMNS and not column.startswith("extra."):
             known = ", ".join(ITEM_COLUMNS)
             _refuse(name, f"expected extra.<column> or one of {known}, got {column!r}")
@@ -83,31 +83,35 @@ def _refuse(name: str, problem: str | None) -> None:
         raise ValueError(message)
 
 
-def _problem(name: str, column: str, *, force_credit: bool) -> str | None:
+def _field_problem(name: str, column: str, *, force_credit: bool) -> str | None:
     if name in _FORCED and not force_credit:
         return "it forces the credit past the click; set force_credit = true to do so"
     if name == "CustomerEmail" and column != HASHED_EMAIL:
         return f"only a hash may be sent, so only from the column {HASHED_EMAIL}"
     if name.startswith("Item"):
         return "it is a parameter of items; map it in item_fields, without a number"
-    return _unmappable(name, _MAPPABLE, RANGES | {"SubId": SUB_IDS}, "{0}1-{0}{1}")
+    return _not_mappable_reason(
+        name, _MAPPABLE, RANGES | {"SubId": SUB_IDS}, "{0}1-{0}{1}"
+    )
 
 
-def _problem_of_item(name: str) -> str | None:
-    if name in _MAPPABLE - _MAPPABLE_OF_ITEMS:
+def _item_field_problem(name: str) -> str | None:
+    if name in _MAPPABLE - _MAPPABLE_ITEM_FIELDS:
         return "it is a parameter of the order; map it in fields"
-    return _unmappable(name, _MAPPABLE_OF_ITEMS, RANGES, "Item{0}_1-Item{0}_{1}")
+    return _not_mappable_reason(
+        name, _MAPPABLE_ITEM_FIELDS, RANGES, "Item{0}_1-Item{0}_{1}"
+    )
 
 
-def _unmappable(
+def _not_mappable_reason(
     name: str, mappable: Iterable[str], ranges: Mapping[str, int], shown: str
 ) -> str | None:
     if name in mappable:
         return None
-    if name in _SENT_ANYWAY:
+    if name in _ALWAYS_SENT:
         return "the exporter sends it (or its other name) itself"
-    if name in _REFUSED:
-        return _REFUSED[name]
+    if name in _NOT_MAPPABLE:
+        return _NOT_MAPPABLE[name]
     near = get_close_matches(name, mappable, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     single = sorted(one for one in mappable if not one[-1].isdigit())

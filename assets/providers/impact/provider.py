@@ -1,7 +1,7 @@
-"""impact.com: one posted form per order, a queue behind it, and its end.
+"""impact.com: posts one form per order, and follows the queued submission.
 
-The conversation only: which requests, with which credentials, read by whom. What the
-form says is in `impact_form.py`, what replies mean in `impact_replies.py`.
+Requests and credentials belong here. The form is in `form.py`, the meaning of replies
+in `replies.py`.
 
 Source: `shared/providers/impact.md` and the documents it names.
 """
@@ -13,31 +13,31 @@ from typing import Literal
 from urllib.parse import quote
 
 from assets.providers.base import (
-    Doubt,
+    DataIssue,
     Exchange,
-    Findings,
     Lookup,
+    LookupResult,
     Request,
     ResendPolicy,
     Settlement,
+    batches_of_one,
     limits_of,
-    one_by_one,
 )
 from assets.providers.conversion import Conversion
 from assets.providers.eligibility import Ineligible, check_common_rules
 from assets.providers.impact.actions import (
-    REACH,
-    SPAN,
-    Sought,
-    look_through,
-    query_of,
+    MAX_AGE,
+    MAX_RANGE,
+    ActionFilter,
+    page_query,
+    read_actions,
 )
 from assets.providers.impact.fields import stored_copy
 from assets.providers.impact.form import (
     check_form,
     conversion_form,
-    doubts,
-    encoded,
+    data_issues,
+    encode_form,
 )
 from assets.providers.impact.replies import read_conversion_reply
 from assets.providers.impact.settings import ImpactSettings
@@ -52,7 +52,7 @@ __all__ = ["Impact", "ImpactSettings"]
 
 _IN_FLIGHT = 32
 _LIST_LIMIT = 128 * 1024 * 1024
-"""Bytes of a page of actions: 20,000 of them, each some kilobytes at the most."""
+"""Most bytes of a page of actions: 20,000 actions of some kilobytes each."""
 
 
 class Impact:
@@ -69,7 +69,7 @@ class Impact:
     channel: Literal["http", "outbox"] = "http"
 
     def __init__(self, settings: ImpactSettings) -> None:
-        """Take the account as configured."""
+        """Set up the account."""
         self._settings = settings
         sid = settings.account_sid.get_secret_value()
         token = settings.auth_token.get_secret_value()
@@ -87,18 +87,18 @@ class Impact:
             kind="dedupe",
             window=timedelta(hours=settings.dedup_window_hours),
             settle_delay=timedelta(minutes=settings.settle_delay_minutes),
-            looks_up=True,
+            supports_lookup=True,
         )
         self.settle_after = timedelta(minutes=settings.settle_after_minutes)
         self.settle_timeout = timedelta(hours=settings.settle_timeout_hours)
         self.settle_calls = settings.settle_requests_per_hour
         self.lookup_calls = settings.lookup_requests_per_hour
-        self.lookup_span = SPAN
-        self.lookup_reach = REACH
+        self.lookup_max_range = MAX_RANGE
+        self.lookup_max_age = MAX_AGE
         self.alarms = ALARMS
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
-        """Return why `conversion` is not to be sent, or None where it is."""
+        """Return why `conversion` must not be sent; None: it is eligible."""
         return check_common_rules(self._settings, conversion, now) or check_form(
             self._settings, conversion
         )
@@ -106,56 +106,58 @@ class Impact:
     def batches(
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
-        """One conversion a request: there is no bulk endpoint (impact.md 1)."""
-        return one_by_one(conversions)
+        """Return batches of one: there is no bulk endpoint (impact.md 1)."""
+        return batches_of_one(conversions)
 
     def payload(self, conversion: Conversion) -> bytes:
         """Return the form of a conversion."""
-        return self._post(conversion).body
+        return self._conversion_request(conversion).body
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         """Post one conversion and read the reply."""
         (conversion,) = batch
-        reply = yield self._post(conversion)
+        reply = yield self._conversion_request(conversion)
         return [read_conversion_reply(reply, f"{self._account}/APISubmissions/")]
 
     def settlement(self, provider_ref: str, order_id: str) -> Settlement:
-        """Ask once what became of a queued submission.
+        """Ask once about a queued submission.
 
-        The address is built from our own settings, never taken from a reply, so our
-        credentials go nowhere else (impact.md 6).
+        The address is built from our own settings, never from a reply, so that our
+        credentials are sent nowhere else (impact.md 6).
         """
-        reply = yield self._ask(provider_ref)
+        reply = yield self._submission_request(provider_ref)
         return read_submission(reply, provider_ref, order_id)
 
-    def shown(self, reply: Reply) -> bytes:
-        """Return an answer about a submission without what it echoes of the order."""
+    def storable_body(self, reply: Reply) -> bytes:
+        """Return a reply about a submission without its copy of the order."""
         return without_payload(reply)
 
     def lookup(
         self, order_ids: Collection[str], first: datetime, last: datetime
     ) -> Lookup:
-        """Look for orders of a range of times in the list of actions."""
+        """Look up orders of a range of times in the list of actions."""
         settings = self._settings
-        sought = Sought(order_ids, settings.event_type_id, settings.event_type_code)
-        pages = look_through(sought, first, last, settings.lookup_page_size)
+        action_filter = ActionFilter(
+            order_ids, settings.event_type_id, settings.event_type_code
+        )
+        pages = read_actions(action_filter, first, last, settings.lookup_page_size)
         page = next(pages)
         try:
             while True:
-                reply = yield self._list(
-                    query_of(settings.campaign_id, page, settings.lookup_page_size)
+                reply = yield self._actions_request(
+                    page_query(settings.campaign_id, page, settings.lookup_page_size)
                 )
                 page = pages.send(reply)
         except StopIteration as done:
-            findings: Findings = done.value
-        return findings
+            result: LookupResult = done.value
+        return result
 
-    def doubts(self, conversion: Conversion) -> Sequence[Doubt]:
-        """Return what of a conversion is cut: names, categories, notes."""
-        return doubts(self._settings, conversion)
+    def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
+        """Return the values that are cut: names, categories, notes."""
+        return data_issues(self._settings, conversion)
 
-    def _post(self, conversion: Conversion) -> Request:
-        """The request of the reference, "Example request"."""
+    def _conversion_request(self, conversion: Conversion) -> Request:
+        """Return the request of the reference, "Example request"."""
         form = conversion_form(self._settings, conversion)
         return Request(
             method="POST",
@@ -164,12 +166,12 @@ class Impact:
                 **self._headers,
                 "Content-Type": "application/x-www-form-urlencoded",
             },
-            body=encoded(form),
+            body=encode_form(form),
             path_template="/Advertisers/{account_sid}/Conversions",
             stored=(stored_copy(form),),
         )
 
-    def _ask(self, ref: str) -> Request:
+    def _submission_request(self, ref: str) -> Request:
         where = f"{self._account}/APISubmissions/{quote(ref, safe='')}"
         return Request(
             method="GET",
@@ -179,7 +181,7 @@ class Impact:
             path_template="/Advertisers/{account_sid}/APISubmissions/{submission_id}",
         )
 
-    def _list(self, query: str) -> Request:
+    def _actions_request(self, query: str) -> Request:
         return Request(
             method="GET",
             url=f"{self._settings.base_url}{self._account}/Actions?{query}",

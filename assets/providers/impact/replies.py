@@ -1,7 +1,7 @@
-"""What impact.com's reply to a conversion means.
+"""The meaning of impact.com's reply to a conversion.
 
-Reading only: nothing here builds a request. What became of a conversion that was
-queued is read in `impact_submissions.py`.
+Nothing here builds a request. Replies about queued submissions are read in
+`submissions.py`.
 
 Sources: `impact-conversions-reference.txt` ("Example response") and
 `shared/providers/impact.md`, section 4.
@@ -29,52 +29,52 @@ _SUBMISSION_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 
 def read_conversion_reply(reply: Reply, submissions: str) -> Outcome:
-    """Return what became of a conversion that was posted.
+    """Return the outcome of a posted conversion.
 
-    A lost reply is UNCERTAIN, not RETRYABLE: the first copy may still stand in the
-    queue, and what happens to two queued copies is unpublished (impact.md 5). A 5xx is
-    to be retried automatically (guide, "intelligent retry functionality").
+    A lost reply is UNCERTAIN, not RETRYABLE: the first copy may still be in the queue,
+    and the result of two queued copies is unpublished (impact.md 5). A 5xx is retried
+    automatically (guide, "intelligent retry functionality").
 
     Args:
-        reply: What came back.
-        submissions: Path under which our own submissions live, with a slash at the
-            end. An address elsewhere is not followed: it would be given our
-            credentials (impact.md 6).
+        reply: The reply.
+        submissions: Path of our own submissions, with a slash at the end. Another
+            address is not followed, because it would receive our credentials
+            (impact.md 6).
     """
     if reply.phase is not Phase.DONE or reply.status is None:
         return classify(reply, resend_is_safe=False)
     general = classify(reply, resend_is_safe=True)
     success = 200 <= reply.status < 300  # noqa: PLR2004
-    about_the_order = general.verdict in {Verdict.REJECTED, Verdict.DUPLICATE}
-    if is_html(reply) and (success or about_the_order):
+    concerns_the_order = general.verdict in {Verdict.REJECTED, Verdict.DUPLICATE}
+    if is_html(reply) and (success or concerns_the_order):
         return Outcome(verdict=Verdict.UNCERTAIN, reason="html_reply")
     if success:
         return _read_success(object_of(reply), submissions)
-    if about_the_order:
-        return _refused(object_of(reply), general)
+    if concerns_the_order:
+        return _refusal(object_of(reply), general)
     return general
 
 
 def object_of(reply: Reply) -> dict[str, Any]:
-    """Return the JSON object of a body, lower-case keys; empty where there is none."""
-    return _lowered(read_json(reply.body))
+    """Return the JSON object of a body, with lower-case keys; empty if none."""
+    return _with_lower_case_keys(read_json(reply.body))
 
 
-def _lowered(value: object) -> dict[str, Any]:
+def _with_lower_case_keys(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         return {}
     return {key.lower(): inner for key, inner in value.items()}
 
 
-def word(value: object) -> str | None:
-    """Return a short text on one line, or None where `value` is no text."""
+def short_text(value: object) -> str | None:
+    """Return a short text on one line, or None if `value` is no text."""
     if not isinstance(value, str):
         return None
     return " ".join(value.split())[:_MESSAGE] or None
 
 
 def _read_success(body: dict[str, Any], submissions: str) -> Outcome:
-    status = word(body.get("status"))
+    status = short_text(body.get("status"))
     match (status or "").upper():
         case "QUEUED":
             ref = _submission_id(body.get("queueduri"), submissions)
@@ -93,7 +93,7 @@ def _read_success(body: dict[str, Any], submissions: str) -> Outcome:
             )
         case "ERROR":
             refused = Outcome(verdict=Verdict.REJECTED, reason="error_in_reply")
-            return _refused(body, refused)
+            return _refusal(body, refused)
     return Outcome(
         verdict=Verdict.UNCERTAIN, reason="unclear_reply", provider_status=status
     )
@@ -106,37 +106,41 @@ def _submission_id(uri: object, submissions: str) -> str | None:
     return found.group() if found and set(found.group()) != {"."} else None
 
 
-def _refused(body: dict[str, Any], general: Outcome) -> Outcome:
+def _refusal(body: dict[str, Any], general: Outcome) -> Outcome:
     return Outcome(
         verdict=general.verdict,
         reason=general.reason,
-        detail=_errors(body) or word(body.get("message")),
-        provider_status=word(body.get("status")),
+        detail=_errors(body) or short_text(body.get("message")),
+        provider_status=short_text(body.get("status")),
     )
 
 
 def _errors(body: dict[str, Any]) -> str | None:
-    return _told_of_fields(body.get("errors"))
+    return _field_messages(body.get("errors"))
 
 
 def _warnings(body: dict[str, Any]) -> str | None:
-    """Optional values that were left out of a conversion that was taken."""
-    told = _told_of_fields(body.get("warnings"))
-    return f"warnings: {told}" if told else None
+    """Return the optional values that impact.com left out of an accepted conversion."""
+    messages = _field_messages(body.get("warnings"))
+    return f"warnings: {messages}" if messages else None
 
 
-def _told_of_fields(said: object) -> str | None:
-    """Parameters and messages, in either published spelling.
+def _field_messages(reported: object) -> str | None:
+    """Return parameters and messages, in either published spelling.
 
-    Messages quote the value ("Invalid numeric format (fifty)"), so that of a
+    Messages quote the value ("Invalid numeric format (fifty)"). So the message of a
     parameter that may hold personal data is left out.
     """
-    entries = [_lowered(one) for one in said] if isinstance(said, list) else []
-    return "; ".join(filter(None, map(_told_of_field, entries[:_ENTRIES]))) or None
+    entries = (
+        [_with_lower_case_keys(one) for one in reported]
+        if isinstance(reported, list)
+        else []
+    )
+    return "; ".join(filter(None, map(_field_message, entries[:_ENTRIES]))) or None
 
 
-def _told_of_field(entry: dict[str, Any]) -> str:
-    name, message = word(entry.get("field")), word(entry.get("message"))
+def _field_message(entry: dict[str, Any]) -> str:
+    name, message = short_text(entry.get("field")), short_text(entry.get("message"))
     if name and not may_be_quoted(name):
         message = None
     return ": ".join(part for part in (name, message) if part)

@@ -1,7 +1,4 @@
-"""Settings of a destination at impact.com, and what makes them wrong.
-
-Only what configuration says belongs here, not what is made of it.
-"""
+"""Settings of a destination at impact.com, and their validation."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -9,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from assets.providers.impact.fields import ATTRIBUTION, TEXT
+from assets.providers.impact.fields import ATTRIBUTION, TEXT_LENGTH
 from assets.providers.impact.mapping import check_fields, check_item_fields
 from assets.providers.settings import DestinationSettings
 
@@ -28,40 +25,41 @@ class ImpactSettings(DestinationSettings):
         auth_token: Password of HTTP Basic; needs the scopes "Create conversion",
             "Submissions" and "Actions" (impact.md 2).
         campaign_id: At most 10 digits (impact.md 3.9).
-        event_type_id: Either this or `event_type_code`: nothing published says which
-            wins where both are sent (impact.md 3.1).
+        event_type_id: Either this or `event_type_code`. It is unpublished which one
+            applies if both are sent (impact.md 3.1).
         event_type_code: At most 64 characters (impact.md 3.9).
         report: `items`, or `order`: only the order's total, no line (reference,
             "OrderSubTotalPostDiscount": never both).
         item_money: Whether lines carry `ItemSubTotal` or `ItemPrice`; never both
             (reference, "ItemSubTotal" and "ItemPrice").
-        item_discount: How a line's discount is told: of the `line`, per `unit` or as
-            a `rate` in percent; where the form is not exact, of the line.
-        order_discount: How the order's discount is told; a `rate` where it is exact.
-        discount_level: `one` holds back an order with a discount on the order and
+        item_discount: The form of a line's discount: of the `line`, per `unit` or as a
+            `rate` in percent. If the form is not exact, the amount of the line is sent.
+        order_discount: The form of the order's discount; a `rate` only if it is exact.
+        discount_level: `one` quarantines an order with a discount on the order and
             another on a line: the base of the first is unpublished (impact.md 3.5).
         attribution_keys: An order needs one of these, or it is suppressed
-            `no_click_id`. Whatever is stored is sent, listed here or not. `mapped`:
-            an attribution key that `fields` fills.
-        force_credit: `fields` may fill MediaId or MediaPartnerId, which give the
-            credit to one partner whatever was clicked (reference, "MediaId").
+            `no_click_id`. All stored keys are sent, listed here or not. `mapped`: an
+            attribution key that `fields` fills.
+        force_credit: `fields` may fill MediaId or MediaPartnerId, which credit one
+            partner whatever was clicked (reference, "MediaId").
         item_fields: Item parameter <- column of the line, or `extra.<column>`.
-        default_category: `ItemCategory` is required with items (reference); this
-            stands in where the warehouse has none.
-        customer_id_pattern: What a CustomerId has to look like; None: only no `@`.
+        default_category: `ItemCategory` is required with items (reference). This value
+            is sent if the warehouse has none.
+        customer_id_pattern: Regular expression of a CustomerId; None: only no `@`.
         currencies: The only currencies that are reported; None: all.
-        max_items: Orders with more lines are held back; no limit is published.
+        max_items: Orders with more lines are quarantined. No limit is published.
         max_body_bytes: The same for the size of a request.
-        dedup_window_hours: How long impact.com drops a repeat of an order id. Account
-            configuration that no public page states (impact.md 5): ask them.
-        settle_delay_minutes: After a lost reply, not before a first copy can no
-            longer be in the queue.
-        settle_after_minutes: When a submission is first asked about (impact.md 6).
-        settle_timeout_hours: When to stop asking; at most the 90 days for which
-            submissions are kept (impact.md 6).
-        settle_requests_per_hour: Questions about submissions; with those below they
-            stay under the 1,000 an hour of impact.md 4.
-        lookup_requests_per_hour: Pages of actions asked for.
+        dedup_window_hours: How long impact.com drops a repeat of an order id. It is
+            configured per account and unpublished (impact.md 5): ask impact.com.
+        settle_delay_minutes: Time after a lost reply until a first copy cannot be in
+            the queue any more.
+        settle_after_minutes: Time until the first question about a submission
+            (impact.md 6).
+        settle_timeout_hours: Time until the last question; at most the 90 days for
+            which submissions are kept (impact.md 6).
+        settle_requests_per_hour: Questions about submissions. Together with lookups
+            they stay below the 1,000 requests per hour of impact.md 4.
+        lookup_requests_per_hour: Pages of actions.
         lookup_page_size: Actions on a page, 2,000 to 20,000 (impact.md 7).
     """
 
@@ -80,7 +78,9 @@ class ImpactSettings(DestinationSettings):
     attribution_keys: tuple[AttributionKey, ...] = Field(("click_id",), min_length=1)
     force_credit: bool = False
     item_fields: dict[str, str] = Field(default={})
-    default_category: str = Field("uncategorized", max_length=TEXT, pattern=r"\S")
+    default_category: str = Field(
+        "uncategorized", max_length=TEXT_LENGTH, pattern=r"\S"
+    )
     customer_id_pattern: str | None = None
     currencies: tuple[str, ...] | None = Field(default=None, min_length=1)
     max_items: int = Field(default=1_000, ge=1)
@@ -132,7 +132,7 @@ class ImpactSettings(DestinationSettings):
         return pattern
 
     @model_validator(mode="after")
-    def _must_map_what_may_be_sent(self) -> "ImpactSettings":
+    def _must_map_allowed_fields(self) -> "ImpactSettings":
         check_fields(self.fields, force_credit=self.force_credit)
         if "mapped" in self.attribution_keys and not ATTRIBUTION & self.fields.keys():
             names = ", ".join(sorted(ATTRIBUTION))
@@ -141,7 +141,7 @@ class ImpactSettings(DestinationSettings):
         return self
 
     @model_validator(mode="after")
-    def _must_not_say_anything_of_items_beside_a_total(self) -> "ImpactSettings":
+    def _must_not_configure_items_with_report_order(self) -> "ImpactSettings":
         about_items = {"item_fields", "item_money", "item_discount", "order_discount"}
         given = sorted(about_items & self.model_fields_set)
         if self.report == "order" and given:
@@ -160,11 +160,11 @@ class ImpactSettings(DestinationSettings):
 
     @property
     def mapped_columns(self) -> Mapping[str, Collection[str]]:
-        """The columns that are mapped, by statement."""
+        """The mapped columns, by statement."""
         return {**super().mapped_columns, "order_items": self.item_fields.values()}
 
     @model_validator(mode="after")
-    def _must_wait_less_than_the_window(self) -> "ImpactSettings":
+    def _must_settle_within_the_window(self) -> "ImpactSettings":
         if self.settle_delay_minutes >= self.dedup_window_hours * 60:
             message = "settle_delay_minutes must be shorter than dedup_window_hours"
             raise ValueError(message)

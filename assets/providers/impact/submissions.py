@@ -1,6 +1,6 @@
-"""What impact.com says became of a conversion that it had queued.
+"""The meaning of impact.com's reply about a queued submission.
 
-Reading only: nothing here builds a request.
+Nothing here builds a request.
 
 Source: `shared/providers/impact.md`, section 6 (submissions and their reason codes).
 """
@@ -9,8 +9,8 @@ import json
 import re
 from typing import Any
 
-from assets.providers.impact.actions import SEVERAL
-from assets.providers.impact.replies import object_of, word
+from assets.providers.impact.actions import SEVERAL_ACTIONS
+from assets.providers.impact.replies import object_of, short_text
 from assets.providers.replies import (
     Outcome,
     Phase,
@@ -30,7 +30,7 @@ NOT_ATTRIBUTED = frozenset(
         *("MAX_RECURRENCES_REACHED", "BLACKLISTED_SOURCE_IP", "UNCLAIMED"),
     }
 )
-"""No partner is credited: a normal result of business."""
+"""No partner is credited: a normal business result."""
 
 CONFIGURATION = frozenset(
     {
@@ -38,12 +38,12 @@ CONFIGURATION = frozenset(
         *("ACTIONTRACKER_NOT_ACTIVE", "ACTIONTRACKER_CAMPAIGN_MISMATCH"),
     }
 )
-"""Our settings do not fit the account: somebody has to mend them."""
+"""Our settings do not fit the account: somebody must correct them."""
 
 BAD_DATA = frozenset(
     {"VALIDATION", "MALFORMED", "CONV_MALFORMED", "NO_ITEM", "OID_MISSING"}
 )
-"""What we sent is wrong."""
+"""We sent invalid data."""
 
 DUPLICATE = "CONV_DUPLICATE"
 WRONG_ORDER = "wrong_order_in_submission"
@@ -54,45 +54,45 @@ _PUBLISHED = NOT_ATTRIBUTED | CONFIGURATION | BAD_DATA
 
 ALARMS = frozenset(
     {
-        *(WRONG_ORDER, WRONG_SUBMISSION, SEVERAL),
+        *(WRONG_ORDER, WRONG_SUBMISSION, SEVERAL_ACTIONS),
         *(code.lower() for code in CONFIGURATION),
     }
 )
-"""Reasons that ask for a person at once (impact.md 6: refused, alert)."""
+"""Reasons that need a person at once (impact.md 6: refused, alert)."""
 
 
 def read_submission(reply: Reply, ref: str, order_id: str) -> Outcome | None:
-    """Return what became of a queued submission; None: to be asked again later.
+    """Return the outcome of a queued submission; None: ask again later.
 
-    Only the API's own 404 says that the submission is gone; a page for people, a
-    broken connection or a 5xx says nothing about it.
+    Only the API's own 404 means that the submission does not exist. An HTML page, a
+    broken connection or a 5xx means nothing.
 
     Args:
-        reply: What came back.
-        ref: Which submission was asked about.
-        order_id: Whose conversion it was.
+        reply: The reply.
+        ref: The id of the submission.
+        order_id: The order of the submission.
     """
     if reply.phase is not Phase.DONE or reply.status is None:
         return None
     general = classify(reply, resend_is_safe=True)
     if reply.status in {404, 410}:
-        gone = Outcome(verdict=Verdict.UNCERTAIN, reason="submission_not_found")
-        return None if is_html(reply) else gone
+        not_found = Outcome(verdict=Verdict.UNCERTAIN, reason="submission_not_found")
+        return None if is_html(reply) else not_found
     if general.verdict is Verdict.CONFIGURATION:
         return general
     if reply.status != 200:  # noqa: PLR2004
         return None
     body = object_of(reply)
-    wrong = _mistaken(body, ref, order_id)
-    if wrong is not None:
-        return Outcome(verdict=Verdict.UNCERTAIN, reason=wrong)
+    mismatch = _mismatch(body, ref, order_id)
+    if mismatch is not None:
+        return Outcome(verdict=Verdict.UNCERTAIN, reason=mismatch)
     return _read_state(body)
 
 
 def without_payload(reply: Reply) -> bytes:
-    """Return the submission without its copy of the form, which is about a person.
+    """Return the submission without its copy of the form, which holds personal data.
 
-    What is no submission is kept as it is; half a submission is not.
+    A body that is no submission is kept as it is. A broken one is not kept.
     """
     if b'"payload"' not in reply.body.lower():
         return reply.body
@@ -107,16 +107,16 @@ def _is_payload(name: str) -> bool:
     return name.lower() == "payload"
 
 
-def _mistaken(body: dict[str, Any], ref: str, order_id: str) -> str | None:
-    """Return why it speaks of something else than our conversion, or None.
+def _mismatch(body: dict[str, Any], ref: str, order_id: str) -> str | None:
+    """Return why the submission is not our conversion, or None.
 
-    OrderId may be null (impact.md 6): only then the BatchId has to tell whose it is,
-    because that it is spelt as in QueuedUri is not verified. What is left out says
-    nothing: it was asked for by its address.
+    OrderId may be null (impact.md 6). Only then the BatchId is compared, because it is
+    not verified that it is spelt as in QueuedUri. A missing value is accepted: the
+    submission was requested by its address.
     """
-    told, batch = body.get("orderid"), body.get("batchid")
-    if told not in (None, ""):
-        if str(told) != order_id:
+    order_id_reported, batch = body.get("orderid"), body.get("batchid")
+    if order_id_reported not in (None, ""):
+        if str(order_id_reported) != order_id:
             return WRONG_ORDER
     elif batch not in (None, "") and str(batch) != ref:
         return WRONG_SUBMISSION
@@ -125,7 +125,7 @@ def _mistaken(body: dict[str, Any], ref: str, order_id: str) -> str | None:
 
 
 def _read_state(body: dict[str, Any]) -> Outcome | None:
-    status = word(body.get("status"))
+    status = short_text(body.get("status"))
     if (status or "").lower() != "complete":
         return None
     kind, reason = body.get("errortype") or "", body.get("errorreason") or ""
@@ -135,12 +135,12 @@ def _read_state(body: dict[str, Any]) -> Outcome | None:
 
 
 def _codes(text: str) -> list[str]:
-    """Published is "space-separated"; other signs between codes are read too."""
+    """Return the codes. "space-separated" is published; other signs are accepted."""
     return [code for code in re.split(r"[\s,;|]+", text) if code]
 
 
 def _settled(codes: list[str], status: str | None) -> Outcome:
-    """With several codes the first decides, except that a duplicate is no refusal."""
+    """Return the outcome of the first code, unless one of them is a duplicate."""
     if not codes:
         return Outcome(verdict=Verdict.SETTLED, provider_status=status)
     first = codes[0].upper()
@@ -152,6 +152,6 @@ def _settled(codes: list[str], status: str | None) -> Outcome:
     return Outcome(
         verdict=verdict,
         reason=why,
-        detail=word(" ".join(codes)),
+        detail=short_text(" ".join(codes)),
         provider_status=status,
     )

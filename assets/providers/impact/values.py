@@ -1,7 +1,7 @@
-"""How impact.com wants values written: text, numbers, amounts, dates, flags, hashes.
+"""Encoding of values for impact.com: text, numbers, amounts, dates, flags, hashes.
 
-A kind takes a value as text and returns it as it is sent, or says why it cannot be.
-Which parameter is of which kind stands in `impact_fields.py`.
+A kind encodes a value from text, or raises an error. `fields.py` assigns kinds to
+parameters.
 
 Source: `shared/providers/impact.md`, sections 3.5 to 3.7 and 3.9 (sizes and formats).
 """
@@ -15,18 +15,18 @@ from decimal import Decimal
 from assets.money import fits, to_text
 
 Kind = Callable[[str, int], str]
-"""Writes a value (text, never blank) in a currency of so many minor digits."""
+"""Encodes a value (text, never blank). The number is the currency's minor digits."""
 
 MAX_DECIMALS = 2
-"""Numbers have two decimals at most (impact.md 3.9)."""
+"""Numbers have at most two decimals (impact.md 3.9)."""
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-class UnfitError(ValueError):
-    """A value that impact.com does not take; the message never quotes it.
+class InvalidValueError(ValueError):
+    """A value that impact.com does not accept. The message never quotes the value.
 
     Attributes:
         reason: A code of the closed list in `docs/delivery-tables.md`.
@@ -38,38 +38,38 @@ class UnfitError(ValueError):
 
 
 def identifier(limit: int) -> Kind:
-    """A key or id: cut, it would be another one, so it has to fit."""
+    """A key or id. It must fit, because a cut one would be another one."""
 
     def write(text: str, _digits: int) -> str:
         if len(text) > limit:
             message = f"is longer than {limit} characters"
-            raise UnfitError(message, reason="too_long")
+            raise InvalidValueError(message, reason="too_long")
         return text
 
     return write
 
 
-def opaque(limit: int) -> Kind:
-    """An id of a person that must not identify him (reference, "CustomerId")."""
+def pseudonym(limit: int) -> Kind:
+    """An id of a person that must not identify the person (reference, "CustomerId")."""
     fitting = identifier(limit)
 
     def write(text: str, digits: int) -> str:
         if "@" in text:
             message = "looks like an e-mail address"
-            raise UnfitError(message, reason="pii_as_id")
+            raise InvalidValueError(message, reason="pii_as_id")
         return fitting(text, digits)
 
     return write
 
 
 @dataclass(frozen=True)
-class Descriptive:
-    """Text that only describes: cut to so many characters."""
+class DescriptiveText:
+    """Descriptive text, cut to `limit` characters."""
 
     limit: int
 
     def __call__(self, text: str, _digits: int) -> str:
-        """Return what is sent; nothing where only white space would be left."""
+        """Return the text as it is sent; empty if only white space would be left."""
         return text[: self.limit] if text[: self.limit].strip() else ""
 
 
@@ -80,14 +80,14 @@ def whole(size: int) -> Kind:
         number = _number(text, size)
         if number < 0 or not fits(number, 0):
             message = "is no whole number"
-            raise UnfitError(message, reason="unfit_field")
+            raise InvalidValueError(message, reason="unfit_field")
         return f"{number:.0f}"
 
     return write
 
 
 def decimal(size: int) -> Kind:
-    """A number of at most `size` digits before the point and two after it."""
+    """A number with at most `size` digits before the point and two after it."""
 
     def write(text: str, _digits: int) -> str:
         number = _number(text, size)
@@ -97,13 +97,13 @@ def decimal(size: int) -> Kind:
 
 
 def money(size: int, *, signed: bool = False) -> Kind:
-    """An amount at the currency's own digits, two at most (impact.md 3.5)."""
+    """An amount with the currency's own digits, two at most (impact.md 3.5)."""
 
     def write(text: str, digits: int) -> str:
         amount = _number(text, size, min(digits, MAX_DECIMALS))
         if amount < 0 and not signed:
             message = "is below zero"
-            raise UnfitError(message, reason="negative_amount")
+            raise InvalidValueError(message, reason="negative_amount")
         return to_text(amount, min(digits, MAX_DECIMALS))
 
     return write
@@ -112,21 +112,21 @@ def money(size: int, *, signed: bool = False) -> Kind:
 def _number(text: str, size: int, decimals: int = MAX_DECIMALS) -> Decimal:
     if not _NUMBER.fullmatch(text.strip()):
         message = "is no number such as 12.50"
-        raise UnfitError(message, reason="unfit_field")
+        raise InvalidValueError(message, reason="unfit_field")
     number = Decimal(text.strip())
     if abs(number) >= 10**size:
         message = f"has more than {size} digits before the point"
-        raise UnfitError(message, reason="amount_too_large")
+        raise InvalidValueError(message, reason="amount_too_large")
     if not fits(number, decimals):
         message = f"has more than {decimals} decimals"
-        raise UnfitError(message, reason="amount_precision")
+        raise InvalidValueError(message, reason="amount_precision")
     return number if number else Decimal(0)
 
 
-def moment(text: str, _digits: int) -> str:
+def date_or_time(text: str, _digits: int) -> str:
     """A date, or an instant as `instant_text` writes it (reference, "Date1-10").
 
-    How a time without a zone is read is unpublished (impact.md 3.6): never sent.
+    A time without a zone is never sent: its meaning is unpublished (impact.md 3.6).
     """
     try:
         if _DAY.fullmatch(text):
@@ -137,20 +137,20 @@ def moment(text: str, _digits: int) -> str:
     except (ValueError, OverflowError):
         pass
     message = "is neither a date nor a time with its offset"
-    raise UnfitError(message, reason="unfit_field")
+    raise InvalidValueError(message, reason="unfit_field")
 
 
 def instant_text(instant: datetime) -> str:
-    """ISO 8601 in UTC with Z: no plus sign that a form could lose (impact.md 3.6)."""
+    """ISO 8601 in UTC with Z, because a form may lose a plus sign (impact.md 3.6)."""
     utc = instant.astimezone(UTC).replace(tzinfo=None)
     return utc.isoformat(timespec="seconds") + "Z"
 
 
 def flag(text: str, _digits: int) -> str:
-    """`true` or `false`, however the column spells its case (impact.md 3.7)."""
+    """`true` or `false`; the column may have any case (impact.md 3.7)."""
     if text.lower() not in {"true", "false"}:
         message = "is neither true nor false"
-        raise UnfitError(message, reason="unfit_field")
+        raise InvalidValueError(message, reason="unfit_field")
     return text.lower()
 
 
@@ -158,5 +158,5 @@ def email_hash(text: str, _digits: int) -> str:
     """SHA-1 or SHA-256 of the address in lower-case hex (impact.md 3.7)."""
     if not _HASH.fullmatch(text):
         message = "is no SHA-1 or SHA-256 in lower-case hex"
-        raise UnfitError(message, reason="unfit_field")
+        raise InvalidValueError(message, reason="unfit_field")
     return text

@@ -1,4 +1,4 @@
-"""The click id of Trackdesk, as warehouses hold it: bare, or the whole cookie."""
+"""Reads the click id of Trackdesk, stored as the bare id or as the whole cookie."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from assets.providers.replies import read_json
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_MOST_DECODINGS = 2
+_MAX_DECODINGS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Click:
     """One click of one tenant.
 
     Attributes:
-        tenant_id: None where the click id was stored without its cookie.
+        tenant_id: None if the click id was stored without its cookie.
     """
 
     cid: str
@@ -23,14 +23,14 @@ class Click:
 
 
 def read_click(stored: str) -> Click | None:
-    """Return the click in `stored`, or None where it is in no known form.
+    """Return the click in `stored`, or None if its form is unknown.
 
-    The cookie `trakdesk_cid` holds `{"tenantId": "..", "cid": "<uuid>"}`, often
-    percent-encoded, and once more where it passed through a form or a log
-    (`trackdesk.md`, section 4: third party).
+    The cookie `trakdesk_cid` holds `{"tenantId": "..", "cid": "<uuid>"}`. It is often
+    percent-encoded, and twice if it passed through a form or a log (`trackdesk.md`,
+    section 4: third party).
     """
     text = stored
-    for _ in range(1 + _MOST_DECODINGS):
+    for _ in range(1 + _MAX_DECODINGS):
         if _UUID.fullmatch(text):
             return Click(text)
         cookie = read_json(text.encode(errors="replace"))

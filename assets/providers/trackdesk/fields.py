@@ -1,4 +1,4 @@
-"""What Trackdesk is told of a conversion: the JSON body, or a row of the import."""
+"""The data of a conversion at Trackdesk: the JSON body, or a row of the import."""
 
 from collections.abc import Mapping
 from datetime import UTC
@@ -16,20 +16,20 @@ from assets.providers.trackdesk.settings import (
 
 
 def amount_of(settings: TrackdeskSettings, conversion: Conversion) -> Decimal | None:
-    """Return what a percentage is paid of, or None where the payout is fixed."""
+    """Return the base of a percentage commission, or None if the payout is fixed."""
     amounts = {"revenue": conversion.revenue, "total": conversion.total}
     return amounts.get(settings.amount)
 
 
-def body_of(
+def conversion_body(
     settings: TrackdeskSettings,
     conversion: Conversion,
     identity: Mapping[str, object],
 ) -> dict[str, object]:
-    """Return the conversion (manual, section 2; `trackdesk.md`, section 3).
+    """Return the body of a conversion (manual, section 2; `trackdesk.md`, section 3).
 
-    `externalId` is on no page of the manual, but without it a repeat is a second
-    commission (help 10290309).
+    `externalId` is not in the manual, but without it a repeat is a second commission
+    (help 10290309).
     """
     body = {**identity, "conversionTypeCode": settings.conversion_type_code}
     amount = amount_of(settings, conversion)
@@ -49,22 +49,22 @@ def body_of(
     return body
 
 
-def row_of(
+def import_row(
     settings: TrackdeskSettings, conversion: Conversion, body: Mapping[str, object]
 ) -> dict[str, str]:
-    """Return a conversion as a row of the import, header by header (help 8862593).
+    """Return a conversion as a row of the import, by header (help 8862593).
 
-    It holds what the body would, and the time of the order. Of CID and External CID
-    only one has a column: the import refuses both.
+    It holds the data of the body, and the time of the order. It has a column for either
+    CID or External CID, because the import refuses both together.
     """
     params = body.get("customParams", {})
     cells = {
         "CID": body.get("cid"),
         "External CID": body.get("externalCid"),
         "Conversion type": body["conversionTypeCode"],
-        "Amount": _inner(body, "amount", "value"),
+        "Amount": _nested(body, "amount", "value"),
         "Conversion status": body.get("status"),
-        "Currency": _inner(body, "currency", "code"),
+        "Currency": _nested(body, "currency", "code"),
         "External ID": body["externalId"],
         "Customer ID": body.get("customerId"),
         **{
@@ -85,7 +85,7 @@ def row_of(
 def stored_copy(
     conversion: Conversion, body: Mapping[str, object]
 ) -> dict[str, object]:
-    """Return what the delivery tables may keep of `body`."""
+    """Return the stored copy of `body`."""
     stored: dict[str, object] = {"order_id": conversion.order_id}
     if "conversionTypeCode" in body:
         stored["conversion_type_code"] = body["conversionTypeCode"]
@@ -99,7 +99,7 @@ def stored_copy(
         stored["status"] = body["status"]
     if "amount" in body:
         stored |= {
-            "amount": _inner(body, "amount", "value"),
+            "amount": _nested(body, "amount", "value"),
             "currency": conversion.currency,
         }
     return stored
@@ -110,7 +110,7 @@ def _mapped(settings: TrackdeskSettings, conversion: Conversion) -> dict[str, st
     return {name: value for name, value in found.items() if value.strip()}
 
 
-def _inner(body: Mapping[str, object], name: str, part: str) -> object:
+def _nested(body: Mapping[str, object], name: str, part: str) -> object:
     found = body.get(name)
     return found[part] if isinstance(found, dict) else None
 

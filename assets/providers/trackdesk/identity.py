@@ -1,10 +1,14 @@
-"""By what Trackdesk is to find the source of a conversion: exactly one identifier."""
+"""The identifier by which Trackdesk finds the source of a conversion: exactly one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from assets.providers.conversion import Conversion
-from assets.providers.eligibility import Ineligible, none_stored, unfit
+from assets.providers.eligibility import (
+    Ineligible,
+    check_identifiers,
+    not_stored_detail,
+)
 from assets.providers.remembered_keys import Key, remembered_key
 from assets.providers.trackdesk.cid import read_click
 from assets.providers.trackdesk.settings import TrackdeskSettings
@@ -12,10 +16,10 @@ from assets.providers.trackdesk.settings import TrackdeskSettings
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Step A: which click an external cid stands for (manual, section 3).
+    """Step A: links an external cid to a click (manual, section 3).
 
     Attributes:
-        key: The pair is linked. A new click of the same visitor is another pair.
+        key: The remembered key of a linked pair. A new click is another pair.
     """
 
     body: Mapping[str, object]
@@ -24,7 +28,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The identifying fields of a conversion, and the link that they rest on, if any.
+    """The identifying fields of a conversion, and the link that they need, if any.
 
     CID, external CID and coupon exclude each other (`trackdesk.md`, section 3).
     """
@@ -36,7 +40,7 @@ class Identity:
 def identify(
     settings: TrackdeskSettings, conversion: Conversion
 ) -> Identity | Ineligible:
-    """Return how Trackdesk finds the source of `conversion`, or why it could not."""
+    """Return the identity of `conversion`, or why it has none."""
     if settings.identify_by == "external_cid":
         return _by_external_cid(settings, conversion)
     if settings.identify_by == "coupon":
@@ -50,12 +54,12 @@ def identify(
 def _by_external_cid(
     settings: TrackdeskSettings, conversion: Conversion
 ) -> Identity | Ineligible:
-    if why := unfit(conversion, "trackdesk_external_cid"):
+    if why := check_identifiers(conversion, "trackdesk_external_cid"):
         return why
     external_cid = conversion.identifiers.get("trackdesk_external_cid")
     if not external_cid or not external_cid.strip():
-        said = none_stored(conversion, "trackdesk_external_cid")
-        return Ineligible("suppressed", "no_external_cid", said)
+        detail = not_stored_detail(conversion, "trackdesk_external_cid")
+        return Ineligible("suppressed", "no_external_cid", detail)
     fields = {"externalCid": external_cid, **_origin(settings)}
     if not settings.link:
         return Identity(fields)
@@ -75,11 +79,11 @@ def _by_coupon(
     codes = [stored]
     if separator is not None:
         codes = [code.strip() for code in stored.split(separator)]
-    # One code twice is one coupon; a dict keeps them in their order.
+    # A repeated code is one coupon. A dict keeps the order.
     codes = list(dict.fromkeys(code for code in codes if code.strip()))
     if not codes:
-        said = "promo_code is null or names no coupon"
-        return Ineligible("suppressed", "no_coupon", said)
+        detail = "promo_code is null or names no coupon"
+        return Ineligible("suppressed", "no_coupon", detail)
     return Identity({"couponCodes": codes, **_origin(settings)})
 
 
@@ -89,18 +93,18 @@ def _origin(settings: TrackdeskSettings) -> dict[str, str]:
 
 
 def _cid(settings: TrackdeskSettings, conversion: Conversion) -> str | Ineligible:
-    if why := unfit(conversion, "trackdesk_cid"):
+    if why := check_identifiers(conversion, "trackdesk_cid"):
         return why
     stored = conversion.identifiers.get("trackdesk_cid")
     if not stored:
-        said = none_stored(conversion, "trackdesk_cid")
-        return Ineligible("suppressed", "no_click_id", said)
+        detail = not_stored_detail(conversion, "trackdesk_cid")
+        return Ineligible("suppressed", "no_click_id", detail)
     click = read_click(stored)
     if click is None:
-        said = "trackdesk_cid is neither a cid nor a cookie of Trackdesk"
-        return Ineligible("suppressed", "unreadable_identifier", said)
-    ours = settings.tenant_id.lower()
-    if click.tenant_id is not None and click.tenant_id.lower() != ours:
-        said = f"trackdesk_cid is of another tenant than {settings.tenant_id}"
-        return Ineligible("suppressed", "wrong_tenant", said)
+        detail = "trackdesk_cid is neither a cid nor a cookie of Trackdesk"
+        return Ineligible("suppressed", "unreadable_identifier", detail)
+    own_tenant = settings.tenant_id.lower()
+    if click.tenant_id is not None and click.tenant_id.lower() != own_tenant:
+        detail = f"trackdesk_cid is of another tenant than {settings.tenant_id}"
+        return Ineligible("suppressed", "wrong_tenant", detail)
     return click.cid

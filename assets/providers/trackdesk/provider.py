@@ -1,8 +1,7 @@
 """Trackdesk: completed orders as conversions, one request each.
 
-The conversation belongs here; settings, identifiers, fields and replies have their
-modules `trackdesk_*.py`. Sources are "manual" (Trackdesk's page on manual conversions)
-and `trackdesk.md` (what else is known, with its confidence).
+Eligibility and requests belong here. Sources are "manual" (Trackdesk's page on manual
+conversions) and `trackdesk.md` (what else is known, with its confidence).
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -11,13 +10,28 @@ from datetime import datetime
 from typing import Literal
 
 from assets.money import fits
-from assets.providers.base import Exchange, Request, ResendPolicy, limits_of, one_by_one
+from assets.providers.base import (
+    Exchange,
+    Request,
+    ResendPolicy,
+    batches_of_one,
+    limits_of,
+)
 from assets.providers.conversion import Conversion
-from assets.providers.eligibility import Ineligible, check_common_rules, too_precise
+from assets.providers.eligibility import (
+    Ineligible,
+    amount_too_precise,
+    check_common_rules,
+)
 from assets.providers.encode import is_formula, json_bytes
 from assets.providers.remembered_keys import Key
 from assets.providers.replies import Outcome, Reply
-from assets.providers.trackdesk.fields import amount_of, body_of, row_of, stored_copy
+from assets.providers.trackdesk.fields import (
+    amount_of,
+    conversion_body,
+    import_row,
+    stored_copy,
+)
 from assets.providers.trackdesk.identity import Identity, Link, identify
 from assets.providers.trackdesk.replies import (
     SOURCE_NOT_FOUND,
@@ -54,7 +68,7 @@ class Trackdesk:
         self.secrets: tuple[str, ...] = (key.get_secret_value(),) if key else ()
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
-        """Return why `conversion` is not to be sent, or None where it is."""
+        """Return why `conversion` must not be sent; None: it is eligible."""
         if why := check_common_rules(self._settings, conversion, now):
             return why
         identity = identify(self._settings, conversion)
@@ -62,7 +76,7 @@ class Trackdesk:
             return identity
         amount = amount_of(self._settings, conversion)
         if amount is not None and not fits(amount, conversion.currency_digits):
-            return too_precise(conversion, self._settings.amount)
+            return amount_too_precise(conversion, self._settings.amount)
         if self.channel == "csv":
             return self._refuse_formulas(conversion, identity)
         return None
@@ -70,19 +84,20 @@ class Trackdesk:
     def _refuse_formulas(
         self, conversion: Conversion, identity: Identity
     ) -> Ineligible | None:
-        """A cell that a spreadsheet would compute is written with an apostrophe.
+        """Refuse an id that a spreadsheet would compute.
 
-        An id would be another one with it, and a repeat another commission.
+        Such a cell is written with an apostrophe. An id with an apostrophe would be
+        another id, and a repeat a second commission.
         """
         ids = {"order_id": conversion.order_id, **identity.fields}
         found = [name for name, value in ids.items() if is_formula(str(value))]
         if not found:
             return None
-        said = f"{', '.join(found)} begins with a sign of formulas"
-        return Ineligible("quarantined", "formula_as_id", said)
+        detail = f"{', '.join(found)} begins with a sign of formulas"
+        return Ineligible("quarantined", "formula_as_id", detail)
 
-    def recalls(self, conversion: Conversion) -> Sequence[Key]:
-        """Return the pair that is linked before the conversion is sent, if one is."""
+    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
+        """Return the key of the pair that is linked before the conversion, if any."""
         if self._settings.identify_by != "external_cid":
             return ()
         identity = identify(self._settings, conversion)
@@ -93,18 +108,19 @@ class Trackdesk:
     def batches(
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
-        """Cut into batches of one: the API takes one conversion a request."""
-        return one_by_one(conversions)
+        """Return batches of one: the API accepts one conversion per request."""
+        return batches_of_one(conversions)
 
     def payload(self, conversion: Conversion) -> bytes:
-        """Return the body of a conversion; the link before it reports nothing."""
+        """Return the body of a conversion. The link before it reports nothing."""
         return self._report(conversion, self._identity(conversion)).body
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
-        """Link the external cid where that was not done yet, then send the conversion.
+        """Link the external cid if it is not linked yet, then send the conversion.
 
-        Linked pairs are remembered; where Trackdesk does not know one, it is linked
-        anew and the conversion, which was refused, is sent again.
+        Linked pairs are remembered. If Trackdesk does not know a remembered pair, it
+        refuses the conversion. The pair is linked again, and the conversion is sent
+        again.
         """
         (conversion,) = batch
         identity = self._identity(conversion)
@@ -141,9 +157,9 @@ class Trackdesk:
         return conversion_outcome(reply, self._settings.duplicate_markers)
 
     def _report(self, conversion: Conversion, identity: Identity) -> Request:
-        body = body_of(self._settings, conversion, identity.fields)
+        body = conversion_body(self._settings, conversion, identity.fields)
         if self.channel == "csv":
-            row = row_of(self._settings, conversion, body)
+            row = import_row(self._settings, conversion, body)
             return Request(
                 method="POST",
                 url="csv:",

@@ -1,8 +1,8 @@
-"""What a reply of Trackdesk means, for a conversion and for the link before it.
+"""The meaning of a reply of Trackdesk, for a conversion and for the link before it.
 
-Neither the body nor the status of a failure is published, so the reasons that are
-known by name are looked for in the text first. They outrank a status that may be about
-the order; what a 401, a redirect or a 5xx says is never about one.
+Neither the body nor the status of a failure is published. So the text is searched for
+known reasons first. A known reason takes precedence over a status that may concern the
+order. A 401, a redirect and a 5xx never concern an order.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from assets.providers.error_in_reply import sounds_like_error
+from assets.providers.error_in_reply import looks_like_error
 from assets.providers.replies import (
     Outcome,
     Phase,
@@ -34,11 +34,11 @@ _REASONS = {
         ("conversion_type_not_found", rf"conversiontype.{{0,60}}{_ABSENT}"),
         ("conversion_type_not_configured", r"conversiontype.{0,60}notconfigured"),
         ("no_pricing", r"nopricing"),
-        # Not "resource expired", which says nothing about the order.
+        # Not "resource expired", which does not concern the order.
         ("expired_source", r"expired(conversion)?source|(?<!re)source.{0,20}expired"),
         ("offer_not_active", r"offer.{0,20}(notactive|inactive)|inactiveoffer"),
         ("missing_amount", r"missing.{0,20}amount|amount.{0,20}(missing|required)"),
-        # Not "rate limit reached", which is about us.
+        # Not "rate limit reached", which does not concern the order.
         ("limit_reached", r"(conversions?|recurrence)limit.{0,20}(reached|exceeded)"),
         (
             "unsupported_currency",
@@ -49,33 +49,33 @@ _REASONS = {
     )
 }
 """Known reasons (`trackdesk.md`, section 5, from help 6525155, 6495316, 10420821 and
-7902408), looked for in text without anything but letters and digits, because their
-wire form is not known: `CONVERSION_LIMIT_REACHED` and "conversion limit reached" agree.
+7902408). The text is reduced to letters and digits, because the form of the reasons is
+unknown: `CONVERSION_LIMIT_REACHED` and "conversion limit reached" are equal.
 """
 
 _LINKED = re.compile(r"already(exist|linked)|cidexists|linkexists|^exists$")
-_STATE = "CONVERSION_STATUS_"
-"""How the states of a conversion begin (`trackdesk.md`, section 3): that of one which
-was refused in business is no error, the conversion exists."""
+_STATE_PREFIX = "CONVERSION_STATUS_"
+"""Prefix of the states of a conversion (`trackdesk.md`, section 3). A state such as
+`rejected` is no error: the conversion exists."""
 
-_OR_ABOUT_THE_ORDER = frozenset({403, 404})
+_POSSIBLY_ABOUT_THE_ORDER = frozenset({403, 404})
 _INTERNAL_ERROR = 500
 
 
 def conversion_outcome(reply: Reply, duplicate_markers: Sequence[str] = ()) -> Outcome:
-    """Return what `reply` means for the conversion.
+    """Return the outcome of a conversion.
 
-    A lost reply may be sent again, because `externalId` is always there and a repeat
-    "will fail" (help 10290309). In which order Trackdesk looks for faults is not
-    published: a repeat may be refused for the limit that the first copy used up.
+    After a lost reply, the conversion may be sent again: `externalId` is always present
+    and a repeat "will fail" (help 10290309). The order of Trackdesk's checks is
+    unpublished: a repeat may be refused for a limit that the first copy used up.
 
     Args:
-        reply: What came back.
+        reply: The reply.
         duplicate_markers: Further texts that mean "already exists".
     """
     outcome = _read(reply, duplicate_markers)
     is_refused = outcome.verdict is Verdict.REJECTED
-    return replace(outcome, leaves_earlier_open=is_refused)
+    return replace(outcome, earlier_copy_unresolved=is_refused)
 
 
 def _read(reply: Reply, duplicate_markers: Sequence[str]) -> Outcome:
@@ -86,17 +86,17 @@ def _read(reply: Reply, duplicate_markers: Sequence[str]) -> Outcome:
         return Outcome(verdict=Verdict.REJECTED, reason=reason)
     if not is_complete_2xx(reply) or is_html(reply):
         return _in_general(reply)
-    if sounds_like_error(reply.body, unless=(_STATE,)):
+    if looks_like_error(reply.body, ignored_prefixes=(_STATE_PREFIX,)):
         return Outcome(verdict=Verdict.UNCERTAIN, reason="error_in_reply")
     return Outcome(verdict=Verdict.ACCEPTED)
 
 
 def link_outcome(reply: Reply) -> Outcome | None:
-    """Return what a failed link means for the conversion, or None where it is linked.
+    """Return the outcome of a conversion after a failed link; None: it is linked.
 
-    The conversion itself was never sent, so whatever is in doubt may be tried again.
-    Whether linking once more is an error is not known (`trackdesk.md`, section 7):
-    "already linked" counts as linked.
+    The conversion itself was not sent, so an unknown outcome may be retried. It is not
+    known whether linking again is an error (`trackdesk.md`, section 7): "already
+    linked" counts as linked.
     """
     texts = _texts_of(reply) if _may_be_about_the_order(reply) else []
     if any(_LINKED.search(text) for text in texts):
@@ -117,7 +117,7 @@ def link_outcome(reply: Reply) -> Outcome | None:
 
 
 def row_outcome(reply: Reply) -> Outcome:
-    """Return what became of a row of the import: on disk, handed to nobody."""
+    """Return the outcome of a row of the import: written to disk, not yet reported."""
     if reply.phase is Phase.DONE and reply.status is None:
         return Outcome(verdict=Verdict.STAGED)
     return classify(reply, resend_is_safe=True)
@@ -126,13 +126,15 @@ def row_outcome(reply: Reply) -> Outcome:
 def known_reason(reply: Reply, duplicate_markers: Sequence[str] = ()) -> str | None:
     """Return the known reason that a complete reply names, or None.
 
-    Configured texts stand for the unknown status too (`trackdesk.md`, section 9), so
-    they also hold for a 500, which a service may answer for what it refuses.
+    The status of a duplicate is unknown, too (`trackdesk.md`, section 9). So configured
+    texts also apply to a 500, which a service may send for a refusal.
     """
     texts = _texts_of(reply)
     is_about_the_order = _may_be_about_the_order(reply)
     may_be_marked = is_about_the_order or reply.status == _INTERNAL_ERROR
-    markers = [_bare(marker) for marker in duplicate_markers if may_be_marked]
+    markers = [
+        _letters_and_digits(marker) for marker in duplicate_markers if may_be_marked
+    ]
     if any(marker in text for text in texts for marker in markers):
         return ALREADY_EXISTS
     if not is_about_the_order:
@@ -144,38 +146,39 @@ def known_reason(reply: Reply, duplicate_markers: Sequence[str] = ()) -> str | N
 
 
 def _may_be_about_the_order(reply: Reply) -> bool:
-    """Tell whether the status lets a reply speak of the order.
+    """Tell whether a reply with this status may concern the order.
 
-    A refusal of one order may arrive as 403 or 404 (`trackdesk.md`, section 5). A 429
-    speaks of a limit that is ours, a 5xx of tables that exist already.
+    A refusal of one order may be a 403 or 404 (`trackdesk.md`, section 5). A 429
+    concerns our rate limit; a 5xx may name things that "already exist" but are no
+    order.
     """
     general = classify(reply, resend_is_safe=True).verdict
     return (
         is_complete_2xx(reply)
-        or reply.status in _OR_ABOUT_THE_ORDER
+        or reply.status in _POSSIBLY_ABOUT_THE_ORDER
         or general in {Verdict.REJECTED, Verdict.DUPLICATE}
     )
 
 
 def _texts_of(reply: Reply) -> list[str]:
-    """Return what `reply` says, as lower-case letters and digits only.
+    """Return the texts of `reply`, as lower-case letters and digits only.
 
-    A page for people says nothing.
+    An HTML page has none.
     """
     if reply.phase is not Phase.DONE or is_html(reply):
         return []
-    return [_bare(text) for text in _texts_in(reply.body)]
+    return [_letters_and_digits(text) for text in _texts_in(reply.body)]
 
 
-def _bare(text: str) -> str:
+def _letters_and_digits(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
 def _texts_in(body: bytes) -> Iterator[str]:
-    """Yield every text value of a JSON body, or the body itself where it is not JSON.
+    """Yield every text value of a JSON body, or the body itself if it is not JSON.
 
-    Names of fields do not count: an accepted conversion may well be described with a
-    field `attributionExpiration`.
+    Names of fields do not count: an accepted conversion may have a field
+    `attributionExpiration`.
     """
     value = read_json(body)
     if value is None:

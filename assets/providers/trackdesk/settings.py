@@ -1,4 +1,4 @@
-"""What is configured of a Trackdesk tenant, and which settings exclude each other."""
+"""Settings of a Trackdesk tenant, and their validation."""
 
 import re
 from typing import Any, Literal, Self
@@ -11,7 +11,7 @@ CONVERSION_PATH = "/tracking/conversion/v1"
 LINK_PATH = "/tracking/external-cid/v1"
 ADV_FIELDS = ("advS1", "advS2", "advS3", "advS4", "advS5")
 MAPPED_FIELDS = ("customerId", *ADV_FIELDS)
-"""What `fields` may name (`trackdesk.md`, section 3)."""
+"""Fields that `fields` may map (`trackdesk.md`, section 3)."""
 
 CSV_COLUMNS = (
     "CID",
@@ -26,34 +26,37 @@ CSV_COLUMNS = (
     "Revenue origin ID",
     "Created at",
 )
-"""Of the import in the UI (help 8862593; `trackdesk.md`, section 3)."""
+"""Columns of the import in the UI (help 8862593; `trackdesk.md`, section 3)."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class TrackdeskSettings(DestinationSettings):
-    """One Trackdesk tenant and the conversion type that orders count as.
+    """One Trackdesk tenant, and the conversion type of the orders.
 
     Attributes:
-        base_url: Where not given, the address of the tenant (manual, section 2).
+        base_url: Default: the address of the tenant (manual, section 2).
         conversion_type_code: For example `sale` (manual, section 2).
-        channel: `csv` writes a file for the import in the UI, which alone takes the
-            time of an order (help 8862593).
-        identify_by: Which one identifier goes out (`trackdesk.md`, section 3).
-        revenue_origin_id: Needed with an external cid (manual, section 3) or a coupon;
-            a Network tenant must send it always (help 8862593).
-        link: Tell Trackdesk first which click the external cid stands for; off where
-            the site does (manual, section 3, step A).
-        coupon_separator: Between the codes of one order; None: it has one at most.
-        amount: What a percentage is paid of; `none` for offers of a fixed amount.
-        send_currency: Must be enabled in the offer's pricing group too (help 10420821).
+        channel: `csv` writes a file for the import in the UI. Only the import accepts
+            the time of an order (help 8862593).
+        identify_by: The one identifier that is sent (`trackdesk.md`, section 3).
+        revenue_origin_id: Required with an external cid (manual, section 3) or a
+            coupon. A Network tenant must always send it (help 8862593).
+        link: Link the external cid to a click first. Set it to false if the site does
+            this (manual, section 3, step A).
+        coupon_separator: Separator of the codes of one order; None: an order has at
+            most one code.
+        amount: The base of a percentage commission; `none` for offers with a fixed
+            amount.
+        send_currency: It must also be enabled in the offer's pricing group (help
+            10420821).
         status: None: the account's default, approved (help 8512734).
-        api_key: Sent as `x-api-key`; not needed (`trackdesk.md`, section 2).
-        duplicate_markers: Further texts that mean "already exists": its wording is not
-            published (`trackdesk.md`, section 9).
+        api_key: Sent as `x-api-key`; not required (`trackdesk.md`, section 2).
+        duplicate_markers: Further texts that mean "already exists". The wording is
+            unpublished (`trackdesk.md`, section 9).
         external_cid_conversion_path: The manual prints the path of step A for step B,
-            almost surely by mistake (`trackdesk.md`, section 2).
-        csv_headers: Spelling of a column in the import, by our name for it.
+            almost certainly by mistake (`trackdesk.md`, section 2).
+        csv_headers: Header of a column in the import, by our name of the column.
     """
 
     provider: Literal["trackdesk"]
@@ -89,12 +92,12 @@ class TrackdeskSettings(DestinationSettings):
 
     @property
     def account(self) -> tuple[str, ...]:
-        """The tenant, which has an address of its own."""
+        """The tenant, which has its own address."""
         return (self.base_url, self.tenant_id)
 
     @model_validator(mode="before")
     @classmethod
-    def _address_of_the_tenant(cls, given: Any) -> Any:
+    def _default_base_url(cls, given: Any) -> Any:
         if isinstance(given, dict) and "tenant_id" in given:
             return {"base_url": f"https://{given['tenant_id']}.trackdesk.com", **given}
         return given
@@ -117,7 +120,7 @@ class TrackdeskSettings(DestinationSettings):
 
     @field_validator("duplicate_markers")
     @classmethod
-    def _must_say_something(cls, markers: tuple[str, ...]) -> tuple[str, ...]:
+    def _must_be_specific(cls, markers: tuple[str, ...]) -> tuple[str, ...]:
         if not all(re.search(r"[^\W_]{4}", marker) for marker in markers):
             message = "expected words of at least four letters or digits"
             raise ValueError(message)
@@ -129,8 +132,8 @@ class TrackdeskSettings(DestinationSettings):
         if unknown := set(headers) - set(CSV_COLUMNS):
             message = f"expected {', '.join(CSV_COLUMNS)}, got {sorted(unknown)}"
             raise ValueError(message)
-        spelled = [headers.get(name, name).strip() for name in CSV_COLUMNS]
-        if len(set(filter(None, spelled))) < len(CSV_COLUMNS):
+        headers_used = [headers.get(name, name).strip() for name in CSV_COLUMNS]
+        if len(set(filter(None, headers_used))) < len(CSV_COLUMNS):
             message = "expected a name of its own for each column"
             raise ValueError(message)
         return headers

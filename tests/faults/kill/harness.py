@@ -50,8 +50,8 @@ class Exporter:
 
     def start(self, job: Job) -> int:
         """Begin a job; return the process that does it."""
-        self._say(job.to_line())
-        self.pid = int(self._hear()["pid"])
+        self._write_line(job.to_line())
+        self.pid = int(self._read_line()["pid"])
         self._is_busy = True
         return self.pid
 
@@ -61,8 +61,8 @@ class Exporter:
 
     def wait(self) -> JobResult:
         """Return how the job ended."""
-        output = self._hear()
-        self._say("\n")
+        output = self._read_line()
+        self._write_line("\n")
         self._is_busy = False
         return JobResult(signal=output["signal"], output=output["result"] or {})
 
@@ -80,12 +80,12 @@ class Exporter:
         self._driver.wait(20)
         self._driver.stdout.close()
 
-    def _say(self, line: str) -> None:
+    def _write_line(self, line: str) -> None:
         assert self._driver.stdin is not None
         self._driver.stdin.write(line)
         self._driver.stdin.flush()
 
-    def _hear(self) -> dict[str, Any]:
+    def _read_line(self) -> dict[str, Any]:
         assert self._driver.stdout is not None
         line = self._driver.stdout.readline()
         assert line, "the process that starts the exporter is gone"

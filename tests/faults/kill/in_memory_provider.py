@@ -48,8 +48,10 @@ class CrashError(BaseException):
 class InMemoryProvider:
     """A provider in memory: replies by a script, counts orders, keeps a journal."""
 
-    def __init__(self, memory: timedelta | None, clock: Callable[[], datetime]) -> None:
-        self.memory = memory
+    def __init__(
+        self, dedup_window: timedelta | None, clock: Callable[[], datetime]
+    ) -> None:
+        self.dedup_window = dedup_window
         self.clock = clock
         self.script: dict[str, list[str]] = {}
         self.counted: dict[str, datetime] = {}
@@ -83,7 +85,7 @@ class InMemoryProvider:
         kind = kind or "accepted"
         if kind == "refused":
             return REFUSED
-        known = {one for one in ids if self._remembers(one)}
+        known = {one for one in ids if self._is_known(one)}
         applied = [one for one in ids if kind in APPLIES and one not in known]
         self.counted.update(dict.fromkeys(applied, self.clock()))
         said = {one: SAYS[kind] for one in ids if kind in SAYS}
@@ -102,11 +104,11 @@ class InMemoryProvider:
         )
         return words(**said) if kind == "accepted" else ANSWERS[kind]
 
-    def _remembers(self, order_id: str) -> bool:
+    def _is_known(self, order_id: str) -> bool:
         at = self.counted.get(order_id)
-        if at is None or self.memory is None:
+        if at is None or self.dedup_window is None:
             return False
-        return self.clock() - at <= self.memory
+        return self.clock() - at <= self.dedup_window
 
 
 class CrashingBench(Bench):

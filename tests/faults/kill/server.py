@@ -127,7 +127,7 @@ def _handler(server: CountingServer) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
-            self._say({})
+            self._reply({})
 
         def do_POST(self) -> None:
             length = int(self.headers["content-length"])
@@ -140,9 +140,9 @@ def _handler(server: CountingServer) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             with suppress(OSError):
-                self._say(dict(seen.answered))
+                self._reply(dict(seen.answered))
 
-        def _say(self, words: dict[str, str]) -> None:
+        def _reply(self, words: dict[str, str]) -> None:
             body = json.dumps(words).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")

@@ -47,26 +47,26 @@ def outage(database: Database) -> Callable[[], None]:
         [name],
     )
 
-    def mend() -> None:
+    def repair() -> None:
         with closing(connection):
             connection.execute(f"{allow} true".encode())
 
-    return mend
+    return repair
 
 
 def run_into_outage(shop: Shop, exporter: Exporter, job: Job) -> JobResult:
     """Run; the tables go away while a request waits for its answer."""
-    mend: list[Callable[[], None]] = []
+    repair: list[Callable[[], None]] = []
 
     def on_request(number: int) -> bool:
         if number == REQUEST:
-            mend.append(outage(shop.database))
+            repair.append(outage(shop.database))
         return False
 
     shop.server.on_request = on_request
     ended = exporter.run(job)
     shop.server.on_request = lambda _number: False
-    for one in mend:
+    for one in repair:
         one()
     return ended
 
@@ -127,9 +127,9 @@ def test_nothing_is_sent_whose_intent_cannot_be_written(
     shop: Shop, exporter: Exporter, spool: Path
 ) -> None:
     shop.kill(exporter, Point.BEFORE_CLAIM, 1)
-    mend = outage(shop.database)
+    repair = outage(shop.database)
     output = exporter.run(shop.job(spool=str(spool), busy_seconds=0.01)).output
-    mend()
+    repair()
     assert output["error"] == "LedgerError"
     assert shop.server.journal == []
     assert shop.states() == {"pending": shop.orders}
@@ -149,7 +149,7 @@ def test_a_full_disk_stops_the_run(
         sent = {one for seen in shop.server.journal for one in seen.orders}
         assert len(sent) < shop.orders
         shop.check()
-        mended = exporter.run(shop.job(spool=str(spool)))
-        assert mended.output["requests"] == shop.orders - len(sent)
+        repaired = exporter.run(shop.job(spool=str(spool)))
+        assert repaired.output["requests"] == shop.orders - len(sent)
         assert_nothing_was_sent_again(shop, exporter)
     database.dispose()

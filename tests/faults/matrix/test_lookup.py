@@ -60,7 +60,7 @@ def orders(conversion: Callable[..., Conversion]) -> list[Conversion]:
     return [conversion(order_id=ORDER)]
 
 
-def lost(harness: Harness, orders: list[Conversion]) -> None:
+def lose_replies(harness: Harness, orders: list[Conversion]) -> None:
     """Nobody answers for these orders."""
     harness.server.script = always(respond(200, '{"Status": "?"}', None))
     harness.run(orders)
@@ -78,7 +78,7 @@ def listed(*oids: str, **changes: object) -> Any:
     return always(replace(page, statuses=dict.fromkeys(oids, "settled")))
 
 
-def look(harness: Harness, **time: float) -> tuple[Lookup, Counting, str | None]:
+def look_up(harness: Harness, **time: float) -> tuple[Lookup, Counting, str | None]:
     """Look up deliveries after some time."""
     harness.clock.pass_by(**time)
     ledger = harness.ledger("look")
@@ -100,11 +100,11 @@ def needing_a_person(harness: Harness) -> list[tuple[str, str]]:
 def test_an_order_is_looked_up_only_after_the_dedup_window(
     impact: Harness, orders: list[Conversion]
 ) -> None:
-    lost(impact, orders)
+    lose_replies(impact, orders)
     impact.server.script = listed(ORDER)
-    _, early, _ = look(impact, hours=23)
+    _, early, _ = look_up(impact, hours=23)
     assert early.queries == []
-    lookup, late, stopped = look(impact, hours=2)
+    lookup, late, stopped = look_up(impact, hours=2)
     assert len(late.queries) == lookup.calls == lookup.found == 1
     assert stopped is None
     row = impact.row(ORDER)
@@ -115,22 +115,22 @@ def test_an_order_is_looked_up_only_after_the_dedup_window(
     assert (attempt["http_status"], attempt["response_text"]) == (200, None)
     assert attempt["response_hash"]
     assert attempt["path_template"] == "/Advertisers/{account_sid}/Actions"
-    assert look(impact, hours=1)[1].queries == []
+    assert look_up(impact, hours=1)[1].queries == []
 
 
 def test_an_order_that_is_not_in_the_list_waits_for_a_person(
     impact_per_database: Harness, orders: list[Conversion]
 ) -> None:
     harness = impact_per_database
-    lost(harness, orders)
+    lose_replies(harness, orders)
     harness.server.script = listed("O9", "O8")
-    look(harness, hours=25)
+    look_up(harness, hours=25)
     row = harness.row(ORDER)
     assert (row["state"], row["state_reason"]) == ("uncertain", "not_found_at_provider")
     assert row["state_detail"].startswith("not among 2 entries")
     assert row["next_attempt_at"] is None
     assert needing_a_person(harness) == [(ORDER, "not_found_at_provider")]
-    assert look(harness, hours=24)[1].queries == []
+    assert look_up(harness, hours=24)[1].queries == []
     left = count_unfinished(
         harness.database,
         destination=harness.name,
@@ -152,7 +152,7 @@ def test_a_submission_that_never_ended_is_looked_up_at_once(
     settle(impact, hours=1)
     assert impact.row(ORDER)["state_reason"] == "submission_not_found"
     impact.server.script = listed(ORDER)
-    look(impact)
+    look_up(impact)
     assert impact.state(ORDER) == "settled"
     steps = [(one["step_no"], one["to_state"]) for one in impact.attempts("settle")]
     assert sorted(steps) == [(0, "uncertain"), (1, "settled")]
@@ -164,11 +164,11 @@ def test_18_a_delivery_queued_without_a_reference_is_looked_up(
     impact.server.script = always(queued(None))
     impact.run(orders)
     impact.server.script = listed()
-    assert look(impact)[1].queries == []
-    look(impact, hours=1)
+    assert look_up(impact)[1].queries == []
+    look_up(impact, hours=1)
     assert impact.state(ORDER) == "queued"
-    assert look(impact, minutes=30)[1].queries == []
-    look(impact, hours=48)
+    assert look_up(impact, minutes=30)[1].queries == []
+    look_up(impact, hours=48)
     row = impact.row(ORDER)
     assert (row["state"], row["state_reason"]) == ("uncertain", "not_found_at_provider")
 
@@ -179,7 +179,7 @@ def test_18_a_delivery_queued_without_a_reference_is_found(
     impact.server.script = always(queued(None))
     impact.run(orders)
     impact.server.script = listed(ORDER)
-    look(impact, hours=1)
+    look_up(impact, hours=1)
     row = impact.row(ORDER)
     assert (row["state"], row["settle_seconds"]) == ("settled", 3600)
 
@@ -194,7 +194,7 @@ def test_42_a_submission_of_another_order_is_not_looked_up(
     impact.run(orders)
     settle(impact, hours=1)
     impact.server.script = listed(ORDER)
-    assert look(impact, hours=72)[1].queries == []
+    assert look_up(impact, hours=72)[1].queries == []
     assert impact.row(ORDER)["state_reason"] == "wrong_order_in_submission"
 
 
@@ -202,10 +202,10 @@ def test_42_a_submission_of_another_order_is_not_looked_up(
 def test_an_api_in_trouble_says_nothing_about_an_order(
     impact: Harness, orders: list[Conversion], status: int
 ) -> None:
-    lost(impact, orders)
+    lose_replies(impact, orders)
     before = impact.row(ORDER)
     impact.server.script = always(respond(status, "{}", None))
-    lookup, _, stopped = look(impact, hours=25)
+    lookup, _, stopped = look_up(impact, hours=25)
     assert (lookup.problem, stopped) == (f"http_{status}", None)
     assert impact.row(ORDER) == before
 
@@ -213,22 +213,22 @@ def test_an_api_in_trouble_says_nothing_about_an_order(
 def test_refused_credentials_stop_the_lookup(
     impact: Harness, orders: list[Conversion]
 ) -> None:
-    lost(impact, orders)
+    lose_replies(impact, orders)
     impact.server.script = always(respond(403, "{}", None))
-    assert look(impact, hours=25)[2] == "configuration: http_403"
+    assert look_up(impact, hours=25)[2] == "configuration: http_403"
     assert impact.state(ORDER) == "uncertain"
 
 
 def test_orders_found_before_the_budget_was_used_up_are_kept(
     impact: Harness, conversion: Callable[..., Conversion]
 ) -> None:
-    lost(impact, [conversion(order_id=name) for name in ("A", "B")])
+    lose_replies(impact, [conversion(order_id=name) for name in ("A", "B")])
     impact.provider.lookup_calls = 2
     page = {"Id": "1.2.3", "ActionTrackerId": 2, "State": "PENDING", "Oid": "A"}
     body = json.dumps({"Actions": [page], "@nextpageuri": "/more"})
     half = replace(respond(200, body, None), statuses={"A": "settled"})
     impact.server.script = always(half)
-    lookup, transport, _ = look(impact, hours=25)
+    lookup, transport, _ = look_up(impact, hours=25)
     assert len(transport.queries) == lookup.calls == 2
     assert impact.states() == {"A": "settled", "B": "uncertain"}
     assert impact.row("B")["state_reason"] != "not_found_at_provider"
@@ -237,14 +237,14 @@ def test_orders_found_before_the_budget_was_used_up_are_kept(
 def test_pages_are_counted_from_run_to_run(
     impact: Harness, orders: list[Conversion]
 ) -> None:
-    lost(impact, orders)
+    lose_replies(impact, orders)
     impact.provider.lookup_calls = 2
     impact.server.script = always(respond(500, "{}", None))
-    looks = [look(impact, hours=25)[0]] + [look(impact)[0] for _ in range(3)]
+    looks = [look_up(impact, hours=25)[0]] + [look_up(impact)[0] for _ in range(3)]
     assert [one.calls for one in looks] == [1, 1, 0, 0]
     impact.server.script = listed(ORDER)
-    assert look(impact, minutes=59)[0].calls == 0
-    later, _, _ = look(impact, minutes=1)
+    assert look_up(impact, minutes=59)[0].calls == 0
+    later, _, _ = look_up(impact, minutes=1)
     assert (later.calls, later.found) == (1, 1)
 
 
@@ -270,7 +270,7 @@ def test_two_outages_are_two_lookups(
     impact: Harness, conversion: Callable[..., Conversion]
 ) -> None:
     at = conversion().completed_at
-    lost(
+    lose_replies(
         impact,
         [
             conversion(order_id="A", completed_at=at),
@@ -279,7 +279,7 @@ def test_two_outages_are_two_lookups(
         ],
     )
     impact.server.script = listed("A", "B")
-    _, transport, _ = look(impact, hours=25)
+    _, transport, _ = look_up(impact, hours=25)
     asked = [one["ActionDateStart"][:10] for one in transport.queries]
     assert asked == ["2026-09-21", "2026-11-20"]
     assert impact.states() == {"A": "settled", "B": "settled", "C": "uncertain"}

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from assets.ledger.tables import data_issue
-from assets.source.warehouse import WarehouseError
+from assets.source.errors import WarehouseError
 from support.shop import DAY, START, Shop
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from assets.source.warehouse import WarehouseError
+from assets.source.errors import WarehouseError
 from support.canaries import everything
 from support.engine import NEVER
 from support.raw_server import always, respond

@@ -53,7 +53,7 @@ def chunks(count: int) -> Iterator[Chunk]:
     return (Numbers(start, start + CHUNK) for start in range(0, count, CHUNK))
 
 
-def deliver_here(ledger: str, url: str, policy: str, count: int) -> dict[str, Any]:
+def run_delivery(ledger: str, url: str, policy: str, count: int) -> dict[str, Any]:
     """Run in a process of its own: deliver `count` orders, say what it took."""
     from datetime import UTC
 
@@ -145,4 +145,4 @@ def test_70_memory_does_not_grow_with_the_day(harness: Harness) -> None:
 
 if __name__ == "__main__":
     _, ledger, url, policy, count = sys.argv
-    print(json.dumps(deliver_here(ledger, url, policy, int(count))))  # noqa: T201
+    print(json.dumps(run_delivery(ledger, url, policy, int(count))))  # noqa: T201

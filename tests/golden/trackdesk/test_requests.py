@@ -171,7 +171,7 @@ def test_the_request_of_a_pair_that_is_linked_already(
     conversion: MakeConversion, golden: Golden
 ) -> None:
     provider, order = trackdesk(**BY_EXTERNAL_CID), conversion()
-    (key,) = provider.recalls(order)
+    (key,) = provider.relevant_keys(order)
     known = replace(order, remembered={key.digest: "O1"})
     golden("trackdesk/external_cid_linked_before", sent(provider, known))
 

@@ -192,8 +192,8 @@ def test_amounts_come_back_from_what_each_provider_is_told(
     database = Database(f"sqlite:///{tmp_path}/ledger.db")
     source = Source(warehouse, Staging(tmp_path / "staging"), database)
     for statement in EXTRACTS:
-        source.extract(statement, KEY, WINDOW)
-    totals = source.join(KEY, "run").totals
+        source.extractor.extract(statement, KEY, WINDOW)
+    totals = source.joiner.join(KEY, "run").totals
     assert totals == {
         name: ((currencies == name).sum(), minor[currencies == name].sum())
         for name in DIGITS

@@ -157,7 +157,7 @@ class Account:
         self.bench = bench
         self.runs = 0
 
-    def tell(self, account: str, reply: Reply | None = None) -> list[str]:
+    def report(self, account: str, reply: Reply | None = None) -> list[str]:
         """Run; return the orders that were reported to the account."""
         self.runs += 1
         told = FakeTransport({"O1": reply} if reply else None)
@@ -190,9 +190,9 @@ def test_nothing_is_reported_to_another_account_that_the_first_may_have(
 ) -> None:
     bench.provider.resend = policy
     destination = Account(bench)
-    destination.tell("acme", reply)
+    destination.report("acme", reply)
     for account in ("other", "other", "acme"):
-        assert destination.tell(account) == []
+        assert destination.report(account) == []
         assert bench.row()["state_reason"] == "told_elsewhere"
     assert count_needs_human(bench.database, first=DAY, last=DAY) == 1
 
@@ -202,22 +202,22 @@ def test_an_order_that_the_first_account_never_got_is_reported_to_another(
     bench: Bench, reply: Reply
 ) -> None:
     destination = Account(bench)
-    destination.tell("acme", reply)
-    assert destination.tell("other") == ["O1"]
+    destination.report("acme", reply)
+    assert destination.report("other") == ["O1"]
 
 
 def test_an_order_is_sent_to_the_same_account_again(bench: Bench) -> None:
     destination = Account(bench)
-    destination.tell("acme", LOST)
-    assert destination.tell("acme") == ["O1"]
+    destination.report("acme", LOST)
+    assert destination.report("acme") == ["O1"]
 
 
 def test_an_order_that_the_first_account_never_accepted_is_sent_to_the_other(
     bench: Bench,
 ) -> None:
     destination = Account(bench)
-    destination.tell("acme", LOST)
-    destination.tell("other")
+    destination.report("acme", LOST)
+    destination.report("other")
     resolve(
         bench.database,
         bench.row()["delivery_id"],
@@ -226,6 +226,6 @@ def test_an_order_that_the_first_account_never_accepted_is_sent_to_the_other(
         why="acme has no such order",
         clock=bench.clock,
     )
-    assert destination.tell("other", LOST) == ["O1"]
-    assert destination.tell("other") == ["O1"]
+    assert destination.report("other", LOST) == ["O1"]
+    assert destination.report("other") == ["O1"]
     assert bench.states() == {"O1": "accepted"}

@@ -39,7 +39,7 @@ def issues(bench: Bench) -> list[dict[str, Any]]:
         return [dict(row) for row in found]
 
 
-def people(bench: Bench) -> list[tuple[str, str]]:
+def needing_a_person(bench: Bench) -> list[tuple[str, str]]:
     with bench.database.read() as connection:
         view = "select order_id, reason from v_needs_human order by order_id"
         return [tuple(row) for row in connection.exec_driver_sql(view)]
@@ -65,7 +65,7 @@ def test_a_change_after_delivery_is_drift_and_not_sent(bench: Bench) -> None:
     assert [(one["code"], one["destination"]) for one in issues(bench)] == [
         ("drift", "shop")
     ]
-    assert people(bench) == [("O1", "drift")]
+    assert needing_a_person(bench) == [("O1", "drift")]
 
 
 def test_drift_is_reported_once_and_then_changes_nothing(bench: Bench) -> None:
@@ -131,7 +131,7 @@ def test_an_order_without_a_reply_in_three_nights_waits_for_a_person(
     bench.clock.pass_by(hours=73)
     bench.run([order()])
     assert bench.row()["state_reason"] == "retry_horizon_over"
-    assert people(bench) == [("O1", "retry_horizon_over")]
+    assert needing_a_person(bench) == [("O1", "retry_horizon_over")]
 
 
 def test_an_order_lost_in_the_queue_is_not_sent_again(bench: Bench) -> None:
@@ -141,7 +141,7 @@ def test_an_order_lost_in_the_queue_is_not_sent_again(bench: Bench) -> None:
     bench.clock.pass_by(days=30)
     bench.run([order()])
     assert len(bench.transport.sent) == 1
-    assert people(bench) == [("O1", "no_reply")]
+    assert needing_a_person(bench) == [("O1", "no_reply")]
 
 
 def test_a_run_whose_time_is_over_leaves_the_rest_to_the_next(bench: Bench) -> None:
@@ -254,7 +254,7 @@ def test_a_changed_order_that_was_counted_before_keeps_its_amount_and_is_drift(
     changed = [order(revenue=Decimal("15.00"))]
     bench.run(changed)
     assert (bench.row()["state_reason"], bench.row()["amount_minor"]) == ("own", 1234)
-    assert people(bench) == [("O1", "drift")]
+    assert needing_a_person(bench) == [("O1", "drift")]
     before = bench.rows(), issues(bench)
     bench.run(changed)
     assert (bench.rows(), issues(bench)) == before
@@ -301,7 +301,7 @@ class TestRefusedAfterADoubtfulAttempt:
         refused.clock.pass_by(hours=25)
         refused.run([order(promo_code="MENDED")])
         assert len(refused.transport.sent) == 2
-        assert people(refused) == [("O1", "dedup_window_over")]
+        assert needing_a_person(refused) == [("O1", "dedup_window_over")]
 
     def test_mended_but_not_sent_in_time_it_waits_for_a_person(
         self, refused: Bench
@@ -311,7 +311,7 @@ class TestRefusedAfterADoubtfulAttempt:
         refused.clock.pass_by(hours=25)
         refused.run(mended)
         assert len(refused.transport.sent) == 2
-        assert people(refused) == [("O1", "dedup_window_over")]
+        assert needing_a_person(refused) == [("O1", "dedup_window_over")]
 
 
 def test_a_rejected_order_is_sent_again_each_time_it_is_corrected(bench: Bench) -> None:

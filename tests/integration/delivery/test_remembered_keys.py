@@ -44,12 +44,12 @@ from support.engine import (
 class Linking(FakeProvider):
     """Links each visitor once, as step 0, before the first order is reported."""
 
-    def recalls(self, conversion: Conversion) -> Sequence[Key]:
+    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
         return [remembered_key("linked", conversion.visitor_id or "")]
 
     def exchange(self, batch: Sequence[Conversion]) -> Exchange:
         (one,) = batch
-        (key,) = self.recalls(one)
+        (key,) = self.relevant_keys(one)
         if key.digest not in one.remembered:
             link = replace(self._request(0, [one.order_id]), reports=False)
             reply = yield link
@@ -64,11 +64,11 @@ class Linking(FakeProvider):
 class FirstOnly(FakeProvider):
     """Reports one order of each visitor."""
 
-    def recalls(self, conversion: Conversion) -> Sequence[Key]:
+    def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
         return [remembered_key("first", conversion.visitor_id or "", is_exclusive=True)]
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
-        (key,) = self.recalls(conversion)
+        (key,) = self.relevant_keys(conversion)
         first = conversion.remembered.get(key.digest, conversion.order_id)
         if first != conversion.order_id:
             return Ineligible("suppressed", "not_first_order", f"{first} was reported")
@@ -88,14 +88,14 @@ def links(transport: Any) -> list[str]:
     ]
 
 
-def kept(bench: Bench) -> dict[str, str]:
+def stored_keys(bench: Bench) -> dict[str, str]:
     with bench.database.read() as connection:
         rows = connection.execute(select(remembered)).mappings()
         return {row["key_hash"]: row["order_id"] for row in rows}
 
 
 def everything(bench: Bench) -> tuple[Any, ...]:
-    return bench.rows(), bench.attempts(), kept(bench)
+    return bench.rows(), bench.attempts(), stored_keys(bench)
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_a_step_that_only_prepares_reports_nothing(linking: Bench) -> None:
     linking.run(by("v", "O1"))
     row = linking.row()
     assert (row["state"], row["first_sent_at"]) == ("retryable", None)
-    assert kept(linking) == {}
+    assert stored_keys(linking) == {}
     linking.clock.pass_by(hours=1)
     linking.transport = FakeTransport({"O1": [answer(), words(O1="duplicate")]})
     linking.run(by("v", "O1"))
@@ -187,16 +187,16 @@ def test_it_is_recorded_with_the_outcome_through_the_spool(
         patch.setattr(Ledger, "record", fail)
         with pytest.raises(LedgerError):
             linking.run(by("v", "O1"), spool=spool)
-    assert kept(linking) == {}
+    assert stored_keys(linking) == {}
     assert "visitor" not in spool.file.read_text()
     linking.run(by("v", "O1"), spool=spool)
-    assert list(kept(linking).values()) == ["O1"]
+    assert list(stored_keys(linking).values()) == ["O1"]
     assert linking.states() == {"O1": "accepted"}
 
 
 def test_nothing_of_a_visitor_can_be_read_in_the_table(linking: Bench) -> None:
     linking.run(by("ada-lovelace", "O1"))
-    (digest,) = kept(linking)
+    (digest,) = stored_keys(linking)
     assert len(digest) == 64
     assert int(digest, 16)
 
@@ -294,7 +294,7 @@ def test_an_order_that_is_not_reported_releases_its_key(first_only: Bench) -> No
     first_only.run(by("v", "O1"))
     first_only.run(by("v", "O2"), partition_key="2026-11-21")
     assert first_only.states() == {"O1": "rejected", "O2": "accepted"}
-    assert list(kept(first_only).values()) == ["O2"]
+    assert list(stored_keys(first_only).values()) == ["O2"]
 
 
 def test_an_order_that_became_ineligible_releases_its_key(first_only: Bench) -> None:
@@ -339,7 +339,7 @@ def test_a_dry_run_reserves_no_key(first_only: Bench) -> None:
         1,
         {("suppressed", "not_first_order"): 1},
     )
-    assert kept(first_only) == {}
+    assert stored_keys(first_only) == {}
 
 
 def test_a_provider_without_remembered_keys_costs_no_query(

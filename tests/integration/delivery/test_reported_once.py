@@ -29,7 +29,7 @@ from support.engine import (
 )
 
 NEXT_DAY = "2026-11-21"
-ASKING = replace(DEDUPE, looks_up=True)
+ASKING = replace(DEDUPE, supports_lookup=True)
 NO_CONSENT = Ineligible("suppressed", "consent_refused", "tracking_consent is false")
 QUARANTINED = {
     "order_id": "O1",
@@ -54,7 +54,7 @@ def deliveries(bench: Bench) -> dict[str, tuple[str, str | None]]:
     return {row.conversion_key: (row.state, row.state_reason) for row in found}
 
 
-def people(bench: Bench) -> list[tuple[Any, ...]]:
+def needing_a_person(bench: Bench) -> list[tuple[Any, ...]]:
     with bench.database.read() as connection:
         view = "select order_id, reason from v_needs_human order by order_id"
         return [tuple(row) for row in connection.exec_driver_sql(view)]
@@ -67,7 +67,7 @@ def daily(bench: Bench) -> list[tuple[Any, ...]]:
         return [(*row[:2], float(row[2])) for row in found]
 
 
-def try_in_vain(bench: Bench, reply: Any = REFUSED) -> None:
+def fail_once(bench: Bench, reply: Any = REFUSED) -> None:
     """One attempt; the next run is an hour later and reaches the provider."""
     bench.transport = FakeTransport({"O1": reply})
     bench.run([order()], limit=1)
@@ -96,7 +96,7 @@ def test_an_order_that_was_never_reported_is_reported_as_the_new_event(
     if reply is None:
         bench.run([*many(1), order()], limit=1)
     else:
-        try_in_vain(bench, reply)
+        fail_once(bench, reply)
     bench.transport = FakeTransport()
     bench.provider.event = "sale2"
     summary = bench.run([order()])
@@ -104,7 +104,7 @@ def test_an_order_that_was_never_reported_is_reported_as_the_new_event(
     assert deliveries(bench)["sale:O1"] == ("suppressed", "event_changed")
     assert deliveries(bench)["sale2:O1"] == ("accepted", None)
     assert summary.unfinished == 0
-    assert people(bench) == []
+    assert needing_a_person(bench) == []
 
 
 @pytest.mark.parametrize("policy", [DEDUPE, ASKING])
@@ -112,13 +112,13 @@ def test_an_order_without_a_reply_of_an_earlier_event_waits_for_a_person(
     bench: Bench, policy: ResendPolicy
 ) -> None:
     bench.provider.resend = replace(policy, settle_delay=timedelta(minutes=45))
-    try_in_vain(bench, words(O1="uncertain"))
+    fail_once(bench, words(O1="uncertain"))
     bench.provider.event = "sale2"
     bench.clock.pass_by(hours=30)
     summary = bench.run([order()])
     assert bench.transport.orders == []
     assert summary.unfinished == 0
-    assert people(bench) == [("O1", "event_changed")]
+    assert needing_a_person(bench) == [("O1", "event_changed")]
 
 
 def test_a_reported_order_is_found_in_the_day_to_which_it_moved(bench: Bench) -> None:
@@ -136,20 +136,20 @@ def test_a_reported_order_is_found_in_the_day_to_which_it_moved(bench: Bench) ->
 def test_a_policy_changed_to_never_applies_to_unknown_outcomes(
     bench: Bench, reply: Any
 ) -> None:
-    try_in_vain(bench, reply)
+    fail_once(bench, reply)
     bench.provider.resend = NEVER
     summary = bench.run([order()])
     assert bench.transport.orders == []
     assert bench.states() == {"O1": "uncertain"}
     assert summary.unfinished == 0
-    assert [order_id for order_id, _ in people(bench)] == ["O1"]
+    assert [order_id for order_id, _ in needing_a_person(bench)] == ["O1"]
 
 
 def test_unavailable_for_a_time_is_no_send_where_nothing_is_repeated(
     bench: Bench,
 ) -> None:
     bench.provider.resend = NEVER
-    try_in_vain(bench, answer(503, retry_after="40"))
+    fail_once(bench, answer(503, retry_after="40"))
     bench.run([order()])
     assert bench.transport.orders == ["O1"]
     assert bench.states() == {"O1": "accepted"}
@@ -172,7 +172,7 @@ def test_no_repeat_leaves_after_the_window_however_long_the_run(bench: Bench) ->
 
 
 def test_an_order_that_moved_to_another_day_is_not_lost(bench: Bench) -> None:
-    try_in_vain(bench)
+    fail_once(bench)
     bench.run([], partition_key=DAY)
     assert bench.row()["state_reason"] == "order_gone"
     moved = order(completed_at=order().completed_at + timedelta(days=1))
@@ -184,7 +184,7 @@ def test_an_order_that_moved_to_another_day_is_not_lost(bench: Bench) -> None:
 def test_an_order_without_a_reply_that_moved_is_sent_again_on_its_new_day(
     bench: Bench,
 ) -> None:
-    try_in_vain(bench, LOST)
+    fail_once(bench, LOST)
     bench.run([], partition_key=DAY)
     assert bench.states() == {"O1": "exhausted"}
     moved = order(completed_at=order().completed_at + timedelta(days=1))
@@ -195,19 +195,19 @@ def test_an_order_without_a_reply_that_moved_is_sent_again_on_its_new_day(
 def test_an_order_without_a_reply_that_moved_too_late_waits_for_a_person(
     bench: Bench,
 ) -> None:
-    try_in_vain(bench, LOST)
+    fail_once(bench, LOST)
     bench.run([], partition_key=DAY)
     bench.clock.pass_by(hours=30)
     bench.run([order()])
     assert bench.transport.orders == []
-    assert people(bench) == [("O1", "dedup_window_over")]
+    assert needing_a_person(bench) == [("O1", "dedup_window_over")]
 
 
 def test_an_order_that_can_be_looked_up_is_not_exhausted_with_its_row(
     bench: Bench,
 ) -> None:
     bench.provider.resend = ASKING
-    try_in_vain(bench, answer(500))
+    fail_once(bench, answer(500))
     bench.run([])
     assert bench.states() == {"O1": "uncertain"}
 
@@ -216,7 +216,7 @@ def test_an_order_without_a_reply_until_the_window_is_over_is_looked_up(
     bench: Bench,
 ) -> None:
     bench.provider.resend = ASKING
-    try_in_vain(bench, answer(500))
+    fail_once(bench, answer(500))
     bench.clock.pass_by(hours=24)
     summary = bench.run([order()])
     assert bench.transport.orders == []
@@ -224,7 +224,7 @@ def test_an_order_without_a_reply_until_the_window_is_over_is_looked_up(
     assert summary.unfinished == 0
 
 
-def hold(bench: Bench) -> None:
+def quarantine(bench: Bench) -> None:
     bench.run([], quarantined=[QUARANTINED])
 
 
@@ -234,14 +234,14 @@ def break_mapping(bench: Bench) -> None:
     bench.provider.unbuildable = set()
 
 
-@pytest.mark.parametrize("fault", [hold, break_mapping])
+@pytest.mark.parametrize("fault", [quarantine, break_mapping])
 @pytest.mark.parametrize(
     ("reply", "meanwhile"), [(REFUSED, "quarantined"), (LOST, "exhausted")]
 )
 def test_a_corrected_source_error_ends_no_delivery(
     bench: Bench, fault: Callable[[Bench], None], reply: Any, meanwhile: str
 ) -> None:
-    try_in_vain(bench, reply)
+    fail_once(bench, reply)
     fault(bench)
     assert bench.states() == {"O1": meanwhile}
     assert bench.transport.orders == []
@@ -281,9 +281,9 @@ def test_a_day_that_is_extracted_again_meanwhile_is_assessed_again(
 def test_a_try_that_was_not_processed_uses_no_attempt(bench: Bench, reply: Any) -> None:
     bench.provider.outcome_fields = {"reason": "link_failed"}
     for _ in range(31):
-        try_in_vain(bench, reply)
+        fail_once(bench, reply)
     bench.provider.outcome_fields = {}
-    try_in_vain(bench, answer(500))
+    fail_once(bench, answer(500))
     bench.run([order()])
     assert bench.transport.orders == ["O1"]
     assert bench.row()["attempts"] == 33
@@ -294,10 +294,10 @@ def test_thirty_attempts_are_the_maximum_however_often_it_had_to_wait(
 ) -> None:
     bench.provider.resend = replace(DEDUPE, window=None)
     for reply in (answer(429), *[answer(500)] * 30):
-        try_in_vain(bench, reply)
+        fail_once(bench, reply)
     bench.run([order()])
     assert bench.transport.orders == []
-    assert people(bench) == [("O1", "attempts_used_up")]
+    assert needing_a_person(bench) == [("O1", "attempts_used_up")]
 
 
 def test_orders_of_a_killed_run_wait_for_a_person_where_nothing_is_repeated(
@@ -315,4 +315,4 @@ def test_orders_of_a_killed_run_wait_for_a_person_where_nothing_is_repeated(
     bench.transport = FakeTransport()
     bench.run([order()])
     assert bench.transport.orders == []
-    assert people(bench) == [("O1", "owner_died")]
+    assert needing_a_person(bench) == [("O1", "owner_died")]

@@ -185,7 +185,7 @@ def test_a_command_logs_one_json_object_per_line(json_shop: Deployment) -> None:
     assert {one["level"] for one in logged} >= {"DEBUG", "ERROR"}
     failed = [one for one in logged if one.get("event") == "STEP_FAILURE"]
     assert [one["step"] for one in failed] == ["deliveries__trackdesk_bumpy"]
-    assert "Mend the settings" in failed[0]["error"]
+    assert "Correct the settings" in failed[0]["error"]
     assert all(one["run_id"] for one in logged if "event" in one)
     assert logged[-1]["message"].startswith(f"{DAY} deliveries__trackdesk_bumpy: Del")
     assert "\n" not in logged[-1]["message"]

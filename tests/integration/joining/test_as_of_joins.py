@@ -459,8 +459,8 @@ def joined(url: str, folder: Path) -> dict[str, Conversion]:
     staging = Staging(folder / "staging")
     source = Source(Warehouse(url), staging, database, clock=lambda: END)
     for statement in EXTRACTS:
-        source.extract(statement, KEY, (START, END))
-    source.join(KEY, "run")
+        source.extractor.extract(statement, KEY, (START, END))
+    source.joiner.join(KEY, "run")
     database.dispose()
     return {
         chunk.order_ids[index]: chunk.conversion(index)

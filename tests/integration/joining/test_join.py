@@ -118,7 +118,7 @@ class Joined:
                 assert refused or checked.rejects == []
                 writer.write_table(checked.good)
                 if refused:
-                    refused.write(checked.refused)
+                    refused.write(checked.refused_rows)
 
     @property
     def conversion(self) -> Conversion:

@@ -53,7 +53,7 @@ def alarm_of(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
     return found
 
 
-def told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+def metadata_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     """The metadata of the settlements."""
     (event,) = result.asset_materializations_for_node(f"settlements__{NAME}")
     return {name: value.value for name, value in event.metadata.items()}
@@ -65,8 +65,8 @@ def test_orders_with_unknown_outcome_are_found_in_the_list(
 ) -> None:
     lost = shop.states(NAME)["uncertain"]
     assert lost > 0
-    assert told(follow(shop))["lookup pages"] == 0
-    figures = told(follow(shop, hours=25))
+    assert metadata_of(follow(shop))["lookup pages"] == 0
+    figures = metadata_of(follow(shop, hours=25))
     assert (figures["lookup pages"], figures["lookup found"]) == (1, lost)
     assert "lookup problem" not in figures
     states = shop.states(NAME)
@@ -81,7 +81,7 @@ def test_orders_that_never_arrived_stay_uncertain_for_a_person(
 ) -> None:
     lost = shop.states(NAME)["uncertain"]
     assert lost > 0
-    assert told(follow(shop, hours=25))["lookup found"] == 0
+    assert metadata_of(follow(shop, hours=25))["lookup found"] == 0
     assert shop.states(NAME)["uncertain"] == lost
     reasons = {
         row["state_reason"]

@@ -113,8 +113,8 @@ class Days:
             found = partitions.time_window_for_partition_key(key)
             window = (found.start.astimezone(UTC), found.end.astimezone(UTC))
             for statement in EXTRACTS:
-                source.extract(statement, key, window)
-            source.join(key, "run")
+                source.extractor.extract(statement, key, window)
+            source.joiner.join(key, "run")
             deliver(
                 Destination(
                     name="shop",

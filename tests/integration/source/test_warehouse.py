@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from assets.ledger.database import Database, LedgerError
+from assets.source.errors import WarehouseError
 from assets.source.extract import ExtractResult, extract
-from assets.source.warehouse import Warehouse, WarehouseError
+from assets.source.warehouse import Warehouse
 from assets.staging import Staging
 from assets.validation.schemas import EXTRACTS, contract_columns
 
@@ -344,7 +345,10 @@ def test_no_duckdb_file_is_made_by_writing_to_one_that_is_missing(
 ) -> None:
     path = tmp_path / "missing.duckdb"
     warehouse = Warehouse(f"duckdb:///{path}")
-    with pytest.raises(WarehouseError, match="got no DuckDB file"), warehouse.writing():
+    with (
+        pytest.raises(WarehouseError, match="got no DuckDB file"),
+        warehouse.write_engine(),
+    ):
         pass
     assert not path.exists()
 

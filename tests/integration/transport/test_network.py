@@ -34,13 +34,13 @@ def start() -> Iterator[Start]:
         server.close()
 
 
-def say_ok(server: Server, connection: socket.socket) -> None:
+def send_ok(server: Server, connection: socket.socket) -> None:
     if server.read(connection):
         connection.sendall(OK)
 
 
 @pytest.fixture
-def shop_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def shop_resolves_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name shop.example leads to this machine."""
     look_up = socket.getaddrinfo
 
@@ -60,11 +60,11 @@ def request(url: str) -> Request:
     )
 
 
-@pytest.mark.usefixtures("shop_is_here")
+@pytest.mark.usefixtures("shop_resolves_here")
 def test_nothing_is_sent_to_a_public_name_in_a_private_network(
     start: Start,
 ) -> None:
-    server = start(say_ok)
+    server = start(send_ok)
     url = server.url.replace("127.0.0.1", "shop.example")
     host = url.partition("//")[2]
     reply = HttpTransport([host]).send(request(url))
@@ -74,9 +74,9 @@ def test_nothing_is_sent_to_a_public_name_in_a_private_network(
     assert HttpTransport([host], allow_private=True).send(request(url)).status == 200
 
 
-@pytest.mark.usefixtures("shop_is_here")
+@pytest.mark.usefixtures("shop_resolves_here")
 def test_a_proxy_sees_the_whole_request_of_an_http_address(start: Start) -> None:
-    proxy = start(say_ok)
+    proxy = start(send_ok)
     transport = HttpTransport(["shop.example"], proxy=proxy.url)
     assert transport.send(request("http://shop.example")).status == 200
     assert proxy.seen[0].startswith(b"POST http://shop.example/orders")

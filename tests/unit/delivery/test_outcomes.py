@@ -125,7 +125,7 @@ def test_a_declared_report_is_settled_once_the_provider_confirms_it(
 def test_a_rejection_that_leaves_an_earlier_copy_open_is_not_final(
     before: State,
 ) -> None:
-    refused = {"reason": "limit_reached", "leaves_earlier_open": True}
+    refused = {"reason": "limit_reached", "earlier_copy_unresolved": True}
     state, changes = apply(Verdict.REJECTED, claimed(before, EARLIER), **refused)
     assert (state, changes["state_reason"]) == (State.UNCERTAIN, "limit_reached")
     assert changes["first_sent_at"] == EARLIER
@@ -134,7 +134,7 @@ def test_a_rejection_that_leaves_an_earlier_copy_open_is_not_final(
 
 
 def test_the_refusal_of_the_only_copy_is_an_end() -> None:
-    assert apply(Verdict.REJECTED, leaves_earlier_open=True)[0] is State.REJECTED
+    assert apply(Verdict.REJECTED, earlier_copy_unresolved=True)[0] is State.REJECTED
     again = claimed(State.RETRYABLE, EARLIER)
     assert apply(Verdict.REJECTED, again)[0] is State.REJECTED
 

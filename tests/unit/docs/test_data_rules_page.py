@@ -9,12 +9,12 @@ import pytest
 
 from assets.data_rules import page
 from assets.providers.registry import REGISTRY
-from assets.providers.rules import DOUBTS, QUARANTINED, SUPPRESSED, Rule
+from assets.providers.rules import DATA_ISSUES, QUARANTINED, SUPPRESSED, Rule
 from assets.validation.schemas import EXTRACTS, JOINED_ORDERS, contract_columns
 from support.project import ROOT
 
-RULES = (*SUPPRESSED, *QUARANTINED, *DOUBTS)
-REASONS = {"Ineligible": 1, "UnfitError": "reason", "Doubt": "code"}
+RULES = (*SUPPRESSED, *QUARANTINED, *DATA_ISSUES)
+REASONS = {"Ineligible": 1, "InvalidValueError": "reason", "DataIssue": "code"}
 """What is made with a reason code -> which of its arguments that is."""
 
 

@@ -148,7 +148,7 @@ def test_a_delivery_lost_in_the_providers_queue_stays_uncertain() -> None:
 
 
 def test_an_uncertain_delivery_is_not_given_up_where_a_lookup_exists() -> None:
-    with_lookup = replace(DEDUPE, looks_up=True)
+    with_lookup = replace(DEDUPE, supports_lookup=True)
     sent = row(State.UNCERTAIN, first_sent_at=NOW - 25 * HOUR)
     assert exhaustion_reason(sent, with_lookup, NOW) is None
     assert not is_due(sent, with_lookup, NOW)
@@ -160,7 +160,7 @@ def test_a_repeat_is_unsafe_where_it_could_count_twice() -> None:
     assert is_repeat_unsafe(sent, NEVER, NOW)
     assert not is_repeat_unsafe(replace(sent, first_sent_at=None), NEVER, NOW)
     assert not is_repeat_unsafe(sent, DEDUPE, NOW)
-    with_lookup = replace(DEDUPE, looks_up=True)
+    with_lookup = replace(DEDUPE, supports_lookup=True)
     assert not is_repeat_unsafe(sent, with_lookup, NOW + 24 * HOUR)
     assert is_repeat_unsafe(sent, with_lookup, NOW + 25 * HOUR)
 

@@ -19,7 +19,7 @@ from assets.privacy.personal import (
     PersonalDataError,
     refuse_personal,
 )
-from assets.privacy.personal_columns import names_a_person
+from assets.privacy.personal_columns import is_personal_column
 from assets.privacy.phone_numbers import PHONE, PHONE_AS_ORDER_ID
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion, Item, Segments
@@ -262,7 +262,7 @@ TABLES = {"fields": "Text1", "item_fields": "ItemText_1"}
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("column", OF_PEOPLE)
 def test_a_column_of_a_person_cannot_be_mapped(column: str, table: str) -> None:
-    assert names_a_person(column)
+    assert is_personal_column(column)
     model = REGISTRY["impact"].settings
     account = ACCOUNTS["impact"] | {table: {TABLES[table]: f"extra.{column}"}}
     with pytest.raises(ValidationError, match="without names, addresses"):
@@ -285,7 +285,7 @@ def test_every_table_of_a_destination_is_looked_at(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(MAPPABLE | {*ITEM_COLUMNS}))
 def test_every_column_of_the_contract_can_be_mapped(name: str) -> None:
-    assert not names_a_person(name)
+    assert not is_personal_column(name)
 
 
 @pytest.mark.parametrize(
@@ -298,4 +298,4 @@ def test_every_column_of_the_contract_can_be_mapped(name: str) -> None:
     ],
 )
 def test_other_columns_can(column: str) -> None:
-    assert not names_a_person(column)
+    assert not is_personal_column(column)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from assets.providers.error_in_reply import reports_error, sounds_like_error
+from assets.providers.error_in_reply import looks_like_error, reports_error
 
 
 def bytes_of(body: Any) -> bytes:
@@ -33,7 +33,7 @@ SAID_IN_SO_MANY_WORDS = [
 @pytest.mark.parametrize("body", SAID_IN_SO_MANY_WORDS)
 def test_an_error_that_is_named_is_one_by_either_reading(body: Any) -> None:
     assert reports_error(bytes_of(body))
-    assert sounds_like_error(bytes_of(body))
+    assert looks_like_error(bytes_of(body))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_an_error_that_is_named_is_one_by_either_reading(body: Any) -> None:
 def test_what_sounds_like_an_error_is_held_against_a_body_nobody_published(
     body: Any,
 ) -> None:
-    assert sounds_like_error(bytes_of(body))
+    assert looks_like_error(bytes_of(body))
 
 
 @pytest.mark.parametrize(
@@ -145,17 +145,17 @@ def test_what_sounds_like_an_error_is_held_against_a_body_nobody_published(
     ],
 )
 def test_good_news_sounds_like_no_error(body: Any) -> None:
-    assert not sounds_like_error(bytes_of(body))
+    assert not looks_like_error(bytes_of(body))
     assert not reports_error(bytes_of(body))
 
 
 @pytest.mark.parametrize("depth", [100_000])
 def test_a_body_made_to_hurt_raises_nothing(depth: int) -> None:
-    assert not sounds_like_error(b"[" * depth)
-    assert not sounds_like_error(b"[" * 900 + b"]" * 900)
+    assert not looks_like_error(b"[" * depth)
+    assert not looks_like_error(b"[" * 900 + b"]" * 900)
 
 
 def test_what_is_no_verdict_on_the_request_is_not_listened_to() -> None:
     state = b'{"status": "CONVERSION_STATUS_REJECTED"}'
-    assert sounds_like_error(state)
-    assert not sounds_like_error(state, unless=("CONVERSION_STATUS_",))
+    assert looks_like_error(state)
+    assert not looks_like_error(state, ignored_prefixes=("CONVERSION_STATUS_",))

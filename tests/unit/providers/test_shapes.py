@@ -16,10 +16,10 @@ from assets.providers.shapes import (
     NULL,
     NUMBER,
     TEXT,
+    OneOf,
     Shape,
-    Words,
+    differences,
     signature,
-    surprises,
 )
 
 CONVERSIONS = "POST /Advertisers/{account_sid}/Conversions"
@@ -27,7 +27,7 @@ SUBMISSION = "GET /Advertisers/{account_sid}/APISubmissions/{submission_id}"
 TRACK = "POST /v1/track/{account_id}/{project_id}"
 
 SIMPLE: Shape = {
-    "Status": Words(("OK", "In Progress")),
+    "Status": OneOf(("OK", "In Progress")),
     "Count": NUMBER,
     "Note": TEXT | NULL,
     "Errors": [{"Field": TEXT}],
@@ -37,12 +37,12 @@ SIMPLE: Shape = {
 
 def new(body: Any, shape: Shape = SIMPLE, status: int = 200) -> list[str]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return surprises({(200,): shape}, status, raw)
+    return differences({(200,): shape}, status, raw)
 
 
 def told(provider: str, request: str, status: int, body: Any) -> list[str]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return surprises(REGISTRY[provider].replies[request], status, raw)
+    return differences(REGISTRY[provider].replies[request], status, raw)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_hostile_body_takes_no_longer_than_another(piece: bytes) -> None:
 
 def test_a_known_word_must_be_one_that_a_signature_keeps() -> None:
     with pytest.raises(ValueError, match="letters, spaces"):
-        Words(("CODE_1",))
+        OneOf(("CODE_1",))
 
 
 # --- what the documents of the providers print

@@ -10,7 +10,7 @@ from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.convert import visitors as convert_visitors
 from assets.providers.convert.provider import Convert, ConvertSettings
-from assets.providers.encode import allowed_copy, fingerprint
+from assets.providers.encode import allow_listed_copy, fingerprint
 from assets.providers.idme import event as idme_event
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.impact import form as impact_form
@@ -42,7 +42,7 @@ def first(provider: Any, order: Conversion) -> Request:
 
 def test_only_what_is_named_stays_readable_at_any_depth() -> None:
     members = {"a": {"b": "1", "c": "2"}, "d": [{"b": None, "e": [1]}, "f"], "g": 1.0}
-    assert allowed_copy({**members, "g": "1.0"}, {"a", "b", "d"}) == {
+    assert allow_listed_copy({**members, "g": "1.0"}, {"a", "b", "d"}) == {
         "a": {"b": "1", "c": fingerprint("2")},
         "d": [{"b": None, "e": fingerprint("[1]")}, "f"],
         "g": fingerprint("1.0"),
@@ -92,8 +92,14 @@ def test_an_unknown_field_of_any_provider_is_not_kept(
     conversion: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name in (
-        ("assets.providers.trackdesk.provider.body_of", trackdesk_fields.body_of),
-        ("assets.providers.convert.provider.entry", convert_visitors.entry),
+        (
+            "assets.providers.trackdesk.provider.conversion_body",
+            trackdesk_fields.conversion_body,
+        ),
+        (
+            "assets.providers.convert.provider.visitor_entry",
+            convert_visitors.visitor_entry,
+        ),
         (
             "assets.providers.impact.provider.conversion_form",
             impact_form.conversion_form,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from assets.source.guards import Guards, Tally, Volume, objections
+from assets.source.guards import Guards, Volume, VolumeCounter, guard_violations
 from assets.validation.rejects import Reject
 
 WEEK = [Volume({"USD": (100, 500_000)})] * 7
@@ -15,7 +15,7 @@ def against(
     orders: int, minor: int, before: list[Volume] = WEEK, **guards: Any
 ) -> list[str]:
     day = Volume({"USD": (orders, minor)} if orders else {})
-    return objections(day, before, Guards(**guards))
+    return guard_violations(day, before, Guards(**guards))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_money_far_off_is_refused_though_the_orders_are_as_usual() -> None:
 def test_a_currency_with_few_orders_is_not_compared() -> None:
     before = [Volume({"USD": (100, 500_000), "JPY": (1, 10)})] * 7
     day = Volume({"USD": (100, 500_000), "JPY": (1, 10_000_000)})
-    assert objections(day, before, Guards()) == []
+    assert guard_violations(day, before, Guards()) == []
 
 
 def test_one_odd_day_does_not_make_the_next_one_odd() -> None:
@@ -62,7 +62,7 @@ def test_limits_hold_without_days_to_compare_with() -> None:
 
 
 def test_refused_rows_are_orders_of_the_day() -> None:
-    tally = Tally()
+    tally = VolumeCounter()
     plain: dict[str, Any] = {
         "partition_key": "2026-01-02",
         "dataset": "completed_orders",

@@ -8,12 +8,12 @@ import pytest
 
 from assets.providers.base import Request
 from assets.providers.replies import Phase, Reply
-from assets.providers.shapes import NUMBER, Replies
+from assets.providers.shapes import NUMBER, ShapesByRequest
 from assets.transport import reply_shapes
 from assets.transport.reply_shapes import ReplyShapeRecorder, UnexpectedShape
 from support.engine import FakeTransport, answer
 
-KNOWN: Replies = {"POST /orders": {(200,): {"code": NUMBER}}}
+KNOWN: ShapesByRequest = {"POST /orders": {(200,): {"code": NUMBER}}}
 
 
 def request(order_id: str, path: str = "/orders") -> Request:
@@ -76,7 +76,7 @@ def test_a_reply_is_compared_once_for_its_shape(
         compared.append(body)
         return []
 
-    monkeypatch.setattr(reply_shapes, "surprises", note)
+    monkeypatch.setattr(reply_shapes, "differences", note)
     watched = watch(**{f"O{n}": answer(body=b'{"code": %d}' % n) for n in range(50)})
     for number in range(50):
         watched.send(request(f"O{number}"))

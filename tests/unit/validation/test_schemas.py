@@ -15,7 +15,7 @@ import pytest
 
 from assets.money import to_minor
 from assets.providers.conversion import IDENTIFIER_KINDS, Conversion, Item, Segments
-from assets.validation.chunk import Validated, validate
+from assets.validation.chunk import ValidatedChunk, validate
 from assets.validation.coercion import is_storable
 from assets.validation.schemas import (
     CONVERSIONS,
@@ -74,7 +74,7 @@ ROWS: dict[str, dict[str, Any]] = {
 EXTRA = frozenset({"store", "margin", "note", "gift", "absent"})
 
 
-def check(statement: str, *, zone: Any = None, **changes: Any) -> Validated:
+def check(statement: str, *, zone: Any = None, **changes: Any) -> ValidatedChunk:
     frame = pd.DataFrame([ROWS[statement] | changes], dtype=object)
     return validate(frame, statement, "2026-01-02", zone=zone, extra_columns=EXTRA)
 

@@ -204,8 +204,8 @@ def test_a_custom_dimension_has_at_most_32_characters(
     order = conversion(extra={"store": stored})
     fields = {"customDimension1": "extra.store"}
     assert dimensions_sent(order, **fields) == {"customDimension1": sent}
-    doubts = convert(fields=fields).doubts(order)
-    assert [one.code for one in doubts] == ["value_cut"] * (stored != sent)
+    data_issues = convert(fields=fields).data_issues(order)
+    assert [one.code for one in data_issues] == ["value_cut"] * (stored != sent)
 
 
 def test_a_custom_dimension_is_stored_as_its_fingerprint(
@@ -235,7 +235,7 @@ def test_a_custom_dimension_is_stored_as_its_fingerprint(
 def test_a_segment_outside_the_closed_lists_is_doubted(
     conversion: MakeConversion, stored: dict[str, Any], subject: str, shown: str
 ) -> None:
-    (doubt,) = convert().doubts(conversion(segments=Segments(**stored)))
+    (doubt,) = convert().data_issues(conversion(segments=Segments(**stored)))
     assert (doubt.code, doubt.subject) == ("unknown_segment", subject)
     assert doubt.detail.endswith(shown)
 
@@ -243,10 +243,10 @@ def test_a_segment_outside_the_closed_lists_is_doubted(
 def test_nothing_is_doubted_of_what_is_sent_as_it_is_stored(
     conversion: MakeConversion,
 ) -> None:
-    assert not convert().doubts(conversion())
-    assert not convert().doubts(conversion(segments=None))
+    assert not convert().data_issues(conversion())
+    assert not convert().data_issues(conversion(segments=None))
     bare = Segments(browser="", campaign="any, of any length" * 9)
-    assert not convert().doubts(conversion(segments=bare))
+    assert not convert().data_issues(conversion(segments=bare))
 
 
 # The account

@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 
 from assets.providers.conversion import Conversion
-from assets.providers.convert.halving import halving
+from assets.providers.convert.bisection import bisect_refused
 from assets.providers.replies import Outcome, Phase, Reply, Verdict
 from support.convert_account import (
     answer,
@@ -39,7 +39,7 @@ def test_one_bad_order_is_found_by_halving(conversion: MakeConversion) -> None:
 
 def requests_for(count: int, *bad: int) -> int:
     """How many requests it takes to tell these bad orders of so many."""
-    search = halving(range(count))
+    search = bisect_refused(range(count))
     asked = next(search)
     requests = 1
     told: list[int] = []

@@ -42,9 +42,9 @@ def test_what_is_cut_is_told_and_nothing_else(conversion: Make, item: Make) -> N
     )
     extra = {"note": "n" * 255, "text": "t" * 70, "sub": "s" * 255}
     order = conversion(items=lines, extra=extra)
-    doubts = impact(fields=FIELDS, item_fields=OF_ITEMS).doubts(order)
-    assert {one.code for one in doubts} == {"value_cut"}
-    assert [(one.subject, one.detail) for one in doubts] == [
+    data_issues = impact(fields=FIELDS, item_fields=OF_ITEMS).data_issues(order)
+    assert {one.code for one in data_issues} == {"value_cut"}
+    assert [(one.subject, one.detail) for one in data_issues] == [
         ("Text2", "cut to 64 characters, got 70"),
         ("ItemName1", "cut to 255 characters, got 256"),
         ("ItemText1_2", "cut to 64 characters, got 65"),
@@ -52,15 +52,15 @@ def test_what_is_cut_is_told_and_nothing_else(conversion: Make, item: Make) -> N
     ]
     request = request_of(order, fields=FIELDS, item_fields=OF_ITEMS)
     sent = parse_qs(request.body.decode())
-    assert [len(sent[one.subject][0]) for one in doubts] == [64, 255, 64, 255]
+    assert [len(sent[one.subject][0]) for one in data_issues] == [64, 255, 64, 255]
 
 
 def test_of_lines_that_are_not_sent_nothing_is_cut(
     conversion: Make, item: Make
 ) -> None:
     order = conversion(items=(item(name="n" * 256),))
-    assert impact(report="order").doubts(order) == []
-    assert len(impact().doubts(order)) == 1
+    assert impact(report="order").data_issues(order) == []
+    assert len(impact().data_issues(order)) == 1
 
 
 def test_addresses_are_shown_without_the_account(conversion: Make) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from assets.providers.base import Findings, Request
+from assets.providers.base import LookupResult, Request
 from assets.providers.replies import Phase, Reply
 from support.impact_account import HTML, answer, impact
 
@@ -42,7 +42,7 @@ def query_of(request: Request) -> dict[str, str]:
 
 def look(
     *replies: Reply, orders: Collection[str] = ("O1", "O2"), **changes: Any
-) -> tuple[Findings, list[dict[str, str]]]:
+) -> tuple[LookupResult, list[dict[str, str]]]:
     """What is found where the list answers so, and what was asked for."""
     script = iter(replies)
     return look_at(lambda _query: next(script), orders=orders, **changes)
@@ -50,7 +50,7 @@ def look(
 
 def look_at(
     script: Script, *, orders: Collection[str] = ("O1", "O2"), **changes: Any
-) -> tuple[Findings, list[dict[str, str]]]:
+) -> tuple[LookupResult, list[dict[str, str]]]:
     looking = impact(**changes).lookup(orders, FIRST, LAST)
     request, asked = next(looking), []
     while True:
@@ -77,14 +77,14 @@ def test_a_page_is_asked_for_by_campaign_and_order_time() -> None:
 
 
 def test_an_order_with_an_action_is_settled() -> None:
-    findings, asked = look(page(action("O1"), action("O9")))
-    assert set(findings.found) == {"O1"}
-    found = findings.found["O1"]
+    result, asked = look(page(action("O1"), action("O9")))
+    assert set(result.outcomes) == {"O1"}
+    found = result.outcomes["O1"]
     assert (found.verdict, found.reason) == ("settled", None)
     assert found.detail == "action 1000.9876.O1 PENDING"
     assert (found.provider_ref, found.provider_status) == ("1000.9876.O1", "PENDING")
-    assert findings.is_complete
-    assert (findings.seen, len(asked)) == (2, 1)
+    assert result.is_complete
+    assert (result.entries_read, len(asked)) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_an_order_with_an_action_is_settled() -> None:
 def test_an_action_of_another_event_type_is_another_order(
     changes: dict[str, Any], is_ours: bool
 ) -> None:
-    findings, _ = look(page(action(**changes)))
-    assert bool(findings.found) == is_ours
+    result, _ = look(page(action(**changes)))
+    assert bool(result.outcomes) == is_ours
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_an_action_of_another_event_type_is_another_order(
 )
 def test_an_event_type_may_be_known_by_its_code(code: str, is_ours: bool) -> None:
     account = {"event_type_id": None, "event_type_code": "SALE"}
-    findings, _ = look(page(action(EventCode=code)), **account)
-    assert bool(findings.found) == is_ours
+    result, _ = look(page(action(EventCode=code)), **account)
+    assert bool(result.outcomes) == is_ours
 
 
 @pytest.mark.parametrize(
@@ -128,27 +128,27 @@ def test_two_live_actions_of_an_order_are_an_alarm(
     actions = [
         action(Id=name, State=state) for name, state in zip("ab", states, strict=False)
     ]
-    findings, _ = look(page(*actions))
-    found = findings.found["O1"]
+    result, _ = look(page(*actions))
+    found = result.outcomes["O1"]
     assert (found.reason, found.provider_ref) == (reason, shown)
     assert reason in {None, *impact().alarms}
 
 
 def test_pages_are_read_until_there_is_no_more() -> None:
-    findings, asked = look(
+    result, asked = look(
         page(action("O9"), more="/next"), page(action("O2")), lookup_page_size=2_000
     )
     assert [one["Page"] for one in asked] == ["1", "2"]
     assert {one["PageSize"] for one in asked} == {"2000"}
-    assert set(findings.found) == {"O2"}
-    assert findings.seen == 2
+    assert set(result.outcomes) == {"O2"}
+    assert result.entries_read == 2
 
 
 def test_without_a_word_on_more_a_full_page_is_not_the_last() -> None:
     full = page(*[action(f"X{number}") for number in range(2_000)], more=None)
-    findings, asked = look(full, page(action("O1"), more=None), lookup_page_size=2_000)
+    result, asked = look(full, page(action("O1"), more=None), lookup_page_size=2_000)
     assert len(asked) == 2
-    assert set(findings.found) == {"O1"}
+    assert set(result.outcomes) == {"O1"}
 
 
 def test_a_range_with_too_many_actions_is_halved() -> None:
@@ -164,16 +164,16 @@ def test_a_range_with_too_many_actions_is_halved() -> None:
             *[action(oid) for oid, at in happened.items() if start <= at <= end]
         )
 
-    findings, asked = look_at(script)
-    assert set(findings.found) == {"O1", "O2"}
-    assert findings.is_complete
-    assert {one.reason for one in findings.found.values()} == {None}
+    result, asked = look_at(script)
+    assert set(result.outcomes) == {"O1", "O2"}
+    assert result.is_complete
+    assert {one.reason for one in result.outcomes.values()} == {None}
     assert len(asked) == 7
 
 
 def test_a_request_that_is_always_refused_comes_to_an_end() -> None:
-    findings, asked = look_at(lambda _query: answer(400))
-    assert (findings.is_complete, findings.problem) == (False, "http_400")
+    result, asked = look_at(lambda _query: answer(400))
+    assert (result.is_complete, result.problem) == (False, "http_400")
     assert len(asked) < 20
 
 
@@ -200,8 +200,8 @@ def test_a_request_that_is_always_refused_comes_to_an_end() -> None:
 def test_a_list_that_cannot_be_read_to_its_end_proves_no_absence(
     reply: Reply, problem: str, refused: bool
 ) -> None:
-    findings, asked = look(page(action("O1"), more="/next"), reply)
-    assert (findings.problem, findings.refused) == (problem, refused)
-    assert not findings.is_complete
-    assert set(findings.found) == {"O1"}
+    result, asked = look(page(action("O1"), more="/next"), reply)
+    assert (result.problem, result.is_configuration_error) == (problem, refused)
+    assert not result.is_complete
+    assert set(result.outcomes) == {"O1"}
     assert len(asked) == 2

@@ -119,7 +119,7 @@ def test_an_order_is_found_in_the_list_under_its_event_type(
     line.send(order)
     at = order.completed_at
     found = line.look(order, other, first=at - timedelta(days=1), last=at)
-    assert set(found.found) == {order.order_id}
-    assert (found.is_complete, found.seen) == (True, 1)
+    assert set(found.outcomes) == {order.order_id}
+    assert (found.is_complete, found.entries_read) == (True, 1)
     before = line.look(order, first=at - timedelta(days=2), last=at - timedelta(days=1))
-    assert (before.found, before.is_complete) == ({}, True)
+    assert (before.outcomes, before.is_complete) == ({}, True)

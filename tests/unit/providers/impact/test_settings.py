@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from assets.providers.base import Settling
+from assets.providers.base import QueueingProvider
 from assets.providers.impact.fields import ITEM, ORDER
 from support.impact_account import impact, settings
 
@@ -28,7 +28,7 @@ def test_defaults_are_those_of_the_design() -> None:
 
 
 def test_settings_become_policies() -> None:
-    account: Settling = impact(in_flight=None, requests_per_hour=1000)
+    account: QueueingProvider = impact(in_flight=None, requests_per_hour=1000)
     assert account.event == "9876"
     assert account.channel == "http"
     assert account.resend.kind == "dedupe"

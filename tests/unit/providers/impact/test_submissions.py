@@ -204,18 +204,18 @@ def test_another_order_in_a_submission_is_an_alarm() -> None:
 
 def test_what_is_kept_of_a_submission_does_not_repeat_the_order() -> None:
     said = {"Status": "Complete", "Payload": {"CustomerPostCode": "93101"}}
-    shown = impact().shown(answer(200, said))
+    shown = impact().storable_body(answer(200, said))
     assert json.loads(shown) == {"Status": "Complete"}
-    assert impact().shown(answer(200, {"payload": "93101", "OrderId": "O1"})) == (
-        b'{"OrderId": "O1"}'
-    )
+    assert impact().storable_body(
+        answer(200, {"payload": "93101", "OrderId": "O1"})
+    ) == (b'{"OrderId": "O1"}')
 
 
 @pytest.mark.parametrize("body", [HTML, b"", b"[1]", b'{"Status": "ERROR"}'])
 def test_another_answer_about_a_submission_is_kept_whole(body: bytes) -> None:
-    assert impact().shown(answer(200, body)) == body
+    assert impact().storable_body(answer(200, body)) == body
 
 
 def test_half_an_answer_that_repeats_the_order_is_not_kept() -> None:
     half = b'{"Status": "Complete", "Payload": {"CustomerPostCode": "931'
-    assert impact().shown(answer(200, half)) == b""
+    assert impact().storable_body(answer(200, half)) == b""

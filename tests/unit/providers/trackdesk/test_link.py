@@ -122,13 +122,13 @@ def test_the_path_of_the_manual_can_be_chosen(conversion: MakeConversion) -> Non
 
 def linked(order: Conversion, **settings: Any) -> Conversion:
     """The order as the engine hands it over once its pair is remembered."""
-    (key,) = trackdesk(**BY_EXTERNAL_CID, **settings).recalls(order)
+    (key,) = trackdesk(**BY_EXTERNAL_CID, **settings).relevant_keys(order)
     return replace(order, remembered={key.digest: "O1"})
 
 
 def test_a_pair_that_was_linked_is_remembered(conversion: MakeConversion) -> None:
     provider = trackdesk(**BY_EXTERNAL_CID)
-    (key,) = provider.recalls(conversion())
+    (key,) = provider.relevant_keys(conversion())
     _, outcome = converse(provider.exchange([conversion()]), answer(200), answer(200))
     assert outcome.remember == (key.digest,)
     assert not key.is_exclusive
@@ -206,8 +206,8 @@ def test_another_click_visitor_origin_or_tenant_is_another_pair(
     first = conversion(identifiers=identifiers)
     second = conversion(identifiers=identifiers | order)
     keys = {
-        trackdesk(**BY_EXTERNAL_CID).recalls(first),
-        trackdesk(**BY_EXTERNAL_CID | settings).recalls(second),
+        trackdesk(**BY_EXTERNAL_CID).relevant_keys(first),
+        trackdesk(**BY_EXTERNAL_CID | settings).relevant_keys(second),
     }
     assert len(keys) == 2
 
@@ -220,13 +220,13 @@ def test_another_click_visitor_origin_or_tenant_is_another_pair(
 def test_without_a_link_nothing_is_recalled(
     conversion: MakeConversion, settings: dict[str, Any]
 ) -> None:
-    assert trackdesk(**settings).recalls(conversion()) == ()
+    assert trackdesk(**settings).relevant_keys(conversion()) == ()
 
 
 def test_an_order_without_its_identifiers_recalls_nothing(
     conversion: MakeConversion,
 ) -> None:
-    assert trackdesk(**BY_EXTERNAL_CID).recalls(conversion(identifiers={})) == ()
+    assert trackdesk(**BY_EXTERNAL_CID).relevant_keys(conversion(identifiers={})) == ()
 
 
 def test_the_payload_does_not_depend_on_what_is_remembered(

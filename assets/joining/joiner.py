@@ -1,0 +1,112 @@
+"""Joins a day: conversions to the staging folder, refused orders to the quarantine.
+
+The join itself is in `join.py`. This module adds what the delivery tables know: the
+rows refused before, the orders of other days, and the totals of the source.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+
+from assets.joining.conversion_checks import ORPHANS
+from assets.joining.join import ASSET, JoinResult, join
+from assets.joining.repeated_orders import refuse_repeated
+from assets.ledger.database import Database
+from assets.ledger.order_days import OrderDays
+from assets.ledger.quarantine import (
+    ITEMS,
+    ORDERS,
+    REPEATED,
+    Quarantine,
+    quarantined_order_ids,
+    quarantined_orders,
+)
+from assets.ledger.rows import Clock, utc_now
+from assets.ledger.runs import replace_source_totals
+from assets.money import minor_digits
+from assets.source.warehouse import Warehouse
+from assets.staging import Staging
+from assets.validation.rejects import Reject, quarantine_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Joiner:
+    """Joins the staged extracts of a day into conversions.
+
+    Attributes:
+        warehouse: Asked whether an order of this day is also on another day.
+        staging: Holds the extracts; takes the conversions.
+        database: The delivery tables.
+        zone: Time zone of the partitions.
+        allow_orders_without_items: Report an order that has no stored line.
+        clock: The time of quarantined rows and totals.
+    """
+
+    warehouse: Warehouse = field(repr=False)
+    staging: Staging
+    database: Database
+    zone: tzinfo = UTC
+    allow_orders_without_items: bool = False
+    clock: Clock = utc_now
+
+    def join(self, partition_key: str, run_id: str) -> JoinResult:
+        """Stage the conversions of a day and record the totals of the source.
+
+        Args:
+            partition_key: The day, `YYYY-MM-DD`.
+            run_id: Recorded with the totals.
+        """
+        quarantine = Quarantine(self.database, partition_key, self.clock())
+        quarantine.store(quarantine_rows(self._repeated(partition_key)))
+        quarantine.mark_resolved(REPEATED)
+        result = join(
+            self.staging,
+            partition_key,
+            refused_order_ids=quarantined_order_ids(
+                self.database, partition_key, [ORDERS, ITEMS, REPEATED]
+            ),
+            allow_orders_without_items=self.allow_orders_without_items,
+            on_rejects=lambda rejects: quarantine.store(quarantine_rows(rejects)),
+            on_issues=quarantine.add_issues,
+        )
+        for dataset in (ASSET, ORPHANS):
+            quarantine.mark_resolved(dataset)
+        self._record_totals(partition_key, run_id, result)
+        return result
+
+    def _repeated(self, partition_key: str) -> list[Reject]:
+        refused = quarantined_order_ids(self.database, partition_key, [ORDERS])
+
+        def order_ids() -> Iterator[Sequence[str]]:
+            yield sorted(refused)
+            for batch in self.staging.read(ORDERS, partition_key, ["order_id"]):
+                yield batch.to_pydict()["order_id"]
+
+        days = OrderDays(self.database, partition_key)
+        return refuse_repeated(days, order_ids, self.warehouse, self.zone)
+
+    def _record_totals(
+        self, partition_key: str, run_id: str, result: JoinResult
+    ) -> None:
+        sums = {
+            (currency, minor_digits(currency)): list(found)
+            for currency, found in result.totals.items()
+        }
+        quarantined = quarantined_orders(self.database, partition_key)
+        for row in {one["order_id"]: one for one in quarantined}.values():
+            key = (row["currency"] or "", row["currency_digits"] or 0)
+            entry = sums.setdefault(key, [0, 0])
+            entry[0] += 1
+            entry[1] += row["amount_minor"] or 0
+        totals = [
+            {
+                "currency": currency,
+                "currency_digits": digits,
+                "orders": orders,
+                "amount_minor": minor,
+            }
+            for (currency, digits), (orders, minor) in sums.items()
+        ]
+        replace_source_totals(
+            self.database, partition_key, totals, run_id=run_id, at=self.clock()
+        )
