@@ -119,7 +119,7 @@ def _is_known_currency(codes: "pd.Series[str]") -> "pd.Series[bool]":
 
 NO_PERSONAL_DATA = _check(
     "pii_as_id",
-    "no `@`, and not written like a telephone number",
+    "no `@`, and not in the form of a telephone number",
     _is_neither_address_nor(PHONE),
 )
 NO_PERSONAL_ORDER_ID = _check(
@@ -129,8 +129,8 @@ NO_PERSONAL_ORDER_ID = _check(
 )
 NO_PLACEHOLDER = _check(
     "placeholder_id",
-    "an id of one visitor: `undefined`, `null`, `0`, `N/A`, `(not set)`, a UUID of "
-    "zeros and their like stand for unknown",
+    "an id, not a placeholder for an unknown one such as `undefined`, `null`, `0`, "
+    "`N/A`, `(not set)` or a UUID of zeros",
     lambda values: ~values.str.lower().str.fullmatch(f"(?:{PLACEHOLDER})"),
 )
 FITS_LENGTH = _check(
@@ -146,7 +146,7 @@ NOT_IN_FUTURE = _check(
 )
 NOT_PLACEHOLDER_TIME = _check(
     "placeholder_time",
-    f"{FIRST_ORDER_EVER:%Y-%m-%d} or later: earlier times stand for unknown",
+    f"{FIRST_ORDER_EVER:%Y-%m-%d} or later: earlier times are placeholders",
     _is_after_first_order_ever,
 )
 KNOWN_CURRENCY = _check(
@@ -192,7 +192,10 @@ HAS_ORDER_OR_VISITOR = _check(
 # name the columns that a person needs to see; `items.` is the prefix of a line's
 # columns.
 NO_REFUSED_ROW = _check(
-    "unfit_row", "no other row of the order refused", _is_false, columns=("order_id",)
+    "unfit_row",
+    "no other row of the order is refused",
+    _is_false,
+    columns=("order_id",),
 )
 SAME_IN_ALL_ROWS = _check(
     "conflicting_rows",
@@ -202,7 +205,7 @@ SAME_IN_ALL_ROWS = _check(
 )
 HAS_ITEMS = _check(
     "no_items",
-    "one line at least, or `allow_orders_without_items`",
+    "at least one line, or the setting `allow_orders_without_items`",
     _is_false,
     columns=("items",),
 )

@@ -108,6 +108,24 @@ def test_every_path_in_the_docs_exists() -> None:
         assert (ROOT / path).exists(), path
 
 
+def test_every_name_on_the_page_about_providers_is_in_the_code() -> None:
+    code = "\n".join(
+        path.read_text()
+        for pattern in (
+            "assets/providers/**/*.py",
+            "pipelines/sandbox/**/*.py",
+            "sql/transform/*.sql",
+            "tests/unit/**/*.py",
+        )
+        for path in ROOT.glob(pattern)
+    )
+    names = re.findall(r"`(?:\w+\.)*(\w+)[^`/.]*`", PAGES["adding-a-provider.md"])
+    python = {name for name in names if name not in {"attribution", "make", "py"}}
+    assert len(python) > 40
+    for name in python:
+        assert re.search(rf"\b{name}\b", code), name
+
+
 def test_every_view_and_table_is_documented() -> None:
     for view in VIEWS:
         assert f"`{view}`" in PAGES["delivery-tables.md"]
