@@ -14,21 +14,21 @@ from assets.ledger import remembered_keys
 from assets.ledger.ledger import Ledger
 from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
-from assets.providers.remembered_keys import Key
+from assets.providers.remembered_keys import Key, RememberingProvider
 
 
 class RememberedKeys:
     """The remembered keys of one destination that matter to the current chunk.
 
     Args:
-        provider: Only a provider with `recalls` (`Remembering`) gets keys.
+        provider: Only a `RememberingProvider` gets keys.
         ledger: The delivery tables, where the keys are stored.
     """
 
     def __init__(self, provider: Provider, ledger: Ledger) -> None:
-        self._keys_of: Callable[[Conversion], Sequence[Key]] | None = getattr(
-            provider, "recalls", None
-        )
+        self._keys_of: Callable[[Conversion], Sequence[Key]] | None = None
+        if isinstance(provider, RememberingProvider):
+            self._keys_of = provider.relevant_keys
         self._ledger = ledger
         self._known: dict[str, str] = {}
         self._reserved: dict[str, str] = {}

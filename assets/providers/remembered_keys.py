@@ -7,9 +7,8 @@ passes the order that holds each key in `Conversion.remembered`.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from assets.providers.base import Provider
 from assets.providers.conversion import Conversion
 from assets.providers.encode import json_bytes
 
@@ -40,7 +39,8 @@ def remembered_key(*parts: str, is_exclusive: bool = False) -> Key:
     return Key(digest, is_exclusive)
 
 
-class RememberingProvider(Provider, Protocol):
+@runtime_checkable
+class RememberingProvider(Protocol):
     """A provider that depends on earlier orders.
 
     `conversion.remembered` gives eligibility and exchange the order id of each

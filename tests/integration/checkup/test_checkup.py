@@ -118,7 +118,7 @@ def locked(path: Path) -> Iterator[Callable[[], None]]:
 def test_a_locked_warehouse_is_reported(
     shop: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(duckdb_lock, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(duckdb_lock, "LOCK_TIMEOUT_SECONDS", 0)
     with locked(shop.folder / "warehouse.db"):
         found = findings(shop)
     assert found["statement completed_orders"].is_good
