@@ -22,7 +22,7 @@ from assets.validation.schemas import EXTRACTS, contract_columns
 
 if TYPE_CHECKING:
     from assets.delivery.dispatch import Summary
-    from support.line import Line
+    from support.harness import Harness
 
 
 KEY = "2026-01-02"
@@ -56,7 +56,7 @@ Row = dict[str, Any]
 
 @dataclass
 class Shop:
-    """A warehouse and a line, with the product's own way from one to the other.
+    """A warehouse and a harness, with the product's own way from one to the other.
 
     Attributes:
         types: Column -> SQL type, where it is not the usual one.
@@ -66,7 +66,7 @@ class Shop:
 
     folder: Path
     url: str
-    line: Line
+    harness: Harness
     window: tuple[datetime, datetime] = (START, START + DAY)
     key: str = KEY
     types: dict[str, str] = field(default_factory=dict)
@@ -148,8 +148,8 @@ class Shop:
     @property
     def source(self) -> Source:
         staging = Staging(self.folder / "staging")
-        database = self.line.database
-        return Source(self.warehouse, staging, database, clock=self.line.clock)
+        database = self.harness.database
+        return Source(self.warehouse, staging, database, clock=self.harness.clock)
 
     def stage(self) -> None:
         """Extract and join, as the assets of a day do."""
@@ -157,11 +157,11 @@ class Shop:
             self.flush()
         for statement in EXTRACTS:
             self.source.extractor.extract(statement, self.key, self.window)
-        self.source.joiner.join(self.key, f"stage-{self.line.runs}")
-        self.line.clock.pass_by(seconds=1)
+        self.source.joiner.join(self.key, f"stage-{self.harness.runs}")
+        self.harness.clock.pass_by(seconds=1)
 
     def deliver(self) -> Summary:
-        return self.line.run_chunks(
+        return self.harness.run_chunks(
             lambda: staged_chunks(self.source, self.key),
             partition_key=self.key,
             quarantined=self.source.quarantined(self.key),
@@ -173,7 +173,7 @@ class Shop:
 
     def held(self) -> dict[str, str]:
         """Order -> reason, of those that are in quarantine for the destination."""
-        rows = self.line.rows()
+        rows = self.harness.rows()
         return {
             row["order_id"]: row["state_reason"]
             for row in rows
@@ -182,7 +182,7 @@ class Shop:
 
     def reasons(self) -> list[list[str]]:
         """Reasons of each quarantined row, whether its order is known or not."""
-        return [row["reasons"] for row in self.line.rows(quarantine_row)]
+        return [row["reasons"] for row in self.harness.rows(quarantine_row)]
 
     def retype(self, **types: str) -> None:
         """Make the tables with other types for some columns, instead."""
@@ -192,4 +192,4 @@ class Shop:
 
     def check(self, worth: dict[str, tuple[int, str]], **options: Any) -> None:
         """The invariants; what the source holds is worked out by the test."""
-        self.line.check(worth=worth, rerun=self.run, **options)
+        self.harness.check(worth=worth, rerun=self.run, **options)

@@ -171,7 +171,7 @@ def test_running_a_good_day_again_sends_nothing_and_changes_no_row(
 def test_a_difficult_destination_fails_alone_and_is_finished_by_the_next_run(
     shop: Deployment,
 ) -> None:
-    shop.server.sandbox.misbehave("trackdesk/bumpy:status=503~[0-2]$")
+    shop.server.sandbox.set_faults("trackdesk/bumpy:status=503~[0-2]$")
     run = shop.run()
     states = shop.states("trackdesk_bumpy")
     assert set(run.failures) == {"deliveries__trackdesk_bumpy"}
@@ -197,7 +197,7 @@ def test_a_difficult_destination_fails_alone_and_is_finished_by_the_next_run(
         for row in shop.rows("trackdesk_bumpy").values()
         if row["state"] == "retryable"
     }
-    shop.server.sandbox.misbehave()
+    shop.server.sandbox.set_faults()
     sent = len(shop.server.sandbox.journal.entries)
     with later(hours=1):
         again = shop.run()
@@ -211,21 +211,21 @@ def test_a_difficult_destination_fails_alone_and_is_finished_by_the_next_run(
 
 
 def test_a_lost_reply_is_not_paid_twice(shop: Deployment) -> None:
-    shop.server.sandbox.misbehave("trackdesk/bumpy:lost_reply~.")
-    shop.run(to=["trackdesk_bumpy"])
-    shop.server.sandbox.misbehave()
+    shop.server.sandbox.set_faults("trackdesk/bumpy:lost_reply~.")
+    shop.run(destinations=["trackdesk_bumpy"])
+    shop.server.sandbox.set_faults()
     with later(days=2):
-        shop.run(to=["trackdesk_bumpy"])
+        shop.run(destinations=["trackdesk_bumpy"])
     assert set(shop.server.sandbox.effects("trackdesk", "bumpy").values()) == {1}
     states = shop.states("trackdesk_bumpy")
     assert not states["pending"] + states["sending"] + states["retryable"]
 
 
 def test_settlements_end_each_submission_with_its_own_word(shop: Deployment) -> None:
-    shop.server.sandbox.misbehave(
+    shop.server.sandbox.set_faults(
         "impact:settle=CONV_DUPLICATE~[01]$", "impact:settle=CONTRACT_NOT_FOUND~[23]$"
     )
-    assert shop.run(to=["impact_us"]).finished
+    assert shop.run(destinations=["impact_us"]).finished
     ends = {
         row["order_id"][-1]: (row["state"], row["settled_at"] is not None)
         for row in shop.rows("impact_us").values()
@@ -294,7 +294,7 @@ def test_a_click_that_comes_late_is_used_by_the_next_run(shop: Deployment) -> No
         "2d2ce3d8-7c58-4f7f-9e07-0e1b2c3d4e5f",
         late["order_at"] - timedelta(hours=1),
     )
-    assert shop.run(to=["trackdesk_main"]).finished
+    assert shop.run(destinations=["trackdesk_main"]).finished
     after = shop.rows("trackdesk_main")
     changed = {row["order_id"] for key, row in after.items() if row != before[key]}
     assert changed == {late["order_id"]}
@@ -313,21 +313,21 @@ def test_a_destination_without_its_secret_fails_alone(shop: Deployment) -> None:
 def test_refused_credentials_cost_one_request_and_keep_the_orders(
     shop: Deployment,
 ) -> None:
-    shop.server.sandbox.misbehave("trackdesk/bumpy:status=401 unauthorized~.")
-    run = shop.run(to=["trackdesk_bumpy"])
+    shop.server.sandbox.set_faults("trackdesk/bumpy:status=401 unauthorized~.")
+    run = shop.run(destinations=["trackdesk_bumpy"])
     assert "Correct the settings" in run.failures["deliveries__trackdesk_bumpy"]
     assert len(shop.server.sandbox.requests("trackdesk", "bumpy")) == 1
-    shop.server.sandbox.misbehave()
+    shop.server.sandbox.set_faults()
     with later(hours=1):
-        assert shop.run(to=["trackdesk_bumpy"]).finished
+        assert shop.run(destinations=["trackdesk_bumpy"]).finished
     assert shop.states("trackdesk_bumpy")["accepted"] > 0
 
 
 def test_refused_credentials_are_named_by_their_variables_only(
     shop: Deployment,
 ) -> None:
-    shop.server.sandbox.misbehave("trackdesk/demo:status=401 no~.")
-    run = shop.run(to=["trackdesk_main"])
+    shop.server.sandbox.set_faults("trackdesk/demo:status=401 no~.")
+    run = shop.run(destinations=["trackdesk_main"])
     message = run.failures["deliveries__trackdesk_main"]
     assert "Check the credentials in TRACKDESK_KEY." in message
     assert SECRETS["TRACKDESK_KEY"] not in message

@@ -156,7 +156,7 @@ def shown(shop: Deployment) -> str:
 def everything(shop: Deployment) -> dict[str, str]:
     """All that runs have left behind, by place; copies for analysts among them."""
     source = open_source(shop.config)
-    with source.warehouse.writing() as engine:
+    with source.warehouse.write_engine() as engine:
         publish(source.database, engine, str(DAY))
     source.database.dispose()
     kept = dict(canaries.files(shop.folder))
@@ -234,7 +234,7 @@ def test_the_search_finds_what_is_leaked_on_purpose(
     shop: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(evidence, "scrub", lambda text, _hidden: text)
+        broken.setattr(evidence, "redact", lambda text, _hidden: text)
         broken.setattr(impact_fields, "fingerprint", lambda text: text)
         broken.setattr(impact_fields, "_NEVER_STORED", frozenset())
         broken.setattr(rejects, "_redacted", lambda text, **_kind: text)

@@ -392,7 +392,7 @@ def test_an_address_that_cannot_be_read_is_not_quoted() -> None:
     warehouse = Warehouse(address)
     with pytest.raises(WarehouseError, match="percent-encoded") as refused:
         warehouse.columns("completed_orders")
-    with pytest.raises(LedgerError, match="percent-encoded") as broken:
+    with pytest.raises(LedgerError, match="percent-encode a password") as broken:
         Database(address)
     for error in (refused.value, broken.value):
         shown = "".join(traceback.format_exception(error))
