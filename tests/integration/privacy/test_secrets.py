@@ -237,7 +237,7 @@ def test_the_search_finds_what_is_leaked_on_purpose(
         broken.setattr(evidence, "redact", lambda text, _hidden: text)
         broken.setattr(impact_fields, "fingerprint", lambda text: text)
         broken.setattr(impact_fields, "_NEVER_STORED", frozenset())
-        broken.setattr(rejects, "_redacted", lambda text, **_kind: text)
+        broken.setattr(rejects, "_redact", lambda text, **_kind: text)
         shop.run(override="a sale")
     found = leaks(everything(shop))
     for canary in (
