@@ -34,9 +34,36 @@ _OTHERS: dict[str, list[tuple[str, pa.DataType]]] = {
     ],
 }
 
+# Orders are written in the shop's own clock, so the window is converted to that clock:
+# each order is in one day, also where the clock skips or repeats an hour. The tracker
+# keeps aware instants, so the local time of a visit is converted to one.
+_MACROS = """
+create macro olist_window_orders(window_start, window_end) as table
+select order_id, customer_id, order_status, completed_at
+from (
+    select
+        *,
+        strptime(order_purchase_timestamp, '%m/%d/%Y %H:%M') as completed_at
+    from olist_orders
+)
+where completed_at
+    >= timezone('America/Sao_Paulo', cast(window_start as timestamptz))
+    and completed_at < timezone('America/Sao_Paulo', cast(window_end as timestamptz));
+
+create macro olist_visits(window_start, window_end) as table
+select
+    o.order_id,
+    o.order_status,
+    c.customer_unique_id as visitor_id,
+    timezone('America/Sao_Paulo', o.completed_at) as completed_at
+from olist_window_orders(window_start, window_end) as o
+inner join olist_customers as c on o.customer_id = c.customer_id;
+"""
+"""The part that the five statements share."""
+
 
 def load(path: Path, made_up: MadeUp) -> None:
-    """Make a warehouse: `olist_*` as found, all columns text, and `made_up_*`."""
+    """Make a warehouse: `olist_*` as found, all columns text, `made_up_*`, macros."""
     with duckdb.connect(str(path)) as database:
         for name in TABLES:
             rows = database.read_csv(str(DATA / f"{name}.csv"), all_varchar=True)
@@ -45,6 +72,7 @@ def load(path: Path, made_up: MadeUp) -> None:
             columns = [(text, pa.string()) for text in texts] + _OTHERS[name]
             table = pa.Table.from_pylist(getattr(made_up, name), pa.schema(columns))
             database.from_arrow(table).create(f"made_up_{name}")
+        database.execute(_MACROS)
 
 
 def add_order(path: Path, order_id: str, purchased_at: str, *, like: str) -> None:

@@ -1,27 +1,12 @@
--- The orders purchased in the window that were delivered, shipped or invoiced.
--- Orders are written in the shop's own clock, so the window is turned to that clock:
--- each order is in one day, also where the clock skips or repeats an hour. An order of
--- which no line is known keeps its null money, to be quarantined and still counted.
-with local_orders as (
+-- The orders purchased in the window that were delivered, shipped or invoiced. An order
+-- without a known line keeps its null money, to be quarantined and still counted.
+with window_orders as (
     select
         o.order_id,
         o.customer_id,
-        strptime(o.order_purchase_timestamp, '%m/%d/%Y %H:%M') as completed_at
-    from olist_orders as o
+        o.completed_at
+    from olist_window_orders(:window_start, :window_end) as o
     where o.order_status in ('delivered', 'shipped', 'invoiced')
-),
-
-window_orders as (
-    select
-        o.order_id,
-        o.customer_id,
-        o.completed_at
-    from local_orders as o
-    where
-        o.completed_at
-        >= timezone('America/Sao_Paulo', cast(:window_start as timestamptz))
-        and o.completed_at
-        < timezone('America/Sao_Paulo', cast(:window_end as timestamptz))
 ),
 
 money as (

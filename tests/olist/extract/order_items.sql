@@ -1,24 +1,11 @@
 -- One line per product and price of the window's orders: the source has a row per unit.
-with local_orders as (
+with window_orders as (
     select
         o.order_id,
         o.customer_id,
-        strptime(o.order_purchase_timestamp, '%m/%d/%Y %H:%M') as completed_at
-    from olist_orders as o
+        o.completed_at
+    from olist_window_orders(:window_start, :window_end) as o
     where o.order_status in ('delivered', 'shipped', 'invoiced')
-),
-
-window_orders as (
-    select
-        o.order_id,
-        o.customer_id,
-        o.completed_at
-    from local_orders as o
-    where
-        o.completed_at
-        >= timezone('America/Sao_Paulo', cast(:window_start as timestamptz))
-        and o.completed_at
-        < timezone('America/Sao_Paulo', cast(:window_end as timestamptz))
 ),
 
 order_lines as (

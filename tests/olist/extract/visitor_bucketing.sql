@@ -1,33 +1,11 @@
 -- Exposures before the window's orders, under the shop's or the experiment tool's id.
-with local_orders as (
+with visits as (
     select
         o.order_id,
-        o.customer_id,
-        strptime(o.order_purchase_timestamp, '%m/%d/%Y %H:%M') as completed_at
-    from olist_orders as o
+        o.visitor_id,
+        o.completed_at
+    from olist_visits(:window_start, :window_end) as o
     where o.order_status in ('delivered', 'shipped', 'invoiced')
-),
-
-window_orders as (
-    select
-        o.order_id,
-        o.customer_id,
-        o.completed_at
-    from local_orders as o
-    where
-        o.completed_at
-        >= timezone('America/Sao_Paulo', cast(:window_start as timestamptz))
-        and o.completed_at
-        < timezone('America/Sao_Paulo', cast(:window_end as timestamptz))
-),
-
-visits as (
-    select
-        o.order_id,
-        c.customer_unique_id as visitor_id,
-        timezone('America/Sao_Paulo', o.completed_at) as completed_at
-    from window_orders as o
-    inner join olist_customers as c on o.customer_id = c.customer_id
 ),
 
 visitors as (
