@@ -207,5 +207,5 @@ def _first_step(stop_reason: str, destinations: Destinations, name: str) -> str:
 
 _FIRST_STEPS = {
     "unreachable": "Check base_url and the network. ",
-    "rejected": "Look at v_top_reasons and mend what is refused. ",
+    "rejected": "Query v_top_reasons and correct what is refused. ",
 }

@@ -42,7 +42,7 @@ def _check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             CHECK,
             asset=asset,
-            description="The provider said nothing that somebody must look into.",
+            description="The provider reported nothing that needs a person.",
         ),
         reply_shape_spec(asset),
         *check_specs(asset, SETTLEMENT_CHECKS),

@@ -130,7 +130,7 @@ def test_a_corrected_row_is_released_and_nothing_else_changes(
         order_id: 0 if order_id not in {"O1", "O3"} else 1
         for order_id in shop.harness.states()
     }
-    assert list(shop.held().values()) == [reason]
+    assert list(shop.quarantined_orders().values()) == [reason]
     before = {row["order_id"]: row for row in shop.harness.rows()}
     attempts = shop.harness.rows(delivery_attempt)
 
@@ -207,7 +207,7 @@ def test_bad_rows_that_are_the_same_are_one_bad_order(shop: SmallShop) -> None:
         copy = f"insert into {table} select * from {table}"
         shop.execute(f"{copy} where order_id = 'O1'")
     shop.run()
-    assert shop.held() == {"O1": "unknown_currency"}
+    assert shop.quarantined_orders() == {"O1": "unknown_currency"}
     (row,) = shop.quarantined()
     assert (row["order_id"], row["amount_minor"]) == ("O1", None)
     shop.execute("delete from completed_orders where order_id = 'O1'")
@@ -229,7 +229,7 @@ def test_rows_of_an_order_that_differ_are_all_quarantined(
         f"from {ORDERS} where order_id = 'O1'"
     )
     shop.run()
-    assert shop.held() == {"O1": "conflicting_rows"}
+    assert shop.quarantined_orders() == {"O1": "conflicting_rows"}
     assert shop.attempts()["O1"] == 0
     (row,) = shop.quarantined()
     assert row["row_redacted"] == {
@@ -249,7 +249,7 @@ def test_a_row_that_is_refused_takes_its_twin_with_it(shop: SmallShop) -> None:
         f"from {ORDERS} where order_id = 'O1'"
     )
     shop.run()
-    assert shop.held() == {"O1": "unknown_currency"}
+    assert shop.quarantined_orders() == {"O1": "unknown_currency"}
     reasons = {row["dataset"]: row["reasons"] for row in shop.quarantined()}
     assert reasons == {
         "completed_orders": ["unknown_currency"],
@@ -273,7 +273,7 @@ def test_a_line_of_another_day_makes_no_order_of_this_one(
     """The statement for lines asks for too much: they are kept, and hold back none."""
     shop.order("O1")
     shop.item("O9", 10, **changes)
-    shop.ask("order_items", EVERY_LINE)
+    shop.use_statement("order_items", EVERY_LINE)
     shop.run()
     assert shop.harness.states() == {"O1": "accepted"}
     (row,) = shop.quarantined()

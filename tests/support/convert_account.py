@@ -70,7 +70,9 @@ def refusing(*bad: str) -> Callable[[list[str]], Reply]:
     return lambda orders: answer(400 if set(orders) & set(bad) else 200)
 
 
-def one_each(make: Callable[..., Conversion], *visitors: str) -> list[Conversion]:
+def one_order_per_visitor(
+    make: Callable[..., Conversion], *visitors: str
+) -> list[Conversion]:
     """One order for each visitor, named after it: `a` is the order of `a`."""
     return [
         make(order_id=name, identifiers={"convert_visitor_id": name})

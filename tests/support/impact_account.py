@@ -46,7 +46,7 @@ def answer(
     )
 
 
-def refusals(request: Request) -> list[str]:
+def sandbox_errors(request: Request) -> list[str]:
     """What a sandbox, which read the documents for itself, has against a request."""
     target = "/impact" + request.url.partition("api.impact.com")[2]
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -62,7 +62,7 @@ def only_request(conversion: Conversion, **changes: Any) -> list[Request]:
     account = impact(auth_token="token", **changes)
     assert account.eligibility(conversion, conversion.completed_at) is None
     request = next(account.exchange([conversion]))
-    assert refusals(request) == []
+    assert sandbox_errors(request) == []
     return [request]
 
 

@@ -72,15 +72,15 @@ class Shop:
     types: dict[str, str] = field(default_factory=dict)
     naive_zone: str | None = None
     statements: Path | None = None
-    _wanted: list[tuple[str, Row]] = field(default_factory=list)
+    _pending: list[tuple[str, Row]] = field(default_factory=list)
 
-    def on(self, url: str) -> None:
+    def use_warehouse(self, url: str) -> None:
         """Keep the tables in another warehouse instead."""
         self.url = url
         self.retype(**self.types)
 
-    def ask(self, statement: str, text: str) -> None:
-        """Ask the warehouse in a deployment's own words."""
+    def use_statement(self, statement: str, text: str) -> None:
+        """Replace a shipped statement by the deployment's own."""
         if self.statements is None:
             shipped = Path(str(files(sql))) / "extract"
             self.statements = copytree(shipped, self.folder / "statements")
@@ -96,17 +96,17 @@ class Shop:
             self.execute(f"create table {name} ({columns})")
 
     def execute(self, statement: str, **values: Any) -> None:
-        """What the warehouse's owner might do; done before the next extract."""
-        self._wanted.append((statement, values))
+        """Queue a statement of the owner; it runs before the next extract."""
+        self._pending.append((statement, values))
 
     def flush(self) -> None:
-        """Do what is wanted, in one transaction."""
+        """Run the queued statements in one transaction."""
         engine = sa.create_engine(self.url, poolclass=NullPool)
         with engine.begin() as connection:
-            for statement, values in self._wanted:
+            for statement, values in self._pending:
                 connection.execute(sa.text(statement), values)
         engine.dispose()
-        self._wanted.clear()
+        self._pending.clear()
 
     def add(self, table: str, **row: Any) -> None:
         marks = ", ".join(f":{name}" for name in row)
@@ -153,7 +153,7 @@ class Shop:
 
     def stage(self) -> None:
         """Extract and join, as the assets of a day do."""
-        if self._wanted:
+        if self._pending:
             self.flush()
         for statement in EXTRACTS:
             self.source.extractor.extract(statement, self.key, self.window)
@@ -171,8 +171,8 @@ class Shop:
         self.stage()
         return self.deliver()
 
-    def held(self) -> dict[str, str]:
-        """Order -> reason, of those that are in quarantine for the destination."""
+    def quarantined_orders(self) -> dict[str, str]:
+        """Order -> reason, of the orders that are quarantined for the destination."""
         rows = self.harness.rows()
         return {
             row["order_id"]: row["state_reason"]
@@ -186,7 +186,7 @@ class Shop:
 
     def retype(self, **types: str) -> None:
         """Make the tables with other types for some columns, instead."""
-        self._wanted.clear()
+        self._pending.clear()
         self.types = types
         self.create()
 

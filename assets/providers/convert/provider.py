@@ -94,8 +94,8 @@ class Convert:
         ]
         if holders in ([], [own]):
             return None
-        said = f"order {holders[0]} of the same visitor is reported first"
-        return Ineligible("suppressed", "not_first_order", said)
+        detail = f"order {holders[0]} of the same visitor is reported first"
+        return Ineligible("suppressed", "not_first_order", detail)
 
     def relevant_keys(self, conversion: Conversion) -> Sequence[Key]:
         """Return the key of the visitor's first order, with `first_order_only`.
@@ -126,8 +126,8 @@ class Convert:
 
         def size_of(orders: Orders) -> int:
             try:
-                said = visitor_entry([conversions[at] for at in orders], settings)
-                return len(json_bytes(said))
+                entry = visitor_entry([conversions[at] for at in orders], settings)
+                return len(json_bytes(entry))
             except (ValueError, ArithmeticError, TypeError):
                 # It is sent alone: the engine quarantines an order without a request.
                 return settings.bytes_per_request
@@ -203,8 +203,8 @@ def _check_visitor(conversion: Conversion) -> Ineligible | None:
     if why := check_identifiers(conversion, "convert_visitor_id"):
         return why
     if not visitor_id_of(conversion):
-        said = not_stored_detail(conversion, "convert_visitor_id", "visitor_id")
-        return Ineligible("suppressed", "no_visitor_id", said)
+        detail = not_stored_detail(conversion, "convert_visitor_id", "visitor_id")
+        return Ineligible("suppressed", "no_visitor_id", detail)
     return None
 
 
@@ -213,5 +213,5 @@ def _no_bucketing_detail(conversion: Conversion) -> str:
         "seen in two variations": conversion.bucketing_conflicts,
         "exposures refused": conversion.unfit_experiences,
     }
-    said = [f"{why}: {', '.join(which)}" for why, which in left_out.items() if which]
-    return "; ".join(said) or not_stored_detail(conversion, "exposures")
+    detail = [f"{why}: {', '.join(which)}" for why, which in left_out.items() if which]
+    return "; ".join(detail) or not_stored_detail(conversion, "exposures")

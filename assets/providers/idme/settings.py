@@ -79,7 +79,7 @@ class IdMeSettings(DestinationSettings):
     @classmethod
     def _must_be_empty(cls, fields: dict[str, str]) -> dict[str, str]:
         if fields:
-            message = "ID.me is told a closed list of properties; nothing can be mapped"
+            message = "ID.me accepts a closed list of properties; nothing can be mapped"
             raise ValueError(message)
         return fields
 

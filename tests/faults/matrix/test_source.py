@@ -75,7 +75,7 @@ def test_54_a_table_that_may_not_be_read_stops_before_any_request(
         connection.execute(f"create role {name} login")
         connection.execute(order.format(name))
     shop.url = postgres_url.replace("tester@", f"{name}@")
-    shop.ask("completed_orders", EVERYTHING)
+    shop.use_statement("completed_orders", EVERYTHING)
     with pytest.raises(WarehouseError) as caught:
         shop.run()
     said = str(caught.value)
@@ -134,7 +134,7 @@ def test_56_the_same_on_postgresql(
     shop.order("ø 2 '; drop table delivery; --")
     shop.order("O3", currency="ZZZ")
     shop.run()
-    assert shop.held() == {"O3": "unknown_currency"}
+    assert shop.quarantined_orders() == {"O3": "unknown_currency"}
     assert sorted(shop.harness.server.log.orders) == [
         "O1",
         "ø 2 '; drop table delivery; --",

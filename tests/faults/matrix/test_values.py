@@ -56,7 +56,7 @@ def check_day(shop: Shop, expected: Mapping[str, str | tuple[int, str]]) -> None
     assert found == good
     assert {one: rows[one]["state"] for one in good} == dict.fromkeys(good, "accepted")
     assert shop.harness.server.log.counted == dict.fromkeys(good, 1)
-    assert shop.held().keys() == held.keys()
+    assert shop.quarantined_orders().keys() == held.keys()
     for order_id, why in held.items():
         assert why in rows[order_id]["state_detail"].split(), order_id
     assert shop.run().requests == 0
@@ -269,7 +269,7 @@ def test_64_naive_times_need_a_zone(
     shop.order("O1", completed_at=at)
     shop.run()
     expected = reason if zone else "naive_time"
-    assert shop.held() == ({"O1": expected} if expected else {})
+    assert shop.quarantined_orders() == ({"O1": expected} if expected else {})
     assert shop.harness.server.log.orders == ([] if expected else ["O1"])
     if not expected:
         assert shop.harness.row("O1")["order_at"] == datetime(
@@ -317,7 +317,9 @@ def check_times(shop: Shop, times: Mapping[str, tuple[str, str | None]]) -> None
         soon = datetime.now(UTC) + timedelta(hours=2)
         shop.order(order_id, completed_at=soon.isoformat() if at == "now" else at)
     shop.run()
-    assert shop.held() == {one: why for one, (_, why) in times.items() if why}
+    assert shop.quarantined_orders() == {
+        one: why for one, (_, why) in times.items() if why
+    }
     assert shop.harness.server.log.orders == ["noon"]
     shop.check(dict.fromkeys(times, (1000, "USD")))
 
@@ -337,7 +339,7 @@ def test_64_the_ends_of_the_calendar_do_not_break_the_day_on_postgresql(
     shop: Shop, zone: str | None
 ) -> None:
     shop.naive_zone = zone
-    shop.ask("completed_orders", EVERYTHING)
+    shop.use_statement("completed_orders", EVERYTHING)
     first = "placeholder_time" if zone is None else "unreadable_completed_at"
     known = {"first moment": ("0001-01-01 00:00:00+00", first)}
     check_times(shop, TIMES | ENDLESS | known)
@@ -347,7 +349,7 @@ def test_64_the_ends_of_the_calendar_do_not_break_the_day_on_postgresql(
 def test_64_the_ends_of_the_calendar_do_not_break_the_day_on_duckdb(
     shop: Shop,
 ) -> None:
-    shop.ask("completed_orders", EVERYTHING)
+    shop.use_statement("completed_orders", EVERYTHING)
     known = {
         "first moment": ("0001-01-01 00:00:00+00", "placeholder_time"),
         "infinite": ("infinity", "naive_time"),
@@ -359,7 +361,7 @@ def test_64_the_ends_of_the_calendar_do_not_break_the_day_on_duckdb(
 @DUCKDB
 def test_64_a_time_that_duckdb_cannot_show_in_its_zone_is_named(shop: Shop) -> None:
     shop.naive_zone = "America/New_York"
-    shop.ask("completed_orders", EVERYTHING)
+    shop.use_statement("completed_orders", EVERYTHING)
     shop.order("O1", completed_at="0001-01-01 00:00:00+00")
     with pytest.raises(WarehouseError, match=r"completed_orders.*1 to 9999"):
         shop.run()

@@ -10,7 +10,7 @@ import pytest
 
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
-from support.impact_account import impact, refusals
+from support.impact_account import impact, sandbox_errors
 
 GUIDE = """
 CampaignId=1000 EventTypeId=9876 EventDate=2024-08-01T23:55:24-08:00
@@ -58,7 +58,7 @@ def printed(example: str) -> dict[str, object]:
 
 
 def sent(request: Request) -> dict[str, object]:
-    assert refusals(request) == []
+    assert sandbox_errors(request) == []
     return meant(dict(parse_qsl(request.body.decode())))
 
 
@@ -107,7 +107,7 @@ def test_a_value_that_the_reference_names(
 ) -> None:
     account = impact(fields={name: "extra.a"})
     request = next(account.exchange([conversion(extra={"a": text})]))
-    assert refusals(request) == []
+    assert sandbox_errors(request) == []
     assert dict(parse_qsl(request.body.decode()))[name] == says
 
 
@@ -117,5 +117,5 @@ def test_the_delivery_type_that_the_reference_names(
     account = impact(item_fields={"ItemDeliveryType": "extra.a"})
     order = conversion(items=(item(extra={"a": "INSTORE"}),))
     request = next(account.exchange([order]))
-    assert refusals(request) == []
+    assert sandbox_errors(request) == []
     assert b"ItemDeliveryType1=INSTORE" in request.body

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.impact_account import impact, line, only_request, refusals
+from support.impact_account import impact, line, only_request, sandbox_errors
 
 Make = Callable[..., Any]
 
@@ -199,5 +199,5 @@ def test_questions_about_what_was_sent(conversion: Make, golden: Make) -> None:
     account = impact(auth_token="token")
     asked = next(account.settlement("A-5f2b", "O1"))
     sought = next(account.lookup(["O1"], at - timedelta(days=1), at))
-    assert refusals(sought) == []
+    assert sandbox_errors(sought) == []
     golden("impact/questions", [asked, sought])

@@ -68,7 +68,7 @@ def later(**time: float) -> Any:
     return time_machine.travel(datetime.now(UTC) + timedelta(**time))
 
 
-def test_a_good_day_is_green(good: Deployment, good_day: DayResult) -> None:
+def test_a_good_day_succeeds(good: Deployment, good_day: DayResult) -> None:
     assert good_day.finished
     assert len(materialized(good, good_day)) == 13
     checks = good.events(good_day, CHECKED)

@@ -110,7 +110,7 @@ def test_the_delivery_tables_are_published_to_the_warehouse(
     assert dict(found) == {name: len(served.rows(name)) for name in NAMES}
 
 
-def test_what_was_told_is_taken_back_after_a_restore_and_not_told_again(
+def test_reported_orders_are_recovered_after_a_restore_and_not_reported_again(
     served: Deployment, postgres_url: str
 ) -> None:
     served.server.sandbox.set_faults()

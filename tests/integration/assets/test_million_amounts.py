@@ -183,7 +183,7 @@ TWO_DECIMALS = 2
         pytest.param(1_000_000, marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
     ],
 )
-def test_amounts_come_back_from_what_each_provider_is_told(
+def test_amounts_come_back_from_what_each_provider_is_sent(
     tmp_path: Path, count: int
 ) -> None:
     currencies, minor = amounts(count)

@@ -470,7 +470,7 @@ def joined(url: str, folder: Path) -> dict[str, Conversion]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_visitor_is_told_as_known_by_the_time_of_the_order(
+def test_a_visitor_is_reported_as_known_at_the_time_of_the_order(
     conversions: dict[str, Conversion], name: str
 ) -> None:
     case = CASES[name]

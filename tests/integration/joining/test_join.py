@@ -643,7 +643,7 @@ def test_lines_that_do_not_agree_are_shown(joined: Join) -> None:
     }
 
 
-def test_all_that_is_wrong_with_an_order_is_told_at_once(joined: Join) -> None:
+def test_all_failures_of_an_order_are_reported_together(joined: Join) -> None:
     outcome = joined(
         orders=[order(), order(promo_code="X", visitor_id="v-2")],
         items=[item(7, subtotal="4.005", quantity=2), item(7, subtotal=1)],

@@ -149,7 +149,7 @@ def test_exactly_the_orders_with_an_identifier_in_time_are_sent(
         assert {row["order_id"] for row in rows} == backfilled.sent[name]
 
 
-def test_what_is_held_back_names_its_reason(backfilled: Backfilled) -> None:
+def test_ineligible_orders_name_their_reason(backfilled: Backfilled) -> None:
     for name, reasons in HELD_BACK.items():
         rows = backfilled.deployment.rows(
             "select state, state_reason, count(*) as orders from delivery "

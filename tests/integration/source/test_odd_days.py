@@ -187,7 +187,7 @@ def test_each_order_is_of_the_day_that_the_clock_on_the_wall_showed(
 
 
 @pytest.mark.parametrize(("zone", "day", "hours"), ODD_DAYS.values(), ids=ODD_DAYS)
-def test_a_local_time_is_of_its_day_or_held_back_where_nobody_can_tell_it(
+def test_a_local_time_is_of_its_day_or_quarantined_if_it_is_ambiguous(
     tmp_path: Path, warehouse_url: str, zone: str, day: date, hours: float
 ) -> None:
     first = datetime.combine(day - DAY, datetime.min.time())

@@ -45,7 +45,7 @@ def test_55_an_empty_day_marks_nothing_and_says_what_to_do(shop: Deployment) -> 
     assert len(shop.server.sandbox.requests("trackdesk")) == requests
 
 
-def test_a_person_s_word_lets_the_day_pass_and_is_kept(shop: Deployment) -> None:
+def test_an_override_accepts_the_day_and_is_recorded(shop: Deployment) -> None:
     empty_the_warehouse(shop)
     words = ["export", "--date", DAY.isoformat(), "--to", "trackdesk_main"]
     assert shop.attribution(*words).exit_code == 3
@@ -58,7 +58,7 @@ def test_a_person_s_word_lets_the_day_pass_and_is_kept(shop: Deployment) -> None
     assert "got none" in kept.objections[0]
 
 
-def test_a_word_of_blanks_is_none(shop: Deployment) -> None:
+def test_a_blank_override_is_none(shop: Deployment) -> None:
     empty_the_warehouse(shop)
     assert shop.run(destinations=["trackdesk_main"], override=" \t").refused
 

@@ -196,7 +196,7 @@ def test_rows_come_in_frames_of_at_most_the_chunk(warehouse_url: str) -> None:
     assert frames[0]["promo_code"].tolist() == [None, None]
 
 
-def test_columns_are_told_without_rows(warehouse_url: str) -> None:
+def test_columns_are_returned_without_reading_rows(warehouse_url: str) -> None:
     create(warehouse_url, {})
     for name in EXTRACTS:
         given = Warehouse(warehouse_url).columns(name)

@@ -26,7 +26,15 @@ from assets.providers.conversion import Conversion, Item, Segments
 from assets.providers.impact.mapping import ITEM_COLUMNS
 from assets.providers.registry import REGISTRY, make_provider
 from assets.providers.settings import MAPPABLE
-from support.planted import ADDRESSES, AROUND, CARDS, CLEAN, PHONES, planted, spell
+from support.personal_samples import (
+    ADDRESSES,
+    CARDS,
+    CLEAN,
+    CONTEXTS,
+    PHONES,
+    personal_sample,
+    spell,
+)
 
 FUZZED = 10_000
 
@@ -124,10 +132,10 @@ def fuzzed() -> Iterator[tuple[Provider, Conversion, str, str]]:
     names = sorted(PROVIDERS)
     for _ in range(FUZZED):
         module = PROVIDERS[dice.choice(names)]
-        yield module, conversion(dice), dice.choice(PLACES), planted(dice)
+        yield module, conversion(dice), dice.choice(PLACES), personal_sample(dice)
 
 
-def said(body: bytes) -> str:
+def text_of_request(body: bytes) -> str:
     """Every text of a request, as its reader understands it."""
     text = body.decode()
     if not text.startswith("{"):
@@ -144,7 +152,7 @@ def test_ten_thousand_payloads_let_nothing_personal_pass_and_stop_nothing_else()
     for module, clean, place, value in fuzzed():
         refuse_personal(module.payload(clean), ids(clean))
         body = module.payload(plant(clean, place, value))
-        if value not in ids(clean) and value in said(body):
+        if value not in ids(clean) and value in text_of_request(body):
             found += 1
             with pytest.raises(PersonalDataError) as refused:
                 refuse_personal(body, ids(clean))
@@ -160,7 +168,7 @@ def test_a_number_is_seen_however_its_country_writes_it(
     country: str, spelling: str
 ) -> None:
     dice = random.Random(f"{country} {spelling}")
-    for around in AROUND:
+    for around in CONTEXTS:
         text = around.format(spell(spelling, dice))
         for body in (urlencode({"a": text}), json.dumps({"a": text})):
             with pytest.raises(PersonalDataError):

@@ -95,7 +95,7 @@ def test_an_error_that_is_named_is_one_by_either_reading(body: Any) -> None:
         b"<response><status>rejected</status></response>",
     ],
 )
-def test_what_sounds_like_an_error_is_held_against_a_body_nobody_published(
+def test_an_undocumented_body_that_looks_like_an_error_is_one(
     body: Any,
 ) -> None:
     assert looks_like_error(bytes_of(body))
@@ -144,13 +144,13 @@ def test_what_sounds_like_an_error_is_held_against_a_body_nobody_published(
         {"externalId": "error-7", "customParams": {"advS1": "rejected"}},
     ],
 )
-def test_good_news_sounds_like_no_error(body: Any) -> None:
+def test_a_body_of_a_success_does_not_look_like_an_error(body: Any) -> None:
     assert not looks_like_error(bytes_of(body))
     assert not reports_error(bytes_of(body))
 
 
 @pytest.mark.parametrize("depth", [100_000])
-def test_a_body_made_to_hurt_raises_nothing(depth: int) -> None:
+def test_a_hostile_body_raises_no_exception(depth: int) -> None:
     assert not looks_like_error(b"[" * depth)
     assert not looks_like_error(b"[" * 900 + b"]" * 900)
 

@@ -40,7 +40,7 @@ def new(body: Any, shape: Shape = SIMPLE, status: int = 200) -> list[str]:
     return differences({(200,): shape}, status, raw)
 
 
-def told(provider: str, request: str, status: int, body: Any) -> list[str]:
+def differences_of(provider: str, request: str, status: int, body: Any) -> list[str]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return differences(REGISTRY[provider].replies[request], status, raw)
 
@@ -54,7 +54,7 @@ def told(provider: str, request: str, status: int, body: Any) -> list[str]:
         {"Payload": {"anything": [1, {"at": "all"}]}},
     ],
 )
-def test_what_is_known_is_no_surprise(body: dict[str, Any]) -> None:
+def test_a_documented_reply_has_no_difference(body: dict[str, Any]) -> None:
     assert new(body) == []
 
 
@@ -78,7 +78,7 @@ def test_what_is_known_is_no_surprise(body: dict[str, Any]) -> None:
         (b"null", "$: expected an object, got null"),
     ],
 )
-def test_what_is_new_is_told_with_its_path(body: Any, text: str) -> None:
+def test_a_difference_names_its_path(body: Any, text: str) -> None:
     (found,) = new(body)
     assert found.startswith(text)
 
@@ -90,7 +90,7 @@ def test_one_of_several_shapes_is_enough() -> None:
     assert new({"core": 1}, either) == ["$.core: expected no such key"]
 
 
-def test_a_status_that_no_document_names_is_told() -> None:
+def test_an_undocumented_status_is_a_difference() -> None:
     assert new({}, status=418) == ["status: expected one of 200, got 418"]
 
 
@@ -101,7 +101,7 @@ def test_a_key_that_looks_like_no_identifier_is_not_shown(key: str) -> None:
     assert new({key: 1}) == ["$.<key>: expected no such key"]
 
 
-def test_what_many_members_share_is_told_once() -> None:
+def test_a_difference_of_many_members_is_reported_once() -> None:
     errors = [{"Field": "a", "Code": number} for number in range(500)]
     assert new({"Errors": errors}) == ["$.Errors[0].Code: expected no such key"]
     assert new({f"order {number}": 1 for number in range(500)}) == [
@@ -109,7 +109,7 @@ def test_what_many_members_share_is_told_once() -> None:
     ]
 
 
-def test_only_so_many_paths_are_told() -> None:
+def test_the_number_of_differences_is_limited() -> None:
     letters = [a + b for a in string.ascii_lowercase for b in string.ascii_lowercase]
     assert len(new(dict.fromkeys(letters, 1))) == 20
 
@@ -137,7 +137,7 @@ def test_no_value_is_ever_shown(value: Any) -> None:
 
 @quick
 @given(value=VALUES, other=VALUES)
-def test_equal_signatures_mean_equal_surprises(value: Any, other: Any) -> None:
+def test_equal_signatures_mean_equal_differences(value: Any, other: Any) -> None:
     one, two = (json.dumps({"Errors": v, "Status": v}).encode() for v in (value, other))
     if signature(one) == signature(two):
         assert new(one) == new(two)
@@ -167,7 +167,7 @@ def test_a_hostile_body_takes_no_longer_than_another(piece: bytes) -> None:
     assert time.process_time() - began < 1
 
 
-def test_a_known_word_must_be_one_that_a_signature_keeps() -> None:
+def test_a_known_value_must_be_one_that_a_signature_keeps() -> None:
     with pytest.raises(ValueError, match="letters, spaces"):
         OneOf(("CODE_1",))
 
@@ -214,7 +214,7 @@ def test_a_known_word_must_be_one_that_a_signature_keeps() -> None:
 def test_what_the_documents_print_is_known(
     provider: str, request_: str, status: int, body: Any
 ) -> None:
-    assert told(provider, request_, status, body) == []
+    assert differences_of(provider, request_, status, body) == []
 
 
 @pytest.mark.parametrize(
@@ -242,5 +242,5 @@ def test_what_the_documents_print_is_known(
 def test_what_they_do_not_print_is_new(
     provider: str, request_: str, status: int, body: Any, text: str
 ) -> None:
-    (found,) = told(provider, request_, status, body)
+    (found,) = differences_of(provider, request_, status, body)
     assert found.startswith(text)

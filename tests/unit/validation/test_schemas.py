@@ -291,7 +291,7 @@ def test_no_rule_of_a_column_goes_without_a_test() -> None:
         "00000000-0000-0000-0000-000000000000",
     ],
 )
-def test_what_stands_for_unknown_is_nobodys_id(written: str) -> None:
+def test_a_placeholder_for_unknown_is_no_id(written: str) -> None:
     for column in ("visitor_id", "value"):
         assert "placeholder_id" in reasons("visitor_identifiers", **{column: written})
 
@@ -596,7 +596,7 @@ def test_numbers_instants_flags_and_codes_are_shown(column: str, value: str) -> 
     assert reject.row_redacted[column]["actual"] == value
 
 
-def test_all_that_is_wrong_with_a_row_is_told_at_once_column_by_column() -> None:
+def test_all_failures_of_a_row_are_reported_together_by_column() -> None:
     reject = check(
         "completed_orders", order_id="+15551234567" + "7" * 128, tax="-1", shipping=None
     ).rejects[0]

@@ -10,7 +10,7 @@ from assets.providers.conversion import Conversion
 from assets.providers.convert.provider import Convert
 from support.convert_account import (
     convert,
-    one_each,
+    one_order_per_visitor,
 )
 
 MakeConversion = Callable[..., Conversion]
@@ -19,7 +19,7 @@ MakeConversion = Callable[..., Conversion]
 def test_a_batch_is_cut_between_visitors(
     conversion: MakeConversion,
 ) -> None:
-    a, b, c = one_each(conversion, "a", "b", "c")
+    a, b, c = one_order_per_visitor(conversion, "a", "b", "c")
     later = replace(a, order_id="a2", completed_at=a.completed_at + timedelta(hours=1))
     cut = list(convert(visitors_per_request=2).batches([later, c, b, a]))
     assert [[one.order_id for one in batch] for batch in cut] == [
@@ -31,7 +31,7 @@ def test_a_batch_is_cut_between_visitors(
 def test_the_same_orders_give_the_same_bytes_in_whatever_order_they_come(
     conversion: MakeConversion,
 ) -> None:
-    given = one_each(conversion, "a", "b", "c")
+    given = one_order_per_visitor(conversion, "a", "b", "c")
     one, other = (next(convert().exchange(batch)) for batch in (given, given[::-1]))
     assert one.body == other.body
     assert one.hash == other.hash
@@ -63,7 +63,7 @@ def at_minutes(order: Conversion, count: int) -> list[Conversion]:
 
 def test_a_batch_has_at_most_so_many_bytes(conversion: MakeConversion) -> None:
     provider = convert(bytes_per_request=2_000)
-    orders = one_each(conversion, *map(str, range(100, 140)))
+    orders = one_order_per_visitor(conversion, *map(str, range(100, 140)))
     batches = [list(one) for one in provider.batches(orders)]
     assert [one for batch in batches for one in batch] == orders
     assert max(sizes(provider, batches)) <= 2_000
@@ -72,7 +72,9 @@ def test_a_batch_has_at_most_so_many_bytes(conversion: MakeConversion) -> None:
 
 
 def test_a_batch_is_filled_to_the_last_byte(conversion: MakeConversion) -> None:
-    orders = one_each(conversion, *(f"visitor-{number}" for number in range(9)))
+    orders = one_order_per_visitor(
+        conversion, *(f"visitor-{number}" for number in range(9))
+    )
     whole = len(next(convert().exchange(orders)).body)
     # The comma after the last entry is counted as well.
     together = convert(bytes_per_request=whole + 1).batches(orders)
@@ -84,7 +86,7 @@ def test_a_batch_is_filled_to_the_last_byte(conversion: MakeConversion) -> None:
 def test_a_visitor_stands_in_one_request_where_it_fits_into_one(
     conversion: MakeConversion,
 ) -> None:
-    a, b = one_each(conversion, "a", "b")
+    a, b = one_order_per_visitor(conversion, "a", "b")
     provider = convert(bytes_per_request=2_000)
     batches = list(provider.batches(at_minutes(a, 5) + at_minutes(b, 5)))
     assert [{one.order_id[0] for one in batch} for batch in batches] == [{"a"}, {"b"}]
@@ -101,7 +103,7 @@ def test_a_visitor_with_too_many_orders_for_one_request_stands_in_several(
 
 
 def test_an_order_that_is_too_large_goes_alone(conversion: MakeConversion) -> None:
-    small, large = one_each(conversion, "a", "b")
+    small, large = one_order_per_visitor(conversion, "a", "b")
     many = {str(number): str(number) for number in range(10_000, 10_200)}
     large = replace(large, bucketing=many)
     batches = list(convert(bytes_per_request=1_024).batches([large, small, small]))
@@ -109,7 +111,7 @@ def test_an_order_that_is_too_large_goes_alone(conversion: MakeConversion) -> No
 
 
 def test_an_order_that_cannot_be_built_goes_alone(conversion: MakeConversion) -> None:
-    good, bad = one_each(conversion, "a", "b")
+    good, bad = one_order_per_visitor(conversion, "a", "b")
     bad = replace(bad, bucketing={"1": "\ud800"})
     provider = convert()
     assert [list(one) for one in provider.batches([good, bad])] == [[good], [bad]]

@@ -55,7 +55,7 @@ def test_a_fraction_of_a_cent_is_quarantined(conversion: MakeConversion) -> None
     assert (withheld.state, withheld.reason) == ("quarantined", "amount_precision")
 
 
-def test_an_order_in_another_currency_is_told_the_projects(
+def test_an_order_in_another_currency_names_the_accepted_one(
     conversion: MakeConversion,
 ) -> None:
     withheld = convert(currency="KWD").eligibility(conversion(), NOW)

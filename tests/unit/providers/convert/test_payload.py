@@ -232,7 +232,7 @@ def test_a_custom_dimension_is_stored_as_its_fingerprint(
         ({"browser": "Jo, jo@example.com"}, "browser", "got 18 other characters"),
     ],
 )
-def test_a_segment_outside_the_closed_lists_is_doubted(
+def test_a_segment_outside_the_closed_lists_is_a_data_issue(
     conversion: MakeConversion, stored: dict[str, Any], subject: str, shown: str
 ) -> None:
     (doubt,) = convert().data_issues(conversion(segments=Segments(**stored)))
@@ -240,7 +240,7 @@ def test_a_segment_outside_the_closed_lists_is_doubted(
     assert doubt.detail.endswith(shown)
 
 
-def test_nothing_is_doubted_of_what_is_sent_as_it_is_stored(
+def test_values_that_are_sent_as_stored_have_no_data_issue(
     conversion: MakeConversion,
 ) -> None:
     assert not convert().data_issues(conversion())

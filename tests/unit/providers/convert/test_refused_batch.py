@@ -15,7 +15,7 @@ from support.convert_account import (
     broken,
     converse,
     convert,
-    one_each,
+    one_order_per_visitor,
     refusing,
     verdicts,
 )
@@ -26,8 +26,8 @@ REFUSED = Outcome(verdict=Verdict.REJECTED, reason="http_400")
 ACCEPTED = Outcome(verdict=Verdict.ACCEPTED)
 
 
-def test_one_bad_order_is_found_by_halving(conversion: MakeConversion) -> None:
-    exchange = convert().exchange(one_each(conversion, *"abcdefgh"))
+def test_one_bad_order_is_found_by_bisection(conversion: MakeConversion) -> None:
+    exchange = convert().exchange(one_order_per_visitor(conversion, *"abcdefgh"))
     asked, outcomes = converse(exchange, refusing("f"))
     # "efgh" holds the bad one, since "abcd" passed: it is not sent as a whole.
     assert ["".join(request) for request in asked] == [
@@ -83,7 +83,7 @@ def test_one_bad_of_fifty_is_rejected_alone(
     conversion: MakeConversion, bad: int
 ) -> None:
     names = [f"{number:02}" for number in range(50)]
-    exchange = convert().exchange(one_each(conversion, *names))
+    exchange = convert().exchange(one_order_per_visitor(conversion, *names))
     asked, outcomes = converse(exchange, refusing(names[bad]))
     assert [names[bad]] in asked
     assert verdicts(outcomes) == [
@@ -99,14 +99,14 @@ def test_each_refused_order_has_the_reason_it_was_refused_for_alone(
             return answer(400)
         return answer(422 if "d" in asked else 200)
 
-    exchange = convert().exchange(one_each(conversion, *"abcd"))
+    exchange = convert().exchange(one_order_per_visitor(conversion, *"abcd"))
     _, outcomes = converse(exchange, reply_to)
     assert [one.reason for one in outcomes] == ["http_400", None, None, "http_422"]
 
 
 def test_no_order_is_rejected_that_passes_alone(conversion: MakeConversion) -> None:
     """Convert may refuse two orders together of which it takes each."""
-    exchange = convert().exchange(one_each(conversion, *"abcdef"))
+    exchange = convert().exchange(one_order_per_visitor(conversion, *"abcdef"))
     asked, outcomes = converse(
         exchange, lambda orders: answer(400 if {"b", "e"} <= set(orders) else 200)
     )
@@ -117,7 +117,7 @@ def test_no_order_is_rejected_that_passes_alone(conversion: MakeConversion) -> N
 def test_a_batch_that_is_too_large_is_sent_in_smaller_parts(
     conversion: MakeConversion,
 ) -> None:
-    exchange = convert().exchange(one_each(conversion, *"abcdefg"))
+    exchange = convert().exchange(one_order_per_visitor(conversion, *"abcdefg"))
     asked, outcomes = converse(
         exchange, lambda orders: answer(413 if len(orders) > 2 else 200)
     )
@@ -130,7 +130,7 @@ def test_a_batch_that_is_too_large_is_sent_in_smaller_parts(
 def test_an_order_that_is_too_large_alone_is_rejected(
     conversion: MakeConversion,
 ) -> None:
-    exchange = convert().exchange(one_each(conversion, *"abc"))
+    exchange = convert().exchange(one_order_per_visitor(conversion, *"abc"))
     _, outcomes = converse(
         exchange, lambda orders: answer(413 if "b" in orders else 200)
     )
@@ -150,7 +150,9 @@ def test_what_was_accepted_is_never_sent_again(
         return answer(200)
 
     names = "abcdefg"
-    _, outcomes = converse(convert().exchange(one_each(conversion, *names)), reply_to)
+    _, outcomes = converse(
+        convert().exchange(one_order_per_visitor(conversion, *names)), reply_to
+    )
     assert sorted(taken) == sorted(set(names) - bad)
     assert verdicts(outcomes) == [
         "rejected" if name in bad else "accepted" for name in names
@@ -160,12 +162,12 @@ def test_what_was_accepted_is_never_sent_again(
 def test_outcomes_stand_in_the_order_of_the_batch(
     conversion: MakeConversion,
 ) -> None:
-    batch = one_each(conversion, "c", "a", "b")
+    batch = one_order_per_visitor(conversion, "c", "a", "b")
     _, outcomes = converse(convert().exchange(batch), refusing("c"))
     assert verdicts(outcomes) == ["rejected", "accepted", "accepted"]
 
 
-def test_the_orders_of_one_visitor_are_halved_as_well(
+def test_the_orders_of_one_visitor_are_bisected_as_well(
     conversion: MakeConversion,
 ) -> None:
     first = conversion(order_id="1")
@@ -185,7 +187,7 @@ def test_the_orders_of_one_visitor_are_halved_as_well(
 def test_a_half_stores_only_its_own_orders_at_their_positions(
     conversion: MakeConversion,
 ) -> None:
-    exchange = convert().exchange(one_each(conversion, "a", "b"))
+    exchange = convert().exchange(one_order_per_visitor(conversion, "a", "b"))
     whole = next(exchange)
     half = exchange.send(answer(400))
     assert (whole.positions, half.positions) == ((0, 1), (0,))
@@ -209,7 +211,7 @@ def test_trouble_with_a_half_is_about_that_half_only(
 ) -> None:
     """The rest was refused with the whole batch, so none of it was counted."""
     replies = iter([answer(400), answer(200), reply])
-    exchange = convert().exchange(one_each(conversion, *"abcdefgh"))
+    exchange = convert().exchange(one_order_per_visitor(conversion, *"abcdefgh"))
     asked, outcomes = converse(exchange, lambda _: next(replies))
     assert ["".join(one) for one in asked] == ["abcdefgh", "abcd", "ef"]
     assert verdicts(outcomes) == [
@@ -236,7 +238,7 @@ def test_what_could_not_be_sent_any_more_is_retried(
     conversion: MakeConversion, reply: Reply, verdict: str
 ) -> None:
     replies = iter([answer(400), answer(400), answer(200), reply])
-    exchange = convert().exchange(one_each(conversion, "a", "b", "c", "d"))
+    exchange = convert().exchange(one_order_per_visitor(conversion, "a", "b", "c", "d"))
     asked, outcomes = converse(exchange, lambda _: next(replies))
     assert asked == [["a", "b", "c", "d"], ["a", "b"], ["a"], ["b"]]
     assert verdicts(outcomes) == ["accepted", verdict, "retryable", "retryable"]

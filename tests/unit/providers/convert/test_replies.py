@@ -12,7 +12,7 @@ from support.convert_account import (
     broken,
     converse,
     convert,
-    one_each,
+    one_order_per_visitor,
     verdicts,
 )
 
@@ -106,7 +106,7 @@ def test_how_long_to_wait_is_passed_on(conversion: MakeConversion) -> None:
 def test_a_reply_counts_for_the_whole_batch(
     conversion: MakeConversion, reply: Reply, verdict: str
 ) -> None:
-    exchange = convert().exchange(one_each(conversion, "a", "b", "c"))
+    exchange = convert().exchange(one_order_per_visitor(conversion, "a", "b", "c"))
     asked, outcomes = converse(exchange, lambda _: reply)
     assert asked == [["a", "b", "c"]]
     assert verdicts(outcomes) == [verdict] * 3

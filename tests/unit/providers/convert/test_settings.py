@@ -79,7 +79,7 @@ def test_no_message_about_settings_quotes_a_secret() -> None:
     assert "-value" not in str(caught.value)
 
 
-def test_what_the_engine_is_told() -> None:
+def test_what_the_engine_uses() -> None:
     provider: Provider = convert()
     assert provider.event == "100037225"
     assert provider.channel == "http"
@@ -89,7 +89,7 @@ def test_what_the_engine_is_told() -> None:
     assert provider.secrets == ()
 
 
-def test_settings_that_the_engine_is_told() -> None:
+def test_settings_that_the_engine_uses() -> None:
     provider = convert(
         in_flight=2,
         requests_per_second=1.5,

@@ -185,7 +185,7 @@ def test_who_is_reported(
     assert (withheld and (withheld.state, withheld.reason)) == expected
 
 
-def test_a_line_discount_that_would_lose_a_digit_is_held_back(
+def test_a_line_discount_that_would_lose_a_digit_is_quarantined(
     conversion: Make, item: Make
 ) -> None:
     order = conversion(items=(item(discount=Decimal("0.001")),))

@@ -35,7 +35,7 @@ FIELDS = {"Note": "extra.note", "Text2": "extra.text", "SubId1": "extra.sub"}
 OF_ITEMS = {"ItemText_2": "extra.text"}
 
 
-def test_what_is_cut_is_told_and_nothing_else(conversion: Make, item: Make) -> None:
+def test_only_values_that_are_cut_are_data_issues(conversion: Make, item: Make) -> None:
     lines = (
         item(line_no=1, name="n" * 256, brand="b" * 255, extra={"text": "t" * 65}),
         item(line_no=2, name=" " * 300, category="é" * 300, extra={"text": "t" * 64}),

@@ -93,7 +93,7 @@ def test_who_is_reported(
         ("JPY", "1200.50", False),
     ],
 )
-def test_an_amount_that_would_lose_a_digit_is_held_back(
+def test_an_amount_that_would_lose_a_digit_is_quarantined(
     conversion: Make, item: Make, currency: str, subtotal: str, is_sent: bool
 ) -> None:
     order = conversion(
@@ -198,7 +198,7 @@ def test_sizes_are_those_of_the_documents(
         ("CustomerCountry", "USA", None),
     ],
 )
-def test_a_mapped_value_has_the_documented_form_or_the_order_is_held_back(
+def test_a_mapped_value_has_the_documented_form_or_the_order_is_quarantined(
     conversion: Make, name: str, text: str, reason: str | None
 ) -> None:
     account = impact(fields={name: "extra.a"}, force_credit=True)
@@ -275,7 +275,7 @@ def test_a_mapped_value_of_a_line_has_the_documented_form(
         ),
     ],
 )
-def test_settings_say_who_is_held_back(
+def test_settings_decide_which_orders_are_ineligible(
     conversion: Make,
     account: dict[str, Any],
     order: dict[str, Any],
@@ -285,7 +285,9 @@ def test_settings_say_who_is_held_back(
     assert (withheld and (withheld.state, withheld.reason)) == expected
 
 
-def test_discounts_on_two_levels_may_be_held_back(conversion: Make, item: Make) -> None:
+def test_discounts_on_two_levels_may_be_quarantined(
+    conversion: Make, item: Make
+) -> None:
     both = conversion(items=(item(discount=Decimal(1)),))
     assert impact().eligibility(both, NOW) is None
     one_level = impact(discount_level="one")

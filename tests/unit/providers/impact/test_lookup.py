@@ -144,7 +144,7 @@ def test_pages_are_read_until_there_is_no_more() -> None:
     assert result.entries_read == 2
 
 
-def test_without_a_word_on_more_a_full_page_is_not_the_last() -> None:
+def test_without_a_next_page_uri_a_full_page_is_not_the_last() -> None:
     full = page(*[action(f"X{number}") for number in range(2_000)], more=None)
     result, asked = look(full, page(action("O1"), more=None), lookup_page_size=2_000)
     assert len(asked) == 2

@@ -19,7 +19,7 @@ from assets.providers.conversion import Conversion, Item
 from assets.providers.impact.fields import ITEM, ORDER, may_be_quoted
 from assets.providers.impact.mapping import check_fields, check_item_fields
 from support.engine import order as small_order
-from support.impact_account import NOW, impact, refusals
+from support.impact_account import NOW, impact, sandbox_errors
 
 
 def make_order(**changes: Any) -> Conversion:
@@ -184,7 +184,7 @@ def test_no_request_breaks_a_documented_limit(
     event(withheld.reason if withheld else "sent")
     if withheld is None:
         request = next(impact(**account).exchange([order]))
-        assert refusals(request) == []
+        assert sandbox_errors(request) == []
 
 
 LINES = st.tuples(cents(10**4), st.integers(0, 9), st.integers(0, 20), cents(100))
@@ -224,10 +224,10 @@ def test_the_money_that_is_sent_can_be_read_back_to_the_cent(
     )
     assert account.eligibility(order, NOW) is None
     request = next(account.exchange([order]))
-    assert refusals(request) == []
+    assert sandbox_errors(request) == []
     form = dict(parse_qsl(request.body.decode()))
-    told = [read_back(form, number) for number in range(1, len(lines) + 1)]
-    assert told == [(line.subtotal, line.discount) for line in lines]
+    read_amount = [read_back(form, number) for number in range(1, len(lines) + 1)]
+    assert read_amount == [(line.subtotal, line.discount) for line in lines]
     rate = Decimal(form.get("OrderDiscountRate", 0)) * gross / 100
     assert Decimal(form.get("OrderDiscount", 0)) + rate == discount
 
@@ -235,14 +235,14 @@ def test_the_money_that_is_sent_can_be_read_back_to_the_cent(
 def read_back(form: dict[str, str], number: int) -> tuple[Decimal, Decimal]:
     """Subtotal and discount of a line, as the reference says they are worked out."""
 
-    def told(name: str) -> Decimal:
+    def read_amount(name: str) -> Decimal:
         return Decimal(form.get(f"{name}{number}", 0))
 
-    quantity = told("ItemQuantity")
-    subtotal = told("ItemSubTotal") + told("ItemPrice") * quantity
-    by_unit = told("ItemDiscount") * quantity
-    by_rate = told("ItemDiscountRate") * subtotal / 100
-    return subtotal, told("ItemTotalDiscount") + by_unit + by_rate
+    quantity = read_amount("ItemQuantity")
+    subtotal = read_amount("ItemSubTotal") + read_amount("ItemPrice") * quantity
+    by_unit = read_amount("ItemDiscount") * quantity
+    by_rate = read_amount("ItemDiscountRate") * subtotal / 100
+    return subtotal, read_amount("ItemTotalDiscount") + by_unit + by_rate
 
 
 @given(orders(), accounts())
@@ -292,7 +292,7 @@ def test_every_mappable_parameter_can_reach_the_sandbox(name: str) -> None:
     account = impact(**{table: {name: column}})
     assert account.eligibility(order, NOW) is None
     request = next(account.exchange([order]))
-    assert refusals(request) == []
+    assert sandbox_errors(request) == []
     number = "1" if name in ITEM else ""
     head, _, tail = name.partition("_")
     sent_as = f"{head}{number}_{tail}" if tail else f"{head}{number}"

@@ -151,7 +151,7 @@ PUBLISHED = {
     ("kind", "code"),
     [(kind, code) for kind, codes in PUBLISHED.items() for code in codes.split()],
 )
-def test_every_published_code_is_told_by_its_name(kind: str, code: str) -> None:
+def test_every_published_code_is_the_reason(kind: str, code: str) -> None:
     outcome = settled(complete(code))
     assert outcome is not None
     assert (outcome.verdict, outcome.reason) == (Verdict.REJECTED, code.lower())

@@ -28,7 +28,7 @@ HOST = "https://example-shop.trackdesk.com"
 OURS = {"externalId": "O1234567"}
 
 
-def said(request: Request) -> dict[str, Any]:
+def body_of_request(request: Request) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(request.body)
     return found
 
@@ -47,7 +47,7 @@ def test_section_2_scenario_a_fixed_amount(conversion: MakeConversion) -> None:
         "POST",
         f"{HOST}/tracking/conversion/v1",
     )
-    assert said(request) == {"cid": CID, "conversionTypeCode": "sale"} | OURS
+    assert body_of_request(request) == {"cid": CID, "conversionTypeCode": "sale"} | OURS
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_section_2_scenario_b_the_amount_is_a_string(
         currency=currency, currency_digits=digits, revenue=Decimal(amount)
     )
     (request,) = sent(order, send_currency=False)
-    assert said(request) == {
+    assert body_of_request(request) == {
         "cid": CID,
         "conversionTypeCode": "sale",
         "amount": {"value": text},
@@ -72,7 +72,7 @@ def test_section_2_scenario_b_the_amount_is_a_string(
 def test_section_3_step_a_links_the_external_cid(conversion: MakeConversion) -> None:
     link, _ = sent(conversion(), **BY_EXTERNAL_CID)
     assert (link.method, link.url) == ("POST", f"{HOST}/tracking/external-cid/v1")
-    assert said(link) == {
+    assert body_of_request(link) == {
         "externalCid": "ext-77",
         "revenueOriginId": ORIGIN,
         "cid": CID,
@@ -90,7 +90,7 @@ def test_section_3_step_b_fixed_amount(conversion: MakeConversion, path: str) ->
         external_cid_conversion_path=path,
     )
     assert sale.url == HOST + path
-    assert said(sale) == {
+    assert body_of_request(sale) == {
         "externalCid": "ext-77",
         "revenueOriginId": ORIGIN,
         "conversionTypeCode": "sale",
@@ -100,7 +100,7 @@ def test_section_3_step_b_fixed_amount(conversion: MakeConversion, path: str) ->
 
 def test_section_3_step_b_dynamic_amount(conversion: MakeConversion) -> None:
     _, sale = sent(conversion(), **BY_EXTERNAL_CID, send_currency=False)
-    assert said(sale) == {
+    assert body_of_request(sale) == {
         "externalCid": "ext-77",
         "revenueOriginId": ORIGIN,
         "conversionTypeCode": "sale",
@@ -111,7 +111,7 @@ def test_section_3_step_b_dynamic_amount(conversion: MakeConversion) -> None:
 
 def test_the_example_of_a_coupon(conversion: MakeConversion) -> None:
     (request,) = sent(conversion(), **BY_COUPON, amount="none")
-    assert said(request) == {
+    assert body_of_request(request) == {
         "couponCodes": ["15BUCKSOFF"],
         "revenueOriginId": ORIGIN,
         "conversionTypeCode": "sale",
@@ -121,7 +121,7 @@ def test_the_example_of_a_coupon(conversion: MakeConversion) -> None:
 
 def test_signup_is_a_conversion_type_too(conversion: MakeConversion) -> None:
     (request,) = sent(conversion(), conversion_type_code="signup")
-    assert said(request)["conversionTypeCode"] == "signup"
+    assert body_of_request(request)["conversionTypeCode"] == "signup"
 
 
 @pytest.mark.parametrize(
@@ -133,4 +133,4 @@ def test_signup_is_a_conversion_type_too(conversion: MakeConversion) -> None:
 )
 def test_every_status_carries_its_prefix(conversion: MakeConversion, word: str) -> None:
     (request,) = sent(conversion(), status=word)
-    assert said(request)["status"] == f"CONVERSION_STATUS_{word.upper()}"
+    assert body_of_request(request)["status"] == f"CONVERSION_STATUS_{word.upper()}"

@@ -217,13 +217,13 @@ def test_another_click_visitor_origin_or_tenant_is_another_pair(
     [{}, BY_COUPON, BY_EXTERNAL_CID | {"link": False}],
     ids=["cid", "coupon", "the site links"],
 )
-def test_without_a_link_nothing_is_recalled(
+def test_without_a_link_there_are_no_relevant_keys(
     conversion: MakeConversion, settings: dict[str, Any]
 ) -> None:
     assert trackdesk(**settings).relevant_keys(conversion()) == ()
 
 
-def test_an_order_without_its_identifiers_recalls_nothing(
+def test_an_order_without_its_identifiers_has_no_relevant_keys(
     conversion: MakeConversion,
 ) -> None:
     assert trackdesk(**BY_EXTERNAL_CID).relevant_keys(conversion(identifiers={})) == ()

@@ -94,7 +94,7 @@ def orders(draw: st.DrawFn) -> Conversion:
     )
 
 
-def spoken(provider: Trackdesk, order: Conversion) -> list[Request]:
+def requests_for(provider: Trackdesk, order: Conversion) -> list[Request]:
     """Every request about an order; each is answered with a success."""
     exchange = provider.exchange([order])
     made = [next(exchange)]
@@ -117,7 +117,7 @@ def test_no_request_breaks_a_rule_and_the_sandbox_takes_it(
         allowed |= {"formula_as_id"} if chosen["channel"] == "csv" else set()
         assert withheld.reason in allowed
         return
-    made = spoken(provider, order)
+    made = requests_for(provider, order)
     if chosen["channel"] == "csv":
         check_row(json.loads(made[0].body), order)
         return

@@ -72,7 +72,7 @@ def test_a_wrong_setting_is_named(changes: dict[str, Any], told: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["tenant_id", "conversion_type_code"])
-def test_only_what_is_missing_is_told(missing: str) -> None:
+def test_only_missing_settings_are_named(missing: str) -> None:
     given = {name: value for name, value in REQUIRED.items() if name != missing}
     with pytest.raises(ValidationError) as caught:
         TrackdeskSettings.model_validate(given)
@@ -85,7 +85,7 @@ def test_no_message_about_settings_quotes_the_key() -> None:
     assert "key-value" not in str(caught.value)
 
 
-def test_what_the_engine_is_told() -> None:
+def test_what_the_engine_uses() -> None:
     provider: Provider = trackdesk(api_key="key-value", requests_per_second=3)
     assert provider.event == "sale"
     assert provider.channel == "http"

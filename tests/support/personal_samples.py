@@ -31,7 +31,7 @@ PHONES = {
     "Russia": ("8 (912) ###-##-##", "+7 912 ### ## ##"),
     "Spain": ("612 ## ## ##", "+34 612 ### ###"),
 }
-AROUND = ("{}", "Tel: {}", "call me {}", "tel:{}", "size 42, {}.", "{} (mornings)")
+CONTEXTS = ("{}", "Tel: {}", "call me {}", "tel:{}", "size 42, {}.", "{} (mornings)")
 """Where in a text a number stands."""
 
 ADDRESSES = (
@@ -75,8 +75,8 @@ def spell(template: str, dice: random.Random) -> str:
     )
 
 
-def planted(dice: random.Random) -> str:
+def personal_sample(dice: random.Random) -> str:
     """Return something personal, as any country may spell it."""
     spellings = [one for country in PHONES.values() for one in country]
-    number = dice.choice(AROUND).format(spell(dice.choice(spellings), dice))
+    number = dice.choice(CONTEXTS).format(spell(dice.choice(spellings), dice))
     return dice.choice([number, number, dice.choice(ADDRESSES), dice.choice(CARDS)])
