@@ -7,11 +7,12 @@ fast.
 try:
     import typer
 
+    from pipelines.commands.demo import demo
     from pipelines.commands.resolve import resolve
     from pipelines.commands.runs import backfill, export
+    from pipelines.commands.sandbox import sandbox
     from pipelines.commands.status import check, metrics, status
     from pipelines.commands.tables import migrate, recover
-    from pipelines.commands.trial import demo, sandbox
 except KeyboardInterrupt:
     # Ctrl-C during the imports: exit as typer does after them.
     raise SystemExit(130) from None

@@ -137,7 +137,7 @@ def test_a_certificate_of_an_unknown_authority_is_reported(
     assert "got a certificate that cannot be verified" in text
 
 
-@pytest.mark.usefixtures("shop_is_here")
+@pytest.mark.usefixtures("names_resolve_to_loopback")
 @pytest.mark.parametrize(
     ("host", "action"),
     [
@@ -167,7 +167,7 @@ def test_an_unknown_host_name_is_reported(
     assert "secret-path" not in text
 
 
-@pytest.mark.usefixtures("shop_is_here")
+@pytest.mark.usefixtures("names_resolve_to_loopback")
 def test_an_address_in_a_private_network_is_reported(
     tmp_path: Path, start: Start, trusted: Authority
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.demo import ports
 from pipelines.sandbox.server import SandboxServer
-from support.demo import Toured, demo, prepare
+from support.demo import FINISHED_DEMO_ORDERS, FinishedDemo, demo, prepare
 
 
 @pytest.fixture
@@ -17,11 +17,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def toured(tmp_path_factory: pytest.TempPathFactory) -> Toured:
+def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> FinishedDemo:
     folder = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as monkeypatch, SandboxServer() as other:
-        prepare(folder, monkeypatch)
+        prepare(folder, monkeypatch, FINISHED_DEMO_ORDERS)
         monkeypatch.setattr(ports, "SANDBOX_PORT", other.port)
         status, printed = demo()
         stray = other.sandbox.journal.entries
-        return Toured(folder, status, printed, other.port, stray)
+        return FinishedDemo(folder, status, printed, other.port, stray)

@@ -9,30 +9,41 @@ import pytest
 
 from pipelines.configuration.config import DEMO_CONFIG, load_config
 from pipelines.sandbox import journal
-from support.demo import ORDERS, Toured, contents, demo, start_no_ui, states
+from support.demo import (
+    FINISHED_DEMO_ORDERS,
+    FinishedDemo,
+    contents,
+    demo,
+    start_no_ui,
+    states,
+)
 from support.deployment import ROOT
 
 
-def test_the_demo_shows_every_destination_and_where_to_look(toured: Toured) -> None:
-    assert toured.status == 0
+def test_the_demo_shows_every_destination_and_where_to_look(
+    finished_demo: FinishedDemo,
+) -> None:
+    assert finished_demo.status == 0
     for name in load_config(DEMO_CONFIG, {}).destinations:
-        assert name in toured.printed
-        assert sum(states(toured.folder, name).values()) == ORDERS
-    assert "[red]" not in toured.printed
-    for place in re.findall(r"var/demo/[\w./]+", toured.printed):
-        assert (toured.folder / place).exists(), place
+        assert name in finished_demo.printed
+        assert sum(states(finished_demo.folder, name).values()) == FINISHED_DEMO_ORDERS
+    assert "[red]" not in finished_demo.printed
+    for place in re.findall(r"var/demo/[\w./]+", finished_demo.printed):
+        assert (finished_demo.folder / place).exists(), place
 
 
-def test_the_difficult_destination_alone_meets_faults(toured: Toured) -> None:
-    entries = list(journal.read(toured.folder / "var/demo/sandbox.jsonl"))
+def test_the_difficult_destination_alone_meets_faults(
+    finished_demo: FinishedDemo,
+) -> None:
+    entries = list(journal.read(finished_demo.folder / "var/demo/sandbox.jsonl"))
     struck = {(one.account, one.fault) for one in entries if one.fault}
     assert {account for account, _ in struck} == {"bumpy"}
     assert {fault for _, fault in struck} >= {"lost_reply", "status=503", "status=500"}
-    difficult = states(toured.folder, "trackdesk_bumpy")
+    difficult = states(finished_demo.folder, "trackdesk_bumpy")
     assert difficult["retryable"] > 0
     assert difficult["accepted"] > 0
     untroubled = {"accepted", "suppressed", "quarantined"}
-    assert set(states(toured.folder, "trackdesk_main")) == untroubled
+    assert set(states(finished_demo.folder, "trackdesk_main")) == untroubled
 
 
 def runs(home: Path) -> list[str]:
@@ -41,8 +52,8 @@ def runs(home: Path) -> list[str]:
         return [run.job_name for run in instance.get_runs()]
 
 
-def test_the_run_of_the_demo_is_kept_for_the_ui(toured: Toured) -> None:
-    assert runs(toured.folder / "var/demo/dagster") == ["export_day"]
+def test_the_run_of_the_demo_is_kept_for_the_ui(finished_demo: FinishedDemo) -> None:
+    assert runs(finished_demo.folder / "var/demo/dagster") == ["export_day"]
 
 
 @pytest.mark.parametrize("ui", [False, True])

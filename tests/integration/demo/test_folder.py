@@ -15,19 +15,21 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.configuration.config import ConfigError
-from pipelines.demo import tour
+from pipelines.demo import runner
 from pipelines.demo.folder import only_demo
-from support.demo import Toured, contents, demo, start_no_ui
+from support.demo import FinishedDemo, contents, demo, start_no_ui
 
 DEMO = Path("var/demo")
 
 
 @pytest.fixture(autouse=True)
-def after_demo(toured: Toured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def after_demo(
+    finished_demo: FinishedDemo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A folder in which the demo has run; a fresh one there only seeds."""
-    copytree(toured.folder, tmp_path, dirs_exist_ok=True)
+    copytree(finished_demo.folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tour, "_export", lambda *_: None)
+    monkeypatch.setattr(runner, "_export", lambda *_: None)
     return tmp_path
 
 
@@ -220,7 +222,7 @@ def test_without_a_port_nothing_is_deleted(
         raise OSError(99, "Cannot assign requested address")
 
     name = "reserved_ui_port" if words else "sandbox_listener"
-    monkeypatch.setattr(tour, name, no_port if words else lambda: no_port(0))
+    monkeypatch.setattr(runner, name, no_port if words else lambda: no_port(0))
     (DEMO / "warehouse.duckdb").unlink()
     before = kept(after_demo)
     done = CliRunner().invoke(app, ["demo", *words])
@@ -234,7 +236,7 @@ def test_a_warehouse_that_cannot_be_made_leaves_the_last_one(
     def full(_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tour, "seed", full)
+    monkeypatch.setattr(runner, "seed", full)
     before = kept(after_demo)
     assert CliRunner().invoke(app, ["demo"]).exit_code == 2
     assert kept(after_demo) == before

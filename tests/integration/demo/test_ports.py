@@ -26,13 +26,13 @@ from pipelines.configuration.sandbox_port import (
     recorded,
     recording,
 )
-from pipelines.demo import ports, tour
+from pipelines.demo import ports, runner
 from pipelines.demo.folder import JOURNAL
 from pipelines.demo.ports import reserved_ui_port, sandbox_listener, wanted_ui_port
 from pipelines.sandbox.journal import read
 from pipelines.sandbox.listening import listen, listen_on_first, port_of
 from pipelines.sandbox.server import SandboxServer
-from support.demo import Toured, demo, start_no_ui, states
+from support.demo import FinishedDemo, demo, start_no_ui, states
 from support.deployment import ROOT
 
 COMMAND = Path(sys.executable).parent / "attribution"
@@ -61,9 +61,11 @@ def usual_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 @pytest.fixture
-def after_demo(toured: Toured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def after_demo(
+    finished_demo: FinishedDemo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A folder in which the demo has run."""
-    copytree(toured.folder, tmp_path, dirs_exist_ok=True)
+    copytree(finished_demo.folder, tmp_path, dirs_exist_ok=True)
     copy(ROOT / "dagster.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -123,15 +125,15 @@ def test_the_first_free_port_is_taken() -> None:
 
 
 def test_the_demo_takes_a_free_port_and_says_which(
-    toured: Toured, after_demo: Path
+    finished_demo: FinishedDemo, after_demo: Path
 ) -> None:
-    usual = toured.usual_port
+    usual = finished_demo.usual_port
     (said,) = re.findall(
         rf"Port {usual} is in use, so the sandbox listens on port (\d+)\. "
         r"The demo's destinations follow\.",
-        toured.printed,
+        finished_demo.printed,
     )
-    assert toured.stray == []
+    assert finished_demo.stray == []
     sent = {entry.account for entry in read(JOURNAL)}
     assert sent == {"IRdemo", "10012345", "demo", "bumpy"}
     assert port_in(load_config(environ={})) == int(said) != usual
@@ -218,7 +220,7 @@ def test_only_the_configuration_of_the_demo_follows(after_demo: Path) -> None:
 def test_the_demos_destinations_talk_to_a_sandbox_that_is_started_later(
     after_demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tour, "_export", lambda *_: None)
+    monkeypatch.setattr(runner, "_export", lambda *_: None)
     with sandbox_command() as (process, port):
         assert port_in(load_config(environ={})) == port
         with sandbox_command() as (_, other):

@@ -53,7 +53,7 @@ OUTAGE = (
 DAYS = 3
 
 
-def tour(console: Console, *, ui: bool) -> int:
+def run_demo(console: Console, *, ui: bool) -> int:
     """Seed, export the latest day, show what happened; return the exit status.
 
     Args:

@@ -1,4 +1,4 @@
-"""Commands to try the product without a provider: `sandbox` and `demo`."""
+"""The command `sandbox`."""
 
 import socket
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def sandbox(
         list[str] | None,
         typer.Option(
             help=escape(
-                "Misbehave: provider[/account]:kind[=value][@rate][~order][#first-n], "
+                "A fault: provider[/account]:kind[=value][@rate][~order][#first-n], "
                 "for example trackdesk/bumpy:status=503@0.2."
             )
         ),
@@ -38,7 +38,7 @@ def sandbox(
         typer.Option(dir_okay=False, help="JSON Lines file of every request."),
     ] = None,
 ) -> None:
-    """Stand in for the four providers; print what is received."""
+    """Simulate the four providers, and print the requests that they receive."""
     from pipelines.sandbox.server import SandboxServer, serve
 
     with _listening(port) as listener:
@@ -46,8 +46,8 @@ def sandbox(
             server = SandboxServer(
                 listener, journal, fault or [], on_entry=_print_entry
             )
-        except ValueError as wrong:
-            raise ConfigError(str(wrong)) from None
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
         try:
             serve(
                 server, lambda url: console.print(f"Sandbox at {url}; Ctrl-C ends it.")
@@ -56,21 +56,9 @@ def sandbox(
             console.print("Sandbox ended.")
 
 
-@reports_errors
-def demo(
-    ui: Annotated[
-        bool, typer.Option("--ui", help="Open the Dagster UI on the demo afterwards.")
-    ] = False,
-) -> None:
-    """Seed a warehouse, start the sandbox, export a day, show where to look."""
-    from pipelines.demo.tour import tour
-
-    raise typer.Exit(tour(console, ui=ui))
-
-
 @contextmanager
 def _listening(port: int | None) -> Iterator[socket.socket]:
-    """Lend a socket that listens; without a port, on the usual one or a free one."""
+    """Yield a listening socket; without a port, on the usual port or a free one."""
     from pipelines.configuration.sandbox_port import (
         DEMO_FOLDER,
         recorded,
@@ -90,9 +78,9 @@ def _listening(port: int | None) -> Iterator[socket.socket]:
         found = port_of(listener)
         if is_for_demo:
             stack.enter_context(recording(found, before))
-        if said := moved(found):
+        if message := moved(found):
             follow = "The demo's destinations follow."
-            console.print(said, follow if is_for_demo else "Name it in `base_url`.")
+            console.print(message, follow if is_for_demo else "Name it in `base_url`.")
         yield listener
 
 
