@@ -44,10 +44,12 @@ class Listener:
 def recorded() -> Listener | None:
     """Return the sandbox of this folder's demo that started last, running or not."""
     try:
-        found = Listener(**json.loads(RECORD.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        found = json.loads(RECORD.read_text(encoding="utf-8"))
+        port, process = int(found["port"]), int(found["process"])
+    except (OSError, ValueError, TypeError, LookupError):
         return None
-    return found if isinstance(found.port, int) else None
+    is_usable = 0 < port < 2**16 and process > 0
+    return Listener(port, process) if is_usable else None
 
 
 @contextmanager

@@ -62,15 +62,32 @@ def only_demo() -> Iterator[int]:
         yield lock.fileno()
 
 
-def ensure_removable(config: Config) -> None:
-    """Raise unless a demo made all that is in the folder, and nobody uses it.
+def replace(config: Config, make: Callable[[Path], None]) -> None:
+    """Put a new folder in place of the last one, once it is complete.
 
     Args:
         config: The demo's.
+        make: Fills the new folder.
 
     Raises:
-        ConfigError: Says what else is there.
+        ConfigError: The last one must stay; nothing was deleted.
     """
+    _ensure_removable(config)
+    for unfinished in (_NEXT, _LAST):
+        if unfinished.exists():  # a demo was killed meanwhile
+            rmtree(unfinished)
+    _NEXT.mkdir(parents=True)
+    make(_NEXT)
+    _ensure_removable(config)  # again, for that took a while
+    if FOLDER.exists():
+        FOLDER.rename(_LAST)
+    _NEXT.rename(FOLDER)
+    if _LAST.exists():
+        rmtree(_LAST)
+
+
+def _ensure_removable(config: Config) -> None:
+    """Raise unless a demo made all that is in the folder, and no program uses it."""
     if FOLDER.is_symlink() or (FOLDER.exists() and not FOLDER.is_dir()):
         raise _refused(FOLDER, "a folder of its own", "a link or a file")
     if not FOLDER.exists():
@@ -79,24 +96,6 @@ def ensure_removable(config: Config) -> None:
     _ensure_unused()
     _ensure_warehouse()
     _ensure_ledger(config)
-
-
-def replace(make: Callable[[Path], None]) -> None:
-    """Put a new folder in place of the last one, once it is complete.
-
-    Args:
-        make: Fills the new folder.
-    """
-    for unfinished in (_NEXT, _LAST):
-        if unfinished.exists():  # a demo was killed meanwhile
-            rmtree(unfinished)
-    _NEXT.mkdir(parents=True)
-    make(_NEXT)
-    if FOLDER.exists():
-        FOLDER.rename(_LAST)
-    _NEXT.rename(FOLDER)
-    if _LAST.exists():
-        rmtree(_LAST)
 
 
 def _ensure_names(config: Config) -> None:

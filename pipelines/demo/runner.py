@@ -27,7 +27,6 @@ from pipelines.demo.folder import (
     HOME,
     JOURNAL,
     WAREHOUSE,
-    ensure_removable,
     only_demo,
     replace,
 )
@@ -96,18 +95,15 @@ def _start(console: Console, environ: Mapping[str, str], *, afresh: bool) -> dat
     """Get the folder ready; return the last day with orders in a fresh one."""
     config = load_config(DEMO_CONFIG, environ)
     last_day = datetime.now(config.zone).date() - timedelta(days=1)
-    if afresh:
-        ensure_removable(config)
-        first = last_day - timedelta(days=DAYS - 1)
+    first = last_day - timedelta(days=DAYS - 1)
+
+    def fill(folder: Path) -> None:
         console.print(f"Seeding a warehouse with orders of {first} to {last_day} ...")
-        replace(
-            lambda folder: seed(
-                folder / WAREHOUSE.name,
-                last_day=last_day,
-                days=DAYS,
-                timezone=config.timezone,
-            )
-        )
+        warehouse = folder / WAREHOUSE.name
+        seed(warehouse, last_day=last_day, days=DAYS, timezone=config.timezone)
+
+    if afresh:
+        replace(config, fill)
     HOME.mkdir(exist_ok=True)
     copy(Path(__file__).parent / "dagster.yaml", HOME)
     return last_day

@@ -202,7 +202,13 @@ def test_a_sandbox_at_another_port_is_the_same_account(
     assert found == [accounts()] * 2
 
 
-@pytest.mark.parametrize("wrong", ["", "[]", "{}", '{"port": "x", "process": 1}'])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("", "[]", "{}", '{"port": "x", "process": 1}', '{"port": 1, "process": "x"}'),
+        *('{"port": 99999, "process": 1}', '{"port": 1}', '{"port": 1, "process": -1}'),
+    ],
+)
 def test_a_port_that_cannot_be_read_is_the_usual_one(
     after_demo: Path, wrong: str
 ) -> None:
