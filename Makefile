@@ -34,8 +34,9 @@ test: install ## run the tests, except the long ones and those in a browser
 	$(BIN)/python -m pytest -n auto -m "not long and not browser"
 
 .PHONY: test-long
-test-long: install ## run the tests that take minutes
-	$(BIN)/python -m pytest -n auto --dist loadfile -m long
+test-long: install ## run the tests that take minutes, and properties on all examples
+	ALL_EXAMPLES=1 $(BIN)/python -m pytest -n auto --dist loadfile \
+		-m "(long or hypothesis or examples) and not browser"
 
 .PHONY: browser
 browser: install ## run the tests in Chromium; install it if it is missing

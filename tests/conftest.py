@@ -1,5 +1,6 @@
 """Fixtures that every kind of test may use."""
 
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         named = item.callspec.id.split("-") if hasattr(item, "callspec") else []
         if not long.isdisjoint(named):
             item.add_marker(pytest.mark.long)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the thousands of tests that stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -29,6 +29,7 @@ from assets.source.warehouse import Warehouse
 from assets.staging import Staging
 from assets.validation.coercion import read_money
 from assets.validation.schemas import EXTRACTS, arrow_schema, contract_columns
+from support.examples import examples
 from support.impact_account import impact
 from support.trackdesk_account import trackdesk
 
@@ -117,10 +118,11 @@ def read_json(body: bytes) -> Any:
     return json.loads(body, parse_float=Decimal, parse_int=Decimal)
 
 
-def test_a_million_amounts_come_back_from_decimals_minor_units_and_bytes(
+@pytest.mark.examples
+def test_amounts_come_back_from_decimals_minor_units_and_bytes(
     tmp_path: Path,
 ) -> None:
-    currencies, minor = amounts(1_000_000)
+    currencies, minor = amounts(examples(1_000_000))
     rows = pa.table({"revenue": decimals(currencies, minor)})
     with duckdb.connect() as database:
         database.register("rows", rows)
@@ -179,7 +181,7 @@ TWO_DECIMALS = 2
 @pytest.mark.parametrize(
     "count",
     [
-        20_000,
+        5_000,
         pytest.param(1_000_000, marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
     ],
 )

@@ -27,6 +27,7 @@ from assets.providers.replies import Phase
 from assets.resolution.resolve import ResolveError, Selection, resolve_all
 from assets.transport.csv_outbox import CsvOutbox
 from support.engine import Chunk, Clock
+from support.examples import examples
 from support.trackdesk_account import CID, trackdesk
 
 MakeConversion = Callable[..., Conversion]
@@ -146,7 +147,7 @@ def test_a_complete_file_is_not_rewritten(file: Path) -> None:
     }
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(derandomize=True, max_examples=examples(100), deadline=None)
 @given(cells=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
 def test_any_text_comes_back_and_none_begins_like_a_formula(cells: list[str]) -> None:
     with TemporaryDirectory() as folder:

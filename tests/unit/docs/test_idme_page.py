@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from assets.providers.conversion import Conversion, Item
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from pipelines.sandbox.simulator import Sandbox
+from support.examples import examples
 from support.project import ROOT, TESTS
 
 Make = Callable[..., Any]
@@ -177,7 +178,9 @@ def orders(draw: Any) -> Conversion:
 
 
 any_order = given(order=orders())
-quick = settings(derandomize=True, max_examples=150, deadline=None, database=None)
+quick = settings(
+    derandomize=True, max_examples=examples(150), deadline=None, database=None
+)
 
 
 @quick

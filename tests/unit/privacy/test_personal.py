@@ -26,6 +26,7 @@ from assets.providers.conversion import Conversion, Item, Segments
 from assets.providers.impact.mapping import ITEM_COLUMNS
 from assets.providers.registry import REGISTRY, make_provider
 from assets.providers.settings import MAPPABLE
+from support.examples import examples
 from support.personal_samples import (
     ADDRESSES,
     CARDS,
@@ -36,7 +37,7 @@ from support.personal_samples import (
     spell,
 )
 
-FUZZED = 10_000
+FUZZED = examples(10_000)
 
 ACCOUNTS: dict[str, dict[str, Any]] = {
     "impact": {
@@ -145,9 +146,8 @@ def text_of_request(body: bytes) -> str:
     return "\n".join(texts)
 
 
-def test_ten_thousand_payloads_let_nothing_personal_pass_and_stop_nothing_else() -> (
-    None
-):
+@pytest.mark.examples
+def test_payloads_let_nothing_personal_pass_and_stop_nothing_else() -> None:
     found = 0
     for module, clean, place, value in fuzzed():
         refuse_personal(module.payload(clean), ids(clean))

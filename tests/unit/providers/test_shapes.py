@@ -21,6 +21,7 @@ from assets.providers.shapes import (
     differences,
     signature,
 )
+from support.examples import examples
 
 CONVERSIONS = "POST /Advertisers/{account_sid}/Conversions"
 SUBMISSION = "GET /Advertisers/{account_sid}/APISubmissions/{submission_id}"
@@ -122,7 +123,9 @@ VALUES = st.recursive(
     ),
     max_leaves=8,
 )
-quick = settings(derandomize=True, max_examples=200, deadline=None, database=None)
+quick = settings(
+    derandomize=True, max_examples=examples(200), deadline=None, database=None
+)
 
 
 @quick

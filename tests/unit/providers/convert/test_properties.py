@@ -16,12 +16,15 @@ from assets.providers.conversion import Conversion, Item, Segments
 from assets.providers.replies import Verdict
 from pipelines.sandbox.simulator import Sandbox
 from support.convert_account import ask_sandbox, converse, convert, order_ids, refusing
+from support.examples import examples
 
 DIGITS = {"USD": 2, "EUR": 2, "JPY": 0, "KWD": 3, "CLF": 4}
 LARGEST = 10**18 - 1
 """Minor units: more than the delivery tables and the staged decimals hold."""
 
-quick = settings(derandomize=True, deadline=None, max_examples=150, database=None)
+quick = settings(
+    derandomize=True, deadline=None, max_examples=examples(150), database=None
+)
 
 text = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0@"),

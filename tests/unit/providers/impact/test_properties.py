@@ -19,6 +19,7 @@ from assets.providers.conversion import Conversion, Item
 from assets.providers.impact.fields import ITEM, ORDER, may_be_quoted
 from assets.providers.impact.mapping import check_fields, check_item_fields
 from support.engine import order as small_order
+from support.examples import examples
 from support.impact_account import NOW, impact, sandbox_errors
 
 
@@ -176,7 +177,7 @@ def accounts(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(orders(), accounts())
-@settings(quickly, max_examples=600)
+@settings(quickly, max_examples=examples(600))
 def test_no_request_breaks_a_documented_limit(
     order: Conversion, account: dict[str, Any]
 ) -> None:
@@ -194,7 +195,7 @@ LINES = st.tuples(cents(10**4), st.integers(0, 9), st.integers(0, 20), cents(100
 @pytest.mark.parametrize("order_discount", ["amount", "rate"])
 @pytest.mark.parametrize("item_discount", ["line", "unit", "rate"])
 @given(prices=st.lists(LINES, min_size=1, max_size=5), off=st.integers(0, 20))
-@settings(quickly, max_examples=60)
+@settings(quickly, max_examples=examples(60))
 def test_the_money_that_is_sent_can_be_read_back_to_the_cent(
     item_discount: str,
     order_discount: str,
@@ -246,7 +247,7 @@ def read_back(form: dict[str, str], number: int) -> tuple[Decimal, Decimal]:
 
 
 @given(orders(), accounts())
-@settings(quickly, max_examples=60)
+@settings(quickly, max_examples=examples(60))
 def test_the_same_order_gives_the_same_bytes_and_its_copy_no_personal_text(
     order: Conversion, account: dict[str, Any]
 ) -> None:

@@ -19,6 +19,7 @@ from assets.providers.conversion import Conversion
 from assets.providers.trackdesk.provider import Trackdesk
 from assets.providers.trackdesk.settings import CSV_COLUMNS
 from pipelines.sandbox.simulator import Sandbox
+from support.examples import examples
 from support.guide_order import make_conversion
 from support.trackdesk_account import ORIGIN, REQUIRED, answer, trackdesk
 
@@ -105,7 +106,7 @@ def requests_for(provider: Trackdesk, order: Conversion) -> list[Request]:
             return made
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=examples(300), deadline=None)
 @given(chosen=configured(), order=orders())
 def test_no_request_breaks_a_rule_and_the_sandbox_takes_it(
     chosen: dict[str, Any], order: Conversion
