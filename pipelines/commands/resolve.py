@@ -76,8 +76,8 @@ def resolve(
     may_repeat: MayRepeat = False,
 ) -> None:
     """Record whether deliveries that no run can finish were delivered."""
-    from pipelines.commands.output import single_line
     from pipelines.commands.resolution import Decision, Selector, resolve_deliveries
+    from pipelines.output import single_line
 
     selector = Selector(
         target=delivery,

@@ -128,7 +128,7 @@ def _days(first: date, last: date) -> list[date]:
 def _dry_run(
     launcher: "Launcher", day: date, destinations: list[str], override: str
 ) -> None:
-    from pipelines.commands.output import print_preview
+    from pipelines.output import print_preview
     from pipelines.runs.dry_run import preview_destinations
 
     staged = launcher.export(
@@ -142,7 +142,7 @@ def _dry_run(
 
 def _print_states(config: Config, first: date, last: date) -> None:
     from assets.ledger.totals import count_needs_human, totals
-    from pipelines.commands.output import print_states
+    from pipelines.output import print_states
 
     days = {"first": first.isoformat(), "last": last.isoformat()}
     with open_database(config) as database:

@@ -18,7 +18,7 @@ def status(
 ) -> None:
     """Print orders and revenue by destination and state."""
     from assets.ledger.totals import totals
-    from pipelines.commands.output import by_state, print_states
+    from pipelines.output import by_state, print_states
 
     with open_database(load_config()) as database:
         found = totals(database, first=_key(first), last=_key(last))

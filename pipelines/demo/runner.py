@@ -15,7 +15,6 @@ from rich.console import Console
 
 from assets.ledger.totals import totals
 from pipelines.build import managed_source
-from pipelines.commands.output import print_states
 from pipelines.configuration.config import (
     DEMO_CONFIG,
     Config,
@@ -38,6 +37,7 @@ from pipelines.demo.ports import (
 )
 from pipelines.demo.ui import run_ui
 from pipelines.demo.warehouse import seed
+from pipelines.output import print_states
 from pipelines.runs.launch import Launcher
 from pipelines.sandbox.listening import port_of
 from pipelines.sandbox.server import SandboxServer
