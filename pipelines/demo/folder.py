@@ -1,8 +1,8 @@
-"""The demo's folder: one demo at a time, and a fresh one in place of the last.
+"""The demo's folder: one demo at a time; a new demo replaces the last one.
 
-A fresh demo removes `var/demo` as a whole: the warehouse, the delivery tables, the
-staged and prepared files, the sandbox's journal and port, and the history of runs.
-Before that it makes sure that a demo made all of it and that no other program uses it.
+A new demo deletes all of `var/demo`: the warehouse, the delivery tables, the staged
+files, the outbox, the sandbox's journal and port, and the history of runs. Before that
+it checks that a demo made everything in the folder and that no other program uses it.
 """
 
 import fcntl
@@ -42,7 +42,7 @@ def only_demo() -> Iterator[int]:
         A file descriptor. The folder is kept as long as any process has it open.
 
     Raises:
-        ConfigError: Another demo is at work there.
+        ConfigError: Another demo uses the folder.
     """
     _LOCK.parent.mkdir(parents=True, exist_ok=True)
     with _LOCK.open("a+") as lock:
@@ -63,7 +63,7 @@ def only_demo() -> Iterator[int]:
 
 
 def replace(config: Config, make: Callable[[Path], None]) -> None:
-    """Put a new folder in place of the last one, once it is complete.
+    """Replace the folder by a new one once the new one is complete.
 
     Args:
         config: The demo's.
@@ -124,7 +124,7 @@ def _ensure_unused() -> None:
 
 
 def _processes_in(folder: Path) -> list[int]:
-    """Return the other processes with an open file in a folder, where Linux tells."""
+    """Return the other processes with an open file in a folder, on Linux."""
     start = f"{folder.resolve()}/"
     found = set()
     for link in Path("/proc").glob("[0-9]*/fd/*"):
@@ -164,7 +164,7 @@ def _ensure_warehouse() -> None:
 
 
 def _ensure_ledger(config: Config) -> None:
-    """Real orders may stand in it: without it they would be reported once more."""
+    """If it holds real orders, they would be reported again once it is deleted."""
     if not _LEDGER.exists():
         return
     address = f"{_LEDGER.absolute().as_uri()}?mode=rw"
@@ -191,7 +191,7 @@ def _all(ledger: sqlite3.Connection, statement: str) -> list[Any]:
 
 
 def _is_other_outbox(config: Config, name: str, account: str | None) -> bool:
-    """Tell whether files were prepared for another account: they show no address."""
+    """Tell whether outbox files are for another account; they show no address."""
     destination = open_destination(config, name)
     return (
         destination.provider.channel != "http"

@@ -1,4 +1,4 @@
-"""The ports of the demo: the sandbox's and the webserver's, or free ones instead."""
+"""The ports of the sandbox and the webserver; a free one if the usual is taken."""
 
 import socket
 import sys
@@ -19,23 +19,23 @@ _UI_PORT_VARIABLE = "DAGSTER_WEBSERVER_PORT"
 
 
 def sandbox_listener() -> socket.socket:
-    """Listen for the sandbox: on its usual port, the one before, or any that is free.
+    """Listen on the sandbox's usual port, on its last one, or on any free port.
 
-    The one before is kept so that it changes only when it has to.
+    The last port is preferred to a free one, so that the port rarely changes.
     """
     before = recorded()
     return listen_on_first([SANDBOX_PORT, *([before.port] if before else [])])
 
 
 def moved(port: int) -> str | None:
-    """Return what to say of a sandbox on this port; None on its usual one."""
+    """Return a message if this is not the usual port of the sandbox, else None."""
     if port == SANDBOX_PORT:
         return None
     return f"Port {SANDBOX_PORT} is in use, so the sandbox listens on port {port}."
 
 
 def wanted_ui_port(environ: Mapping[str, str]) -> int:
-    """Return the port that the webserver is to have: Dagster's variable or default."""
+    """Return the webserver's port: that of Dagster's variable, or the default."""
     named = environ.get(_UI_PORT_VARIABLE, "")
     is_port = named.isdecimal() and 0 < int(named) < 2**16
     return int(named) if is_port else UI_PORT
@@ -43,10 +43,10 @@ def wanted_ui_port(environ: Mapping[str, str]) -> int:
 
 @contextmanager
 def reserved_ui_port(wanted: int) -> Iterator[int]:
-    """Keep a port for the webserver, which binds it by itself.
+    """Reserve a port for the webserver, which binds the port itself.
 
     Args:
-        wanted: Taken if it is free; if not, any that is.
+        wanted: The preferred port. If it is taken, a free one is reserved.
 
     Yields:
         The port.

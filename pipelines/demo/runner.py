@@ -1,7 +1,6 @@
-"""`attribution demo`: the whole product in one go, on data of its own.
+"""Runs `attribution demo`: seeds a warehouse, starts the sandbox, exports a day.
 
-Seeding, sandbox and export are the product's own; only the walk through them is here.
-Folder and ports come first: if one of them cannot be had, nothing was deleted.
+The folder and the ports are reserved first. If that fails, nothing has been deleted.
 """
 
 from collections.abc import Mapping
@@ -48,20 +47,23 @@ OUTAGE = (
     "trackdesk/bumpy:status=503@0.1~.#first-2",
     "trackdesk/bumpy:status=500~0$",
 )
-"""The first export meets it; for the UI, the provider has recovered."""
+"""Faults of the first export. When the UI starts, the provider has recovered."""
 DAYS = 3
 
 
 def run_demo(console: Console, *, ui: bool) -> int:
-    """Seed, export the latest day, show what happened; return the exit status.
+    """Seed a warehouse, export the latest day and print the result.
 
     Args:
         console: Where to print.
-        ui: Keep the sandbox and open the Dagster UI afterwards.
+        ui: Start the Dagster UI on the demo data instead of an export.
+
+    Returns:
+        The exit status.
 
     Raises:
-        ConfigError: Another demo is at work in the folder, or something in it was not
-            made by a demo.
+        ConfigError: Another demo uses the folder, or the folder holds something that
+            no demo made.
     """
     environ = demo_environ(HOME)
     with only_demo() as lock, closing(sandbox_listener()) as listener:
@@ -92,7 +94,7 @@ def run_demo(console: Console, *, ui: bool) -> int:
 
 
 def _start(console: Console, environ: Mapping[str, str], *, afresh: bool) -> date:
-    """Get the folder ready; return the last day with orders in a fresh one."""
+    """Prepare the folder; return the last day with orders."""
     config = load_config(DEMO_CONFIG, environ)
     last_day = datetime.now(config.zone).date() - timedelta(days=1)
     first = last_day - timedelta(days=DAYS - 1)
@@ -122,19 +124,19 @@ def _export(console: Console, config: Config, day: date) -> None:
 
 
 _WHERE = """
-The sandbox misbehaves towards trackdesk_bumpy on purpose: what it left unfinished is
-sent by the next run, and only that.
+The sandbox fails some requests of trackdesk_bumpy on purpose. The next run sends the
+orders that are left, and no others.
 
 Files    var/demo/warehouse.duckdb      the orders, clicks and experiments
          var/demo/staging/              what was extracted and joined, as Parquet
-         var/demo/staging/outbox/       ID.me events: prepared, handed to nobody
+         var/demo/staging/outbox/       ID.me events: prepared, not sent
          var/demo/ledger.db             the delivery tables (SQLite)
          var/demo/sandbox.jsonl         every request that the sandbox received
          var/demo/dagster/              the history of its runs
 
 Try next
   make ui                               then Assets > deliveries/trackdesk_bumpy >
-                                        Partitions: the red day can be run again
+                                        Partitions: run the failed day again
   sqlite3 var/demo/ledger.db "select * from v_top_reasons order by orders desc"
                                         or any SQL client; v_delivery_daily, v_reconcile
   .venv/bin/attribution status          counts and money by destination and state

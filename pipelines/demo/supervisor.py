@@ -1,4 +1,4 @@
-"""Runs a program, and ends it with all it started as soon as its starter is gone.
+"""Runs a program, and ends it and its children when the process that started it ends.
 
     python -m pipelines.demo.supervisor PIPE PROGRAM [WORD ...]
 
@@ -38,13 +38,13 @@ def supervise(pipe: int, command: Sequence[str]) -> int:
     Returns:
         The exit status of the program.
     """
-    told: list[int] = []
+    signals: list[int] = []
     for number in _PASSED_ON:
         # With a handler here, the program starts with the default one: a shell starts
         # what is in its background with SIGINT ignored, and Dagster would never end.
-        signal.signal(number, lambda number, _frame: told.append(number))
+        signal.signal(number, lambda number, _frame: signals.append(number))
     program = subprocess.Popen(command, process_group=0)  # noqa: S603
-    while program.poll() is None and not told:
+    while program.poll() is None and not signals:
         if select.select([pipe], [], [], POLL_SECONDS)[0]:
             break
     if program.poll() is None:
@@ -63,7 +63,7 @@ def _end_group(program: "subprocess.Popen[bytes]") -> None:
 
 
 def _signal_group(program: "subprocess.Popen[bytes]", number: int) -> bool:
-    """Send a signal to a program and all that it started; tell if any is there."""
+    """Signal a program and its children; tell whether any of them is running."""
     program.poll()  # one that ended is there until it was asked for
     try:
         os.killpg(program.pid, number)

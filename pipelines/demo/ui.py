@@ -1,4 +1,4 @@
-"""The Dagster UI on the demo's data: its processes, and their end."""
+"""Runs the Dagster UI on the demo data and ends all of its processes."""
 
 import os
 import signal
@@ -71,7 +71,7 @@ def run_supervised(
 
 @contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handle what tells a program to end, unless it is ignored as under `nohup`."""
+    """Handle the signals that end a program, except ignored ones (`nohup`)."""
     before = {number: signal.getsignal(number) for number in _STOPS}
     handled = [number for number in _STOPS if before[number] is not signal.SIG_IGN]
     for number in handled:
