@@ -34,9 +34,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+# A shell's background ignores SIGINT, `nohup` SIGHUP; programs under test inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # Started in the background of a shell: the programs under test would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 MakeConversion = Callable[..., Conversion]
 
