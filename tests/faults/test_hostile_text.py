@@ -411,6 +411,7 @@ def check(reported: Reported, texts: list[str]) -> None:
         assert line.isprintable(), line
 
 
+@pytest.mark.long
 @settings(
     max_examples=10,
     deadline=None,

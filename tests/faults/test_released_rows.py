@@ -117,6 +117,7 @@ SPOILT: dict[str, tuple[list[str], list[str], str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("spoil", "mend", "reason"), SPOILT.values(), ids=SPOILT)
 def test_a_corrected_row_is_released_and_nothing_else_changes(
     shop: SmallShop, spoil: list[str], mend: list[str], reason: str

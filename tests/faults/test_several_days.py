@@ -88,6 +88,7 @@ def test_the_later_row_is_refused_and_the_delivery_stays_where_it_was(
     assert sorted(sent(reported)) == ["O1", "O2"]
 
 
+@pytest.mark.long
 def test_each_day_knows_what_its_source_holds(reported: Shop) -> None:
     for key in (NEXT_KEY, KEY, NEXT_KEY):
         run(reported, key)
@@ -95,6 +96,7 @@ def test_each_day_knows_what_its_source_holds(reported: Shop) -> None:
     assert days == {KEY: {"USD": (2, 1500)}, NEXT_KEY: {"USD": (1, 1000)}}
 
 
+@pytest.mark.long
 def test_the_row_says_where_the_other_one_is(reported: Shop) -> None:
     run(reported, NEXT_KEY)
     rows = reported.harness.rows(quarantine_row)
@@ -103,6 +105,7 @@ def test_the_row_says_where_the_other_one_is(reported: Shop) -> None:
     assert row["row_redacted"]["completed_at"]["actual"] == f"also on {KEY}"
 
 
+@pytest.mark.long
 def test_without_the_later_row_all_is_as_before(reported: Shop) -> None:
     before = found(reported.harness)
     run(reported, NEXT_KEY)
@@ -116,6 +119,7 @@ def test_without_the_later_row_all_is_as_before(reported: Shop) -> None:
     reported.harness.worth = dict.fromkeys(("O1", "O2"))
 
 
+@pytest.mark.long
 def test_without_the_earlier_row_the_order_has_moved(reported: Shop) -> None:
     run(reported, NEXT_KEY)
     reported.execute(
@@ -128,6 +132,7 @@ def test_without_the_earlier_row_the_order_has_moved(reported: Shop) -> None:
     reported.harness.worth = dict.fromkeys(("O1", "O2"))
 
 
+@pytest.mark.long
 def test_an_unreported_order_is_quarantined_on_both_days(shop: Shop) -> None:
     shop.order("O1", 10, currency="ZZZ")
     run(shop, KEY)
@@ -145,6 +150,7 @@ def test_an_unreported_order_is_quarantined_on_both_days(shop: Shop) -> None:
     assert adds_up(shop, NEXT_KEY)
 
 
+@pytest.mark.long
 def test_an_order_reported_on_neither_day_is_reported_for_one_row_at_most(
     shop: Shop,
 ) -> None:
@@ -194,6 +200,7 @@ def never_seen(shop: Shop) -> int:
         return int(connection.exec_driver_sql(view).scalar_one())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bad", BAD)
 def test_a_refused_order_goes_with_its_row_to_another_day(shop: Shop, bad: str) -> None:
     shop.order("O1", 10)
@@ -209,6 +216,7 @@ def test_a_refused_order_goes_with_its_row_to_another_day(shop: Shop, bad: str) 
     assert never_seen(shop) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("first", [KEY, pytest.param(NEXT_KEY, marks=pytest.mark.long)])
 def test_a_reported_order_that_is_quarantined_on_its_new_day_is_not_missing(
@@ -233,6 +241,7 @@ def test_a_reported_order_that_is_quarantined_on_its_new_day_is_not_missing(
     assert sorted(sent(shop)) == ["O1", "O2"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bad", [one for one in BAD if "completed_orders" in one])
 def test_a_refused_row_leaves_the_delivery_of_another_day_alone(
     shop: Shop, bad: str
@@ -262,6 +271,7 @@ def test_a_refused_row_leaves_the_delivery_of_another_day_alone(
     shop.harness.worth = dict.fromkeys(("O1", "O2"))
 
 
+@pytest.mark.long
 def test_of_three_rows_the_remaining_ones_are_quarantined(shop: Shop) -> None:
     KEYS["2026-01-04"] = START + 2 * DAY
     shop.order("O1", 10)
@@ -284,6 +294,7 @@ def test_of_three_rows_the_remaining_ones_are_quarantined(shop: Shop) -> None:
     assert needs_reversal(shop) == []
 
 
+@pytest.mark.long
 def test_every_destination_reports_the_same_row(
     shop: Shop, make_harness: MakeHarness, policy: ResendPolicy
 ) -> None:

@@ -80,6 +80,7 @@ def test_a_run_that_gets_a_stop_signal_records_the_requests_in_flight(
     assert set(times_sent(shop).values()) == {1}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", [Point.AFTER_CLAIM, Point.AFTER_ANSWER])
 def test_a_run_that_was_frozen_beyond_its_lease_changes_nothing_when_it_wakes(
     shop: Shop, exporter: Exporter, other: Exporter, tmp_path: Path, point: Point

@@ -168,6 +168,7 @@ def needs_reversal(shop: Shop) -> list[tuple[Any, ...]]:
         return [(*row[:2], float(row[2]), *row[3:]) for row in found]
 
 
+@pytest.mark.long
 def test_66_refunded_after_it_was_sent(shop: Shop) -> None:
     shop.order("O1")
     shop.order("O2")
@@ -192,6 +193,7 @@ def test_66_refunded_after_it_was_sent(shop: Shop) -> None:
     assert (needs_reversal(shop), shop.harness.rows(data_issue)) == ([], [])
 
 
+@pytest.mark.long
 def test_66_an_order_that_moved_to_another_day_needs_no_reversal(shop: Shop) -> None:
     shop.order("O1")
     shop.order("O2")

@@ -199,6 +199,7 @@ def test_36_unavailable_for_longer_than_a_run(harness: Harness) -> None:
     harness.check()
 
 
+@pytest.mark.long
 def test_37_a_brown_out_above_eight_at_once(harness: Harness) -> None:
     harness.clock = Ticking()
     harness.provider.limits = replace(harness.provider.limits, in_flight=32)
@@ -232,6 +233,7 @@ def test_38_every_other_request_fails(harness: Harness) -> None:
     harness.check()
 
 
+@pytest.mark.long
 def test_38_repeats_are_a_tenth_of_the_first_sends(harness: Harness) -> None:
     orders = many(300)
     refused = respond(429, "", "retryable")

@@ -89,6 +89,7 @@ def test_26_refused_credentials_cost_one_request_of_ten_thousand(
     check_stopped(harness, 10_000 if status == 401 else 100, f"http_{status}")
 
 
+@pytest.mark.long
 def test_27_credentials_are_revoked_after_500_orders(harness: Harness) -> None:
     orders = many(600)
     gone = respond(401, "", "configuration")

@@ -94,6 +94,7 @@ def test_55_an_empty_day_marks_nothing(shop: Shop) -> None:
     assert shop.harness.rows() == before
 
 
+@pytest.mark.long
 def test_56_what_was_staged_is_sent_and_a_later_change_is_drift(shop: Shop) -> None:
     shop.order("O1", 10)
     shop.order("O2", 10)

@@ -241,6 +241,7 @@ def test_65_of_a_visitors_orders_the_first_one_is_named(
     assert shop.harness.server.log.orders == ["O1"]
 
 
+@pytest.mark.long
 @OWN
 def test_65_late_facts_replace_the_evidence_and_make_the_order_eligible(
     shop: Shop, make_harness: MakeHarness, make_impact: MakeHarness
@@ -272,6 +273,7 @@ def test_65_late_facts_replace_the_evidence_and_make_the_order_eligible(
     shop.check({"O1": (1000, "USD")})
 
 
+@pytest.mark.long
 @OWN
 @pytest.mark.parametrize("bound_to", ["order_id", "visitor_id"])
 def test_65_a_late_click_makes_the_order_eligible(
@@ -436,6 +438,7 @@ HELD = {
 }
 
 
+@pytest.mark.long
 @OWN
 @pytest.mark.parametrize(("changes", "state"), HELD.values(), ids=HELD)
 def test_66_an_order_cancelled_before_it_was_sent_is_missing_from_the_source(

@@ -95,6 +95,7 @@ AMOUNTS: dict[str, dict[str, tuple[Any, str | tuple[int, str]]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", AMOUNTS)
 def test_58_amounts(shop: Shop, kind: str) -> None:
     shop.retype(**dict.fromkeys(MONEY, kind))

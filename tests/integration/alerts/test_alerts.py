@@ -86,6 +86,7 @@ def later(**time: float) -> Any:
     return time_machine.travel(datetime.now(UTC) + timedelta(**time))
 
 
+@pytest.mark.long
 def test_a_failed_day_is_announced_once_and_its_recovery_once(
     shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
@@ -133,6 +134,7 @@ def test_an_unavailable_warehouse_is_one_message(
     assert "deliveries/" not in text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("in_one_run", [False, True])
 def test_a_refused_day_is_announced_with_the_message_of_the_guard(
     shop: Deployment, inbox: Inbox, ticker: Ticker, in_one_run: bool
@@ -153,6 +155,7 @@ def test_a_refused_day_is_announced_with_the_message_of_the_guard(
     assert "attribution backfill" not in text
 
 
+@pytest.mark.long
 def test_a_failing_check_is_announced_with_its_next_action_and_recovers(
     shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
@@ -174,6 +177,7 @@ def test_a_failing_check_is_announced_with_its_next_action_and_recovers(
     assert "RECOVERED deliveries/convert_web nothing_uncertain" in inbox.texts[-1]
 
 
+@pytest.mark.long
 def test_checks_of_a_run_of_several_days_are_announced_for_each_day(
     shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
@@ -212,6 +216,7 @@ def test_checks_of_a_run_of_several_days_are_announced_for_each_day(
     assert f"RECOVERED {named}" in inbox.texts[-1]
 
 
+@pytest.mark.long
 def test_a_channel_that_is_down_loses_no_message_and_fails_no_run(
     shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
@@ -235,6 +240,7 @@ def test_a_channel_that_is_down_loses_no_message_and_fails_no_run(
     assert len(inbox.texts) == 2
 
 
+@pytest.mark.long
 def test_a_channel_without_its_variable_is_treated_as_down(
     shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
@@ -253,6 +259,7 @@ def test_a_channel_without_its_variable_is_treated_as_down(
     assert len(inbox.texts) == 1
 
 
+@pytest.mark.long
 def test_alerts_wait_for_runs_under_way_up_to_the_digest_time(
     shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:
@@ -272,6 +279,7 @@ def test_alerts_wait_for_runs_under_way_up_to_the_digest_time(
     assert ticker.tick() == "New alerts: 0."
 
 
+@pytest.mark.long
 def test_alerts_and_cursor_name_no_order_no_person_and_no_secret(
     shop: Deployment,
     inbox: Inbox,
@@ -305,6 +313,7 @@ def test_alerts_and_cursor_name_no_order_no_person_and_no_secret(
     assert logged == []
 
 
+@pytest.mark.long
 def test_the_sensor_keeps_its_cursor(shop: Deployment, inbox: Inbox) -> None:
     shop.server.sandbox.set_faults(BUMPY)
     shop.run()

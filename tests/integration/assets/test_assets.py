@@ -168,6 +168,7 @@ def test_running_a_good_day_again_sends_nothing_and_changes_no_row(
     assert materialized(good, again)["deliveries/convert_web"]["requests"] == 0
 
 
+@pytest.mark.long
 def test_a_difficult_destination_fails_alone_and_is_finished_by_the_next_run(
     shop: Deployment,
 ) -> None:
@@ -263,6 +264,7 @@ def materialize(shop: Deployment, key: str) -> str:
     return str(failure.step_failure_data.error)
 
 
+@pytest.mark.long
 def test_a_quarantined_row_is_released_when_it_is_mended(shop: Deployment) -> None:
     shop.run()
     before = shop.rows()
@@ -279,6 +281,7 @@ def test_a_quarantined_row_is_released_when_it_is_mended(shop: Deployment) -> No
     assert "quarantined" not in {after[key]["state"] for key in changed}
 
 
+@pytest.mark.long
 def test_a_click_that_comes_late_is_used_by_the_next_run(shop: Deployment) -> None:
     shop.run()
     before = shop.rows("trackdesk_main")
@@ -301,6 +304,7 @@ def test_a_click_that_comes_late_is_used_by_the_next_run(shop: Deployment) -> No
     assert after[f"trackdesk_main:{late['order_id']}"]["state"] == "accepted"
 
 
+@pytest.mark.long
 def test_a_destination_without_its_secret_fails_alone(shop: Deployment) -> None:
     del shop.environ["TRACKDESK_KEY"]
     run = shop.run()
@@ -310,6 +314,7 @@ def test_a_destination_without_its_secret_fails_alone(shop: Deployment) -> None:
     assert shop.states("trackdesk_bumpy")["accepted"] > 0
 
 
+@pytest.mark.long
 def test_refused_credentials_cost_one_request_and_keep_the_orders(
     shop: Deployment,
 ) -> None:
@@ -323,6 +328,7 @@ def test_refused_credentials_cost_one_request_and_keep_the_orders(
     assert shop.states("trackdesk_bumpy")["accepted"] > 0
 
 
+@pytest.mark.long
 def test_refused_credentials_are_named_by_their_variables_only(
     shop: Deployment,
 ) -> None:

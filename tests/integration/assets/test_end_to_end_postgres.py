@@ -66,6 +66,7 @@ def facts(deployment: Deployment) -> dict[str, tuple[object, ...]]:
     }
 
 
+@pytest.mark.long
 def test_the_day_comes_to_the_same_on_both(
     embedded: Deployment, served: Deployment
 ) -> None:
@@ -88,6 +89,7 @@ def test_the_day_comes_to_the_same_on_both(
         assert effects == embedded.server.sandbox.effects(provider)
 
 
+@pytest.mark.long
 def test_a_good_day_is_run_again_for_nothing(served: Deployment) -> None:
     served.server.sandbox.set_faults()
     assert served.run().finished
@@ -98,6 +100,7 @@ def test_a_good_day_is_run_again_for_nothing(served: Deployment) -> None:
     assert len(served.server.sandbox.journal.entries) == entries
 
 
+@pytest.mark.long
 def test_the_delivery_tables_are_published_to_the_warehouse(
     served: Deployment, warehouse_url: str
 ) -> None:
@@ -110,6 +113,7 @@ def test_the_delivery_tables_are_published_to_the_warehouse(
     assert dict(found) == {name: len(served.rows(name)) for name in NAMES}
 
 
+@pytest.mark.long
 def test_reported_orders_are_recovered_after_a_restore_and_not_reported_again(
     served: Deployment, postgres_url: str
 ) -> None:
@@ -130,6 +134,7 @@ def test_reported_orders_are_recovered_after_a_restore_and_not_reported_again(
     assert [one.path for one in new if one.method == "POST"] == []
 
 
+@pytest.mark.long
 def test_the_command_checks_and_counts(served: Deployment) -> None:
     checked = served.attribution("check")
     assert checked.exit_code == 0, checked.stdout

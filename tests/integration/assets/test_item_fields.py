@@ -24,6 +24,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
         yield deployment
 
 
+@pytest.mark.long
 def test_a_further_column_of_the_lines_reaches_the_provider(shop: Deployment) -> None:
     shop.warehouse("alter table order_items add column mpn varchar")
     shop.warehouse("update order_items set mpn = 'M-' || sku")

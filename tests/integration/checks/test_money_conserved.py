@@ -353,6 +353,7 @@ def test_the_check_passes_on_a_good_day_and_shows_the_money(shop: Deployment) ->
     assert "| ? | 0 | 0 | 0 |" in table  # the currency that does not exist
 
 
+@pytest.mark.long
 def test_a_manipulated_delivery_fails_the_check_and_not_the_partition(
     shop: Deployment,
 ) -> None:
@@ -384,6 +385,7 @@ def test_a_manipulated_delivery_fails_the_check_and_not_the_partition(
     assert all(one.passed for one in found.values())
 
 
+@pytest.mark.long
 def test_an_order_changed_or_cancelled_after_delivery_is_a_warning(
     shop: Deployment,
 ) -> None:

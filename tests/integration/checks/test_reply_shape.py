@@ -41,6 +41,7 @@ def checks(shop: Deployment, run: DayResult) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 def test_a_day_without_faults_has_no_warning(shop: Deployment) -> None:
     run = shop.run()
     found = checks(shop, run)
@@ -90,6 +91,7 @@ def test_a_new_key_is_listed_without_its_value_and_fails_no_partition(
     assert all(check.passed for check in found.values())
 
 
+@pytest.mark.long
 def test_a_failed_partition_has_its_warning_as_well(shop: Deployment) -> None:
     shop.server.sandbox.set_faults(
         "convert:error_in_200=canary", "idme/posted-app:status=508~."

@@ -75,6 +75,7 @@ def test_a_user_without_write_access_is_reported(
     assert reader not in found.text
 
 
+@pytest.mark.long
 def test_checking_publishing_leaves_existing_tables_unchanged(shop: Deployment) -> None:
     shop.run()
     tables = shop.warehouse(f"{TABLES} order by all")

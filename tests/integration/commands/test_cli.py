@@ -40,6 +40,7 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+@pytest.mark.long
 def test_a_successful_export_prints_every_state_and_exits_with_0(
     shop: Deployment,
 ) -> None:
@@ -68,6 +69,7 @@ def test_only_the_named_destinations_are_exported(shop: Deployment) -> None:
     assert shop.states("impact_us")["settled"] > 0
 
 
+@pytest.mark.long
 def test_a_limit_is_obeyed_and_the_next_run_sends_the_rest(
     shop: Deployment,
 ) -> None:
@@ -80,6 +82,7 @@ def test_a_limit_is_obeyed_and_the_next_run_sends_the_rest(
     assert shop.states("impact_us")["pending"] == 0
 
 
+@pytest.mark.long
 def test_a_backfill_exports_every_day_and_goes_on_after_a_bad_one(
     shop: Deployment,
 ) -> None:
@@ -94,6 +97,7 @@ def test_a_backfill_exports_every_day_and_goes_on_after_a_bad_one(
     assert days == {str(BEFORE), str(DAY)}
 
 
+@pytest.mark.long
 def test_status_is_json_with_exact_money(shop: Deployment) -> None:
     words = ["backfill", "--from", str(BEFORE), "--to", str(DAY)]
     assert shop.attribution(*words, "--destination", "impact_us").exit_code == 0
@@ -244,6 +248,7 @@ def test_a_check_reports_an_unreachable_warehouse(shop: Deployment) -> None:
     assert "canary" not in str(found)
 
 
+@pytest.mark.long
 def test_a_check_reports_delivery_tables_of_another_version(
     shop: Deployment,
 ) -> None:
@@ -257,6 +262,7 @@ def test_a_check_reports_delivery_tables_of_another_version(
     assert (exported.exit_code, shop.server.sandbox.journal.entries) == (2, [])
 
 
+@pytest.mark.long
 def test_a_process_that_fails_shows_no_traceback(shop: Deployment) -> None:
     (shop.folder / "warehouse.db").unlink()
     done = process(shop, "export", "--date", str(DAY))

@@ -52,6 +52,7 @@ def test_a_day_is_a_file_and_nothing_is_sent(shop: Deployment) -> None:
     assert shop.server.sandbox.requests("trackdesk") == {}
 
 
+@pytest.mark.long
 def test_all_of_a_file_is_closed_at_once(shop: Deployment) -> None:
     staged = states(shop)["staged"]
     done = shop.attribution("resolve", "staged", "delivered", *day(), *to(), *WHO)
@@ -62,6 +63,7 @@ def test_all_of_a_file_is_closed_at_once(shop: Deployment) -> None:
     assert (again.exit_code, "got none" in again.output) == (2, True)
 
 
+@pytest.mark.long
 def test_only_the_orders_of_a_list_are_closed(shop: Deployment) -> None:
     first, second, *_ = imported(shop)
     orders = shop.folder / "orders.txt"
@@ -71,6 +73,7 @@ def test_only_the_orders_of_a_list_are_closed(shop: Deployment) -> None:
     assert states(shop)["accepted"] == 2
 
 
+@pytest.mark.long
 def test_an_empty_list_closes_nothing(shop: Deployment) -> None:
     before = states(shop)
     orders = shop.folder / "orders.txt"
@@ -80,6 +83,7 @@ def test_an_empty_list_closes_nothing(shop: Deployment) -> None:
     assert states(shop) == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "words",
     [

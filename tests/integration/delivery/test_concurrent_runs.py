@@ -77,6 +77,7 @@ def run_alongside(url: str, journal: Path, size: int, start: Barrier) -> None:
     database.dispose()
 
 
+@pytest.mark.long
 def test_runs_at_the_same_moment_send_each_order_once(
     bench: Bench, tmp_path: Path
 ) -> None:

@@ -210,6 +210,7 @@ def test_keys_of_different_facts_differ() -> None:
     assert len({key.digest for key in keys}) == 3
 
 
+@pytest.mark.long
 def test_a_chunk_is_asked_for_at_once(
     linking: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,6 +159,7 @@ def test_one_that_fails_leaves_the_other_alone(shop: Deployment, pair: Pair) -> 
     assert not sandbox.effects(pair.provider, pair.accounts[1])
 
 
+@pytest.mark.long
 def test_the_same_order_and_event_has_a_delivery_at_each(
     shop: Deployment, pair: Pair
 ) -> None:
@@ -171,6 +172,7 @@ def test_the_same_order_and_event_has_a_delivery_at_each(
         assert row["delivery_id"] != other["delivery_id"]
 
 
+@pytest.mark.long
 def test_attempts_stand_with_the_destination_that_made_them(
     shop: Deployment, pair: Pair
 ) -> None:
@@ -182,6 +184,7 @@ def test_attempts_stand_with_the_destination_that_made_them(
     assert not {row["attempt_id"] for row in ours} & {r["attempt_id"] for r in theirs}
 
 
+@pytest.mark.long
 def test_the_failed_one_is_finished_later_and_the_good_one_not_touched(
     shop: Deployment, pair: Pair
 ) -> None:
@@ -201,6 +204,7 @@ def test_the_failed_one_is_finished_later_and_the_good_one_not_touched(
     assert shop.states(bad) == shop.states(good)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pair", PAIRS[:2], ids=lambda pair: pair.provider)
 def test_each_sends_its_own_credentials(shop: Deployment, pair: Pair) -> None:
     wanted = {
@@ -221,6 +225,7 @@ def test_each_sends_its_own_credentials(shop: Deployment, pair: Pair) -> None:
     assert shop.states(good)[pair.delivered] > 0
 
 
+@pytest.mark.long
 def test_secrets_are_separate_and_in_no_row(shop: Deployment, pair: Pair) -> None:
     _, good, bad = export(shop, pair)
     ours, theirs = (
@@ -235,6 +240,7 @@ def test_secrets_are_separate_and_in_no_row(shop: Deployment, pair: Pair) -> Non
     assert not [secret for secret in ours | theirs if secret in kept]
 
 
+@pytest.mark.long
 def test_a_rate_limit_belongs_to_its_destination(
     shop: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from support.demo import (
 from support.deployment import ROOT
 
 
+@pytest.mark.long
 def test_the_demo_shows_every_destination_and_where_to_look(
     finished_demo: FinishedDemo,
 ) -> None:
@@ -56,6 +57,7 @@ def test_the_run_of_the_demo_is_kept_for_the_ui(finished_demo: FinishedDemo) -> 
     assert runs(finished_demo.folder / "var/demo/dagster") == ["export_day"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ui", [False, True])
 def test_the_demo_writes_nothing_into_the_history_of_real_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch, ui: bool
@@ -79,6 +81,7 @@ def test_the_demo_writes_nothing_into_the_history_of_real_runs(
     )
 
 
+@pytest.mark.long
 def test_the_demo_touches_no_configured_warehouse_or_ledger(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,6 +157,7 @@ def test_demos_in_two_folders_have_their_own_ports(
     assert found[0] != found[1]
 
 
+@pytest.mark.long
 def test_a_run_after_the_demo_sends_only_what_is_missing_to_the_new_port(
     after_demo: Path,
 ) -> None:
@@ -223,6 +224,7 @@ def test_only_the_configuration_of_the_demo_follows(after_demo: Path) -> None:
         assert port_in(load_config(mine, {})) == SANDBOX_PORT
 
 
+@pytest.mark.long
 def test_the_demos_destinations_talk_to_a_sandbox_that_is_started_later(
     after_demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

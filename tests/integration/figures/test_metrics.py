@@ -82,6 +82,7 @@ def test_metrics_match_the_delivery_tables(shop: Deployment) -> None:
     assert not any(secret in done.stdout for secret in SECRETS.values())
 
 
+@pytest.mark.long
 def test_a_run_stopped_by_the_circuit_breaker_is_counted(shop: Deployment) -> None:
     shop.server.sandbox.set_faults("trackdesk/bumpy:status=401 no~.")
     shop.run(destinations=["trackdesk_bumpy"])
@@ -89,6 +90,7 @@ def test_a_run_stopped_by_the_circuit_breaker_is_counted(shop: Deployment) -> No
     assert read(done.stdout)["runs_stopped", "trackdesk_bumpy", "configuration"] == 1
 
 
+@pytest.mark.long
 def test_traffic_of_older_partitions_is_left_out(shop: Deployment) -> None:
     shop.run()
     for first, orders in ((DAY, 20), (DAY + timedelta(days=1), 0)):
@@ -178,6 +180,7 @@ def json_shop(tmp_path: Path) -> Iterator[Deployment]:
         yield found
 
 
+@pytest.mark.long
 def test_a_command_logs_one_json_object_per_line(json_shop: Deployment) -> None:
     done = process(json_shop, "export", "--date", DAY.isoformat())
     assert done.returncode == 1
@@ -192,6 +195,7 @@ def test_a_command_logs_one_json_object_per_line(json_shop: Deployment) -> None:
     assert not any(secret in done.stderr for secret in SECRETS.values())
 
 
+@pytest.mark.long
 def test_wrong_usage_is_logged_as_json(json_shop: Deployment) -> None:
     done = process(json_shop, "export", "--date", "2000-01-01")
     assert done.returncode == 2
@@ -199,6 +203,7 @@ def test_wrong_usage_is_logged_as_json(json_shop: Deployment) -> None:
     assert "expected a whole day" in logged["message"]
 
 
+@pytest.mark.long
 def test_the_documented_logging_settings_make_dagster_log_json(
     shop: Deployment,
 ) -> None:

@@ -66,6 +66,7 @@ def placeholders(shop: Deployment, name: str) -> dict[str, dict[str, Any]]:
     return {row["order_id"]: row for row in rows if row["order_id"].startswith("row:")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("new", "reason"),
     [
@@ -104,6 +105,7 @@ def test_orders_with_unusable_ids_are_quarantined_at_every_destination(
     assert shop.server.sandbox.journal.entries == []
 
 
+@pytest.mark.long
 def test_order_ids_with_separators_are_sent(shop: Deployment) -> None:
     rename(shop, "'2026/' || right(order_id, 6)")
     run(shop)
@@ -111,6 +113,7 @@ def test_order_ids_with_separators_are_sent(shop: Deployment) -> None:
     assert shop.states("impact_us")["settled"] > 0
 
 
+@pytest.mark.long
 def test_a_corrected_row_has_deliveries_under_its_own_id_only(shop: Deployment) -> None:
     corrected = f"{DATED}000003"
     rename(shop, "order_id || '@x'", f"order_id = '{corrected}'")
@@ -128,6 +131,7 @@ def test_a_corrected_row_has_deliveries_under_its_own_id_only(shop: Deployment) 
     )
 
 
+@pytest.mark.long
 def test_a_row_that_stays_unreadable_changes_nothing(shop: Deployment) -> None:
     rename(shop, "null", f"order_id = '{DATED}000003'")
     run(shop)
@@ -163,6 +167,7 @@ def test_an_unfit_row_quarantines_only_its_own_order(postgres_shop: Deployment) 
     assert postgres_shop.states("convert_web")["accepted"] > 0
 
 
+@pytest.mark.long
 def test_a_column_that_no_destination_gets_is_stored_nowhere(shop: Deployment) -> None:
     shop.warehouse("alter table completed_orders add column email varchar")
     shop.warehouse("update completed_orders set email = 'jane.canary@example.org'")

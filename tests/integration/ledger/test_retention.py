@@ -67,6 +67,7 @@ def test_attempts_allow_no_change_but_purging(bench: Bench, change: str) -> None
         ledger.exec_driver_sql(change)
 
 
+@pytest.mark.long
 def test_the_job_purges_the_published_copy_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

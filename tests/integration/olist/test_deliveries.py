@@ -81,6 +81,7 @@ def backfilled(
         deployment.database.dispose()
 
 
+@pytest.mark.long
 def test_every_completed_order_is_in_one_state_for_each_destination(
     backfilled: Backfilled,
 ) -> None:
@@ -215,6 +216,7 @@ def test_the_warehouse_holds_the_same_deliveries(backfilled: Backfilled) -> None
 
 
 # Last of the backfilled ones, because it runs the backfill again.
+@pytest.mark.long
 def test_a_second_backfill_sends_nothing_and_changes_no_delivery(
     backfilled: Backfilled,
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_failed_partition_is_published_and_stays_unmaterialized(
     assert not is_published(shop)
 
 
+@pytest.mark.long
 def test_the_sensor_publishes_after_a_failed_run(shop: Deployment) -> None:
     run = shop.run(destinations=TO)
     empty_the_copy(shop)
@@ -91,6 +92,7 @@ def test_the_sensor_publishes_after_a_failed_run(shop: Deployment) -> None:
     assert not is_published(shop)
 
 
+@pytest.mark.long
 def test_days_of_one_run_are_published_together(
     shop: Deployment,
 ) -> None:
@@ -114,6 +116,7 @@ def test_a_run_whose_worker_died_is_published() -> None:
     assert wrote_to_tables([])
 
 
+@pytest.mark.long
 def test_a_day_that_moved_is_copied_once(shop: Deployment) -> None:
     shop.server.sandbox.set_faults()
     assert shop.run(destinations=TO).finished

@@ -165,6 +165,7 @@ def everything(shop: Deployment) -> dict[str, str]:
     return kept
 
 
+@pytest.mark.long
 def test_nothing_that_is_secret_or_personal_is_kept_or_printed(
     shop: Deployment,
     capfd: pytest.CaptureFixture[str],
@@ -230,6 +231,7 @@ def check_that_the_search_saw_all(shop: Deployment, kept: dict[str, str]) -> Non
     assert set(NAMES) < set(shop.config.destinations)
 
 
+@pytest.mark.long
 def test_the_search_finds_what_is_leaked_on_purpose(
     shop: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

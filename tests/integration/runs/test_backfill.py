@@ -68,6 +68,7 @@ def runs(shop: Deployment) -> int:
     return len(shop.instance.get_run_ids())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", MODES)
 def test_each_day_succeeds_or_fails_on_its_own(
     shop: Deployment, mode: list[str]
@@ -105,6 +106,7 @@ def test_a_restart_touches_only_what_failed(shop: Deployment, mode: list[str]) -
     assert runs(shop) == before + 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", MODES)
 def test_a_day_that_a_guard_refuses_does_not_stop_other_days(
     shop: Deployment, mode: list[str]
@@ -174,6 +176,7 @@ def re_execute_from_failure(shop: Deployment) -> dg.JobExecutionResult:
     return execute_run(InMemoryJob(again), new, shop.instance, raise_on_error=False)
 
 
+@pytest.mark.long
 def test_from_failure_materializes_no_day_whose_upstream_failed(
     shop: Deployment,
 ) -> None:
@@ -197,6 +200,7 @@ def test_from_failure_materializes_no_day_whose_upstream_failed(
     assert set(statuses(shop, published).values()) == {SUCCEEDED}
 
 
+@pytest.mark.long
 def test_all_exports_finished_days_again_for_late_orders(shop: Deployment) -> None:
     assert backfill(shop).exit_code == 0
     before, requests = runs(shop), len(shop.server.sandbox.requests("trackdesk"))
@@ -218,6 +222,7 @@ def test_a_backfill_from_the_ui_has_the_configured_number_of_days_per_run(
     assert policies == {dg.BackfillPolicy.multi_run(31)}
 
 
+@pytest.mark.long
 def test_an_order_that_a_person_released_makes_a_succeeded_day_unfinished(
     shop: Deployment,
 ) -> None:
@@ -240,6 +245,7 @@ def test_an_order_that_a_person_released_makes_a_succeeded_day_unfinished(
     assert shop.states("trackdesk_main")["pending"] == 0
 
 
+@pytest.mark.long
 def test_a_succeeded_day_whose_last_run_was_stopped_is_unfinished(
     shop: Deployment,
 ) -> None:
@@ -257,6 +263,7 @@ def test_a_succeeded_day_whose_last_run_was_stopped_is_unfinished(
     assert not left[BAD] & {delivery_key("trackdesk_main"), dg.AssetKey("conversions")}
 
 
+@pytest.mark.long
 def test_days_with_a_gap_between_them_are_separate_runs(shop: Deployment) -> None:
     shop.run(BAD, destinations=TO)
     done = backfill(shop, "--single-run")
@@ -264,6 +271,7 @@ def test_days_with_a_gap_between_them_are_separate_runs(shop: Deployment) -> Non
     assert runs(shop) == 1 + 2
 
 
+@pytest.mark.long
 def test_a_backfill_finishes_the_day_of_a_killed_run(shop: Deployment) -> None:
     """A killed run stays in the state STARTED."""
     launcher = Launcher(shop.config, shop.instance)
@@ -277,6 +285,7 @@ def test_a_backfill_finishes_the_day_of_a_killed_run(shop: Deployment) -> None:
     assert set(unfinished_assets(launcher, DAYS, TO)) == {BAD}
 
 
+@pytest.mark.long
 def test_the_days_of_a_destination_that_is_enabled_again_are_unfinished(
     shop: Deployment,
 ) -> None:

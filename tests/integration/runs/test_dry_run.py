@@ -65,6 +65,7 @@ def test_no_socket_is_opened_and_nothing_is_written(
     assert shop.server.sandbox.journal.entries == []
 
 
+@pytest.mark.long
 def test_a_dry_run_shows_what_a_run_then_sends(shop: Deployment) -> None:
     line = dry_run(shop)
     shop.run()
@@ -80,6 +81,7 @@ def test_a_dry_run_shows_what_a_run_then_sends(shop: Deployment) -> None:
         assert revenue(line[name]) == amounts
 
 
+@pytest.mark.long
 def test_after_a_good_run_nothing_would_be_sent(shop: Deployment) -> None:
     shop.run()
     before = shop.rows()
@@ -94,6 +96,7 @@ def test_amounts_have_the_digits_of_their_currency(shop: Deployment) -> None:
             assert re.fullmatch(r"[\d,]+\.\d\d [A-Z]{3}", amount)
 
 
+@pytest.mark.long
 def test_quarantined_orders_are_previewed_before_and_after_they_have_a_delivery(
     shop: Deployment,
 ) -> None:

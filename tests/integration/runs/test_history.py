@@ -89,6 +89,7 @@ def test_an_error_of_the_history_during_a_run_is_reported(
     assert "delivery tables" not in done.stderr
 
 
+@pytest.mark.long
 def test_a_history_on_sqlite_needs_no_package_for_postgresql() -> None:
     """The package is an optional dependency."""
     without = "import sys; sys.modules['dagster_postgres'] = None; "

@@ -12,6 +12,7 @@ from support.deployment import DAY, deployed, disable_in_run_retries
 BUMPY = delivery_key("trackdesk_bumpy")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("status", "tries"), [(401, 1), (503, 2)])
 def test_refused_credentials_are_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, tries: int

@@ -75,6 +75,7 @@ def test_orders_with_unknown_outcome_are_found_in_the_list(
     assert set(taken.values()) == {1}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shop", [["impact:drop@0.3~."]], indirect=True)
 def test_orders_that_never_arrived_stay_uncertain_for_a_person(
     shop: Deployment,
@@ -91,6 +92,7 @@ def test_orders_that_never_arrived_stay_uncertain_for_a_person(
     assert reasons == {"not_found_at_provider"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shop", [[]], indirect=True)
 def test_another_order_in_a_submission_fails_the_check_with_the_order(
     shop: Deployment,

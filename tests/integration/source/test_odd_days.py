@@ -155,6 +155,7 @@ def midnight(zone: str, day: date) -> datetime:
     return start
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("zone", "day", "hours"), ODD_DAYS.values(), ids=ODD_DAYS)
 def test_each_order_is_of_the_day_that_the_clock_on_the_wall_showed(
     tmp_path: Path, warehouse_url: str, zone: str, day: date, hours: float
@@ -186,6 +187,7 @@ def test_each_order_is_of_the_day_that_the_clock_on_the_wall_showed(
     assert len(of_the_day) == hours * 2 + 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("zone", "day", "hours"), ODD_DAYS.values(), ids=ODD_DAYS)
 def test_a_local_time_is_of_its_day_or_quarantined_if_it_is_ambiguous(
     tmp_path: Path, warehouse_url: str, zone: str, day: date, hours: float

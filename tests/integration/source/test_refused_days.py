@@ -32,6 +32,7 @@ def empty_the_warehouse(shop: Deployment) -> None:
         shop.warehouse(f"delete from {table}")
 
 
+@pytest.mark.long
 def test_55_an_empty_day_marks_nothing_and_says_what_to_do(shop: Deployment) -> None:
     before = shop.rows()
     requests = len(shop.server.sandbox.requests("trackdesk"))
@@ -45,6 +46,7 @@ def test_55_an_empty_day_marks_nothing_and_says_what_to_do(shop: Deployment) -> 
     assert len(shop.server.sandbox.requests("trackdesk")) == requests
 
 
+@pytest.mark.long
 def test_an_override_accepts_the_day_and_is_recorded(shop: Deployment) -> None:
     empty_the_warehouse(shop)
     words = ["export", "--date", DAY.isoformat(), "--to", "trackdesk_main"]
@@ -69,6 +71,7 @@ def quarantined(shop: Deployment) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(statement).mappings()]
 
 
+@pytest.mark.long
 def test_a_refused_day_leaves_what_is_quarantined_as_it_was(shop: Deployment) -> None:
     """Its bad rows belong to a day that nobody believes."""
     before = quarantined(shop)
