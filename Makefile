@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests wait for servers and disks, so one process more than processors keeps those busy.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 UPGRADE := --upgrade
 export DAGSTER_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -31,11 +33,11 @@ ui: install ## open the Dagster UI on the demo data (port 3000 or a free one)
 
 .PHONY: test
 test: install ## run the tests, except the long ones and those in a browser
-	$(BIN)/python -m pytest -n auto -m "not long and not browser"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not long and not browser"
 
 .PHONY: test-long
 test-long: install ## run the tests that take minutes, and properties on all examples
-	ALL_EXAMPLES=1 $(BIN)/python -m pytest -n auto --dist loadfile \
+	ALL_EXAMPLES=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
 		-m "(long or hypothesis or examples) and not browser"
 
 .PHONY: browser

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,17 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
     for path in sorted(ROOT.glob("assets/**/*.py")):
         if path.name != "rules.py":
             yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def constants() -> set[object]:
+    """Every constant in the code."""
+    return {
+        node.value
+        for _, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+    }
 
 
 def decided() -> Iterator[tuple[str, str]]:
@@ -61,13 +73,7 @@ def test_every_reason_that_a_provider_gives_is_a_rule_of_that_provider() -> None
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.reason)
 def test_every_rule_is_given_by_somebody(rule: Rule) -> None:
-    words = {
-        node.value
-        for path, tree in trees()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant)
-    }
-    assert rule.reason in words
+    assert rule.reason in constants()
     assert set(rule.providers) <= set(REGISTRY)
 
 
