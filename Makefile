@@ -36,7 +36,7 @@ test: install ## run the tests, except the long ones and those in a browser
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long and not browser"
 
 .PHONY: test-long
-test-long: install ## run the tests that take minutes, and properties on all examples
+test-long: install ## run the tests that take longer, and properties on all examples
 	ALL_EXAMPLES=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
 		-m "(long or hypothesis or examples) and not browser"
 
