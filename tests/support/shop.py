@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -21,6 +22,8 @@ from assets.staging import Staging
 from assets.validation.schemas import EXTRACTS, contract_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from assets.delivery.dispatch import Summary
     from support.harness import Harness
 
@@ -155,10 +158,24 @@ class Shop:
         """Extract and join, as the assets of a day do."""
         if self._pending:
             self.flush()
-        for statement in EXTRACTS:
-            self.source.extractor.extract(statement, self.key, self.window)
-        self.source.joiner.join(self.key, f"stage-{self.harness.runs}")
+        with self._kept_open():
+            for statement in EXTRACTS:
+                self.source.extractor.extract(statement, self.key, self.window)
+            self.source.joiner.join(self.key, f"stage-{self.harness.runs}")
         self.harness.clock.pass_by(seconds=1)
+
+    @contextmanager
+    def _kept_open(self) -> Iterator[None]:
+        """Keep a DuckDB file open, so that each statement opens it at once."""
+        with ExitStack() as stack:
+            if self.url.startswith("duckdb:"):
+                options = {"read_only": True}
+                engine = sa.create_engine(self.url, connect_args=options)
+                stack.callback(engine.dispose)
+                # A warehouse that cannot be opened is for the product to report.
+                with suppress(sa.exc.SQLAlchemyError):
+                    stack.enter_context(engine.connect())
+            yield
 
     def deliver(self) -> Summary:
         return self.harness.run_chunks(
