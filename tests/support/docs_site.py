@@ -39,6 +39,7 @@ def build_site(folder: Path, pages: Mapping[str, str]) -> Site:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "sphinx", "--builder", "html", "--quiet"),
+            "--no-color",
             *("--conf-dir", ROOT / "docs", "--fail-on-warning"),
             *("--doctree-dir", folder / "doctrees", folder / "source", html),
         ],
