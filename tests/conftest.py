@@ -1,6 +1,7 @@
 """Fixtures that every kind of test may use."""
 
 import gc
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,9 @@ def pytest_collection_finish() -> None:
 def pytest_sessionfinish() -> None:
     gc.unfreeze()
 
+
+# A CI that forces colours would put them between the words that tests look for.
+os.environ.pop("FORCE_COLOR", None)
 
 # A shell's background ignores SIGINT, `nohup` SIGHUP; programs under test inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
