@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copy
@@ -26,6 +27,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         long = getattr(getattr(item, "module", None), "LONG", frozenset())
         named = item.callspec.id.split("-") if hasattr(item, "callspec") else []
         if not long.isdisjoint(named):
+            item.add_marker(pytest.mark.long)
+    leave_cases_to_test_long(items)
+
+
+def leave_cases_to_test_long(items: list[pytest.Item]) -> None:
+    """Mark all but the first cases of each test that is marked `sampled` as long."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        mark = item.get_closest_marker("sampled")
+        if mark is None or item.get_closest_marker("long"):
+            continue
+        test = item.nodeid.partition("[")[0]
+        seen[test] += 1
+        if seen[test] > mark.args[0]:
             item.add_marker(pytest.mark.long)
 
 

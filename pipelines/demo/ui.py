@@ -45,12 +45,14 @@ def run_supervised(
         The exit status: the program's; after a signal, 128 and its number.
     """
     reading, writing = os.pipe()
+    # A second signal can arrive in the middle of the first one's handler: a file object
+    # is closed once, however often it is asked to.
+    life_line = os.fdopen(writing, "wb", buffering=0)
     stops: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        if not stops:
-            os.close(writing)
         stops.append(number)
+        life_line.close()
 
     try:
         with _handled_by(stop):
@@ -64,8 +66,7 @@ def run_supervised(
             status = program.wait()
     finally:
         os.close(reading)
-        if not stops:
-            os.close(writing)
+        life_line.close()
     return 128 + stops[0] if stops else supervisor.exit_status(status)
 
 

@@ -217,6 +217,7 @@ def test_bad_rows_that_are_the_same_are_one_bad_order(shop: SmallShop) -> None:
     assert [one["resolved_at"] is None for one in shop.quarantined()] == [False]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("between", [0, 1, 2, 5])
 def test_rows_of_an_order_that_differ_are_all_quarantined(
     shop: SmallShop, between: int
@@ -261,6 +262,7 @@ def test_a_row_that_is_refused_takes_its_twin_with_it(shop: SmallShop) -> None:
 EVERY_LINE = "select * from order_items where :window_start < :window_end"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("changes", "dataset", "reason"),
     [

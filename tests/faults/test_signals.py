@@ -61,6 +61,7 @@ def beside_the_lock(shop: Shop, tmp_path: Path) -> str:
     return url.render_as_string(hide_password=False)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_gets_a_stop_signal_records_the_requests_in_flight(
     shop: Shop, exporter: Exporter, number: signal.Signals
@@ -109,6 +110,7 @@ def test_a_run_that_was_frozen_beyond_its_lease_changes_nothing_when_it_wakes(
     assert shop.run_outcomes()["crashed"] == 1
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("lock_timeout", [0.0, 30.0])
 def test_of_two_runs_at_the_same_moment_one_waits(
     shop: Shop, exporter: Exporter, other: Exporter, lock_timeout: float

@@ -232,7 +232,7 @@ def _money(one: Conversion) -> Money:
 
 TestExport = Export.TestCase
 TestExport.settings = settings(
-    max_examples=25,
+    max_examples=10,
     stateful_step_count=30,
     derandomize=True,
     deadline=None,

@@ -24,6 +24,7 @@ def shop(request: pytest.FixtureRequest, database: Database) -> Iterator[Shop]:
         yield shop
 
 
+@pytest.mark.sampled(1)
 def test_kills_at_any_moment(shop: Shop, exporter: Exporter) -> None:
     shop.orders *= 5
     account = campaign(shop, exporter, [Point.RANDOM] * 6, shop.kind)
@@ -32,6 +33,7 @@ def test_kills_at_any_moment(shop: Shop, exporter: Exporter) -> None:
     assert account.uncertain <= account.bound
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("point", IN_A_WINDOW)
 def test_a_kill_keeps_every_guarantee(
     shop: Shop, exporter: Exporter, point: Point

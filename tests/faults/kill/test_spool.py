@@ -79,6 +79,7 @@ def assert_nothing_was_sent_again(shop: Shop, exporter: Exporter) -> None:
     assert shop.states() == {"accepted": shop.orders}
 
 
+@pytest.mark.sampled(1)
 def test_outcomes_survive_an_outage(
     shop: Shop, exporter: Exporter, spool: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_outcomes_survive_an_outage(
     assert shop.run_outcomes()["crashed"] == 1
 
 
+@pytest.mark.sampled(1)
 def test_a_killed_run_leaves_its_spool(
     shop: Shop, exporter: Exporter, spool: Path
 ) -> None:
@@ -108,6 +110,7 @@ def test_a_killed_run_leaves_its_spool(
     assert_nothing_was_sent_again(shop, exporter)
 
 
+@pytest.mark.sampled(1)
 def test_half_a_line_in_the_spool_is_no_outcome(
     shop: Shop, exporter: Exporter, spool: Path
 ) -> None:
@@ -123,6 +126,7 @@ def test_half_a_line_in_the_spool_is_no_outcome(
     assert shop.orders_in("uncertain") == (left if shop.kind != "dedupe" else set())
 
 
+@pytest.mark.sampled(1)
 def test_nothing_is_sent_whose_intent_cannot_be_written(
     shop: Shop, exporter: Exporter, spool: Path
 ) -> None:
@@ -136,6 +140,7 @@ def test_nothing_is_sent_whose_intent_cannot_be_written(
     assert_nothing_was_sent_again(shop, exporter)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("pages", [0, 2, 5, 8])
 def test_a_full_disk_stops_the_run(
     tmp_path: Path, exporter: Exporter, spool: Path, pages: int

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from support.harness import Harness
 
 
+@pytest.mark.sampled(1)
 def test_50_a_clock_that_jumps_back_brings_no_early_repeat(
     db_harness: Harness,
 ) -> None:
@@ -76,6 +77,7 @@ def lock_tables(database: Database) -> Callable[[], None]:
     return writer.close
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("at", [1, 7])
 def test_53_locked_delivery_tables_are_waited_for(db_harness: Harness, at: int) -> None:
     """Somebody writes while answers come in; outcomes and claims wait for him."""

@@ -60,6 +60,7 @@ def check_lost(harness: Harness, *, counted: bool = False) -> None:
     harness.check_finished(orders)
 
 
+@pytest.mark.sampled(2)
 def test_01_connection_refused_from_the_start(
     db_harness: Harness,
     make_harness: MakeHarness,
@@ -222,6 +223,7 @@ def test_07_reset_after_the_request_was_read(harness: Harness) -> None:
     check_lost(harness)
 
 
+@pytest.mark.sampled(1)
 def test_08_reset_in_the_middle_of_our_body(harness: Harness) -> None:
     def reset_early(connection: socket.socket) -> None:
         connection.recv(1000)
@@ -270,6 +272,7 @@ def test_10_no_answer_at_all(harness: Harness) -> None:
     assert harness.attempts()[0]["phase"] == "waiting"
 
 
+@pytest.mark.sampled(2)
 @ends_by_itself
 @pytest.mark.parametrize(
     "head",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from support.shop import Shop
 
 
+@pytest.mark.sampled(1)
 def test_60_the_same_row_twice_is_one_order(shop: Shop) -> None:
     shop.order("O1")
     shop.execute("insert into completed_orders select * from completed_orders")
@@ -28,6 +29,7 @@ def test_60_the_same_row_twice_is_one_order(shop: Shop) -> None:
     shop.check({"O1": (1000, "USD")})
 
 
+@pytest.mark.sampled(1)
 def test_60_two_rows_that_contradict_each_other_are_both_quarantined(
     shop: Shop,
 ) -> None:
@@ -96,6 +98,7 @@ def fill(shop: Shop) -> None:
             )
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
 @pytest.mark.parametrize("name", NOT_SENT)
 def test_65_an_ineligible_order_is_suppressed_with_its_reason(
@@ -138,6 +141,7 @@ def test_65_a_late_click_lets_an_order_be_sent(
     assert len(shop.harness.server.seen) == 1
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "response", [respond(401, "", "configuration"), respond(429, "", "retryable")]
 )

@@ -143,6 +143,7 @@ def test_33_the_last_request_of_a_quota_counts(harness: Harness) -> None:
     harness.check()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("status", [500, 502, 504, 520])
 def test_34_five_percent_fail_once(harness: Harness, status: int) -> None:
     orders = many(100)
@@ -162,6 +163,7 @@ def test_34_five_percent_fail_once(harness: Harness, status: int) -> None:
     harness.check_finished(orders)
 
 
+@pytest.mark.long
 def test_35_unavailable_for_a_long_time_costs_few_of_ten_thousand(
     harness: Harness,
 ) -> None:

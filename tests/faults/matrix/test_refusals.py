@@ -33,6 +33,7 @@ def check_stopped(harness: Harness, orders: int, reason: str) -> None:
         harness.check_finished(many(orders))
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("host", ["same", "other"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_23_redirects_are_not_followed(
@@ -45,6 +46,7 @@ def test_23_redirects_are_not_followed(
     assert other.connections == 0
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("status", [400, 418, 422])
 def test_24_one_order_is_refused_and_the_others_go_on(
     db_harness: Harness, status: int
@@ -60,6 +62,7 @@ def test_24_one_order_is_refused_and_the_others_go_on(
     harness.check_finished(orders)
 
 
+@pytest.mark.sampled(1)
 def test_25_every_order_is_rejected_until_the_mapping_is_corrected(
     db_harness: Harness,
 ) -> None:
@@ -81,6 +84,7 @@ def test_25_every_order_is_rejected_until_the_mapping_is_corrected(
     harness.check()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("status", [401, 403, 407])
 def test_26_refused_credentials_cost_one_request_of_ten_thousand(
     harness: Harness, status: int
@@ -114,6 +118,7 @@ def test_28_a_wrong_account_stops_the_run(harness: Harness, status: int) -> None
     check_stopped(harness, 20, f"http_{status}")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("status", [408, 425])
 def test_29_not_processed_is_sent_again(db_harness: Harness, status: int) -> None:
     harness = db_harness

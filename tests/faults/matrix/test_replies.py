@@ -78,6 +78,7 @@ CODED = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("coding", "body"), CODED.values(), ids=CODED)
 def test_13_compressed_although_not_requested(
     harness: Harness, coding: bytes, body: bytes
@@ -196,6 +197,7 @@ def test_19_json_of_the_wrong_shape(harness: Harness, body: str | bytes) -> None
     check_lost(harness, Response(http(200, body), counts=True, keep_alive=True), "done")
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 def test_20_json_that_is_none(harness: Harness, body: str | bytes) -> None:
     check_lost(harness, Response(http(200, body), counts=True, keep_alive=True), "done")
@@ -231,6 +233,7 @@ IMPACT_DOUBTS = {
 }
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("body", IMPACT_DOUBTS.values(), ids=IMPACT_DOUBTS)
 def test_19_20_impact_accepts_no_such_reply_either(
     make_impact: MakeHarness,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 NEXT_DAY = "2026-11-21"
 
 
+@pytest.mark.sampled(1)
 def test_48_only_what_is_unfinished_is_sent_again(
     db_harness: Harness,
 ) -> None:
@@ -60,6 +61,7 @@ def test_48_what_may_have_counted_is_in_no_rerun_of_a_never_provider(
     harness.check_finished(orders)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("lost", [False, True], ids=["answered", "lost"])
 def test_49_an_order_that_moved_to_another_day_is_sent_once(
     db_harness: Harness, lost: bool

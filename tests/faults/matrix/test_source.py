@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from support.harness import MakeHarness
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("statement", "named"),
     [
@@ -84,6 +85,7 @@ def test_54_a_table_that_may_not_be_read_stops_before_any_request(
     assert (shop.harness.server.connections, shop.harness.rows()) == (0, [])
 
 
+@pytest.mark.sampled(1)
 def test_55_an_empty_day_marks_nothing(shop: Shop) -> None:
     for number in range(5):
         shop.order(f"O{number}")
@@ -120,6 +122,7 @@ def test_56_what_was_staged_is_sent_and_a_later_change_is_drift(shop: Shop) -> N
     shop.check({"O1": (1000, "USD"), "O2": (1000, "USD")})
 
 
+@pytest.mark.long
 def test_56_the_same_on_postgresql(
     make_harness: MakeHarness,
     policy: ResendPolicy,

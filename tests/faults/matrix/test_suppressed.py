@@ -204,6 +204,7 @@ def suppressed(shop: Shop) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in found]
 
 
+@pytest.mark.sampled(4)
 @OWN
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_65_a_suppressed_order_has_its_rule_and_its_evidence(

@@ -172,6 +172,7 @@ def seen(shop: Shop) -> list[bytes]:
     return shop.harness.server.seen
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("policy", [NEVER], indirect=True, ids=["own"])
 def test_61_hostile_text_adds_no_field_to_a_form(
     shop: Shop, make_impact: MakeHarness, tables: Database
@@ -217,6 +218,7 @@ PERSONAL = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("column", PERSONAL)
 def test_63_personal_data_as_an_id_is_quarantined_and_not_stored(
     shop: Shop, column: str
@@ -259,6 +261,7 @@ LOCAL = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("at", "reason"), LOCAL.values(), ids=LOCAL)
 @pytest.mark.parametrize("zone", [None, "America/New_York"])
 def test_64_naive_times_need_a_zone(
@@ -278,6 +281,7 @@ def test_64_naive_times_need_a_zone(
         )
 
 
+@pytest.mark.long
 def test_64_times_of_several_zones_are_one_instant(shop: Shop) -> None:
     for order_id, at in {
         "O1": "2026-01-02 12:00:00+00",
@@ -334,6 +338,7 @@ DUCKDB = pytest.mark.parametrize("warehouse_url", ["duckdb"], indirect=True)
 POSTGRESQL = pytest.mark.parametrize("warehouse_url", ["postgresql"], indirect=True)
 
 
+@pytest.mark.long
 @POSTGRESQL
 @pytest.mark.parametrize("zone", [None, "America/New_York"])
 def test_64_the_ends_of_the_calendar_do_not_break_the_day_on_postgresql(

@@ -335,6 +335,7 @@ def test_without_channels_there_is_no_sensor(tmp_path: Path) -> None:
         assert "alerts" not in names
 
 
+@pytest.mark.long
 def test_an_alert_is_sent_by_mail(
     shop: Deployment, inbox: Inbox, ticker: Ticker
 ) -> None:

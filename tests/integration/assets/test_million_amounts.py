@@ -118,6 +118,7 @@ def read_json(body: bytes) -> Any:
     return json.loads(body, parse_float=Decimal, parse_int=Decimal)
 
 
+@pytest.mark.long
 @pytest.mark.examples
 def test_amounts_come_back_from_decimals_minor_units_and_bytes(
     tmp_path: Path,

@@ -51,6 +51,7 @@ def test_a_successful_export_prints_every_state_and_exits_with_0(
         assert word in done.stdout
 
 
+@pytest.mark.long
 def test_an_unfinished_export_exits_with_1(shop: Deployment) -> None:
     shop.server.sandbox.set_faults("trackdesk/bumpy:status=503~.")
     done = shop.attribution("export", "--date", str(DAY))
@@ -60,6 +61,7 @@ def test_an_unfinished_export_exits_with_1(shop: Deployment) -> None:
     assert "Traceback" not in done.stderr + done.stdout
 
 
+@pytest.mark.long
 def test_only_the_named_destinations_are_exported(shop: Deployment) -> None:
     words = ["--to", "impact_us", "--to", "idme_wallet"]
     done = shop.attribution("export", "--date", str(DAY), *words)
@@ -150,6 +152,7 @@ WRONG: list[tuple[Sequence[str], str]] = [
 ]
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("words", "why"), WRONG)
 def test_wrong_usage_is_reported_in_a_sentence(
     shop: Deployment, words: Sequence[str], why: str
@@ -162,6 +165,7 @@ def test_wrong_usage_is_reported_in_a_sentence(
     assert shop.server.sandbox.journal.entries == []
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("variable", "value", "why"),
     [
@@ -224,6 +228,7 @@ def test_a_check_names_the_missing_variable(shop: Deployment) -> None:
     assert "Set TRACKDESK_KEY" in text
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("damage", "why"),
     [

@@ -328,6 +328,7 @@ def reversals(bench: Bench) -> list[tuple[Any, ...]]:
         return [tuple(row)[:2] for row in connection.exec_driver_sql(view)]
 
 
+@pytest.mark.sampled(1)
 def test_a_reported_order_that_is_missing_from_the_source_is_recorded(
     bench: Bench,
 ) -> None:

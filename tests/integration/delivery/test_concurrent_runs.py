@@ -163,6 +163,7 @@ def test_an_order_that_comes_twice_is_never_sent_twice(bench: Bench, size: int) 
     assert Counter(bench.transport.orders)["O3"] <= 1
 
 
+@pytest.mark.sampled(1)
 def test_a_wide_window_is_claimed_at_once(bench: Bench) -> None:
     wide = Limits(conversions_per_request=50, in_flight=64)
     bench.provider = FakeProvider(limits=wide)

@@ -68,6 +68,7 @@ def test_every_order_ends_in_exactly_one_state(bench: Bench) -> None:
     assert summary.unfinished == 1
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("limits", [Limits(in_flight=4), BATCHED])
 @pytest.mark.parametrize("steps", [1, 3])
 def test_an_intent_stands_before_a_byte_leaves(
@@ -111,6 +112,7 @@ def test_a_rerun_of_a_finished_day_sends_nothing_and_changes_nothing(
     assert (bench.rows(), bench.attempts()) == (rows, attempts)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("policy", [DEDUPE, NEVER])
 def test_the_next_run_sends_exactly_what_failed(bench: Bench, policy: Any) -> None:
     orders = many(20)

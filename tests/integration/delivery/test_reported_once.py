@@ -277,6 +277,7 @@ def test_a_day_that_is_extracted_again_meanwhile_is_assessed_again(
     assert bench.states() == {"O1": "suppressed"}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("reply", [answer(429), words(O1="retryable")])
 def test_a_try_that_was_not_processed_uses_no_attempt(bench: Bench, reply: Any) -> None:
     bench.provider.outcome_fields = {"reason": "link_failed"}

@@ -147,6 +147,7 @@ def by_order(shop: Deployment, destination: str) -> dict[str, dict[str, Any]]:
     return {row["order_id"]: row for row in shop.rows(destination).values()}
 
 
+@pytest.mark.long
 def test_one_that_fails_leaves_the_other_alone(shop: Deployment, pair: Pair) -> None:
     run, good, bad = export(shop, pair)
     assert set(run.failures) == {f"deliveries__{bad}"}

@@ -33,6 +33,7 @@ def test_the_demo_shows_every_destination_and_where_to_look(
         assert (finished_demo.folder / place).exists(), place
 
 
+@pytest.mark.long
 def test_the_difficult_destination_alone_meets_faults(
     finished_demo: FinishedDemo,
 ) -> None:

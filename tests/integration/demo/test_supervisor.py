@@ -63,6 +63,7 @@ def test_the_status_is_that_of_the_program(
     assert start(processes, f"touch started; {script}").wait(60) == status
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_the_starter_ends_all(
     processes: Family, number: signal.Signals
@@ -135,6 +136,7 @@ def test_the_program_is_not_interrupted_by_the_terminal_itself(
     started.wait(60)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("script", [STUBBORN, "(sleep 600 &); touch started"])
 def test_what_does_not_end_is_killed(processes: Family, script: str) -> None:
     started = start(processes, script, SUPERVISOR, stdin=subprocess.PIPE)
@@ -143,6 +145,7 @@ def test_what_does_not_end_is_killed(processes: Family, script: str) -> None:
     assert processes.running() == {}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_the_supervisor_ends_all(
     processes: Family, number: signal.Signals

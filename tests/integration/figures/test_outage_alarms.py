@@ -102,6 +102,7 @@ def test_no_alert_fires_while_every_night_completes(shop: Shop) -> None:
         assert shop.firing_alerts() == shop.firing_alerts(after_hours=23.5) == set()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("nights", [2, 9, 30])
 def test_an_outage_fires_from_its_first_day_to_its_last(
     shop: Shop, nights: int

@@ -280,6 +280,7 @@ NO_MATTER = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("refused", "why"), UNFIT.values(), ids=UNFIT)
 def test_a_refused_row_that_may_be_the_latest_leaves_its_kind_out(
     joined: Join, refused: Row, why: str
@@ -350,6 +351,7 @@ UNFIT_EXPOSURES = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("others", [True, False], ids=["among others", "alone"])
 @pytest.mark.parametrize("refused", UNFIT_EXPOSURES.values(), ids=UNFIT_EXPOSURES)
 def test_a_refused_exposure_that_may_contradict_leaves_its_experience_out(
@@ -497,6 +499,7 @@ def test_contradicting_order_rows_are_refused(joined: Join) -> None:
     assert "B" not in str(shown["customer_city"])
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("slice_orders", [1, 2, 25_000])
 def test_order_rows_far_apart_are_compared(
     joined: Join, monkeypatch: pytest.MonkeyPatch, slice_orders: int
@@ -731,6 +734,7 @@ def test_an_order_with_a_refused_row_is_refused_whole_with_its_money(
     assert outcome.rejects[0].amount_minor is not None
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "changed",
     [

@@ -156,6 +156,7 @@ READINGS: dict[str, tuple[dict[str, tuple[str, str]], dict[tuple[str, str], int]
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("changes", "tripped"), READINGS.values(), ids=READINGS)
 def test_a_wrong_reading_of_the_shop_trips_the_rule_made_for_it(
     olist: Read,

@@ -100,6 +100,7 @@ def test_the_definitions_are_loadable(definitions: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(definitions)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "command", [["dg", "check", "defs"], ["dagster", "definitions", "validate"]]
 )

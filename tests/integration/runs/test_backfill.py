@@ -86,6 +86,7 @@ def test_each_day_succeeds_or_fails_on_its_own(
     assert runs(shop) == (1 if mode else 3)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("mode", MODES)
 def test_a_restart_touches_only_what_failed(shop: Deployment, mode: list[str]) -> None:
     fail_one_day(shop)

@@ -40,6 +40,7 @@ def put(home: Path, text: str | None = None) -> Path:
     return home
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("text", "url", "cause"),
     [

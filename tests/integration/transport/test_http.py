@@ -128,6 +128,7 @@ def test_a_request_that_was_read_may_have_been_applied(
     assert (len(server.seen), server.connections) == (1, 1)
 
 
+@pytest.mark.sampled(1)
 @ends_by_itself
 @pytest.mark.parametrize("head", [HEAD + b"X: ", HEAD + b"\r\n"])
 def test_a_reply_that_drips_is_cut_and_never_called_whole(

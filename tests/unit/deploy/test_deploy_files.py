@@ -70,6 +70,7 @@ def test_a_unit_starts_what_the_service_of_its_name_starts(path: Path) -> None:
     assert " ".join(started[1:]) == expected
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("words", [("code-server", "start"), ("api",)])
 def test_dagster_knows_the_commands(words: tuple[str, ...]) -> None:
     completed = subprocess.run(

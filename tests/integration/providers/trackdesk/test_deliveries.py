@@ -173,6 +173,7 @@ def test_a_lost_link_does_not_make_a_foreign_duplicate_our_own(
     assert linking.outcome("O2") == ("duplicate", "foreign")
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -106,6 +106,7 @@ def _goal_data(key: str, value: object) -> Callable[[dict[str, Any]], object]:
     return lambda b: _data(b).update(goalData=[{"key": key, "value": value}])
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize(
     ("change", "field"),
     [
