@@ -33,7 +33,7 @@ ui: install ## open the Dagster UI on the demo data (port 3000 or a free one)
 
 .PHONY: test
 test: install ## run the tests, except the long ones and those in a browser
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not long and not browser"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long and not browser"
 
 .PHONY: test-long
 test-long: install ## run the tests that take longer, and properties on all examples

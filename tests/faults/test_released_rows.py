@@ -201,6 +201,7 @@ def test_rows_of_an_order_that_are_the_same_are_one_order(shop: SmallShop) -> No
     shop.check(dict.fromkeys(("O1", "O2", "O3"), (1000, "USD")))
 
 
+@pytest.mark.long
 def test_bad_rows_that_are_the_same_are_one_bad_order(shop: SmallShop) -> None:
     shop.order("O1", currency="ZZZ")
     shop.order("O2")

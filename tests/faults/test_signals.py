@@ -132,6 +132,7 @@ def test_of_two_runs_at_the_same_moment_one_waits(
     assert shop.run_outcomes().keys() == {"complete"}
 
 
+@pytest.mark.sampled(1)
 def test_a_signal_while_nothing_is_sent_ends_the_process_at_once(
     shop: Shop, exporter: Exporter, other: Exporter
 ) -> None:

@@ -220,6 +220,7 @@ def test_66_a_quarantined_order_needs_no_reversal(shop: Shop) -> None:
     assert shop.harness.states() == {"O1": "accepted"}
 
 
+@pytest.mark.sampled(1)
 def test_66_refunded_while_its_outcome_is_unknown(shop: Shop) -> None:
     shop.order("O1")
     lost = Response(reset, counts=True)

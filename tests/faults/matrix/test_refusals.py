@@ -112,6 +112,7 @@ def test_27_credentials_are_revoked_after_500_orders(harness: Harness) -> None:
     assert set(harness.server.log.counted.values()) == {1}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("status", [404, 405, 410])
 def test_28_a_wrong_account_stops_the_run(harness: Harness, status: int) -> None:
     harness.server.script = always(respond(status, "", "configuration"))

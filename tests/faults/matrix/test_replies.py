@@ -61,6 +61,7 @@ TORN = {
 }
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("wire", TORN.values(), ids=TORN)
 @pytest.mark.parametrize("counted", [False, True])
 def test_12_a_body_that_breaks_off(
@@ -114,6 +115,7 @@ def pours(head: bytes) -> Callable[[socket.socket], None]:
     return pour
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "length", [b"Content-Length: 104857600\r\n", b""], ids=["100 MB", "endless"]
 )
@@ -133,6 +135,7 @@ GARBAGE = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("wire", GARBAGE.values(), ids=GARBAGE)
 def test_15_no_reply_of_http(harness: Harness, wire: bytes) -> None:
     check_lost(harness, Response(wire, counts=True), "waiting")
@@ -192,6 +195,7 @@ UNREADABLE: dict[str, str | bytes] = {
 }
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("body", DOUBTFUL.values(), ids=DOUBTFUL)
 def test_19_json_of_the_wrong_shape(harness: Harness, body: str | bytes) -> None:
     check_lost(harness, Response(http(200, body), counts=True, keep_alive=True), "done")

@@ -33,6 +33,7 @@ def test_48_only_what_is_unfinished_is_sent_again(
     harness.check_finished(orders)
 
 
+@pytest.mark.sampled(2)
 def test_48_a_rerun_of_a_finished_day_sends_nothing(
     db_harness: Harness,
 ) -> None:
@@ -43,6 +44,7 @@ def test_48_a_rerun_of_a_finished_day_sends_nothing(
     assert len(db_harness.server.seen) == 30
 
 
+@pytest.mark.sampled(1)
 def test_48_what_may_have_counted_is_in_no_rerun_of_a_never_provider(
     harness: Harness,
 ) -> None:

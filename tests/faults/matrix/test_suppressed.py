@@ -338,6 +338,7 @@ def click_twice(shop: Shop) -> None:
     shop.add("visitor_identifiers", **owner, value="PARTNER-B", captured_at=at)
 
 
+@pytest.mark.long
 @OWN
 def test_65_an_unreadable_last_click_earns_no_commission(
     shop: Shop, make_harness: MakeHarness, make_impact: MakeHarness
@@ -367,6 +368,7 @@ def test_65_an_unreadable_last_click_earns_no_commission(
     assert b"PARTNER-A" not in posted
 
 
+@pytest.mark.sampled(1)
 @OWN
 @pytest.mark.parametrize("owner", [{"visitor_id": "v-1"}, {"order_id": "O1"}])
 def test_65_a_click_without_a_time_may_have_been_the_last(

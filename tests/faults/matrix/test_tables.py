@@ -102,6 +102,7 @@ def check_kept(database: Database) -> None:
         again.dispose()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("version", ["0000", "9999_of_the_future"])
 def test_69_tables_of_another_version_are_not_sent_from(
     db_harness: Harness, version: str

@@ -123,6 +123,7 @@ def test_59_large_whole_numbers_beside_nulls_are_kept_exactly(shop: Shop) -> Non
     assert ["missing_order_id"] in shop.reasons()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("kind", "ids", "reason"),
     [
@@ -200,6 +201,7 @@ def test_61_hostile_text_adds_no_field_to_a_form(
     shop.check(dict.fromkeys(ODD.values(), (1000, "USD")))
 
 
+@pytest.mark.long
 def test_61_a_nul_is_quarantined(shop: Shop) -> None:
     """PostgreSQL has none in text: there it comes as bytes."""
     if shop.url.startswith("postgresql"):
@@ -351,6 +353,7 @@ def test_64_the_ends_of_the_calendar_do_not_break_the_day_on_postgresql(
     check_times(shop, TIMES | ENDLESS | known)
 
 
+@pytest.mark.long
 @DUCKDB
 def test_64_the_ends_of_the_calendar_do_not_break_the_day_on_duckdb(
     shop: Shop,
@@ -374,6 +377,7 @@ def test_64_a_time_that_duckdb_cannot_show_in_its_zone_is_named(shop: Shop) -> N
     assert shop.harness.server.connections == 0
 
 
+@pytest.mark.long
 def test_64_the_first_year_is_not_in_the_day(shop: Shop) -> None:
     shop.order("O1", completed_at="0001-01-01 00:00:00+00")
     shop.order("O2")

@@ -155,6 +155,7 @@ def test_extracts_and_conversions_show_what_was_left_out(
     assert Path(shown["conversions"]["file"]).is_file()
 
 
+@pytest.mark.long
 def test_running_a_good_day_again_sends_nothing_and_changes_no_row(
     good: Deployment, good_day: DayResult
 ) -> None:
@@ -222,6 +223,7 @@ def test_a_lost_reply_is_not_paid_twice(shop: Deployment) -> None:
     assert not states["pending"] + states["sending"] + states["retryable"]
 
 
+@pytest.mark.long
 def test_settlements_end_each_submission_with_its_own_word(shop: Deployment) -> None:
     shop.server.sandbox.set_faults(
         "impact:settle=CONV_DUPLICATE~[01]$", "impact:settle=CONTRACT_NOT_FOUND~[23]$"

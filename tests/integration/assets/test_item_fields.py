@@ -39,6 +39,7 @@ def test_a_further_column_of_the_lines_reaches_the_provider(shop: Deployment) ->
         assert form["ItemMpn1"] == f"M-{form['ItemSku1']}"
 
 
+@pytest.mark.long
 def test_a_column_of_the_lines_that_is_not_given_is_named(shop: Deployment) -> None:
     (found,) = (
         one for one in run_checks(shop.config) if one.subject == "destination impact_us"

@@ -179,6 +179,7 @@ TWO_DECIMALS = 2
 """More of them impact.com does not take: such an order is held back there."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "count",
     [

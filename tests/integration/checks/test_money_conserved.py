@@ -101,6 +101,7 @@ def tamper(bench: Bench, whose: str, **values: Any) -> None:
         )
 
 
+@pytest.mark.sampled(1)
 def test_each_state_and_each_currency_adds_up(bench: Bench) -> None:
     bench.provider.resend = NEVER
     bench.provider.ineligible = {

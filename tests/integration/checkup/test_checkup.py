@@ -141,6 +141,7 @@ def test_publishing_is_not_checked_if_it_is_off(shop: Deployment) -> None:
     assert "publishing" not in findings(shop)
 
 
+@pytest.mark.long
 def test_a_mapped_column_that_is_missing_is_named(shop: Deployment) -> None:
     assert findings(shop)["destination impact_us"].is_good
     shop.warehouse("alter table completed_orders rename column store_code to shop")

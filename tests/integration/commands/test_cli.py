@@ -221,6 +221,7 @@ def test_all_checks_of_a_good_deployment_pass(shop: Deployment) -> None:
     assert shop.server.sandbox.journal.entries == []
 
 
+@pytest.mark.long
 def test_a_check_names_the_missing_variable(shop: Deployment) -> None:
     del shop.environ["TRACKDESK_KEY"]
     (text,) = check_lines(shop)

@@ -99,6 +99,7 @@ def test_either_an_id_or_a_day_of_a_destination_is_required(
     assert (result.exit_code, "Give one of the two" in result.output) == (2, True)
 
 
+@pytest.mark.long
 def test_a_day_without_staged_deliveries_is_named(shop: Deployment) -> None:
     words = ("resolve", "staged", "delivered", *day(), *to("idme_wallet"), *WHO)
     result = shop.attribution(*words)

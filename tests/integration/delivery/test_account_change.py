@@ -183,6 +183,7 @@ class Account:
         return told.orders
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("reply", [LOST, answer(500), engine.words(O1="uncertain")])
 @pytest.mark.parametrize("policy", [engine.DEDUPE, engine.NEVER])
 def test_nothing_is_reported_to_another_account_that_the_first_may_have(

@@ -232,6 +232,7 @@ def test_a_chunk_is_asked_for_at_once(
 # What one order holds
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("chunk_rows", [1, 2, 100])
 def test_one_order_of_a_visitor_is_reported(first_only: Bench, chunk_rows: int) -> None:
     orders = [*by("v", "O1", "O2", "O3"), *by("w", "O4")]
@@ -252,6 +253,7 @@ def test_orders_of_one_visitor_never_share_a_request(database: Database) -> None
     assert len(bench.transport.orders) == 7
 
 
+@pytest.mark.sampled(1)
 def test_an_order_of_another_day_comes_too_late(first_only: Bench) -> None:
     first_only.run(by("v", "O9"))
     first_only.run(by("v", "O1"), partition_key="2026-11-21")

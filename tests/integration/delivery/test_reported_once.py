@@ -290,6 +290,7 @@ def test_a_try_that_was_not_processed_uses_no_attempt(bench: Bench, reply: Any) 
     assert bench.row()["attempts"] == 33
 
 
+@pytest.mark.sampled(1)
 def test_thirty_attempts_are_the_maximum_however_often_it_had_to_wait(
     bench: Bench,
 ) -> None:

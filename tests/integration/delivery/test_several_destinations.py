@@ -262,6 +262,7 @@ def test_a_rate_limit_belongs_to_its_destination(
     assert (limits.requests_per_second, limits.in_flight) == (None, 32)
 
 
+@pytest.mark.long
 def test_settings_of_one_are_not_those_of_the_other(shop: Deployment) -> None:
     good, bad = configure(shop, PAIRS[1], bad="max_age_days = 1")
     assert shop.run().finished

@@ -54,6 +54,7 @@ def runs(home: Path) -> list[str]:
         return [run.job_name for run in instance.get_runs()]
 
 
+@pytest.mark.long
 def test_the_run_of_the_demo_is_kept_for_the_ui(finished_demo: FinishedDemo) -> None:
     assert runs(finished_demo.folder / "var/demo/dagster") == ["export_day"]
 

@@ -19,6 +19,8 @@ from pipelines.demo import runner
 from pipelines.demo.folder import only_demo
 from support.demo import FinishedDemo, contents, demo, start_no_ui
 
+pytestmark = pytest.mark.long  # each starts from a demo that has run
+
 DEMO = Path("var/demo")
 
 

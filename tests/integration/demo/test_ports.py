@@ -124,6 +124,7 @@ def test_the_first_free_port_is_taken() -> None:
             assert port_of(listener) == second
 
 
+@pytest.mark.long
 def test_the_demo_takes_a_free_port_and_says_which(
     finished_demo: FinishedDemo, after_demo: Path
 ) -> None:
@@ -186,6 +187,7 @@ def test_a_run_after_the_demo_sends_only_what_is_missing_to_the_new_port(
     assert sent.total() == len(sent) == before["retryable"]
 
 
+@pytest.mark.long
 def test_a_sandbox_at_another_port_is_the_same_account(
     after_demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +205,7 @@ def test_a_sandbox_at_another_port_is_the_same_account(
     assert found == [accounts()] * 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -217,6 +220,7 @@ def test_a_port_that_cannot_be_read_is_the_usual_one(
     assert port_in(load_config(environ={})) == SANDBOX_PORT
 
 
+@pytest.mark.long
 def test_only_the_configuration_of_the_demo_follows(after_demo: Path) -> None:
     mine = after_demo / "mine.toml"
     copy(DEMO_CONFIG, mine)

@@ -297,6 +297,7 @@ def test_a_refused_row_that_may_be_the_latest_leaves_its_kind_out(
     assert outcome.issues == [issue("unfit_identifier", "impact_click_id", why)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("refused", NO_MATTER.values(), ids=NO_MATTER)
 def test_a_refused_row_that_is_not_the_latest_changes_nothing(
     joined: Join, refused: Row
@@ -577,6 +578,7 @@ def test_a_unit_price_may_be_finer_than_the_currency(joined: Join) -> None:
     assert joined(items=lines).conversion.items[0].unit_price == Decimal("3.333333")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("quantity", "unit_price", "subtotal", "currency"),
     [
@@ -598,6 +600,7 @@ def test_a_line_agrees_to_the_last_decimal_of_its_currency(
     assert outcome.rejects == []
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("quantity", "unit_price", "subtotal", "currency"),
     [

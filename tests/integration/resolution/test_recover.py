@@ -18,6 +18,8 @@ from assets.ledger.tables import delivery_attempt
 from pipelines.runs import launch
 from support.deployment import DAY, Deployment, deployed, disable_in_run_retries
 
+pytestmark = pytest.mark.long  # each starts from orders that were delivered
+
 BEFORE = DAY - timedelta(days=1)
 NAME = "convert_web"
 WHO = ("--by", "ada", "--why", "restore of the backup")
@@ -91,7 +93,6 @@ def manual(shop: Deployment) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-@pytest.mark.long
 def test_without_recovery_orders_would_count_twice(shop: Deployment) -> None:
     restored(shop)
     run_again(shop)
@@ -108,7 +109,6 @@ def test_recovered_deliveries_are_not_sent_again(
     assert worth(shop.rows()) == worth(known)
 
 
-@pytest.mark.long
 def test_rows_that_the_copy_contains_twice_are_recovered_once(shop: Deployment) -> None:
     for table in ("delivery", "delivery_attempt"):
         copy = f"attribution.{table}"
@@ -159,7 +159,6 @@ def test_nothing_is_recovered_where_nothing_was_lost(shop: Deployment) -> None:
     assert shop.rows() == before
 
 
-@pytest.mark.long
 def test_deliveries_that_were_planned_again_are_recovered_as_well(
     shop: Deployment,
 ) -> None:
@@ -179,7 +178,6 @@ def test_deliveries_that_were_planned_again_are_recovered_as_well(
     assert effects(shop) == reported
 
 
-@pytest.mark.long
 def test_a_delivery_copied_while_sending_waits_for_a_person(
     shop: Deployment,
 ) -> None:
@@ -221,7 +219,6 @@ def close_orders(shop: Deployment, file: Path, status: int = 0) -> Result:
     return attribution(shop, "resolve", "orders", "delivered", *words, status=status)
 
 
-@pytest.mark.long
 def test_orders_of_a_provider_report_are_closed_by_order_id(
     shop: Deployment,
 ) -> None:
@@ -244,7 +241,6 @@ def test_closing_orders_again_changes_nothing(shop: Deployment) -> None:
     assert (shop.rows(), manual(shop)) == (once, stored)
 
 
-@pytest.mark.long
 def test_orders_suppressed_meanwhile_can_be_closed(shop: Deployment) -> None:
     known, reported = restored(shop)
     text = shop.config_path.read_text()

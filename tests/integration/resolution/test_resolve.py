@@ -76,6 +76,7 @@ def drifts(bench: Bench) -> list[str]:
         return [row.order_id for row in found]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("between", [[], [REFUSED], [answer(401)]])
 def test_a_duplicate_after_all_is_our_own_with_the_amount_first_sent(
     bench: Bench, between: list[Reply]

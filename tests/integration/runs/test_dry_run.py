@@ -90,6 +90,7 @@ def test_after_a_good_run_nothing_would_be_sent(shop: Deployment) -> None:
     assert shop.rows() == before
 
 
+@pytest.mark.long
 def test_amounts_have_the_digits_of_their_currency(shop: Deployment) -> None:
     for line in dry_run(shop).values():
         for amount in line["worth"].split(", "):
@@ -140,5 +141,6 @@ def test_an_order_that_was_sent_is_not_previewed_as_quarantined(
     assert found.not_sent == Counter({("quarantined", "money_mismatch"): 1})
 
 
+@pytest.mark.long
 def test_only_the_named_destination_is_previewed(shop: Deployment) -> None:
     assert set(dry_run(shop, "--to", "convert_web")) == {"convert_web"}

@@ -209,6 +209,7 @@ def staged(staging: Staging) -> list[dict[str, Any]]:
     return [row for batch in batches for row in batch.to_pylist()]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("wanted", "kept"),
     [({"store"}, '{"store": "east"}'), ({"total", "shop"}, None), (set(), None)],

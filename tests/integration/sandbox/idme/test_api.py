@@ -51,6 +51,7 @@ def test_an_order_counts_once_and_a_repeat_gets_the_same_reply(
     assert [one.applied for one in server.sandbox.journal.entries] == [True, False]
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("event", "properties", "field"),
     [

@@ -99,6 +99,7 @@ def test_a_link_belongs_to_its_revenue_origin(server: SandboxServer) -> None:
     assert send(server, BY_EXTERNAL_CID).status_code == 200
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
