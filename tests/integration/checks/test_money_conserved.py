@@ -32,6 +32,8 @@ from support.engine import (
     words,
 )
 
+LONG = {"postgresql"}
+
 NEXT_DAY = "2026-11-21"
 USD, JPY, KWD = ("USD", 2), ("JPY", 0), ("KWD", 3)
 MIXED = [

@@ -22,6 +22,8 @@ from support import engine
 from support.engine import DAY, LOST, REFUSED, Bench, Chunk, FakeTransport, answer
 from support.trackdesk_account import trackdesk
 
+LONG = {"postgresql"}
+
 URL = "https://events.id.example/orders"
 
 

@@ -25,6 +25,8 @@ from support.engine import (
     words,
 )
 
+LONG = {"postgresql"}
+
 NEXT_DAY = "2026-11-21"
 
 

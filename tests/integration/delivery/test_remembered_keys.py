@@ -39,6 +39,8 @@ from support.engine import (
     words,
 )
 
+LONG = {"postgresql"}
+
 
 @dataclass
 class Linking(FakeProvider):

@@ -28,6 +28,8 @@ from support.engine import (
     words,
 )
 
+LONG = {"postgresql"}
+
 NEXT_DAY = "2026-11-21"
 ASKING = replace(DEDUPE, supports_lookup=True)
 NO_CONSENT = Ineligible("suppressed", "consent_refused", "tracking_consent is false")

@@ -22,6 +22,8 @@ from support.engine import (
     order,
 )
 
+LONG = {"postgresql"}
+
 FIRST = date(2026, 11, 1)
 LOOKBACK = 3
 NOT_DELIVERED, LEFT = "AttributionNotDelivered", "AttributionPartitionsLeft"

@@ -19,6 +19,8 @@ from support.engine import (
     order,
 )
 
+LONG = {"postgresql"}
+
 ORDERS = [order(f"O{number}") for number in range(4)]
 
 

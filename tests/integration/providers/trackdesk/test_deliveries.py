@@ -22,6 +22,8 @@ from pipelines.sandbox.simulator import Sandbox
 from support.engine import Chunk, Clock
 from support.trackdesk_account import BY_COUPON, BY_EXTERNAL_CID, CID, trackdesk
 
+LONG = {"postgresql"}
+
 MakeConversion = Callable[..., Conversion]
 
 LOOPBACK = "http://127.0.0.1:1"
