@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from assets.providers.replies import (
     SUCCESS,
+    UNSENT,
     Outcome,
-    Phase,
     Reply,
     Verdict,
 )
@@ -26,7 +26,6 @@ MAX_REJECTED_SHARE = 0.8
 MIN_UNCERTAIN = 10
 MAX_UNCERTAIN_SHARE = 0.01
 
-_UNSENT = frozenset({Phase.NONE, Phase.CONNECTING})
 _UNKNOWN = frozenset({Verdict.RETRYABLE, Verdict.UNCERTAIN})
 _DELIVERED = frozenset(
     {Verdict.ACCEPTED, Verdict.QUEUED, Verdict.DUPLICATE, Verdict.STAGED}
@@ -80,7 +79,7 @@ class CircuitBreaker:
         self._check_failures()
 
     def _count_reach(self, reply: Reply, verdicts: set[Verdict]) -> None:
-        unreachable = reply.phase in _UNSENT
+        unreachable = reply.phase in UNSENT
         self._unreachable = self._unreachable + 1 if unreachable else 0
         unreadable = _is_unreadable(reply, verdicts)
         self._unreadable = self._unreadable + 1 if unreadable else 0

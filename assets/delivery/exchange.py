@@ -15,10 +15,8 @@ from assets.ledger.rows import new_attempt_id, utc_now
 from assets.privacy.personal import refuse_personal
 from assets.providers.base import Provider, Request
 from assets.providers.conversion import Conversion
-from assets.providers.replies import Outcome, Phase, Reply, Verdict
+from assets.providers.replies import UNSENT, Outcome, Phase, Reply, Verdict
 from assets.transport.http import ForbiddenHostError, Transport
-
-_BEFORE_BYTES = frozenset({Phase.NONE, Phase.CONNECTING})
 
 
 @dataclass(slots=True)
@@ -126,7 +124,7 @@ class BatchExchange:
     def may_have_left(self, position: int) -> bool:
         """Return whether a byte that reports this conversion may have left."""
         return any(
-            step.request.reports and reply.phase not in _BEFORE_BYTES
+            step.request.reports and reply.phase not in UNSENT
             for step, reply in self.replied_steps(position)
         )
 

@@ -25,6 +25,10 @@ class Phase(StrEnum):
     DONE = "done"
 
 
+UNSENT = frozenset({Phase.NONE, Phase.CONNECTING})
+"""Phases in which no byte of the request was sent."""
+
+
 class Verdict(StrEnum):
     """The meaning of a reply for one conversion."""
 
@@ -92,6 +96,8 @@ SUCCESS = range(200, 300)
 CERTIFICATE = "certificate"
 PRIVATE_ADDRESS = "private_address"
 """`Reply.error` if the server could not prove its identity."""
+UNSENDABLE = "unsendable_request"
+"""`Reply.error` if a header or the address holds what no request can carry."""
 
 _NOT_PROCESSED = frozenset({408, 425, 429})
 _OUR_SETTINGS = frozenset({401, 403, 404, 405, 407, 410})
@@ -109,8 +115,8 @@ def classify(reply: Reply, *, resend_is_safe: bool) -> Outcome:
             after a lost reply.
     """
     lost = Verdict.RETRYABLE if resend_is_safe else Verdict.UNCERTAIN
-    if reply.phase in {Phase.NONE, Phase.CONNECTING}:
-        if reply.error in {CERTIFICATE, PRIVATE_ADDRESS}:
+    if reply.phase in UNSENT:
+        if reply.error in {CERTIFICATE, PRIVATE_ADDRESS, UNSENDABLE}:
             return Outcome(verdict=Verdict.CONFIGURATION, reason=reply.error)
         return Outcome(verdict=Verdict.RETRYABLE, reason="not_sent", detail=reply.error)
     if reply.phase is not Phase.DONE or reply.status is None:

@@ -15,7 +15,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from assets.providers.base import Request
-from assets.providers.replies import Phase, Reply
+from assets.providers.replies import UNSENDABLE, UNSENT, Phase, Reply
 from assets.providers.settings import LOOPBACK_HOSTS
 from assets.transport.body import read_body
 from assets.transport.connections import (
@@ -101,8 +101,10 @@ class HttpTransport:
             try:
                 response = self._exchange(_prepared(request))
                 body, error = read_body(response, request.reply_limit)
-            except (requests.RequestException, HTTPError) as failure:
-                return _reply(start, request_state.phase, error=error_class(failure))
+            except (requests.RequestException, HTTPError, ValueError) as failure:
+                if request_state.phase not in UNSENT and not _is_of_http(failure):
+                    raise
+                return _reply(start, request_state.phase, error=_error(failure))
         if request_state.deadline.has_expired:
             error = "deadline"
         elif error is None and not body and _has_no_length(response):
@@ -158,6 +160,16 @@ def _prepared(request: Request) -> requests.PreparedRequest:
     return requests.Request(
         request.method, request.url, headers=headers, data=request.body
     ).prepare()
+
+
+def _error(failure: Exception) -> str:
+    """Return the `error_class`; what cannot be written as a request is a ValueError."""
+    is_unsendable = isinstance(failure, ValueError) and request_state.phase in UNSENT
+    return UNSENDABLE if is_unsendable else error_class(failure)
+
+
+def _is_of_http(failure: Exception) -> bool:
+    return isinstance(failure, requests.RequestException | HTTPError)
 
 
 def _has_no_length(response: requests.Response) -> bool:

@@ -21,6 +21,7 @@ from pipelines.configuration.errors import describe_error
 from pipelines.configuration.sandbox_port import follow_sandbox
 from pipelines.configuration.secrets import reject_literal_secrets
 from pipelines.configuration.settings import Config, ConfigError
+from pipelines.configuration.unsendable_values import reject_unsendable_values
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -68,6 +69,7 @@ def load_config(
         message = f"Reading configuration failed for {path}:\n{problems}"
         raise ConfigError(message) from None
     reject_literal_secrets(config, values, path)
+    reject_unsendable_values(config, values, path)
     config.record_origin(path, values, written)
     return config
 

@@ -18,6 +18,7 @@ class EnvironmentValues:
         literals: Key -> the value in the file.
         defaults: Key -> the default in the file, used or not.
         variables: Key -> the variable that the file names.
+        found: Key -> the value of its variable.
     """
 
     environ: Mapping[str, str]
@@ -25,6 +26,7 @@ class EnvironmentValues:
     literals: dict[str, Any] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict, repr=False)
 
     def resolve(self, value: Any, path: str = "") -> Any:
         """Return a value of the file with all references replaced.
@@ -46,11 +48,19 @@ class EnvironmentValues:
         self.variables[path] = variable
         if "default" in value:
             self.defaults[path] = value["default"]
-        found = self.environ.get(variable) or value.get("default")
-        if found is None:
-            self.unset[path] = variable
-            return variable
-        return found
+        found = _without_line_end(self.environ.get(variable, ""))
+        if found:
+            self.found[path] = found
+            return found
+        if "default" in value:
+            return value["default"]
+        self.unset[path] = variable
+        return variable
+
+
+def _without_line_end(text: str) -> str:
+    """Remove one trailing line end: an editor or `echo` adds it to a mounted secret."""
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _is_reference(value: Any) -> bool:

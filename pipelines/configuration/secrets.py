@@ -41,20 +41,22 @@ def _literal_secrets(config: Config, values: EnvironmentValues) -> Iterator[str]
     for name, settings in config.destinations.items():
         # The sandbox on this machine takes any value, so that a default is no secret.
         checked = values.literals if _is_local(settings) else in_file
-        for key in _secret_keys(settings):
+        for key, _secret in secrets_of(settings):
             where = f"destinations.{name}.{key}"
             if where in checked:
                 yield where
 
 
-def _secret_keys(settings: DestinationSettings) -> Iterator[str]:
+def secrets_of(settings: DestinationSettings) -> Iterator[tuple[str, SecretStr]]:
+    """Yield the secrets of a destination, each with its key below the destination."""
     for key in type(settings).model_fields:
         value = getattr(settings, key)
         if isinstance(value, SecretStr):
-            yield key
+            yield key, value
         elif isinstance(value, dict):
-            secret = (name for name, one in value.items() if isinstance(one, SecretStr))
-            yield from (f"{key}.{name}" for name in secret)
+            for name, one in value.items():
+                if isinstance(one, SecretStr):
+                    yield f"{key}.{name}", one
 
 
 def _is_local(settings: DestinationSettings) -> bool:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from assets.ledger.database import Database
 from assets.providers.base import Request, ResendPolicy
-from assets.providers.replies import Phase, Reply
+from assets.providers.replies import UNSENT, Phase, Reply, Verdict, classify
 from assets.transport.http import ForbiddenHostError, HttpTransport
 from support.engine import DEDUPE, NEVER, Bench, FakeProvider, order
 from support.raw_server import Server, drips, ends_by_itself, reset, stays_silent
@@ -270,6 +271,24 @@ def test_no_library_s_exception_escapes(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(transport._adapter, "send", fail)
     reply = transport.send(request("https://shop.example"))
     assert (reply.phase, reply.error) == (Phase.NONE, "HTTPError")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-Key": "\u201cabc\u201d"}, {"X-Key": "abc\n"}, {"X-Key": " abc"}, {"X\n": "a"}],
+)
+def test_what_no_request_can_carry_leaves_no_byte(
+    serve: Serve, headers: dict[str, str]
+) -> None:
+    server = serve(OK)
+    transport = HttpTransport([server.host])
+    reply = transport.send(replace(request(server.url), headers=headers))
+    transport.close()
+    assert reply.phase in UNSENT
+    assert reply.error == "unsendable_request"
+    assert server.seen == []
+    outcome = classify(reply, resend_is_safe=False)
+    assert outcome.verdict is Verdict.CONFIGURATION
 
 
 def test_a_certificate_that_proves_nothing_sees_no_payload(send: Send) -> None:
