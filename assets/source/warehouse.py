@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import sql
 from assets.source.connection import connect, open_engine
 from assets.source.errors import WarehouseError, check_contract, describe_error
+from assets.source.parameters import bind_parameters
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -98,6 +99,7 @@ class Warehouse:
         self, statement: str, start: datetime, end: datetime
     ) -> Iterator[sa.CursorResult[Any]]:
         text = self._text(statement)
+        bound = bind_parameters(statement, text)
         failed = f"Extract failed for {statement}"
         engine = open_engine(self._url, failed, read_only=True)
         try:
@@ -106,7 +108,7 @@ class Warehouse:
                     engine, failed, zone=self.zone, buffer_rows=self._chunk_rows
                 ) as connection,
                 connection.execute(
-                    sa.text(text), {"window_start": start, "window_end": end}
+                    sa.text(bound), {"window_start": start, "window_end": end}
                 ) as result,
             ):
                 yield result

@@ -332,10 +332,37 @@ def test_a_column_given_twice_is_named(warehouse_url: str, tmp_path: Path) -> No
     assert "order_id repeatedly" in failure(warehouse_url, tmp_path)
 
 
+COLONS = """
+-- :see the wiki
+select o.*, 'web :shop' as channel, o.completed_at::date as "a :day",
+    (array[1, 2, 3])[2:3] as some, $$it's :free$$ as dollars
+from completed_orders as o /* :not this */
+where o.completed_at >= :window_start::timestamptz and o.completed_at < :window_end
+"""
+
+
+def test_literal_colons_reach_the_warehouse(warehouse_url: str, tmp_path: Path) -> None:
+    create(warehouse_url, {"completed_orders": [order("1"), order("2", END)]})
+    (tmp_path / "completed_orders.sql").write_text(COLONS)
+    (frame,) = Warehouse(warehouse_url, extract_dir=tmp_path).frames(*STATEMENT)
+    found = frame[["order_id", "channel", "some", "dollars"]].to_dict("records")
+    assert found == [
+        {
+            "order_id": "1",
+            "channel": "web :shop",
+            "some": [2, 3],
+            "dollars": "it's :free",
+        }
+    ]
+    assert "a :day" in frame.columns
+
+
 def test_a_statement_the_warehouse_refuses_is_named(
     warehouse_url: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "completed_orders.sql").write_text("selec 1")
+    (tmp_path / "completed_orders.sql").write_text(
+        "selec 1 where :window_start < :window_end"
+    )
     text = failure(warehouse_url, tmp_path)
     assert "Run completed_orders.sql by hand" in text
 
