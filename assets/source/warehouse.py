@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import sql
 from assets.source.connection import connect, open_engine
+from assets.source.duckdb_times import within_calendar
 from assets.source.errors import WarehouseError, check_contract, describe_error
 from assets.source.parameters import bind_parameters
 
@@ -108,7 +109,8 @@ class Warehouse:
                     engine, failed, zone=self.zone, buffer_rows=self._chunk_rows
                 ) as connection,
                 connection.execute(
-                    sa.text(bound), {"window_start": start, "window_end": end}
+                    self._statement(connection, bound),
+                    {"window_start": start, "window_end": end},
                 ) as result,
             ):
                 yield result
@@ -127,6 +129,12 @@ class Warehouse:
             raise WarehouseError(message) from None
         finally:
             engine.dispose()
+
+    def _statement(self, connection: sa.Connection, text: str) -> sa.Executable:
+        if connection.dialect.name != "duckdb" or self.zone is None:
+            return sa.text(text)
+        no_rows = {"window_start": _EPOCH, "window_end": _EPOCH}
+        return within_calendar(connection, text, no_rows)
 
     def _text(self, statement: str) -> str:
         try:
