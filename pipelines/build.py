@@ -94,6 +94,7 @@ def open_source(config: Config) -> Source:
             config.warehouse_url.get_secret_value(),
             extract_dir=config.extract_dir,
             source_timezone=config.source_timezone,
+            partition_zone=config.zone,
             chunk_rows=config.chunk_rows,
         ),
         staging=Staging(config.staging),

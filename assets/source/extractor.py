@@ -14,6 +14,7 @@ from assets.source.day_guard import DayGuard
 from assets.source.extract import ExtractResult, Window, extract
 from assets.source.guards import VolumeCounter
 from assets.source.warehouse import Warehouse
+from assets.source.window import WindowGuard
 from assets.staging import Staging
 from assets.validation.reject_buffer import reject_buffer
 from assets.validation.rejects import OnRejects, Reject, quarantine_rows
@@ -95,15 +96,30 @@ class Extractor:
             on_rejects: Called with the refused rows, chunk by chunk.
             before_commit: Called when all rows were read. If it raises, the staged file
                 and the quarantine stay as they were.
+
+        Raises:
+            GuardError: An order lies outside the window. Nothing was staged.
+            WarehouseError: The statement gave no usable rows.
         """
+        # The rows of the other statements have no `completed_at`.
+        guard = WindowGuard(partition_key, window) if statement == ORDERS else None
         quarantine = Quarantine(self.guard.database, partition_key, self.guard.clock())
         with reject_buffer() as buffer:
 
+            def count(rows: pa.Table) -> None:
+                if guard:
+                    guard.add_good(rows)
+                on_good(rows)
+
             def keep(rejects: list[Reject]) -> None:
+                if guard:
+                    guard.add_rejects(rejects)
                 buffer.append(rejects)
                 on_rejects(rejects)
 
             def commit() -> None:
+                if guard:
+                    guard.check()
                 before_commit()
                 for rejects in buffer.read_back():
                     quarantine.store(quarantine_rows(rejects))
@@ -115,7 +131,7 @@ class Extractor:
                 partition_key,
                 window,
                 extra_columns=self.extra_columns,
-                on_good=on_good,
+                on_good=count,
                 on_rejects=keep,
                 before_commit=commit,
             )

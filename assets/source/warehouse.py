@@ -17,7 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import sql
 from assets.source.connection import connect, open_engine
+from assets.source.duckdb_times import within_calendar
 from assets.source.errors import WarehouseError, check_contract, describe_error
+from assets.source.parameters import bind_parameters
+from assets.source.zone_rules import COMING, compare_zones
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -29,6 +32,8 @@ class Warehouse:
         url: SQLAlchemy URL. A DuckDB file is opened read-only.
         extract_dir: The deployment's own statements; None: the shipped ones.
         source_timezone: Time zone of naive columns, IANA name. None: there are none.
+        partition_zone: Time zone of the partitions, compared with the warehouse's
+            rules; None: it is not compared.
         chunk_rows: Most rows of one frame.
     """
 
@@ -38,12 +43,15 @@ class Warehouse:
         *,
         extract_dir: Path | None = None,
         source_timezone: str | None = None,
+        partition_zone: ZoneInfo | None = None,
         chunk_rows: int = 50_000,
     ) -> None:
         self._url = url
         self._extract_dir = extract_dir
         self._chunk_rows = chunk_rows
         self.zone = None if source_timezone is None else ZoneInfo(source_timezone)
+        self._zones = [one for one in (self.zone, partition_zone) if one]
+        self._compared: set[tuple[datetime, datetime]] = set()
 
     def frames(
         self, statement: str, window_start: datetime, window_end: datetime
@@ -98,6 +106,7 @@ class Warehouse:
         self, statement: str, start: datetime, end: datetime
     ) -> Iterator[sa.CursorResult[Any]]:
         text = self._text(statement)
+        bound = bind_parameters(statement, text)
         failed = f"Extract failed for {statement}"
         engine = open_engine(self._url, failed, read_only=True)
         try:
@@ -106,7 +115,8 @@ class Warehouse:
                     engine, failed, zone=self.zone, buffer_rows=self._chunk_rows
                 ) as connection,
                 connection.execute(
-                    sa.text(text), {"window_start": start, "window_end": end}
+                    self._statement(connection, bound, (start, end)),
+                    {"window_start": start, "window_end": end},
                 ) as result,
             ):
                 yield result
@@ -125,6 +135,47 @@ class Warehouse:
             raise WarehouseError(message) from None
         finally:
             engine.dispose()
+
+    def check_zones(self) -> tuple[str, ...]:
+        """Compare the rules of the zones in use over the coming year.
+
+        Returns:
+            The names of the zones.
+
+        Raises:
+            WarehouseError: The rules differ, or the warehouse does not answer.
+        """
+        failed = "Comparing time zones failed for the warehouse"
+        engine = open_engine(self._url, failed, read_only=True)
+        now = datetime.now(UTC)
+        try:
+            with connect(
+                engine, failed, zone=self.zone, buffer_rows=self._chunk_rows
+            ) as connection:
+                compare_zones(connection, self._zones, [(now, now + COMING)])
+        finally:
+            engine.dispose()
+        return tuple(dict.fromkeys(one.key for one in self._zones))
+
+    def _compare_zones(
+        self, connection: sa.Connection, window: tuple[datetime, datetime]
+    ) -> None:
+        # One comparison serves all statements of a day. An empty window asks for the
+        # columns only.
+        if window in self._compared or window[0] == window[1]:
+            return
+        now = datetime.now(UTC)
+        compare_zones(connection, self._zones, [window, (now, now + COMING)])
+        self._compared.add(window)
+
+    def _statement(
+        self, connection: sa.Connection, text: str, window: tuple[datetime, datetime]
+    ) -> sa.Executable:
+        self._compare_zones(connection, window)
+        if connection.dialect.name != "duckdb" or self.zone is None:
+            return sa.text(text)
+        no_rows = {"window_start": _EPOCH, "window_end": _EPOCH}
+        return within_calendar(connection, text, no_rows)
 
     def _text(self, statement: str) -> str:
         try:

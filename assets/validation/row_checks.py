@@ -12,9 +12,10 @@ from typing import Any
 import pandas as pd
 import pandera.pandas as pap
 
-from assets.money import minor_digits
+from assets.money import is_tender, minor_digits
 from assets.privacy.phone_numbers import PHONE, PHONE_AS_ORDER_ID
 from assets.providers.conversion import IDENTIFIER_KINDS
+from assets.retired_currencies import LAST_DAY
 
 PLACEHOLDER = (
     r"[-0\s_.,:;/|#*?!~+=()\[\]{}<>'\"]*"
@@ -117,6 +118,15 @@ def _is_known_currency(codes: "pd.Series[str]") -> "pd.Series[bool]":
     return codes.isin([code for code in codes.unique() if is_currency(code)])
 
 
+def _is_tender_of_its_day(orders: pd.DataFrame) -> "pd.Series[bool]":
+    holds = pd.Series(data=True, index=orders.index)
+    retired = orders["currency"].isin(list(LAST_DAY)) & orders["completed_at"].notna()
+    for row in orders.index[retired.astype(bool)]:
+        code, at = orders.loc[row, "currency"], orders.loc[row, "completed_at"]
+        holds.loc[row] = is_tender(str(code), pd.Timestamp(str(at)).date())
+    return holds
+
+
 NO_PERSONAL_DATA = _check(
     "pii_as_id",
     "no `@`, and not in the form of a telephone number",
@@ -150,7 +160,9 @@ NOT_PLACEHOLDER_TIME = _check(
     _is_after_first_order_ever,
 )
 KNOWN_CURRENCY = _check(
-    "unknown_currency", "an ISO 4217 code with a minor unit", _is_known_currency
+    "unknown_currency",
+    "an ISO 4217 code with a minor unit",
+    _is_known_currency,
 )
 KNOWN_KIND = _check(
     "unknown_kind",
@@ -168,6 +180,12 @@ TOTAL_ADDS_UP = _check(
     "total = revenue + shipping + tax",
     _total_is_sum,
     columns=("total", "revenue", "shipping", "tax"),
+)
+TENDER_OF_ITS_DAY = _check(
+    "retired_currency",
+    "a currency that was legal tender when the order was completed",
+    _is_tender_of_its_day,
+    columns=("currency", "completed_at"),
 )
 FITS_CURRENCY = _check(
     "amount_precision",

@@ -34,6 +34,7 @@ from assets.validation.row_checks import (
     PRICES_AGREE,
     SAME_IN_ALL_ROWS,
     SHA1,
+    TENDER_OF_ITS_DAY,
     TOTAL_ADDS_UP,
 )
 
@@ -92,7 +93,7 @@ _ORDER_COLUMNS = {
 COMPLETED_ORDERS = pap.DataFrameSchema(
     _ORDER_COLUMNS,
     name="completed_orders",
-    checks=[TOTAL_ADDS_UP, FITS_CURRENCY],
+    checks=[TOTAL_ADDS_UP, FITS_CURRENCY, TENDER_OF_ITS_DAY],
 )
 
 ORDER_ITEMS = pap.DataFrameSchema(

@@ -55,6 +55,7 @@ def run_checks(config: Config, *, offline: bool = False) -> Iterator[Finding]:
     yield Finding("configuration", is_good=True, text=_configuration(config))
     yield _finding("Dagster's history", _check_history)
     yield _finding("delivery tables", partial(_check_ledger, config))
+    yield _finding("time zones", partial(_check_zones, config))
     for statement in EXTRACTS:
         check = partial(check_statement, config, statement)
         yield _finding(f"statement {statement}", check)
@@ -116,6 +117,12 @@ def _check_ledger(config: Config) -> str:
     with managed_source(config) as source:
         source.database.ensure_version()
     return "reachable, at this program's version"
+
+
+def _check_zones(config: Config) -> str:
+    with managed_source(config) as source:
+        zones = source.warehouse.check_zones()
+    return f"{', '.join(zones)}: the warehouse has no other rules"
 
 
 def _check_channel(config: Config, name: str) -> str:

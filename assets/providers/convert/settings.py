@@ -5,11 +5,12 @@ Facts that Convert's documents leave open are settings with a safe default. Sour
 with its confidence).
 """
 
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from assets.money import minor_digits
+from assets.money import is_tender, minor_digits
 from assets.providers.settings import DestinationSettings
 
 CUSTOM_DIMENSIONS = tuple(f"customDimension{number}" for number in range(1, 6))
@@ -74,6 +75,9 @@ class ConvertSettings(DestinationSettings):
     @field_validator("currency")
     @classmethod
     def _must_be_iso_4217(cls, code: str) -> str:
+        if not is_tender(code.upper(), date.max):
+            message = f"{code} is a retired currency"
+            raise ValueError(message)
         minor_digits(code.upper())
         return code.upper()
 

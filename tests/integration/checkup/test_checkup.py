@@ -172,6 +172,38 @@ def test_a_missing_statement_is_a_finding_of_its_own(shop: Deployment) -> None:
     assert f"in {shop.folder}/mine, got no such file" in missing.text
 
 
+@pytest.mark.parametrize(
+    ("statement", "text", "said"),
+    [
+        (
+            "completed_orders",
+            "select * from completed_orders",
+            "got one without :window_start and :window_end",
+        ),
+        (
+            "completed_orders",
+            "select * from completed_orders where completed_at < :window_end",
+            "got one without :window_start. ",
+        ),
+        (
+            "order_items",
+            "-- not :this\nselect * from order_items where order_id > :window_stop",
+            "got unknown parameter :window_stop in order_items.sql, line 2",
+        ),
+    ],
+)
+def test_the_parameters_of_a_statement_are_checked(
+    shop: Deployment, statement: str, text: str, said: str
+) -> None:
+    copytree(ROOT / "sql/extract", shop.folder / "mine")
+    (shop.folder / f"mine/{statement}.sql").write_text(text)
+    config = shop.config_path.read_text()
+    shop.config_path.write_text(f'extract_dir = "mine"\n{config}')
+    found = findings(shop)[f"statement {statement}"]
+    assert not found.is_good
+    assert said in found.text
+
+
 def test_a_run_reports_a_missing_statement_in_the_same_words(
     shop: Deployment,
 ) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from assets.ledger.tables import guard_override, quarantine_row
-from support.deployment import DAY, Deployment, deployed
+from support.deployment import DAY, ROOT, Deployment, deployed
 
 TABLES = ("completed_orders", "order_items")
 
@@ -63,6 +64,50 @@ def test_an_override_accepts_the_day_and_is_recorded(shop: Deployment) -> None:
 def test_a_blank_override_is_none(shop: Deployment) -> None:
     empty_the_warehouse(shop)
     assert shop.run(destinations=["trackdesk_main"], override=" \t").refused
+
+
+def use_orders_statement(shop: Deployment, text: str) -> None:
+    copytree(ROOT / "sql/extract", shop.folder / "mine")
+    (shop.folder / "mine/completed_orders.sql").write_text(text)
+    config = shop.config_path.read_text()
+    shop.config_path.write_text(f'extract_dir = "mine"\n{config}')
+
+
+BOUNDED_IN_VAIN = """
+    select * from completed_orders
+    where completed_at >= :window_start or completed_at < :window_end
+"""
+
+
+@pytest.mark.parametrize("override", ["", "they are right"])
+def test_orders_of_other_days_are_refused_even_with_an_override(
+    shop: Deployment, override: str
+) -> None:
+    before, held = shop.rows(), quarantined(shop)
+    requests = len(shop.server.sandbox.requests("trackdesk"))
+    shop.warehouse(
+        "update completed_orders set currency = 'ZZZ'"
+        " where completed_at = (select min(completed_at) from completed_orders)"
+    )
+    use_orders_statement(shop, BOUNDED_IN_VAIN)
+    run = shop.run(destinations=["trackdesk_main"], override=override)
+    assert run.refused
+    said = run.failures["completed_orders"]
+    ((first, orders),) = shop.warehouse(
+        "select min(completed_at), count(*) from completed_orders"
+    )
+    assert f"got 12 of {orders} outside, from {first.isoformat()[:16]}" in said
+    assert "Bound `completed_at` by `:window_start` and `:window_end`" in said
+    assert (shop.rows(), quarantined(shop)) == (before, held)
+    assert len(shop.server.sandbox.requests("trackdesk")) == requests
+
+
+def test_a_run_refuses_a_statement_without_a_bound(shop: Deployment) -> None:
+    text = "select * from completed_orders where completed_at >= :window_start"
+    use_orders_statement(shop, text)
+    run = shop.run(destinations=["trackdesk_main"])
+    assert not run.finished
+    assert "got one without :window_end" in run.failures["completed_orders"]
 
 
 def quarantined(shop: Deployment) -> list[dict[str, Any]]:

@@ -333,10 +333,112 @@ def test_a_column_given_twice_is_named(warehouse_url: str, tmp_path: Path) -> No
     assert "order_id repeatedly" in failure(warehouse_url, tmp_path)
 
 
+EARLY = "timestamptz '0001-01-01 00:00:00+00'"
+ENDINGS = {"plain": "", "semicolon": " ;\n", "comment": " -- the end"}
+TAIL = """
+    from completed_orders as o
+    where o.completed_at >= :window_start and o.completed_at < :window_end
+"""
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+def test_duckdb_gives_instants_that_its_zone_cannot_show(
+    tmp_path: Path, ending: str
+) -> None:
+    url = f"duckdb:///{tmp_path}/warehouse.duckdb"
+    create(url, {"completed_orders": [order("1", promo_code=None)]})
+    (tmp_path / "completed_orders.sql").write_text(
+        f"select o.*, {EARLY} as early, [{EARLY}] as many, {{'at':{EARLY}}} as one, "
+        f"cast(null as timestamptz) as never{TAIL}{ending}"
+    )
+    warehouse = Warehouse(url, extract_dir=tmp_path, source_timezone="America/New_York")
+    (frame,) = warehouse.frames(*STATEMENT)
+    (row,) = frame.to_dict("records")
+    assert row["completed_at"] == NOON
+    assert row["early"] == datetime(1, 1, 3, tzinfo=UTC)
+    assert row["never"] is None
+    assert "0001" in row["one"]
+
+
+def test_duckdb_tells_columns_that_differ_by_zone_or_stand_twice(
+    tmp_path: Path,
+) -> None:
+    url = f"duckdb:///{tmp_path}/warehouse.duckdb"
+    create(url, {"completed_orders": [order("1")]})
+    (tmp_path / "completed_orders.sql").write_text(f"select *, order_id{TAIL}")
+    warehouse = Warehouse(url, extract_dir=tmp_path, source_timezone="America/New_York")
+    with pytest.raises(WarehouseError, match="order_id repeatedly"):
+        next(warehouse.frames(*STATEMENT))
+
+
+SQLITE_TIMES = {
+    "0001-01-01 00:00:00": "unreadable_completed_at",
+    "0001-01-01T00:00:00+00:00": "placeholder_time",
+    "9999-12-31T23:59:59-12:00": "unreadable_completed_at",
+    "10000-01-01T00:00:00+00:00": "unreadable_completed_at",
+    "infinity": "unreadable_completed_at",
+}
+
+
+@pytest.mark.parametrize("at", SQLITE_TIMES)
+def test_a_bad_instant_of_sqlite_is_one_refused_row(tmp_path: Path, at: str) -> None:
+    url = f"sqlite:///{tmp_path}/warehouse.db"
+    create(url, {"completed_orders": [order("1"), order("2")]})
+    (tmp_path / "completed_orders.sql").write_text(
+        f"select o.*, case when order_id = '1' then '{at}' "
+        "else '2026-01-02T12:00:00+00:00' end as at_ from completed_orders as o "
+        "where :window_start < :window_end"
+    )
+    text = (tmp_path / "completed_orders.sql").read_text()
+    columns = [*contract_columns("completed_orders")]
+    named = ", ".join(
+        "at_ as completed_at" if c == "completed_at" else c for c in columns
+    )
+    (tmp_path / "completed_orders.sql").write_text(f"select {named} from ({text}) as o")
+    rejects: list[Any] = []
+    result = extract(
+        Warehouse(url, extract_dir=tmp_path, source_timezone="Asia/Tokyo"),
+        Staging(tmp_path / "staging"),
+        "completed_orders",
+        "2026-01-02",
+        (START, END),
+        on_rejects=rejects.extend,
+    )
+    assert result == ExtractResult(rows=1, rejects=1)
+    assert [one.reasons for one in rejects] == [(SQLITE_TIMES[at],)]
+
+
+COLONS = """
+-- :see the wiki
+select o.*, 'web :shop' as channel, o.completed_at::date as "a :day",
+    (array[1, 2, 3])[2:3] as some, $$it's :free$$ as dollars
+from completed_orders as o /* :not this */
+where o.completed_at >= :window_start::timestamptz and o.completed_at < :window_end
+"""
+
+
+def test_literal_colons_reach_the_warehouse(warehouse_url: str, tmp_path: Path) -> None:
+    create(warehouse_url, {"completed_orders": [order("1"), order("2", END)]})
+    (tmp_path / "completed_orders.sql").write_text(COLONS)
+    (frame,) = Warehouse(warehouse_url, extract_dir=tmp_path).frames(*STATEMENT)
+    found = frame[["order_id", "channel", "some", "dollars"]].to_dict("records")
+    assert found == [
+        {
+            "order_id": "1",
+            "channel": "web :shop",
+            "some": [2, 3],
+            "dollars": "it's :free",
+        }
+    ]
+    assert "a :day" in frame.columns
+
+
 def test_a_statement_the_warehouse_refuses_is_named(
     warehouse_url: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "completed_orders.sql").write_text("selec 1")
+    (tmp_path / "completed_orders.sql").write_text(
+        "selec 1 where :window_start < :window_end"
+    )
     text = failure(warehouse_url, tmp_path)
     assert "Run completed_orders.sql by hand" in text
 

@@ -1,15 +1,28 @@
 """Money is exact, whatever its currency and however large."""
 
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from iso4217 import Currency
 
-from assets.money import fits, from_minor, minor_digits, to_minor, to_text
+from assets.money import fits, from_minor, is_tender, minor_digits, to_minor, to_text
+from assets.retired_currencies import LAST_DAY
 
 
 @pytest.mark.parametrize(
     ("currency", "digits"),
-    [("USD", 2), ("EUR", 2), ("JPY", 0), ("KRW", 0), ("KWD", 3), ("CLF", 4)],
+    [
+        ("USD", 2),
+        ("EUR", 2),
+        ("JPY", 0),
+        ("KRW", 0),
+        ("KWD", 3),
+        ("CLF", 4),
+        ("HRK", 2),
+        ("ITL", 0),
+        ("BYR", 0),
+    ],
 )
 def test_a_currency_has_the_digits_of_iso_4217(currency: str, digits: int) -> None:
     assert minor_digits(currency) == digits
@@ -19,6 +32,20 @@ def test_a_currency_has_the_digits_of_iso_4217(currency: str, digits: int) -> No
 def test_no_digits_are_guessed_for_what_is_no_currency(code: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         minor_digits(code)
+
+
+@pytest.mark.parametrize("code", LAST_DAY)
+def test_a_retired_currency_is_tender_until_its_last_day_ends_everywhere(
+    code: str,
+) -> None:
+    assert code not in Currency.__members__
+    assert is_tender(code, LAST_DAY[code] + timedelta(days=1))
+    assert not is_tender(code, LAST_DAY[code] + timedelta(days=2))
+
+
+def test_a_currency_in_use_is_tender_on_every_day() -> None:
+    assert is_tender("USD", date.min)
+    assert is_tender("USD", date.max)
 
 
 CASES = [

@@ -117,6 +117,10 @@ def test_a_plain_row_is_good_and_has_the_schema_of_its_table(statement: str) -> 
         ({"currency": "ZZD"}, "unknown_currency"),
         ({"currency": "XAU"}, "unknown_currency"),
         ({"currency": "US$"}, "unknown_currency"),
+        ({"currency": "HRK"}, "retired_currency"),
+        ({"currency": "DEM"}, "retired_currency"),
+        ({"currency": "ZWL"}, "retired_currency"),
+        ({"currency": "VEF"}, "retired_currency"),
         ({"revenue": None}, "missing_revenue"),
         ({"revenue": float("nan")}, "unreadable_revenue"),
         ({"revenue": Decimal("NaN")}, "unreadable_revenue"),
@@ -159,6 +163,30 @@ def test_an_order_is_refused_with_its_reason(
     changes: dict[str, Any], expected: str
 ) -> None:
     assert reasons("completed_orders", **changes) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("currency", "last_day"),
+    [
+        ("HRK", datetime(2023, 1, 14, 22, tzinfo=UTC)),
+        ("DEM", datetime(2002, 5, 15, tzinfo=UTC)),
+        ("ZWL", datetime(2024, 8, 31, 20, tzinfo=UTC)),
+        ("VEF", datetime(2018, 8, 20, 23, tzinfo=UTC)),
+        ("BGN", datetime(2025, 12, 31, tzinfo=UTC)),
+        ("ANG", datetime(2025, 6, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_currency_is_read_by_the_rules_of_its_day(
+    currency: str, last_day: datetime
+) -> None:
+    order = {"currency": currency}
+    assert reasons("completed_orders", **order, completed_at=last_day) == ()
+    later = last_day + timedelta(days=60)
+    refused = reasons("completed_orders", **order, completed_at=later)
+    assert refused == ("retired_currency",)
+    # A row without a time is refused for that alone.
+    no_time = reasons("completed_orders", **order, completed_at=None)
+    assert no_time == ("missing_completed_at",)
 
 
 @pytest.mark.parametrize(
