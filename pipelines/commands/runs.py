@@ -1,4 +1,4 @@
-"""The commands that run partitions: `export` and `backfill`."""
+"""The commands that run partitions: `export`, `backfill` and `finish`."""
 
 from datetime import date, datetime
 from functools import partial
@@ -109,6 +109,27 @@ def backfill(
             run_one_by_one(launcher, unfinished, names, override, with_progress)
         )
     _print_states(config, days[0], days[-1])
+    _exit(results)
+
+
+@reports_errors
+def finish(
+    destination: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this destination; may be given several times."),
+    ] = None,
+) -> None:
+    """Send again what is due now, of any day; nothing is extracted."""
+    from pipelines.runs.finish import finish_due
+    from pipelines.runs.preconditions import check_destinations
+
+    config, names = load_config(), destination or []
+    check_destinations(config, names)
+    results = list(finish_due(config, names))
+    if not results:
+        console.print("Nothing is due.")
+        return
+    _print_states(config, results[0].day, results[-1].day)
     _exit(results)
 
 
