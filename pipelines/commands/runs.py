@@ -162,14 +162,17 @@ def _dry_run(
 
 
 def _print_states(config: Config, first: date, last: date) -> None:
+    from assets.figures.quarantined import quarantine_figures
     from assets.ledger.totals import count_needs_human, totals
-    from pipelines.output import print_states
+    from pipelines.output import print_quarantined, print_states
 
     days = {"first": first.isoformat(), "last": last.isoformat()}
     with open_database(config) as database:
         found = totals(database, **days)
         waiting = count_needs_human(database, **days)
+        quarantined = quarantine_figures(database, **days)
     print_states(console, found)
+    print_quarantined(console, quarantined)
     if waiting:
         console.print(
             f"{waiting} deliveries wait for a person: look at v_needs_human, then use "
