@@ -40,7 +40,7 @@ class FoldedValues:
             self._counted(position, name, value, folds)
             for position, value in enumerate(values.to_pylist())
         ]
-        folded: "pa.Array[Any]" = pa.array(counted, values.type)
+        folded: pa.Array[Any] = pa.array(counted, values.type)
         return folded
 
     def _counted(

@@ -23,11 +23,12 @@ An id with characters that nobody sees is a second id once they are removed from
 warehouse, and the order would be reported twice. So an order id is never changed: it is
 quarantined until it is clear. White space is that of Unicode. Invisible are control
 characters, format characters (zero width, byte order marks, direction marks) and
-letters that are shown as nothing. In a statement, use `rtrim`
-on columns of type `char(n)`: their padding is white space, too.
+letters that are shown as nothing. The padding of a PostgreSQL
+`char(n)` column is no part of its value. For other databases, use `rtrim` in the
+statement: padding is white space, too.
 
 An order that an earlier version reported under an unclear id is not reported again
-under the clear one: it is quarantined as `other_spelling`, and its delivery stays as it is.
+under the clear one: it is quarantined as `other_spelling`. Its delivery stays.
 
 Capital and small letters are kept in all columns: there are ids that differ in nothing
 else. The Unicode form (NFC, NFD, NFKC) is kept in all columns but order ids.

@@ -26,7 +26,7 @@ from assets.providers.impact.items import exact_rate, item_parameters, item_valu
 from assets.providers.impact.settings import ImpactSettings
 from assets.providers.impact.values import MAX_DECIMALS, InvalidValueError, instant_text
 from assets.providers.mapped_fields import mapped_fields
-from assets.providers.placeholders import is_person_placeholder
+from assets.providers.placeholders import is_placeholder
 
 Parameters = Iterator[tuple[str, str]]
 
@@ -212,7 +212,7 @@ def _mapped(settings: ImpactSettings, conversion: Conversion) -> dict[str, str]:
     return {
         name: value
         for name, value in mapped_fields(settings, conversion).items()
-        if name not in ATTRIBUTION or not is_person_placeholder(value)
+        if name not in ATTRIBUTION or not is_placeholder(value)
     }
 
 

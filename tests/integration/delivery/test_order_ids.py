@@ -105,6 +105,18 @@ def test_a_placeholder_is_no_order_id(shop: Shop, order_id: str) -> None:
     assert len(found) == 2
 
 
+@pytest.mark.parametrize("table_column", ["order_id", "visitor_id"])
+def test_the_padding_of_a_type_is_no_part_of_an_id(
+    shop: Shop, postgres_url: str, table_column: str
+) -> None:
+    shop.types = {table_column: "char(12)"}
+    shop.use_warehouse(postgres_url)
+    shop.order("A1")
+    shop.run()
+    assert states(shop) == {"A1": ("accepted", None)}
+    assert shop.harness.rows(data_issue) == []
+
+
 def respell(shop: Shop, order_id: str) -> None:
     """Store the delivery as an earlier version did, under an unclear id."""
     values: dict[str, Any] = {"order_id": order_id}
