@@ -1,9 +1,10 @@
 """The page of all rules about data: `docs/data-rules.md`.
 
 This module only collects and prints the rules. They are defined in
-`validation/coercion.py`, `validation/row_checks.py`, `validation/chunk.py`,
-`validation/schemas.py`, `joining/conversion_checks.py`, `joining/repeated_orders.py`
-and `providers/rules.py`. `make docs` writes the page.
+`validation/coercion.py`, `validation/ids.py`, `validation/row_checks.py`,
+`validation/chunk.py`, `validation/schemas.py`, `joining/conversion_checks.py`,
+`joining/other_spellings.py`, `joining/repeated_orders.py` and `providers/rules.py`.
+`make docs` writes the page.
 """
 
 import sys
@@ -13,12 +14,15 @@ from dataclasses import dataclass
 import pandera.pandas as pap
 
 from assets.joining.conversion_checks import ORPHAN, ORPHANS
+from assets.joining.other_spellings import OTHER_SPELLING
 from assets.joining.repeated_orders import SEVERAL_DAYS
 from assets.ledger.quarantine import BLOCKING, REPEATED
 from assets.providers.rules import DATA_ISSUES, QUARANTINED, SUPPRESSED, Rule
 from assets.validation.chunk import EXTRA_REFUSALS
 from assets.validation.coercion import READABLE, REFUSALS, UNREADABLE
 from assets.validation.failures import MISSING, Failure
+from assets.validation.id_table import id_table
+from assets.validation.ids import Fold
 from assets.validation.row_checks import columns_of
 from assets.validation.schemas import (
     EXTRACTS,
@@ -35,8 +39,10 @@ warehouse stores it. `make docs` writes the page from the rules in the code; do 
 it. [Delivery tables](delivery-tables.md) explains the reasons.
 
 A quarantined row stays in the table `quarantine_row` until a run of its partition no
-longer finds it. All problems of a row are reported at once. Nothing is repaired:
-correct the row in the warehouse, and the next run releases it.
+longer finds it. All problems of a row are reported at once. Correct the row in the
+warehouse, and the next run releases it. Nothing is repaired, with two exceptions that
+are recorded as data issues: characters around an id that nobody sees are left out, and
+a placeholder for an unknown value counts as no value.
 
 `row_redacted` names each failing column with the expected and the actual value. A
 number of at most nine digits, an instant, a flag and a code of three letters are shown
@@ -82,7 +88,9 @@ def page() -> str:
 def _sections() -> Iterator[str]:
     for name, schema in EXTRACTS.items():
         title = f"Rows of `{name}`"
-        yield _section(title, [*_reading(schema), *_checks(schema)])
+        lines = [*_reading(schema), *_checks(schema), *_folds(schema)]
+        yield _section(title, lines)
+    yield id_table()
     yield _section("Orders with their lines, after the join", _joining())
     yield _section("Orders for one destination", _deciding())
     yield _section("Data issues", _doubting())
@@ -118,6 +126,15 @@ def _checks(schema: pap.DataFrameSchema) -> Iterator[Line]:
         yield Line(reason, tuple(columns), expected, effect)
 
 
+def _folds(schema: pap.DataFrameSchema) -> Iterator[Line]:
+    found: dict[Fold, list[str]] = {}
+    for name, column in schema.columns.items():
+        for fold in column.metadata["folds"]:
+            found.setdefault(fold, []).append(name)
+    for fold, columns in found.items():
+        yield Line(fold.code, tuple(columns), fold.expected, DOUBTED)
+
+
 def _effect(table: str) -> str:
     return ORDER_QUARANTINED if table in BLOCKING else ROW_QUARANTINED
 
@@ -125,6 +142,7 @@ def _effect(table: str) -> str:
 def _joining() -> Iterator[Line]:
     yield from _checks(JOINED_ORDERS)
     yield _failing(SEVERAL_DAYS, REPEATED, ORDER_QUARANTINED)
+    yield _failing(OTHER_SPELLING, REPEATED, ORDER_QUARANTINED)
     yield _failing(ORPHAN, ORPHANS, ROW_QUARANTINED)
 
 

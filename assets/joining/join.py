@@ -22,6 +22,7 @@ import sql
 from assets.joining.conversion_checks import check_joined_orders, refuse_orphans
 from assets.money import to_minor
 from assets.staging import Staging
+from assets.validation.folded_values import Issue
 from assets.validation.refused_rows import WITH_REFUSED_ROWS, refused_asset
 from assets.validation.rejects import OnRejects
 from assets.validation.schemas import CONVERSIONS, EXTRACTS, arrow_schema
@@ -38,7 +39,6 @@ _SCALARS = CONVERSIONS.select_columns(
     [one.name for one in _SCHEMA if not pa.types.is_nested(one.type)]
 )
 
-Issue = dict[str, str | None]
 OnIssues = Callable[[list[Issue]], object]
 
 
@@ -68,6 +68,7 @@ def join(
     partition: str,
     *,
     refused_order_ids: Iterable[str] = (),
+    left_out_order_ids: Iterable[str] = (),
     allow_orders_without_items: bool = False,
     memory_limit: str = "1GB",
     on_rejects: OnRejects,
@@ -81,6 +82,8 @@ def join(
         partition: Key of the partition.
         refused_order_ids: Orders with a row that was refused before. They are refused
             as a whole, `unfit_row`.
+        left_out_order_ids: Orders that are recorded under another id. Nothing is
+            staged of them.
         allow_orders_without_items: Report an order that has no stored line.
         memory_limit: Memory of DuckDB. Beyond it, DuckDB spills to a temporary folder.
         on_rejects: Called with the refused orders and lines, batch by batch.
@@ -98,7 +101,11 @@ def join(
         _database(staging, partition, memory_limit) as database,
         staging.writer(ASSET, partition, _SCHEMA) as writer,
     ):
-        _set_parameters(database, refused_order_ids, allow_orders_without_items)
+        _fill(database, "refused_rows", refused_order_ids)
+        _fill(database, "left_out", left_out_order_ids)
+        database.execute(
+            "set variable allow_orders_without_items = $1", [allow_orders_without_items]
+        )
         for batch in _joined_batches(database):
             good, rejects = check_joined_orders(
                 batch, partition, first_row_no=totals.rows + 1
@@ -160,6 +167,7 @@ def _database(
     ):
         database.execute("set timezone = 'UTC'")
         database.execute("create temp table refused_rows (order_id varchar)")
+        database.execute("create temp table left_out (order_id varchar)")
         for name, path in paths.items():
             database.read_parquet(str(path)).create_view(f"staged_{name}")
             database.execute(_view(name))
@@ -172,6 +180,7 @@ def _view(name: str) -> str:
         """
         where order_id >= getvariable('first_order_id')
             and order_id <= getvariable('last_order_id')
+            and order_id not in (select order_id from left_out)
         """
         if name in _SLICED
         else ""
@@ -179,17 +188,13 @@ def _view(name: str) -> str:
     return f"create temp view {name} as select * from staged_{name} {condition}"  # noqa: S608
 
 
-def _set_parameters(
-    database: duckdb.DuckDBPyConnection,
-    refused_order_ids: Iterable[str],
-    allow_orders_without_items: bool,  # noqa: FBT001
+def _fill(
+    database: duckdb.DuckDBPyConnection, table: str, order_ids: Iterable[str]
 ) -> None:
-    refused = pa.table({"order_id": pa.array(set(refused_order_ids), pa.string())})
-    database.register("refused", refused)
-    database.execute("insert into refused_rows select order_id from refused")
-    database.execute(
-        "set variable allow_orders_without_items = $1", [allow_orders_without_items]
-    )
+    given = pa.table({"order_id": pa.array(set(order_ids), pa.string())})
+    database.register("given", given)
+    database.execute(f"insert into {table} select order_id from given")  # noqa: S608
+    database.unregister("given")
 
 
 def _joined_batches(database: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:

@@ -10,6 +10,7 @@ from datetime import UTC, tzinfo
 
 from assets.joining.conversion_checks import ORPHANS
 from assets.joining.join import ASSET, JoinResult, join
+from assets.joining.other_spellings import COLUMNS, find_other_spellings
 from assets.joining.repeated_orders import refuse_repeated
 from assets.ledger.database import Database
 from assets.ledger.order_days import OrderDays
@@ -74,6 +75,12 @@ class Joiner:
                 quarantine.mark_resolved(dataset)
             self._check(partition_key, good, check)
 
+        others = find_other_spellings(
+            self.database,
+            partition_key,
+            self.staging.read(ORDERS, partition_key, COLUMNS),
+        )
+        quarantine.store(quarantine_rows(others.rejects))
         quarantine.store(quarantine_rows(self._repeated(partition_key)))
         quarantine.mark_resolved(REPEATED)
         result = join(
@@ -82,6 +89,7 @@ class Joiner:
             refused_order_ids=quarantined_order_ids(
                 self.database, partition_key, [ORDERS, ITEMS, REPEATED]
             ),
+            left_out_order_ids=others.order_ids,
             allow_orders_without_items=self.allow_orders_without_items,
             on_rejects=lambda rejects: quarantine.store(quarantine_rows(rejects)),
             on_issues=quarantine.add_issues,

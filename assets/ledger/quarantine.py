@@ -20,6 +20,7 @@ from assets.ledger.bind_limit import bind_batches
 from assets.ledger.data_issues import issue_row, write_issues
 from assets.ledger.database import Database, insert_or_update
 from assets.ledger.order_days import OrdersByDay, days_of
+from assets.ledger.order_spellings import sent_orders
 from assets.ledger.states import State
 from assets.ledger.tables import delivery, quarantine_row
 
@@ -27,6 +28,8 @@ ORDERS = "completed_orders"
 ITEMS = "order_items"
 REPEATED = "repeated_orders"
 """Orders that the source has on another day as well."""
+UNCLEAR_ID = "unclear_id"
+"""Reason of an order id that will have another spelling once it is corrected."""
 BLOCKING = (ORDERS, ITEMS, REPEATED, "conversions")
 """A bad row of these quarantines its order; of others, only attribution is lost."""
 
@@ -128,10 +131,11 @@ def quarantined_orders(
     """Return one open quarantined row for each quarantined order of a partition.
 
     Several rows of one order are merged: the amount of the row that has one, and all
-    reasons. A row of `completed_orders` without a usable order id is an order of its
-    own, under its `placeholder_order_id`. So is a row of an order that another
-    partition counts; `original_order_id` names that order. A row of `order_items`
-    whose order is not in the partition is left out.
+    reasons. A row of `completed_orders` without a usable order id (missing, personal,
+    or unclear and never sent) is an order of its own, under its `placeholder_order_id`.
+    So is a row of an order that another partition counts; `original_order_id` names
+    that order. A row of `order_items` whose order is not in the
+    partition is left out.
     """
     statement = (
         select(quarantine_row)
@@ -148,7 +152,8 @@ def quarantined_orders(
     )
     with database.read() as connection:
         found = connection.execute(statement).mappings()
-        rows = sorted((_identified(dict(row)) for row in found), key=_order_id)
+        known = _without_unclear_ids(connection, list(map(dict, found)))
+        rows = sorted(map(_identified, known), key=_order_id)
         orders = [list(own) for _, own in groupby(rows, _order_id)]
         merged = [_merged(own) for own in orders if any(map(_is_order, own))]
         days = days_of(connection, [row["order_id"] for row in merged])
@@ -209,6 +214,21 @@ def quarantined_on_other_days(
             for day, order_id in connection.execute(statement):
                 found[day].add(order_id)
     return dict(found)
+
+
+def _without_unclear_ids(
+    connection: Connection, rows: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Remove the unclear ids of orders of which nothing was sent.
+
+    A delivery under such an id would stay when the id is corrected, and the order would
+    count twice.
+    """
+    unclear = {row["order_id"] for row in rows if UNCLEAR_ID in row["reasons"]} - {None}
+    unsent = unclear - sent_orders(connection, unclear)
+    return [
+        {**row, "order_id": None} if row["order_id"] in unsent else row for row in rows
+    ]
 
 
 def _identified(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from assets.money import fits, to_text
 from assets.providers.conversion import Conversion
+from assets.providers.placeholders import is_placeholder_hash
 from assets.providers.settings import DestinationSettings
 
 
@@ -24,7 +25,9 @@ def mapped_fields(
 
 def _column_text(conversion: Conversion, column: str) -> str | None:
     if column.startswith("extra."):
-        return conversion.extra.get(column.removeprefix("extra."))
+        stored = conversion.extra.get(column.removeprefix("extra."))
+        # A hash of nothing would make one customer of many.
+        return None if stored is None or is_placeholder_hash(stored) else stored
     value = getattr(conversion, column)
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -190,6 +190,12 @@ DATA_ISSUES = (
         ("convert",),
     ),
     Rule(
+        "placeholder_value",
+        ("mapped attribution keys",),
+        "no placeholder for an unknown value; it is left out",
+        ("impact",),
+    ),
+    Rule(
         "value_cut",
         (
             "mapped columns",

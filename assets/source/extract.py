@@ -12,6 +12,7 @@ import pyarrow as pa
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
 from assets.validation.chunk import validate
+from assets.validation.folded_values import Issue
 from assets.validation.refused_rows import refused_writer
 from assets.validation.rejects import OnRejects
 from assets.validation.schemas import EXTRACTS, arrow_schema
@@ -43,6 +44,7 @@ def extract(
     extra_columns: frozenset[str] = frozenset(),
     on_good: Callable[[pa.Table], object] = lambda _rows: None,
     on_rejects: OnRejects,
+    on_issues: Callable[[list[Issue]], object] = lambda _issues: None,
     before_commit: Callable[[], object] = lambda: None,
 ) -> ExtractResult:
     """Stage the rows of a statement. The earlier file of the partition is replaced.
@@ -56,6 +58,7 @@ def extract(
         extra_columns: Columns beyond the contract that are staged too.
         on_good: Called with the staged rows, chunk by chunk.
         on_rejects: Called with the refused rows, chunk by chunk.
+        on_issues: Called with the data issues of the staged rows, chunk by chunk.
         before_commit: Called when all rows were read. If it raises, the earlier file
             stays.
 
@@ -79,6 +82,8 @@ def extract(
             )
             writer.write_table(chunk.good)
             on_good(chunk.good)
+            if chunk.issues:
+                on_issues(chunk.issues)
             if chunk.rejects:
                 on_rejects(chunk.rejects)
                 if refused:

@@ -125,8 +125,9 @@ class Extractor:
                 if guard:
                     guard.check()
                 before_commit()
-                for rejects in buffer.read_back():
+                for rejects, issues in buffer.read_back():
                     quarantine.store(quarantine_rows(rejects))
+                    quarantine.add_issues(issues)
 
             result = extract(
                 self.warehouse,
@@ -137,6 +138,7 @@ class Extractor:
                 extra_columns=self.extra_columns,
                 on_good=count,
                 on_rejects=keep,
+                on_issues=lambda issues: buffer.append([], issues),
                 before_commit=commit,
             )
         quarantine.mark_resolved(statement)

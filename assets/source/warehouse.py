@@ -19,6 +19,7 @@ import sql
 from assets.source.connection import connect, open_engine
 from assets.source.duckdb_times import within_calendar
 from assets.source.errors import WarehouseError, check_contract, describe_error
+from assets.source.padded_text import padded_columns, without_padding
 from assets.source.parameters import bind_parameters
 from assets.source.zone_rules import COMING, compare_zones
 
@@ -65,7 +66,7 @@ class Warehouse:
 
         Yields:
             Frames of at most `chunk_rows` rows; object columns, values as the driver
-            gave them. Nothing for an empty window.
+            gave them, but `char(n)` without its padding. Nothing for an empty window.
 
         Raises:
             WarehouseError: The statement does not exist or is refused, the warehouse
@@ -74,8 +75,10 @@ class Warehouse:
         with self._result(statement, window_start, window_end) as result:
             names = list(result.keys())
             check_contract(statement, names)
-            for rows in result.partitions(self._chunk_rows):
-                yield pd.DataFrame(list(rows), columns=names, dtype=object)
+            padded = padded_columns(result)
+            for chunk in result.partitions(self._chunk_rows):
+                rows = without_padding(chunk, padded)
+                yield pd.DataFrame(rows, columns=names, dtype=object)
 
     def columns(self, statement: str) -> tuple[str, ...]:
         """Return the columns a statement gives, without reading any row.

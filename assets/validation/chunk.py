@@ -34,7 +34,8 @@ from assets.validation.failures import (
     expected_of,
     reasons_of,
 )
-from assets.validation.refused_rows import refused_row
+from assets.validation.folded_values import FoldedValues, Issue
+from assets.validation.refused_rows import may_count, refused_row
 from assets.validation.rejects import Reject, hash_row, redact, text_of
 from assets.validation.row_checks import is_currency
 from assets.validation.schemas import EXTRACTS, TEXT, arrow_schema, contract_columns
@@ -55,12 +56,15 @@ class ValidatedChunk:
     Attributes:
         good: Rows in the schema of the table.
         rejects: One reject per other row.
-        refused_rows: The readable values of each of those rows (`refused_rows.py`).
+        refused_rows: The readable values of those of them that the join needs
+            (`refused_rows.py`).
+        issues: What was left out of values of good rows.
     """
 
     good: pa.Table
     rejects: list[Reject]
     refused_rows: list[dict[str, Any]]
+    issues: list[Issue]
 
 
 def validate(
@@ -85,7 +89,8 @@ def validate(
     """
     schema = EXTRACTS[statement]
     frame = hash_emails(frame.reset_index(drop=True))
-    table, failures = _coerce(frame, schema, zone, extra_columns)
+    folded = FoldedValues(statement)
+    table, failures = _coerce(frame, schema, zone, extra_columns, folded)
     failures.check(schema, table)
     bad = failures.rows
     raw = frame.loc[bad].to_dict("records")
@@ -103,7 +108,9 @@ def validate(
         [
             refused_row(typed[n], failures.of(position))
             for n, position in enumerate(bad)
+            if may_count(failures.of(position))
         ],
+        folded.issues(table, is_good),
     )
 
 
@@ -132,7 +139,7 @@ def _hash_email(email: Any) -> Any:
         return email
     plain = email.strip().lower()
     if not (is_storable(plain) and plain.isprintable()):
-        return "?"
+        return "not printable"
     if not _ADDRESS.fullmatch(plain):
         return plain or None
     return hashlib.sha1(plain.encode()).hexdigest()  # noqa: S324
@@ -143,6 +150,7 @@ def _coerce(
     schema: pap.DataFrameSchema,
     zone: tzinfo | None,
     extra_columns: frozenset[str],
+    folded: FoldedValues,
 ) -> tuple[pa.Table, Failures]:
     failures = Failures()
     columns: dict[str, pa.Array[Any]] = {}
@@ -150,7 +158,8 @@ def _coerce(
     for name in contract_columns(str(schema.name)):
         kind = target.field(name).type
         reader = reader_of(name, kind, zone)
-        columns[name], refused_rows = read_column(frame[name].tolist(), reader, kind)
+        read, refused_rows = read_column(frame[name].tolist(), reader, kind)
+        columns[name] = folded.fold(name, read)
         for code, positions in refused_rows.items():
             reason = f"{UNREADABLE}_{name}" if code == UNREADABLE else code
             failure = Failure(reason, (name,), expected_by(code, kind))
@@ -202,7 +211,8 @@ def _reject(
     raw: Mapping[Any, Any], typed: dict[str, Any], failures: Sequence[Failure]
 ) -> dict[str, Any]:
     personal = columns_failing(failures, "pii_as_id", PII_IN_EXTRA)
-    not_storable = personal | columns_failing(failures, "too_long")
+    # Many orders would share a placeholder.
+    not_storable = personal | columns_failing(failures, "too_long", "placeholder_id")
     facts = {
         "source_row_hash": hash_row(raw),
         "order_id": None if "order_id" in not_storable else typed.get("order_id"),

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from assets.staging import Staging
 from assets.validation.failures import Failure, columns_failing, reasons_of
+from assets.validation.ids import plain
 from assets.validation.schemas import EXTRACTS, TEXT, arrow_schema
 
 WITH_REFUSED_ROWS = ("visitor_identifiers", "visitor_bucketing")
@@ -44,15 +45,26 @@ def refused_row(
     """Return the readable values of a refused row, with the reasons of its refusal.
 
     A placeholder for an unknown value becomes null. A value that must not be stored
-    becomes a hash, which is the id of no order and no visitor.
+    becomes a hash, which is the id of no order and no visitor. An unclear order id
+    becomes the clear one that it may stand for.
     """
     hashed = columns_failing(failures, *_NOT_KEPT)
+    unclear = columns_failing(failures, "unclear_id") & {"order_id"}
     return {
         **typed,
+        **{name: plain(typed[name]) for name in unclear},
         **{name: _hash(typed[name]) for name in hashed if typed.get(name)},
         **dict.fromkeys(columns_failing(failures, *_PLACEHOLDERS)),
         "reasons": list(reasons_of(failures)),
     }
+
+
+def may_count(failures: Sequence[Failure]) -> bool:
+    """Tell whether a refused row may be the row that counts.
+
+    A row whose value is missing or a placeholder is no identifier.
+    """
+    return "value" not in columns_failing(failures, "missing_value", "placeholder_id")
 
 
 @contextmanager

@@ -15,14 +15,10 @@ import pandera.pandas as pap
 from assets.money import is_tender, minor_digits
 from assets.privacy.phone_numbers import PHONE, PHONE_AS_ORDER_ID
 from assets.providers.conversion import IDENTIFIER_KINDS
+from assets.providers.placeholders import PLACEHOLDER
 from assets.retired_currencies import LAST_DAY
+from assets.validation.ids import has_unseen_inside, is_clear
 
-PLACEHOLDER = (
-    r"[-0\s_.,:;/|#*?!~+=()\[\]{}<>'\"]*"
-    r"|[\s(\[<'\"]*(?:undefined|null|none|nil|nan|n/?a|not[ _-]?set|unknown|anonymous"
-    r"|empty|blank|object object)[\s)\]>'\"]*"
-)
-"""Placeholders for an unknown id. As an id, they would make one visitor of many."""
 FUTURE_TOLERANCE = timedelta(hours=1)
 FIRST_ORDER_EVER = datetime(1990, 1, 1, tzinfo=UTC)
 """Before the web. Sources write 0001, 1900 and 1970 for an unknown time."""
@@ -61,6 +57,15 @@ def _is_neither_address_nor(
 ) -> Callable[["pd.Series[str]"], "pd.Series[bool]"]:
     return lambda values: (
         ~(values.str.contains("@", regex=False) | values.str.match(phone))
+    )
+
+
+def _is_each(
+    holds: Callable[[str], bool],
+) -> Callable[["pd.Series[str]"], "pd.Series[bool]"]:
+    """Ask a question of each value."""
+    return lambda values: pd.Series(
+        [pd.isna(one) or holds(one) for one in values], index=values.index, dtype=bool
     )
 
 
@@ -142,6 +147,17 @@ NO_PLACEHOLDER = _check(
     "an id, not a placeholder for an unknown one such as `undefined`, `null`, `0`, "
     "`N/A`, `(not set)` or a UUID of zeros",
     lambda values: ~values.str.lower().str.fullmatch(f"(?:{PLACEHOLDER})"),
+)
+CLEAR_ORDER_ID = _check(
+    "unclear_id",
+    "an id without white space and invisible characters, in the Unicode form NFKC: "
+    "with another spelling, the same order would be reported again",
+    _is_each(is_clear),
+)
+CLEAR_ID = _check(
+    "unclear_id",
+    "an id without invisible characters inside",
+    _is_each(lambda value: not has_unseen_inside(value)),
 )
 FITS_LENGTH = _check(
     "too_long",

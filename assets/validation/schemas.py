@@ -12,7 +12,10 @@ import pandera.pandas as pap
 import pyarrow as pa
 
 from assets.providers.conversion import IDENTIFIER_KINDS
+from assets.validation.ids import NO_EMAIL, NO_VALUE, NOBODY, TRIMMED, Fold
 from assets.validation.row_checks import (
+    CLEAR_ID,
+    CLEAR_ORDER_ID,
     DISCOUNT_FITS,
     FITS_CURRENCY,
     FITS_LENGTH,
@@ -53,31 +56,36 @@ def _column(
     *checks: pap.Check,
     required: bool = True,
     derived: bool = False,
+    folds: tuple[Fold, ...] = (),
 ) -> pap.Column:
     return pap.Column(
         pd.ArrowDtype(kind),
         checks=list(checks),
         nullable=not required,
-        metadata={"derived": derived},
+        metadata={"derived": derived, "folds": folds},
     )
 
 
-def _texts(*names: str) -> dict[str, pap.Column]:
-    return {name: _column(TEXT, required=False) for name in names}
+def _texts(*names: str, folds: tuple[Fold, ...] = ()) -> dict[str, pap.Column]:
+    return {name: _column(TEXT, required=False, folds=folds) for name in names}
 
+
+_ORDER_ID_CHECKS = (NO_PERSONAL_ORDER_ID, FITS_LENGTH, CLEAR_ORDER_ID)
+_PERSON = (TRIMMED, NOBODY)
 
 _ORDER_COLUMNS = {
-    "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS_LENGTH),
+    "order_id": _column(TEXT, *_ORDER_ID_CHECKS, NO_PLACEHOLDER),
     "completed_at": _column(INSTANT, NOT_IN_FUTURE, NOT_PLACEHOLDER_TIME),
-    "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER, required=False),
-    "customer_id": _column(TEXT, NO_PERSONAL_DATA, required=False),
-    "customer_email_sha1": _column(TEXT, SHA1, required=False),
+    "visitor_id": _column(TEXT, NO_PERSONAL_DATA, required=False, folds=_PERSON),
+    "customer_id": _column(TEXT, NO_PERSONAL_DATA, required=False, folds=_PERSON),
+    "customer_email_sha1": _column(
+        TEXT, SHA1, required=False, folds=(TRIMMED, NO_EMAIL)
+    ),
     "currency": _column(TEXT, KNOWN_CURRENCY),
     "currency_digits": _column(DIGITS, required=False, derived=True),
     **{name: _column(MONEY, NOT_NEGATIVE) for name in ORDER_MONEY},
+    **_texts("promo_code", "affiliation", folds=(NO_VALUE,)),
     **_texts(
-        "promo_code",
-        "affiliation",
         "customer_status",
         "customer_country",
         "customer_region",
@@ -98,9 +106,9 @@ COMPLETED_ORDERS = pap.DataFrameSchema(
 
 ORDER_ITEMS = pap.DataFrameSchema(
     {
-        "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS_LENGTH),
+        "order_id": _column(TEXT, *_ORDER_ID_CHECKS, NO_PLACEHOLDER),
         "line_no": _column(WHOLE),
-        "sku": _column(TEXT),
+        "sku": _column(TEXT, folds=(TRIMMED,)),
         **_texts("product_id", "name", "category", "sub_category", "brand", "variant"),
         "quantity": _column(MONEY, NOT_NEGATIVE),
         "unit_price": _column(MONEY, NOT_NEGATIVE),
@@ -114,10 +122,14 @@ ORDER_ITEMS = pap.DataFrameSchema(
 
 VISITOR_IDENTIFIERS = pap.DataFrameSchema(
     {
-        "order_id": _column(TEXT, NO_PERSONAL_ORDER_ID, FITS_LENGTH, required=False),
-        "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER, required=False),
+        "order_id": _column(
+            TEXT, *_ORDER_ID_CHECKS, required=False, folds=(TRIMMED, NO_VALUE)
+        ),
+        "visitor_id": _column(TEXT, NO_PERSONAL_DATA, required=False, folds=_PERSON),
         "kind": _column(TEXT, KNOWN_KIND),
-        "value": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER),
+        "value": _column(
+            TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER, CLEAR_ID, folds=(TRIMMED,)
+        ),
         "captured_at": _column(INSTANT, NOT_IN_FUTURE, NOT_PLACEHOLDER_TIME),
     },
     name="visitor_identifiers",
@@ -126,9 +138,9 @@ VISITOR_IDENTIFIERS = pap.DataFrameSchema(
 
 VISITOR_BUCKETING = pap.DataFrameSchema(
     {
-        "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER),
-        "experience_id": _column(TEXT, FITS_LENGTH),
-        "variation_id": _column(TEXT, FITS_LENGTH),
+        "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER, folds=(TRIMMED,)),
+        "experience_id": _column(TEXT, FITS_LENGTH, CLEAR_ID, folds=(TRIMMED,)),
+        "variation_id": _column(TEXT, FITS_LENGTH, CLEAR_ID, folds=(TRIMMED,)),
         "bucketed_at": _column(INSTANT, NOT_IN_FUTURE, NOT_PLACEHOLDER_TIME),
     },
     name="visitor_bucketing",
@@ -141,7 +153,7 @@ _SEGMENT_COLUMNS = {
 
 VISITOR_SEGMENTS = pap.DataFrameSchema(
     {
-        "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER),
+        "visitor_id": _column(TEXT, NO_PERSONAL_DATA, NO_PLACEHOLDER, folds=(TRIMMED,)),
         **_SEGMENT_COLUMNS,
         "captured_at": _column(INSTANT, NOT_IN_FUTURE, NOT_PLACEHOLDER_TIME),
     },

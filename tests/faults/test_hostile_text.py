@@ -137,7 +137,7 @@ class Market:
             self.shop.execute(f"delete from {name}")
         for number, one in enumerate(texts):
             for kind, columns in COLUMNS.items():
-                self._order(f"{number} {kind}", dict.fromkeys(columns, one))
+                self._order(f"{number}-{kind}", dict.fromkeys(columns, one))
         with TemporaryDirectory() as folder:
             copy(self.tables, f"{folder}/ledger.db")
             database = Database(f"sqlite:///{folder}/ledger.db")
@@ -398,7 +398,7 @@ def check(reported: Reported, texts: list[str]) -> None:
         assert arrived.keys() == {one for one in states if states[one] in SENDS}
         for number, one in enumerate(texts):
             for kind, columns in COLUMNS.items():
-                order_id = one if kind == "order" else f"{number} {kind}"
+                order_id = one if kind == "order" else f"{number}-{kind}"
                 if order_id in arrived:
                     for column in TOLD[name].intersection(columns):
                         wanted = cut(one, CUT.get((name, column)))

@@ -26,6 +26,7 @@ from assets.providers.impact.items import exact_rate, item_parameters, item_valu
 from assets.providers.impact.settings import ImpactSettings
 from assets.providers.impact.values import MAX_DECIMALS, InvalidValueError, instant_text
 from assets.providers.mapped_fields import mapped_fields
+from assets.providers.placeholders import is_placeholder
 
 Parameters = Iterator[tuple[str, str]]
 
@@ -121,7 +122,7 @@ def conversion_form(settings: ImpactSettings, conversion: Conversion) -> dict[st
         _event(settings, conversion),
         _money(settings, conversion),
         [("OrderPromoCode", conversion.promo_code)],
-        sorted(mapped_fields(settings, conversion).items()),
+        sorted(_mapped(settings, conversion).items()),
     )
     form = {name: encode_parameter(name, value, digits) for name, value in order}
     if not form["OrderId"]:
@@ -136,14 +137,14 @@ def conversion_form(settings: ImpactSettings, conversion: Conversion) -> dict[st
 def data_issues(
     settings: ImpactSettings, conversion: Conversion
 ) -> Sequence[DataIssue]:
-    """Return the texts of which only the beginning is sent (impact.md 3.9)."""
+    """Return what is left out or cut: placeholders, and texts (impact.md 3.9)."""
     mapped = sorted(mapped_fields(settings, conversion).items())
     values: Iterable[tuple[int, str, str | None]] = ((0, *pair) for pair in mapped)
     if settings.report == "items":
         digits = min(conversion.currency_digits, MAX_DECIMALS)
         values = chain(values, item_values(settings, conversion.items, digits))
     cuts = (truncation_of(name, value or "", number) for number, name, value in values)
-    return [cut for cut in cuts if cut]
+    return [*_placeholder_issues(settings, conversion), *filter(None, cuts)]
 
 
 def _event(
@@ -202,8 +203,33 @@ def _has_attribution_key(settings: ImpactSettings, conversion: Conversion) -> bo
 def _has_mapped_attribution_key(
     settings: ImpactSettings, conversion: Conversion
 ) -> bool:
-    mapped = mapped_fields(settings, conversion)
+    mapped = _mapped(settings, conversion)
     return any(_is_present(mapped.get(name)) for name in ATTRIBUTION)
+
+
+def _mapped(settings: ImpactSettings, conversion: Conversion) -> dict[str, str]:
+    """Return the mapped fields. A placeholder attributes an order to nobody."""
+    return {
+        name: value
+        for name, value in mapped_fields(settings, conversion).items()
+        if name not in ATTRIBUTION or not is_placeholder(value)
+    }
+
+
+def _placeholder_issues(
+    settings: ImpactSettings, conversion: Conversion
+) -> list[DataIssue]:
+    left_out = mapped_fields(settings, conversion).keys() - _mapped(
+        settings, conversion
+    )
+    return [
+        DataIssue(
+            code="placeholder_value",
+            subject=name,
+            detail="a placeholder for an unknown value, left out",
+        )
+        for name in sorted(left_out)
+    ]
 
 
 def _is_present(value: str | None) -> bool:

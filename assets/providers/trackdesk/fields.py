@@ -8,6 +8,7 @@ from assets.money import to_text
 from assets.providers.conversion import Conversion
 from assets.providers.encode import fingerprint
 from assets.providers.mapped_fields import mapped_fields
+from assets.providers.placeholders import is_person_placeholder
 from assets.providers.trackdesk.settings import (
     ADV_FIELDS,
     CSV_COLUMNS,
@@ -107,7 +108,11 @@ def stored_copy(
 
 def _mapped(settings: TrackdeskSettings, conversion: Conversion) -> dict[str, str]:
     found = mapped_fields(settings, conversion)
-    return {name: value for name, value in found.items() if value.strip()}
+    return {
+        name: value
+        for name, value in found.items()
+        if value.strip() and not (name == "customerId" and is_person_placeholder(value))
+    }
 
 
 def _nested(body: Mapping[str, object], name: str, part: str) -> object:

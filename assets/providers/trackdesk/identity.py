@@ -9,6 +9,7 @@ from assets.providers.eligibility import (
     check_identifiers,
     not_stored_detail,
 )
+from assets.providers.placeholders import is_placeholder
 from assets.providers.remembered_keys import Key, remembered_key
 from assets.providers.trackdesk.cid import read_click
 from assets.providers.trackdesk.settings import TrackdeskSettings
@@ -80,7 +81,7 @@ def _by_coupon(
     if separator is not None:
         codes = [code.strip() for code in stored.split(separator)]
     # A repeated code is one coupon. A dict keeps the order.
-    codes = list(dict.fromkeys(code for code in codes if code.strip()))
+    codes = list(dict.fromkeys(code for code in codes if not is_placeholder(code)))
     if not codes:
         detail = "promo_code is null or names no coupon"
         return Ineligible("suppressed", "no_coupon", detail)

@@ -354,6 +354,10 @@ CASES = {
 }
 
 
+# The names are order ids too, and an order id holds no blank.
+CASES = {name.replace(" ", "-"): case for name, case in CASES.items()}
+
+
 def visitor_of(name: str, case: Case) -> str | None:
     return f"visitor of {name}" if case.visitor == "own" else case.visitor
 
@@ -501,4 +505,4 @@ def test_experiences_that_contradict_themselves_are_kept_apart(
         for name, one in conversions.items()
         if one.bucketing_conflicts
     }
-    assert found == {name: ("100",) for name in CASES if name.startswith("two var")}
+    assert found == {name: ("100",) for name in CASES if name.startswith("two-var")}

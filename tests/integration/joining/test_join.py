@@ -12,10 +12,11 @@ import pytest
 
 import assets.joining.join
 import sql
-from assets.joining.join import Issue, JoinError, JoinResult, join
+from assets.joining.join import JoinError, JoinResult, join
 from assets.providers.conversion import Conversion
 from assets.staging import Staging, StagingError
 from assets.validation.chunk import validate
+from assets.validation.folded_values import Issue
 from assets.validation.refused_rows import refused_writer
 from assets.validation.rejects import Reject
 from assets.validation.schemas import (
@@ -235,8 +236,6 @@ UNFIT = {
     ),
     "no time": ({"captured_at": None}, "missing_captured_at"),
     "a personal value": (PERSONAL, "pii_as_id"),
-    "a value that stands for none": ({"value": "(not set)"}, "placeholder_id"),
-    "no value": ({"value": None}, "missing_value"),
     "a personal value in the moment of the other": (
         PERSONAL | {"captured_at": NOON - 9 * HOUR},
         "pii_as_id",
@@ -272,6 +271,11 @@ NO_MATTER = {
     "of a visitor who is personal": {"visitor_id": "jane@example.org"},
     "of no known kind": {"kind": "gclid"} | UNREADABLE,
     "of no kind": {"kind": None},
+    "a value that stands for none": {"value": "(not set)"},
+    "a value that stands for none, at no time": {"value": "0", "captured_at": None},
+    "no value": {"value": None},
+    "a blank value": {"value": " \u200b"},
+    "no value, bound to the order": {"value": None, "order_id": "o-1"},
     "bound to the order, of another visitor, after it": {
         "order_id": "o-1",
         "visitor_id": "v-2",

@@ -141,7 +141,6 @@ def test_a_plain_row_is_good_and_has_the_schema_of_its_table(statement: str) -> 
         ({"total": Decimal("13.51")}, "total_mismatch"),
         ({"order_id": "me@example.org"}, "pii_as_id"),
         ({"order_id": "+15551234567"}, "pii_as_id"),
-        ({"order_id": " +1 (555) 123-4567"}, "pii_as_id"),
         ({"order_id": "o" * 129}, "too_long"),
         ({"order_id": "é" * 129}, "too_long"),
         ({"visitor_id": "(555) 123-4567"}, "pii_as_id"),
@@ -230,6 +229,7 @@ UNFIT = {
     "future_time": datetime.now(UTC) + timedelta(hours=2),
     "placeholder_time": datetime(1970, 1, 1, tzinfo=UTC),
     "placeholder_id": "undefined",
+    "unclear_id": "a\u200bb",
     "unknown_currency": "ZZD",
     "unknown_kind": "gclid",
     "unreadable_customer_email_sha1": "40 hexadecimal digits",
@@ -241,13 +241,16 @@ RULED = {
         "negative_amount": ("total", "revenue", "discount", "shipping", "tax"),
         "future_time": ("completed_at",),
         "placeholder_time": ("completed_at",),
-        "placeholder_id": ("visitor_id",),
+        "placeholder_id": ("order_id",),
+        "unclear_id": ("order_id",),
         "unknown_currency": ("currency",),
         "unreadable_customer_email_sha1": ("customer_email_sha1",),
     },
     "order_items": {
         "pii_as_id": ("order_id",),
         "too_long": ("order_id",),
+        "placeholder_id": ("order_id",),
+        "unclear_id": ("order_id",),
         "negative_amount": ("quantity", "unit_price", "subtotal", "discount"),
     },
     "visitor_identifiers": {
@@ -256,11 +259,13 @@ RULED = {
         "unknown_kind": ("kind",),
         "future_time": ("captured_at",),
         "placeholder_time": ("captured_at",),
-        "placeholder_id": ("visitor_id", "value"),
+        "placeholder_id": ("value",),
+        "unclear_id": ("order_id", "value"),
     },
     "visitor_bucketing": {
         "pii_as_id": ("visitor_id",),
         "too_long": ("experience_id", "variation_id"),
+        "unclear_id": ("experience_id", "variation_id"),
         "future_time": ("bucketed_at",),
         "placeholder_time": ("bucketed_at",),
         "placeholder_id": ("visitor_id",),
@@ -320,8 +325,11 @@ def test_no_rule_of_a_column_goes_without_a_test() -> None:
     ],
 )
 def test_a_placeholder_for_unknown_is_no_id(written: str) -> None:
-    for column in ("visitor_id", "value"):
-        assert "placeholder_id" in reasons("visitor_identifiers", **{column: written})
+    assert "placeholder_id" in reasons("visitor_identifiers", value=written)
+    for statement in ("visitor_bucketing", "visitor_segments"):
+        assert "placeholder_id" in reasons(statement, visitor_id=written)
+    for statement in ("completed_orders", "order_items"):
+        assert "placeholder_id" in reasons(statement, order_id=written)
 
 
 @pytest.mark.parametrize(
@@ -366,14 +374,12 @@ def test_a_column_that_must_have_a_value_is_missed(statement: str) -> None:
         ("order_id", np.int64(7), "7"),
         ("order_id", Decimal(7), "7"),
         ("order_id", uuid.UUID(int=7), str(uuid.UUID(int=7))),
-        ("order_id", " 7 ", " 7 "),
         ("order_id", "5551234567", "5551234567"),
         ("order_id", "112-1234567-1234567", "112-1234567-1234567"),
         ("order_id", "100-000123", "100-000123"),
         ("order_id", "2026/000123", "2026/000123"),
         ("order_id", "1234-5678-9012", "1234-5678-9012"),
         ("order_id", "555-123-4567", "555-123-4567"),
-        ("order_id", "100 000123", "100 000123"),
         ("order_id", "+7", "+7"),
         ("order_id", "é" * 128, "é" * 128),
         ("customer_id", "2026/000123", "2026/000123"),
@@ -384,7 +390,7 @@ def test_a_column_that_must_have_a_value_is_missed(statement: str) -> None:
         ("promo_code", pd.NA, None),
         ("promo_code", pd.NaT, None),
         ("promo_code", "", None),
-        ("promo_code", "nan", "nan"),
+        ("promo_code", "nan", None),
         ("promo_code", "ÉTÉ", "ÉTÉ"),
         ("currency", "usd", "USD"),
         ("customer_email_sha1", "A" * 40, "a" * 40),
@@ -527,7 +533,7 @@ def test_no_email_has_no_hash(email: str | None) -> None:
     "email",
     [
         *("mailto:me@example.org", "me@example.org\u200b", "a@b.c,d@e.f"),
-        *("n/a", "guest", "none@", "@", "none@none", "a@b@c.org", "me@example.org."),
+        *("jane", "none@", "@", "none@none", "a@b@c.org", "me@example.org."),
         *(DIGEST[1:], hashlib.sha256(b"me@example.org").hexdigest()),
     ],
 )

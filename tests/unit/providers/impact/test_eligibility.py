@@ -295,3 +295,17 @@ def test_discounts_on_two_levels_may_be_quarantined(
     on_a_line = conversion(items=both.items, discount=Decimal(0))
     assert one_level.eligibility(on_a_line, NOW) is None
     assert one_level.eligibility(conversion(), NOW) is None
+
+
+@pytest.mark.parametrize("written", ["0", "null", "(not set)", "N/A", ""])
+def test_a_placeholder_is_no_mapped_attribution_key(
+    conversion: Make, written: str
+) -> None:
+    keys: dict[str, Any] = {
+        "fields": {"CallerId": "extra.caller"},
+        "attribution_keys": ["click_id", "mapped"],
+    }
+    order = conversion(identifiers={}, extra={"caller": written})
+    refused = impact(**keys).eligibility(order, NOW)
+    assert refused is not None
+    assert refused.reason == "no_click_id"
