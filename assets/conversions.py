@@ -11,6 +11,17 @@ from assets.orders import completed_orders, order_items
 from assets.resources import Source
 
 
+class ConversionsConfig(dg.Config):
+    """Options of one run.
+
+    Attributes:
+        override: The reason why the day is right although many of its orders are
+            quarantined; blank: the guard applies.
+    """
+
+    override: str = ""
+
+
 @dg.asset(
     deps=[
         completed_orders,
@@ -24,10 +35,28 @@ from assets.resources import Source
 )
 @day_by_day
 def conversions(
-    context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]
+    context: dg.AssetExecutionContext,
+    config: ConversionsConfig,
+    source: dg.ResourceParam[Source],
 ) -> dg.MaterializeResult[None]:
-    """One row per order: identifiers, bucketing and segments as of the order, items."""
-    result = source.joiner.join(context.partition_key, context.run.run_id)
+    """One row per order: identifiers, bucketing and segments as of the order, items.
+
+    A guard refuses a day of which too many orders are quarantined.
+    """
+    key, run_id = context.partition_key, context.run.run_id
+    result = source.joiner.join(
+        key,
+        run_id,
+        check=lambda found: source.guard.check_quarantined(
+            found,
+            key,
+            step="Joining",
+            asset="conversions",
+            effect="Nothing was sent.",
+            run_id=run_id,
+            override=config.override.strip(),
+        ),
+    )
     revenue = {
         f"revenue/{currency}": float(
             money.from_minor(minor, money.minor_digits(currency))

@@ -21,9 +21,11 @@ from assets.delivery.dispatch import Summary
 from assets.delivery.run import deliver
 from assets.joining.join import ASSET
 from assets.metadata import explanation_metadata, totals_metadata
+from assets.plan_guard import PlanGuard
 from assets.progress import Progress
 from assets.providers.conversion import Conversion
 from assets.resources import Destinations, Source
+from assets.source.guards import GuardError
 
 CHUNK_ROWS = 5_000
 CHECK = "finished"
@@ -38,9 +40,12 @@ class DeliveryConfig(dg.Config):
 
     Attributes:
         limit: Send at most this many conversions; 0: all.
+        override: The reason why the day is right although many of its orders are
+            quarantined for this destination; blank: the guard applies.
     """
 
     limit: int = 0
+    override: str = ""
 
 
 class StagedChunk:
@@ -112,7 +117,16 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
         destinations: dg.ResourceParam[Destinations],
     ) -> Results:
         destination = destinations.open(name)
-        summary = _deliver(context, config, source, destinations, destination)
+        plan_guard = PlanGuard(
+            source,
+            name,
+            context.partition_key,
+            run_id=context.run.run_id,
+            override=config.override.strip(),
+        )
+        summary = _deliver(
+            context, config, source, destinations, destination, plan_guard=plan_guard
+        )
         metadata = {
             **totals_metadata(summary.totals),
             **explanation_metadata(source.database, name, context.partition_key),
@@ -142,6 +156,8 @@ def delivery_asset(name: str, provider: str) -> dg.AssetsDefinition:
             yield dg.AssetObservation(
                 delivery_key(name), partition=context.partition_key, metadata=metadata
             )
+            if refused := plan_guard.message:
+                raise GuardError(refused)
             before = _first_step(summary.stop_reason or "", destinations, name)
             raise dg.Failure(
                 _next_action(name, context.partition_key, summary, before),
@@ -158,6 +174,8 @@ def _deliver(
     source: Source,
     destinations: Destinations,
     destination: Destination,
+    *,
+    plan_guard: PlanGuard,
 ) -> Summary:
     key = context.partition_key
     return deliver(
@@ -173,6 +191,7 @@ def _deliver(
         spool_folder=destinations.spool,
         on_progress=Progress(context.log.info, "conversions sent").at,
         on_warning=context.log.warning,
+        refusal=plan_guard.refusal,
     )
 
 

@@ -8,11 +8,13 @@ from assets.day_by_day import day_by_day
 from assets.ledger.publishing import publish
 from assets.resources import Source
 
+PUBLISHED = dg.AssetKey("published_deliveries")
+
 
 def published_asset(upstream: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     """Return the asset that runs after every delivery and settlement."""
 
-    @dg.asset(deps=upstream, group_name="analytics", kinds={"sql"})
+    @dg.asset(key=PUBLISHED, deps=upstream, group_name="analytics", kinds={"sql"})
     @day_by_day
     def published_deliveries(
         context: dg.AssetExecutionContext, source: dg.ResourceParam[Source]

@@ -35,6 +35,7 @@ class Source:
         warehouse: The database that holds the orders.
         staging: The folder of staged files.
         database: The delivery tables.
+        guard: Refuses a day that is not plausible.
         extractor: Brings the rows of a day to the staging folder.
         joiner: Makes conversions of the staged rows.
     """
@@ -66,12 +67,8 @@ class Source:
         self.warehouse = warehouse
         self.staging = staging
         self.database = database
-        self.extractor = Extractor(
-            warehouse,
-            staging,
-            DayGuard(database, guards or Guards(), clock),
-            extra_columns,
-        )
+        self.guard = DayGuard(database, guards or Guards(), clock)
+        self.extractor = Extractor(warehouse, staging, self.guard, extra_columns)
         self.joiner = Joiner(
             warehouse, staging, database, zone, allow_orders_without_items, clock
         )

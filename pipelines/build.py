@@ -25,11 +25,21 @@ from assets.staging import Staging
 from pipelines.alerts.sensors import alert_sensors
 from pipelines.configuration.config import Config
 from pipelines.configuration.settings import destination_urls
+from pipelines.due import due_in
 from pipelines.failed_partitions import publishing_job_and_sensor
-from pipelines.jobs import export_day, follow_submissions, nightly_export
+from pipelines.jobs import (
+    export_day,
+    finish_due,
+    follow_submissions,
+    nightly_export,
+)
 from pipelines.json_logs import json_logger
 from pipelines.retention import retention_job, retention_schedule
-from pipelines.schedules import hourly_settlement, nightly_schedule
+from pipelines.schedules import (
+    finish_schedule,
+    hourly_settlement,
+    nightly_schedule,
+)
 
 _PUBLISHED_GROUPS = {"deliveries", "settlements"}
 _OPERATIONAL_SETTINGS = {
@@ -50,18 +60,21 @@ def build(config: Config) -> dg.Definitions:
     nightly = nightly_schedule(
         partitions, hour=config.nightly_hour, lookback_days=config.lookback_days
     )
+    finish = finish_schedule(
+        partitions, lambda: due_in(config), published=config.publish
+    )
     retention = retention_job(config.keep_bodies_days, published=config.publish)
     queues = any(REGISTRY[one.provider].queues for one in config.destinations.values())
     publishing = [publishing_job_and_sensor()] if config.publish else []
     definitions = dg.Definitions(
         assets=partitioned(_assets(config), partitions, config.backfill_days_per_run),
         jobs=[
-            *(export_day, nightly_export, retention),
+            *(export_day, nightly_export, finish_due, retention),
             *([follow_submissions] if queues else []),
             *(job for job, _ in publishing),
         ],
         schedules=[
-            *(nightly, retention_schedule(retention, config.timezone)),
+            *(nightly, finish, retention_schedule(retention, config.timezone)),
             *([hourly_settlement(partitions)] if queues else []),
         ],
         resources={

@@ -9,7 +9,7 @@ try:
 
     from pipelines.commands.demo import demo
     from pipelines.commands.resolve import resolve
-    from pipelines.commands.runs import backfill, export
+    from pipelines.commands.runs import backfill, export, finish
     from pipelines.commands.sandbox import sandbox
     from pipelines.commands.status import check, metrics, status
     from pipelines.commands.tables import migrate, recover
@@ -27,6 +27,7 @@ app = typer.Typer(
 for command in (
     export,
     backfill,
+    finish,
     status,
     metrics,
     check,

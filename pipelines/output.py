@@ -10,6 +10,7 @@ from rich.table import Table
 
 from assets import money
 from assets.delivery.preview import Preview
+from assets.figures.quarantined import QuarantineFigures
 from assets.ledger.rows import Total
 from assets.ledger.states import State
 
@@ -62,6 +63,17 @@ def print_states(console: Console, totals: Sequence[Total]) -> None:
         amounts = (f"{Decimal(text):,} {code}" for code, text in row["revenue"].items())
         table.add_row(label, row["state"], f"{row['orders']:,}", "\n".join(amounts))
     console.print(table)
+
+
+def print_quarantined(console: Console, found: QuarantineFigures | None) -> None:
+    """Print one line about quarantined orders; nothing if there are none."""
+    if found is not None:
+        console.print(
+            f"{found.quarantined:,} of {found.orders:,} orders "
+            f"({found.quarantined / found.orders:.1%}) are quarantined, most of them "
+            f"for {found.top_reason} ({found.top_orders:,}).",
+            highlight=False,
+        )
 
 
 def print_preview(console: Console, name: str, found: Preview) -> None:

@@ -1,12 +1,26 @@
-"""Schedules: when days are exported and queued deliveries are followed."""
+"""Schedules: when days are exported and finished, and submissions followed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from pipelines.jobs import follow_submissions, nightly_export
+from assets.dagster_internals import PARTITION_NAME_TAG
+from assets.deliveries import delivery_key
+from assets.published_deliveries import PUBLISHED
+from pipelines.jobs import finish_due, follow_submissions, nightly_export
+
+FINISH_INTERVAL = timedelta(minutes=15)
+NIGHTLY_INTERVAL = timedelta(hours=25)
+"""The longest time between two nightly runs: a day when the clocks change."""
+
+_AT_WORK = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 def nightly_schedule(
@@ -73,3 +87,47 @@ def hourly_settlement(
             yield dg.RunRequest(run_key=at.isoformat(), partition_key=key)
 
     return hourly
+
+
+def finish_schedule(
+    partitions: dg.DailyPartitionsDefinition,
+    find_due: Callable[[], Mapping[str, Sequence[str]]],
+    *,
+    published: bool,
+) -> dg.ScheduleDefinition:
+    """Return the schedule that sends on the same day what is due again.
+
+    A provider drops a repeat for a limited time only, and the nightly run may come too
+    late. A partition with a run at work is left to that run.
+
+    Args:
+        partitions: The daily partitions.
+        find_due: Returns partition -> destinations with something to send again now.
+        published: Whether the warehouse has a copy of the delivery tables.
+    """
+    copies = [PUBLISHED] if published else []
+
+    @dg.schedule(
+        job=finish_due,
+        name="finish_due",
+        cron_schedule="*/15 * * * *",
+        execution_timezone=partitions.timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )
+    def finish(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        at = context.scheduled_execution_time.isoformat()
+        for key, destinations in find_due().items():
+            if not _is_at_work(context.instance, key):
+                yield dg.RunRequest(
+                    run_key=f"{at}:{key}",
+                    partition_key=key,
+                    asset_selection=[*map(delivery_key, destinations), *copies],
+                )
+
+    return finish
+
+
+def _is_at_work(instance: dg.DagsterInstance, partition_key: str) -> bool:
+    tags = {PARTITION_NAME_TAG: partition_key}
+    runs = dg.RunsFilter(statuses=_AT_WORK, tags=tags)
+    return instance.get_runs_count(runs) > 0

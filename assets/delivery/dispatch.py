@@ -72,8 +72,11 @@ class RunOptions(TypedDict, total=False):
         on_progress: Called with how many conversions were sent so far, and how many
             are due.
         on_warning: Called with what a person should know before anything is sent.
+        refusal: Asked when every order is planned, and again after the passes: why
+            nothing more may be sent, as a stop reason, or None.
     """
 
+    refusal: Callable[[], str | None]
     limit: int | None
     sleep: Callable[[float], None]
     on_progress: Callable[[int, int], None]
@@ -96,6 +99,7 @@ class Dispatch:
         monotonic: Returns the seconds of a monotonic clock.
         on_progress: As in `RunOptions`.
         on_warning: As in `RunOptions`.
+        refusal: As in `RunOptions`.
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class Dispatch:
         monotonic: Callable[[], float] = time.monotonic,
         on_progress: Callable[[int, int], None] = lambda _sent, _due: None,
         on_warning: Callable[[str], None] = lambda _text: None,
+        refusal: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.partition = partition
         self._provider = partition.provider
@@ -120,6 +125,7 @@ class Dispatch:
         self._sleep = sleep
         self._on_progress = on_progress
         self._on_warning = on_warning
+        self._refusal = refusal
         rate_limit = RateLimit(self._provider.limits, sleep=sleep)
         self._interval = rate_limit.interval
         self._flow = FlowControl(
@@ -167,6 +173,7 @@ class Dispatch:
             self._planner.plan(chunk, self._ledger.clock()) for chunk in chunks()
         )
         self._warn_if_slow(self._due)
+        self._flow.stop_reason = self._refusal()
         with ThreadPoolExecutor(self._provider.limits.in_flight) as pool:
             self._pool = pool
             self._pass(chunks, is_retry=False)
@@ -174,6 +181,8 @@ class Dispatch:
                 if self._flow.is_over or not self._wait_for_retries():
                     break
                 self._pass(chunks, is_retry=True)
+        # Only sending shows that a request cannot be built.
+        self._flow.stop_reason = self._flow.stop_reason or self._refusal()
         if self._flow.stop_reason is None and not self._is_limited:
             self._planner.end_missing_orders(chunks())
             self._planner.record_missing_orders(chunks())

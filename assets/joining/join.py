@@ -72,6 +72,7 @@ def join(
     memory_limit: str = "1GB",
     on_rejects: OnRejects,
     on_issues: OnIssues,
+    before_commit: Callable[[int], object] = lambda _orders: None,
 ) -> JoinResult:
     """Stage one row per order, ordered by order id.
 
@@ -85,6 +86,8 @@ def join(
         on_rejects: Called with the refused orders and lines, batch by batch.
         on_issues: Called with the data issues of good orders, batch by batch:
             `{"order_id", "code", "subject", "detail"}`.
+        before_commit: Called with the number of good orders when all were joined. If it
+            raises, the earlier file stays.
 
     Raises:
         JoinError: The join is wrong. The message names the columns.
@@ -107,6 +110,7 @@ def join(
             writer.write_table(_validated(good, partition))
             totals.add(good, len(batch))
         orphans = _refuse_orphans(database, partition, on_rejects)
+        before_commit(totals.good)
     return JoinResult(
         totals.good,
         totals.rows - totals.good,

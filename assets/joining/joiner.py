@@ -4,7 +4,7 @@ The join itself is in `join.py`. This module adds what the delivery tables know:
 rows refused before, the orders of other days, and the totals of the source.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 
@@ -24,6 +24,7 @@ from assets.ledger.quarantine import (
 from assets.ledger.rows import Clock, utc_now
 from assets.ledger.runs import replace_source_totals
 from assets.money import minor_digits
+from assets.source.guards import GuardError, QuarantinedOrders
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
 from assets.validation.rejects import Reject, quarantine_rows
@@ -49,14 +50,30 @@ class Joiner:
     allow_orders_without_items: bool = False
     clock: Clock = utc_now
 
-    def join(self, partition_key: str, run_id: str) -> JoinResult:
+    def join(
+        self,
+        partition_key: str,
+        run_id: str,
+        check: Callable[[QuarantinedOrders], object] = lambda _found: None,
+    ) -> JoinResult:
         """Stage the conversions of a day and record the totals of the source.
 
         Args:
             partition_key: The day, `YYYY-MM-DD`.
             run_id: Recorded with the totals.
+            check: Called with the quarantined orders before the conversions are staged.
+                If it refuses the day, its earlier conversions are removed.
+
+        Raises:
+            GuardError: `check` refused the day. Nothing of it can be sent.
         """
         quarantine = Quarantine(self.database, partition_key, self.clock())
+
+        def commit(good: int) -> None:
+            for dataset in (ASSET, ORPHANS):
+                quarantine.mark_resolved(dataset)
+            self._check(partition_key, good, check)
+
         quarantine.store(quarantine_rows(self._repeated(partition_key)))
         quarantine.mark_resolved(REPEATED)
         result = join(
@@ -68,11 +85,26 @@ class Joiner:
             allow_orders_without_items=self.allow_orders_without_items,
             on_rejects=lambda rejects: quarantine.store(quarantine_rows(rejects)),
             on_issues=quarantine.add_issues,
+            before_commit=commit,
         )
-        for dataset in (ASSET, ORPHANS):
-            quarantine.mark_resolved(dataset)
         self._record_totals(partition_key, run_id, result)
         return result
+
+    def _check(
+        self,
+        partition_key: str,
+        good: int,
+        check: Callable[[QuarantinedOrders], object],
+    ) -> None:
+        rows = quarantined_orders(self.database, partition_key)
+        reasons = [row["reasons"] for row in rows]
+        try:
+            check(QuarantinedOrders(good + len(reasons), reasons))
+        except GuardError:
+            # They hold orders that are quarantined now, and a run of the deliveries
+            # alone would send them.
+            self.staging.path(ASSET, partition_key).unlink(missing_ok=True)
+            raise
 
     def _repeated(self, partition_key: str) -> list[Reject]:
         refused = quarantined_order_ids(self.database, partition_key, [ORDERS])

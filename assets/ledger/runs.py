@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from assets.ledger.database import Database, insert_if_new, insert_or_update
+from assets.ledger.database import Database, insert_or_update
 from assets.ledger.ledger import Ledger
 from assets.ledger.tables import export_run, guard_override, source_total
 
@@ -157,13 +157,23 @@ def record_guard_override(
     reason: str,
     at: datetime,
 ) -> None:
-    """Record that a person overrode the guards for a partition, and why."""
+    """Record that a person overrode the guards for a partition, and why.
+
+    The objections of several steps of one run are kept together.
+    """
     row = {
         "run_id": run_id,
         "partition_key": partition_key,
-        "objections": list(objections),
         "reason": reason[:512],
         "overridden_at": at,
     }
+    known = select(guard_override.c.objections).where(
+        guard_override.c.run_id == run_id,
+        guard_override.c.partition_key == partition_key,
+    )
     with database.write() as connection:
-        connection.execute(insert_if_new(connection, guard_override), row)
+        earlier = connection.execute(known).scalar() or []
+        merged = {"objections": list(dict.fromkeys([*earlier, *objections]))}
+        connection.execute(
+            insert_or_update(connection, guard_override, ["objections"]), row | merged
+        )

@@ -72,7 +72,11 @@ class Extractor:
             on_good=count,
             on_rejects=counter.add_rejects,
             before_commit=lambda: self.guard.check(
-                counter.volume, partition_key, run_id=run_id, override=override
+                counter.volume,
+                partition_key,
+                run_id=run_id,
+                override=override,
+                quarantined=counter.quarantined,
             ),
         )
 

@@ -1,11 +1,12 @@
 """Guards on a whole day: is the volume of the day plausible?
 
 A day without orders, or with far more or fewer orders or far more or less money than
-usual, is more often a broken load than a real day. Such a day is refused before
-anything of it is staged, unless a person overrides the guards. Pure rules.
+usual, is more often a broken load than a real day. So is a day of which most orders are
+quarantined. Such a day is refused before anything of it is sent, unless a person
+overrides the guards. Pure rules.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from assets.money import from_minor, minor_digits, to_minor
 from assets.validation.rejects import Reject
+
+SHOWN_REASONS = 3
 
 
 class Guards(BaseModel):
@@ -29,6 +32,9 @@ class Guards(BaseModel):
         money_factor: The same for the revenue in each currency.
         max_orders: The most orders of a day; None: no limit.
         max_revenue: The most revenue of a day, by currency, in major units.
+        max_quarantined_share: The largest share of a day's orders that may be
+            quarantined; 1: no limit.
+        quarantined_from_orders: The share is not compared on days with fewer orders.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,10 +45,30 @@ class Guards(BaseModel):
     money_factor: float = Field(default=10, gt=1)
     max_orders: int | None = Field(default=None, ge=0)
     max_revenue: dict[str, Decimal] = {}
+    max_quarantined_share: float = Field(default=0.5, ge=0, le=1)
+    quarantined_from_orders: int = Field(default=20, ge=1)
 
 
 class GuardError(Exception):
-    """A day violates the guards. Nothing of it was staged."""
+    """A day violates the guards. Nothing of it was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedOrders:
+    """How many orders of a day are quarantined.
+
+    Attributes:
+        orders: Number of orders of the day, quarantined ones included.
+        reasons: The reason codes of each quarantined order.
+    """
+
+    orders: int = 0
+    reasons: Sequence[Sequence[str]] = ()
+
+    @property
+    def share(self) -> float:
+        """The share of the orders that are quarantined, 0 to 1."""
+        return len(self.reasons) / self.orders if self.orders else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +102,7 @@ class VolumeCounter:
 
     def __init__(self) -> None:
         self._totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        self._reasons: list[Sequence[str]] = []
 
     def add_good(self, rows: pa.Table) -> None:
         """Count validated rows of `completed_orders`."""
@@ -93,11 +120,17 @@ class VolumeCounter:
             entry = self._totals[one.currency or ""]
             entry[0] += 1
             entry[1] += one.amount_minor or 0
+            self._reasons.append(one.reasons)
 
     @property
     def volume(self) -> Volume:
         """The volume counted so far."""
         return Volume({name: (n, sum_) for name, (n, sum_) in self._totals.items()})
+
+    @property
+    def quarantined(self) -> QuarantinedOrders:
+        """The refused rows counted so far."""
+        return QuarantinedOrders(self.volume.orders, self._reasons)
 
 
 def guard_violations(
@@ -111,6 +144,21 @@ def guard_violations(
         guards: The limits.
     """
     return [*_beyond_limits(day, guards), *_far_from_usual(day, earlier_days, guards)]
+
+
+def quarantine_violations(found: QuarantinedOrders, guards: Guards) -> list[str]:
+    """Return what a day violates by its quarantined orders; empty: it is plausible."""
+    limit = guards.max_quarantined_share
+    if found.orders < guards.quarantined_from_orders or found.share <= limit:
+        return []
+    counts = Counter(code for codes in found.reasons for code in codes)
+    top = ", ".join(
+        f"{code} {count}" for code, count in counts.most_common(SHOWN_REASONS)
+    )
+    return [
+        f"at most {limit * 100:g} % of the orders to be quarantined, got "
+        f"{len(found.reasons)} of {found.orders} ({top})"
+    ]
 
 
 def _beyond_limits(day: Volume, guards: Guards) -> list[str]:

@@ -20,6 +20,7 @@ from pipelines.build import managed_source
 from pipelines.checkup.columns import check_destination, check_statement
 from pipelines.checkup.connections import connect, needs_connection
 from pipelines.checkup.publishing import check_publishing
+from pipelines.checkup.schedules import check_schedules, has_dedup_window
 from pipelines.configuration.config import (
     CONFIG_VARIABLE,
     DEMO_CONFIG,
@@ -68,6 +69,8 @@ def run_checks(config: Config, *, offline: bool = False) -> Iterator[Finding]:
         yield found
         if found.is_good and not offline and needs_connection(config, name):
             yield _finding(f"connection {name}", partial(connect, config, name))
+        if found.is_good and has_dedup_window(config, name):
+            yield _finding(f"schedules {name}", partial(check_schedules, config, name))
     for name in config.alerts.channels:
         yield _finding(f"alert channel {name}", partial(_check_channel, config, name))
 

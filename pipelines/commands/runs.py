@@ -1,4 +1,4 @@
-"""The commands that run partitions: `export` and `backfill`."""
+"""The commands that run partitions: `export`, `backfill` and `finish`."""
 
 from datetime import date, datetime
 from functools import partial
@@ -112,6 +112,27 @@ def backfill(
     _exit(results)
 
 
+@reports_errors
+def finish(
+    destination: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this destination; may be given several times."),
+    ] = None,
+) -> None:
+    """Send again what is due now, of any day; nothing is extracted."""
+    from pipelines.runs.finish import finish_due
+    from pipelines.runs.preconditions import check_destinations
+
+    config, names = load_config(), destination or []
+    check_destinations(config, names)
+    results = list(finish_due(config, names))
+    if not results:
+        console.print("Nothing is due.")
+        return
+    _print_states(config, results[0].day, results[-1].day)
+    _exit(results)
+
+
 def _days(first: date, last: date) -> list[date]:
     from assets.partitions import days_between
 
@@ -141,14 +162,17 @@ def _dry_run(
 
 
 def _print_states(config: Config, first: date, last: date) -> None:
+    from assets.figures.quarantined import quarantine_figures
     from assets.ledger.totals import count_needs_human, totals
-    from pipelines.output import print_states
+    from pipelines.output import print_quarantined, print_states
 
     days = {"first": first.isoformat(), "last": last.isoformat()}
     with open_database(config) as database:
         found = totals(database, **days)
         waiting = count_needs_human(database, **days)
+        quarantined = quarantine_figures(database, **days)
     print_states(console, found)
+    print_quarantined(console, quarantined)
     if waiting:
         console.print(
             f"{waiting} deliveries wait for a person: look at v_needs_human, then use "

@@ -12,6 +12,7 @@ from shutil import copy
 import dagster as dg
 from rich.console import Console
 
+from assets.figures.quarantined import quarantine_figures
 from assets.ledger.totals import totals
 from pipelines.build import managed_source
 from pipelines.configuration.config import (
@@ -36,7 +37,7 @@ from pipelines.demo.ports import (
 )
 from pipelines.demo.ui import run_ui
 from pipelines.demo.warehouse import seed
-from pipelines.output import print_states
+from pipelines.output import print_quarantined, print_states
 from pipelines.runs.launch import Launcher
 from pipelines.sandbox.listening import port_of
 from pipelines.sandbox.server import SandboxServer
@@ -118,6 +119,8 @@ def _export(console: Console, config: Config, day: date) -> None:
     key = day.isoformat()
     with managed_source(config) as source:
         print_states(console, totals(source.database, first=key, last=key))
+        found = quarantine_figures(source.database, first=key, last=key)
+    print_quarantined(console, found)
     for step, why in result.failures.items():
         console.print(f"[red]{step}[/red] {why}")
     console.print(_WHERE.format(day=day))

@@ -20,13 +20,7 @@ def check_export(config: Config, day: date, destinations: Sequence[str]) -> None
         LedgerError: The delivery tables cannot be used.
         StagingError: The staging folder cannot be used.
     """
-    for name in destinations:
-        if name not in config.destinations:
-            message = (
-                f"Exporting failed for {name}: expected one of "
-                f"{', '.join(config.destinations)}. Name a configured destination."
-            )
-            raise ConfigError(message)
+    check_destinations(config, destinations)
     today = datetime.now(config.zone).date()
     if not config.start_date <= day < today:
         message = (
@@ -37,3 +31,18 @@ def check_export(config: Config, day: date, destinations: Sequence[str]) -> None
         raise ConfigError(message)
     with managed_source(config) as source:
         source.database.ensure_version()
+
+
+def check_destinations(config: Config, destinations: Sequence[str]) -> None:
+    """Raise unless all names are configured destinations.
+
+    Raises:
+        ConfigError: There is no such destination.
+    """
+    for name in destinations:
+        if name not in config.destinations:
+            message = (
+                f"Exporting failed for {name}: expected one of "
+                f"{', '.join(config.destinations)}. Name a configured destination."
+            )
+            raise ConfigError(message)

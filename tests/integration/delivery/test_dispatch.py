@@ -317,3 +317,9 @@ def test_the_order_and_size_of_chunks_change_nothing(bench: Bench) -> None:
     assert bench.run([]).requests == 0
     assert bench.dispatch().run(lambda: [Chunk([]), Chunk(many(6))]).requests == 0
     assert sorted(bench.transport.orders) == [one.order_id for one in many(6)]
+
+
+def test_a_refused_plan_sends_nothing_and_stays_planned(bench: Bench) -> None:
+    summary = bench.run([order("O1"), order("O2")], refusal=lambda: "guard: refused")
+    assert (summary.requests, summary.stop_reason) == (0, "guard: refused")
+    assert bench.states() == {"O1": "pending", "O2": "pending"}
