@@ -209,7 +209,7 @@ def check_lines(shop: Deployment) -> dict[str, str]:
 def test_all_checks_of_a_good_deployment_pass(shop: Deployment) -> None:
     found = check_lines(shop)
     assert set(found.values()) == {"ok"}
-    lines = 2 + 1 + 5 + 1 + len(NAMES) + len(NAMES[:-1]) + 1
+    lines = 3 + 1 + 5 + 1 + len(NAMES) + len(NAMES[:-1]) + 1
     assert len(found) == lines  # the last one is of the schedules
     host = shop.server.url.partition("//")[2]
     for name in NAMES[:-1]:  # the last one's events go to a file
@@ -250,7 +250,7 @@ def test_each_statement_is_checked_against_the_contract(
 def test_a_check_reports_an_unreachable_warehouse(shop: Deployment) -> None:
     shop.environ["WAREHOUSE"] = "postgresql+psycopg://me:canary@127.0.0.1:1/x"
     found = check_lines(shop)
-    assert len(found) == 5 + 1
+    assert len(found) == 6 + 1
     assert all("expected a warehouse that answers" in text for text in found)
     assert "canary" not in str(found)
 
