@@ -4,8 +4,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
 # Tests wait for servers and disks, so one process more than processors keeps those busy.
-WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# The long tests keep processors busy themselves.
+WORKERS := $(shell expr $(PROCESSORS) + 1)
 UPGRADE := --upgrade
 export DAGSTER_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -37,7 +39,7 @@ test: install ## run the tests, except the long ones and those in a browser
 
 .PHONY: test-long
 test-long: install ## run the tests that take longer, and properties on all examples
-	ALL_EXAMPLES=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
+	ALL_EXAMPLES=1 $(BIN)/python -m pytest -n $(PROCESSORS) --dist loadfile \
 		-m "(long or hypothesis or examples) and not browser"
 
 .PHONY: browser

@@ -64,7 +64,8 @@ def load_config(
         config = Config.model_validate(tree)
     except ValidationError as error:
         problems = "\n".join(
-            describe_error(one, values.unset) for one in error.errors()
+            describe_error(one, values.unset, values.variables)
+            for one in error.errors()
         )
         message = f"Reading configuration failed for {path}:\n{problems}"
         raise ConfigError(message) from None

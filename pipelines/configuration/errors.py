@@ -9,12 +9,16 @@ from assets.providers.registry import REGISTRY
 from pipelines.configuration.settings import Config
 
 
-def describe_error(error: Any, unset: Mapping[str, str]) -> str:
+def describe_error(
+    error: Any, unset: Mapping[str, str], variables: Mapping[str, str]
+) -> str:
     """Return the path of an invalid setting and what was expected there.
 
     Args:
         error: One error of a pydantic `ValidationError`.
         unset: Key -> the variable that is not set.
+        variables: Key -> the variable that the file names. Those of an invalid value
+            are named.
     """
     path = [str(part) for part in error["loc"]]
     if len(path) > 2 and path[0] == "destinations":  # noqa: PLR2004
@@ -30,7 +34,18 @@ def describe_error(error: Any, unset: Mapping[str, str]) -> str:
     where = ".".join(path)
     if where in unset:
         text = f"expected a value in the environment variable {unset[where]}, got none"
+    elif named := _variables_of(where, variables):
+        text = f"{text} (environment: {', '.join(named)})"
     return f"  {where or 'file'}: {text}."
+
+
+def _variables_of(where: str, variables: Mapping[str, str]) -> list[str]:
+    """Return the variables of a key and of the keys below it."""
+    return [
+        name
+        for key, name in variables.items()
+        if key == where or key.startswith(f"{where}.")
+    ]
 
 
 def _valid_keys(path: Sequence[str]) -> set[str]:

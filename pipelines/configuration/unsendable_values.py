@@ -8,8 +8,6 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from pipelines.configuration.environment_values import EnvironmentValues
 from pipelines.configuration.secrets import secrets_of
 from pipelines.configuration.settings import Config, ConfigError
@@ -56,11 +54,7 @@ def _problems(
 def _secrets(config: Config) -> Iterator[tuple[str, str]]:
     for name, settings in config.destinations.items():
         for key, secret in secrets_of(settings):
-            yield f"destinations.{name}.{key}", _text_of(secret)
-
-
-def _text_of(secret: SecretStr) -> str:
-    return secret.get_secret_value()
+            yield f"destinations.{name}.{key}", secret.get_secret_value()
 
 
 def _variable(where: str, values: EnvironmentValues) -> str:
@@ -69,7 +63,7 @@ def _variable(where: str, values: EnvironmentValues) -> str:
 
 
 def unsendable_character(text: str) -> str | None:
-    """Return the kind of the first character that a header cannot carry, or None.
+    """Return what kind of character a header cannot carry in a text, or None.
 
     Args:
         text: A secret. Nothing of it is returned.

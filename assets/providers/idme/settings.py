@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from assets.providers.settings import DestinationSettings, validate_url
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
 class IdMeSettings(DestinationSettings):
@@ -65,9 +66,12 @@ class IdMeSettings(DestinationSettings):
     @field_validator("endpoint_headers")
     @classmethod
     def _must_be_headers(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        for name in headers:
+        for name, value in headers.items():
             if not _HEADER.fullmatch(name):
                 message = f"expected the name of a header, got {name!r}"
+                raise ValueError(message)
+            if not _HEADER_VALUE.fullmatch(value.get_secret_value()):
+                message = f"expected one line of ASCII text for {name}"
                 raise ValueError(message)
         return headers
 

@@ -135,6 +135,7 @@ def test_policies() -> None:
         ({"fields": {"note": "extra.note"}}, "nothing can be mapped"),
         ({"endpoint_headers": {"X-App": "a"}}, "needs endpoint_url"),
         ({"endpoint_url": URL, "endpoint_headers": {"X App": "a"}}, "name of a header"),
+        ({"endpoint_url": URL, "endpoint_headers": {"X": "a\r\nB: c"}}, "one line"),
         ({"envelope": "xml"}, "'nested' or 'flat'"),
         ({"resend_policy": "lookup"}, "'dedupe' or 'never'"),
         ({"colour": "red"}, "Extra inputs are not permitted"),
