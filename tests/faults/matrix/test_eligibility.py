@@ -46,25 +46,25 @@ def test_60_two_rows_that_contradict_each_other_are_both_quarantined(
 
 
 BY_CLICK = {
-    "no consent": None,
+    "no-consent": None,
     "refused": "consent_refused",
-    "not seen": None,
-    "two variations": None,
-    "variation unknown": None,
-    "other currency": None,
+    "not-seen": None,
+    "two-variations": None,
+    "variation-unknown": None,
+    "other-currency": None,
     "nobody": "no_click_id",
-    "no click": "no_click_id",
+    "no-click": "no_click_id",
 }
 NOT_SENT = {
     "convert": {
-        "no consent": "no_consent",
+        "no-consent": "no_consent",
         "refused": "consent_refused",
-        "not seen": "no_bucketing",
-        "two variations": "no_bucketing",
-        "variation unknown": "no_bucketing",
-        "other currency": "currency_not_taken",
+        "not-seen": "no_bucketing",
+        "two-variations": "no_bucketing",
+        "variation-unknown": "no_bucketing",
+        "other-currency": "currency_not_taken",
         "nobody": "no_visitor_id",
-        "no click": None,
+        "no-click": None,
     },
     "impact": BY_CLICK,
     "trackdesk": BY_CLICK,
@@ -75,23 +75,23 @@ def fill(shop: Shop) -> None:
     """One order of each kind, each with a visitor of its own."""
     shop.retype(tracking_consent="text")
     changes: dict[str, dict[str, Any]] = {name: {} for name in NOT_SENT["convert"]}
-    changes["no consent"] = {"tracking_consent": None}
+    changes["no-consent"] = {"tracking_consent": None}
     changes["refused"] = {"tracking_consent": "FALSE"}
-    changes["other currency"] = {"currency": "EUR"}
+    changes["other-currency"] = {"currency": "EUR"}
     changes["nobody"] = {"visitor_id": None}
     for name, changed in changes.items():
-        plain = {"tracking_consent": "true", "visitor_id": f"v {name}"}
+        plain = {"tracking_consent": "true", "visitor_id": f"v-{name}"}
         shop.order(name, **plain | changed)
         clicks = {"impact_click_id": "click", "trackdesk_cid": CID}
         for kind, value in clicks.items():
-            if name not in {"nobody", "no click"}:
-                known = {"visitor_id": f"v {name}", "captured_at": BEFORE}
+            if name not in {"nobody", "no-click"}:
+                known = {"visitor_id": f"v-{name}", "captured_at": BEFORE}
                 shop.add("visitor_identifiers", kind=kind, value=value, **known)
-        seen = {"two variations": ["a", "b"], "not seen": [], "variation unknown": [""]}
+        seen = {"two-variations": ["a", "b"], "not-seen": [], "variation-unknown": [""]}
         for variation in seen.get(name, ["a"]):
             shop.add(
                 "visitor_bucketing",
-                visitor_id=f"v {name}",
+                visitor_id=f"v-{name}",
                 experience_id="100",
                 variation_id=variation,
                 bucketed_at=BEFORE,
@@ -119,10 +119,10 @@ def test_65_an_ineligible_order_is_suppressed_with_its_reason(
     assert set(shop.harness.server.log.orders) == sent
     issues = {row["order_id"]: row["code"] for row in shop.harness.rows(data_issue)}
     assert issues == {
-        "two variations": "bucketing_conflict",
-        "variation unknown": "unfit_exposure",
+        "two-variations": "bucketing_conflict",
+        "variation-unknown": "unfit_exposure",
     }
-    currencies = dict.fromkeys(rows, "USD") | {"other currency": "EUR"}
+    currencies = dict.fromkeys(rows, "USD") | {"other-currency": "EUR"}
     shop.check({one: (1000, currency) for one, currency in currencies.items()})
 
 

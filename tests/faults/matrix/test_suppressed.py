@@ -136,8 +136,8 @@ CASES = {
     ),
     "a click that stands for none": Case(
         "impact",
-        "unfit_identifier",
-        f"a refused row up to {AT} may count: impact_click_id (placeholder_id)",
+        "no_click_id",
+        f"none stored up to {AT} of: click_id",
         identifiers={"impact_click_id": "undefined"},
     ),
     "a profile that is personal": Case(
@@ -154,8 +154,8 @@ CASES = {
     ),
     "an external cid that stands for none": Case(
         "trackdesk",
-        "unfit_identifier",
-        f"a refused row up to {AT} may count: trackdesk_external_cid (placeholder_id)",
+        "no_external_cid",
+        f"none stored up to {AT} of: trackdesk_external_cid",
         settings={"identify_by": "external_cid", "revenue_origin_id": CID},
         identifiers={"trackdesk_cid": CID, "trackdesk_external_cid": "(not set)"},
     ),
@@ -168,9 +168,8 @@ CASES = {
     ),
     "a tracking id that stands for none": Case(
         "idme",
-        "unfit_identifier",
-        f"a refused row up to {AT} may count: "
-        "idme_conversion_tracking_id (placeholder_id)",
+        "no_tracking_id",
+        f"none stored up to {AT} of: idme_conversion_tracking_id",
         identifiers={"idme_conversion_tracking_id": "null"},
     ),
     "in a variation nobody knows": Case(
@@ -430,7 +429,8 @@ def test_65_visitors_of_no_known_id_do_not_share_a_click(
     known = {"kind": "trackdesk_cid", "value": CID, "captured_at": BEFORE}
     shop.add("visitor_identifiers", visitor_id="undefined", **known)
     shop.run()
-    assert shop.quarantined_orders() == dict.fromkeys(("O1", "O2"), "placeholder_id")
+    assert shop.harness.states() == dict.fromkeys(("O1", "O2"), "suppressed")
+    assert [row[2] for row in suppressed(shop)] == ["no_click_id"] * 2
     assert shop.harness.server.seen == []
 
 

@@ -296,7 +296,7 @@ CASES = {
         by="cv-16",
     ),
     "the id stands for unknown": Case(
-        "unfit_identifier",
+        '{"100":"x"}',
         [known("undefined", visitor_id="own"), seen("100", "x")],
     ),
     "no id of Convert is wanted of another kind": Case(

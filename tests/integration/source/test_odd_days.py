@@ -167,9 +167,9 @@ def test_each_order_is_of_the_day_that_the_clock_on_the_wall_showed(
         for number in range(int((end - start + 2 * DAY) / STEP))
     }
     times |= {
-        "last before": start - INSTANT,
+        "last-before": start - INSTANT,
         "last": end - INSTANT,
-        "first after": end,
+        "first-after": end,
     }
     days = Days(tmp_path, warehouse_url, zone, day)
     days.fill(times)
