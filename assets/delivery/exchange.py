@@ -197,5 +197,5 @@ class BatchExchange:
         """Order ids, SKUs and product ids: they may look personal and are not."""
         order_ids = {one.order_id for one in self.batch}
         items = chain.from_iterable(one.items for one in self.batch)
-        products = ((one.sku, one.product_id or "") for one in items)
+        products = ((one.sku or "", one.product_id or "") for one in items)
         return frozenset(order_ids.union(*products))

@@ -255,8 +255,10 @@ def _validated(good: pa.Table, partition: str) -> pa.Table:
 def _data_issues(good: pa.Table) -> list[Issue]:
     columns = ["bucketing_conflicts", "unfit_experiences", "unfit_identifiers"]
     lengths = [pc.list_value_length(good[name]) for name in columns]
-    has_issue = reduce(pc.or_, [pc.greater(one, _ZERO) for one in lengths])
-    rows = good.filter(has_issue).select(["order_id", *columns]).to_pylist()
+    is_shared = good["has_shared_segments"]
+    has_issue = reduce(pc.or_, [pc.greater(one, _ZERO) for one in lengths], is_shared)
+    names = ["order_id", "has_shared_segments", *columns]
+    rows = good.filter(has_issue).select(names).to_pylist()
     return [
         {"order_id": row["order_id"], "code": code, "subject": subject, "detail": why}
         for row in rows
@@ -271,3 +273,5 @@ def _row_issues(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None]]
         yield "unfit_exposure", experience_id, None
     for unfit in row["unfit_identifiers"]:
         yield "unfit_identifier", unfit["kind"], unfit["reasons"]
+    if row["has_shared_segments"]:
+        yield "shared_segments", "visitor_segments", None

@@ -25,6 +25,7 @@ class Item:
     """One line of an order. Money is exact, in the currency of the order.
 
     Attributes:
+        sku: None: a line without an article, such as a gift wrap.
         quantity: Units; may be fractional (metres, kilograms) or 0.
         unit_price: Price of one unit before discounts.
         subtotal: Price of the line before its own discount.
@@ -33,7 +34,7 @@ class Item:
     """
 
     line_no: int
-    sku: str
+    sku: str | None = None
     product_id: str | None = None
     name: str | None = None
     category: str | None = None
@@ -49,10 +50,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segments:
-    """Visitor segments as the warehouse names them. None: not stored."""
+    """Visitor segments as the warehouse names them. None or empty: not stored.
+
+    Attributes:
+        device: All codes of the device: a telephone may have a general and an exact
+            one.
+    """
 
     browser: str | None = None
-    device: str | None = None
+    device: tuple[str, ...] = ()
     source: str | None = None
     visitor_type: str | None = None
     country: str | None = None
@@ -175,4 +181,5 @@ def _item(row: Mapping[str, Any]) -> Item:
 
 
 def _segments(row: Mapping[str, Any]) -> Segments:
-    return Segments(**{**row, "custom_segments": tuple(row["custom_segments"] or ())})
+    lists = {name: tuple(row[name] or ()) for name in ("device", "custom_segments")}
+    return Segments(**{**row, **lists})

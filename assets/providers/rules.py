@@ -174,6 +174,12 @@ DATA_ISSUES = (
         "the row that counts; the identifier is left out",
     ),
     Rule(
+        "shared_segments",
+        ("visitor_id", "convert_visitor_id"),
+        "one Convert visitor per visitor of the shop; with two, segments stored under "
+        "the shop's id may be of either and are left out",
+    ),
+    Rule(
         "drift",
         ("all values that are sent",),
         "the values that were reported; a changed order is not sent again",

@@ -258,12 +258,22 @@ def read_texts(value: Any) -> list[str] | None:
     return [text for text in texts if text is not None]
 
 
+def read_one_or_more_texts(value: Any) -> list[str] | None:
+    """Return a list of texts from one text, a list, or the JSON text of a list."""
+    if isinstance(value, str) and not value.lstrip().startswith("["):
+        text = read_text(value)
+        return None if text is None else [text]
+    return read_texts(value)
+
+
 def reader_of(column: str, kind: pa.DataType, zone: tzinfo | None) -> Reader:
     """Return the reader of a column by its name and Arrow type."""
     if column == "currency":
         return _with_case(str.upper)
     if column == "customer_email_sha1":
         return _with_case(str.lower)
+    if column == "device":
+        return read_one_or_more_texts
     if kind == INSTANT:
         return partial(read_instant, zone=zone)
     return _READERS[kind]

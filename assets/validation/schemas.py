@@ -108,7 +108,7 @@ ORDER_ITEMS = pap.DataFrameSchema(
     {
         "order_id": _column(TEXT, *_ORDER_ID_CHECKS, NO_PLACEHOLDER),
         "line_no": _column(WHOLE),
-        "sku": _column(TEXT, folds=(TRIMMED,)),
+        "sku": _column(TEXT, required=False, folds=(TRIMMED,)),
         **_texts("product_id", "name", "category", "sub_category", "brand", "variant"),
         "quantity": _column(MONEY, NOT_NEGATIVE),
         "unit_price": _column(MONEY, NOT_NEGATIVE),
@@ -147,7 +147,9 @@ VISITOR_BUCKETING = pap.DataFrameSchema(
 )
 
 _SEGMENT_COLUMNS = {
-    **_texts("browser", "device", "source", "visitor_type", "country", "campaign"),
+    "browser": _column(TEXT, required=False),
+    "device": _column(pa.list_(TEXT), required=False),
+    **_texts("source", "visitor_type", "country", "campaign"),
     "custom_segments": _column(pa.list_(TEXT), required=False),
 }
 

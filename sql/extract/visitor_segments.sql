@@ -1,14 +1,45 @@
--- Segments of the visitors of the window's orders, at or before the order.
+-- Segments of the visitors of the window's orders, at or before the order. The visitor
+-- is identified by the id of the site or by the id of the experiment tool
+-- (`convert_visitor_id`).
 -- Rows without a time are included, so that validation can refuse them: such a row may
 -- have been before the order.
 with window_orders as (
     select
+        o.order_id,
         o.visitor_id,
         o.completed_at
     from completed_orders as o
     where
         o.completed_at >= :window_start
         and o.completed_at < :window_end
+),
+
+visitors as (
+    select
+        o.visitor_id,
+        o.completed_at
+    from window_orders as o
+    union
+    select
+        v.value as visitor_id,
+        o.completed_at
+    from window_orders as o
+    inner join visitor_identifiers as v on o.order_id = v.order_id
+    where v.kind = 'convert_visitor_id'
+    union
+    select
+        v.value as visitor_id,
+        o.completed_at
+    from window_orders as o
+    inner join visitor_identifiers as v on o.visitor_id = v.visitor_id
+    where
+        v.kind = 'convert_visitor_id'
+        and nullif(
+            regexp_replace(
+                cast(v.order_id as varchar), '[\s' || chr(160) || ']', '', 'g'
+            ),
+            ''
+        ) is null
 )
 
 select
@@ -25,8 +56,8 @@ from visitor_segments as s
 where
     exists (
         select 1
-        from window_orders as o
+        from visitors
         where
-            o.visitor_id = s.visitor_id
-            and coalesce(o.completed_at >= s.captured_at, true)
+            visitors.visitor_id = s.visitor_id
+            and coalesce(visitors.completed_at >= s.captured_at, true)
     )

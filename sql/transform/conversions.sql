@@ -262,9 +262,48 @@ bucketing as (
     group by order_id
 ),
 
+-- Every id that Convert gave a visitor of the shop. The id may be stored for an order.
+convert_ids as (
+    select
+        v.value,
+        v.captured_at,
+        coalesce(v.visitor_id, o.visitor_id) as visitor_id
+    from visitor_identifiers as v
+    left join staged_completed_orders as o on v.order_id = o.order_id
+    where v.kind = 'convert_visitor_id'
+),
+
+-- Visitors whom Convert knows as two: the segments of the shop may be of either.
+shared_visitors as (
+    select o.order_id
+    from distinct_orders as o
+    inner join convert_ids as c on o.visitor_id = c.visitor_id
+    where c.captured_at <= o.completed_at
+    group by o.order_id
+    having count(distinct c.value) > 1
+),
+
+-- The id that is sent first is the stronger one. Segments of two ids are never mixed.
+segment_owners as (
+    select
+        order_id,
+        convert_visitor_id as visitor_id,
+        true as is_sent_first
+    from identifiers
+    where convert_visitor_id is not null
+    union all
+    select
+        o.order_id,
+        o.visitor_id,
+        false as is_sent_first
+    from distinct_orders as o
+    where o.visitor_id is not null
+),
+
 stored_segments as (
     select
         o.order_id,
+        w.is_sent_first,
         s.captured_at,
         {
             'browser': s.browser,
@@ -276,16 +315,31 @@ stored_segments as (
             'custom_segments': s.custom_segments
         } as segments
     from distinct_orders as o
-    inner join visitor_segments as s on o.visitor_id = s.visitor_id
+    inner join segment_owners as w on o.order_id = w.order_id
+    inner join visitor_segments as s on w.visitor_id = s.visitor_id
     where s.captured_at <= o.completed_at
+),
+
+found_segments as (
+    select
+        order_id,
+        max(is_sent_first) as is_sent_first,
+        max_by(
+            segments, row(is_sent_first, captured_at, segments)
+        ) as segments
+    from stored_segments
+    group by order_id
 ),
 
 segments as (
     select
-        order_id,
-        max_by(segments, row(captured_at, segments)) as segments
-    from stored_segments
-    group by order_id
+        f.order_id,
+        not f.is_sent_first and s.order_id is not null as is_shared,
+        case
+            when f.is_sent_first or s.order_id is null then f.segments
+        end as segments
+    from found_segments as f
+    left join shared_visitors as s on f.order_id = s.order_id
 ),
 
 facts as (
@@ -318,6 +372,7 @@ findings as (
         i.items_discount,
         i.imprecise_lines,
         i.mispriced_lines,
+        coalesce(s.is_shared, false) as has_shared_segments,
         r.order_id is not null as has_refused_row,
         coalesce(i.repeats_line_no, false) as repeats_line_no,
         o.first_row <> o.last_row as contradicts,
@@ -331,10 +386,12 @@ findings as (
     from orders as o
     left join items as i on o.order_id = i.order_id
     left join refused_rows as r on o.order_id = r.order_id
+    left join segments as s on o.order_id = s.order_id
 )
 
 select
     f.*, -- noqa: AM04
+    w.has_shared_segments,
     w.has_refused_row,
     w.contradicts,
     w.other_row,

@@ -99,7 +99,7 @@ def guide_order(
         "items": (item(quantity=Decimal(3)),),
         "segments": Segments(
             browser="CH",
-            device="DESK",
+            device=("DESK",),
             source="direct",
             visitor_type="new",
             country="US",

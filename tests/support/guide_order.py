@@ -63,7 +63,7 @@ def make_conversion(**changes: Any) -> Conversion:
         bucketing={"100127238": "1001186427"},
         segments=Segments(
             browser="CH",
-            device="DESK",
+            device=("DESK",),
             source="direct",
             visitor_type="returning",
             country="US",

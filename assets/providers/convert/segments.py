@@ -33,15 +33,13 @@ def known_segments(segments: Segments | None) -> dict[str, object]:
     """
     if segments is None:
         return {}
-    coded = {
-        name: value for name, value in _coded(segments).items() if _fits(name, value)
+    known = {
+        name: [one for one in values if _fits(name, one)]
+        for name, values in _coded(segments).items()
     }
     found: dict[str, object] = {
-        "browser": coded.get("browser"),
-        "devices": [coded["devices"]] if "devices" in coded else None,
-        "source": coded.get("source"),
-        "visitorType": coded.get("visitorType"),
-        "country": coded.get("country"),
+        **{name: values[0] if values else None for name, values in known.items()},
+        "devices": list(dict.fromkeys(known["devices"])),
         "campaign": _text(segments.campaign),
         "customSegments": [one for one in segments.custom_segments if _text(one)],
     }
@@ -52,26 +50,30 @@ def segment_issues(segments: Segments | None) -> Sequence[DataIssue]:
     """Return the data issues of left-out values, which Convert does not know."""
     if segments is None:
         return ()
+    unknown = {
+        name: [one for one in values if not _fits(name, one)]
+        for name, values in _coded(segments).items()
+    }
     return [
         DataIssue(
             code="unknown_segment",
             subject=name,
-            detail=f"left out: expected {_expected(name)}, got {_redacted(value)}",
+            detail=f"left out: expected {_expected(name)}, got {_redacted(values)}",
         )
-        for name, value in _coded(segments).items()
-        if not _fits(name, value)
+        for name, values in unknown.items()
+        if values
     ]
 
 
-def _coded(segments: Segments) -> dict[str, str]:
+def _coded(segments: Segments) -> dict[str, list[str]]:
     stored = {
-        "browser": segments.browser,
+        "browser": [segments.browser],
         "devices": segments.device,
-        "source": segments.source,
-        "visitorType": segments.visitor_type,
-        "country": segments.country,
+        "source": [segments.source],
+        "visitorType": [segments.visitor_type],
+        "country": [segments.country],
     }
-    return {name: value for name, value in stored.items() if value}
+    return {name: [one for one in values if one] for name, values in stored.items()}
 
 
 def _fits(name: str, value: str) -> bool:
@@ -90,6 +92,9 @@ def _expected(name: str) -> str:
     return "one of " + " ".join(CODES[name])
 
 
-def _redacted(value: str) -> str:
-    """Return a code as it is. Of another value, only the length may be stored."""
-    return value if _CODE.fullmatch(value) else f"{len(value)} other characters"
+def _redacted(values: Sequence[str]) -> str:
+    """Return codes as they are. Of other values, only the length may be stored."""
+    return ", ".join(
+        one if _CODE.fullmatch(one) else f"{len(one)} other characters"
+        for one in values
+    )

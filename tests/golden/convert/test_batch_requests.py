@@ -53,7 +53,7 @@ def test_three_visitors_at_1024_bytes_a_request(order: Make, golden: Make) -> No
 def test_orders_of_one_visitor_share_its_entry_in_order_of_time(
     order: Make, golden: Make
 ) -> None:
-    latest = Segments(browser="FF", device="IPH", visitor_type="returning")
+    latest = Segments(browser="FF", device=("IPH",), visitor_type="returning")
     second = later(order, 3, revenue=Decimal("20.00"), segments=latest)
     third = later(order, 5, bucketing={"11223344": "55667788"}, segments=None)
     made = first_requests(convert(), third, second, order())

@@ -103,7 +103,7 @@ def test_the_request_body_of_section_4(order: Make, item: Make) -> None:
         bucketing={"11223344": "55667788"},
         segments=Segments(
             browser="CH",
-            device="DESK",
+            device=("DESK",),
             source="direct",
             visitor_type="new",
             country="US",
@@ -153,11 +153,12 @@ def test_the_bucketing_data_of_section_4(order: Make) -> None:
             for code in ("IE", "CH", "FF", "OP", "SF", "OTH")
         ],
         *[
-            ({"device": code}, {"devices": [code]})
+            ({"device": (code,)}, {"devices": [code]})
             for code in ("ALLPH", "IPH", "OTHPH", "ALLTAB", "IPAD", "OTHTAB")
         ],
-        ({"device": "DESK"}, {"devices": ["DESK"]}),
-        ({"device": "OTHDEV"}, {"devices": ["OTHDEV"]}),
+        ({"device": ("ALLPH", "IPH")}, {"devices": ["ALLPH", "IPH"]}),
+        ({"device": ("DESK",)}, {"devices": ["DESK"]}),
+        ({"device": ("OTHDEV",)}, {"devices": ["OTHDEV"]}),
         *[
             ({"source": code}, {"source": code})
             for code in ("campaign", "search", "referral", "direct", "ai_tool")
@@ -182,7 +183,7 @@ def test_what_section_2_stores_where_nothing_is_known(order: Make) -> None:
     """The listener of section 2 stores empty texts; what is empty is left out."""
     stored = Segments(
         browser="OTH",
-        device="OTHDEV",
+        device=("OTHDEV",),
         source="direct",
         visitor_type="new",
         country="",

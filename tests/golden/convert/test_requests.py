@@ -14,7 +14,7 @@ Make = Callable[..., Any]
 
 EVERY_SEGMENT = Segments(
     browser="OTH",
-    device="IPAD",
+    device=("IPAD",),
     source="ai_tool",
     visitor_type="returning",
     country="DE",
@@ -166,7 +166,7 @@ def test_every_segment(order: Make, sends: Make) -> None:
 def test_codes_outside_the_closed_lists_are_left_out(order: Make, sends: Make) -> None:
     unknown = Segments(
         browser="EDG",
-        device="WATCH",
+        device=("WATCH",),
         source="email",
         visitor_type="0",
         country="USA",

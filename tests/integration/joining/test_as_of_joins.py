@@ -342,6 +342,72 @@ CASES = {
         '{"100":"x"}',
         [seen("100", "x"), of_segment("CH", visitor_id="other visitor")],
     ),
+    "segments under Convert's own id": Case(
+        '{"100":"x"}',
+        [
+            known("cv-20", visitor_id="own"),
+            seen("100", "x", visitor="cv-20"),
+            of_segment("CH", 9 * HOUR, visitor_id="cv-20"),
+            of_segment("FF", country="DE"),
+        ],
+        by="cv-20",
+        segments='"segments":{"browser":"CH"},',
+    ),
+    "segments under the shop's id only": Case(
+        '{"100":"x"}',
+        [
+            known("cv-21", visitor_id="own"),
+            seen("100", "x", visitor="cv-21"),
+            of_segment("FF"),
+        ],
+        by="cv-21",
+        segments='"segments":{"browser":"FF"},',
+    ),
+    "late segments under Convert's own id": Case(
+        '{"100":"x"}',
+        [
+            known("cv-22", visitor_id="own"),
+            seen("100", "x", visitor="cv-22"),
+            of_segment("CH", -HOUR, visitor_id="cv-22"),
+            of_segment("FF"),
+        ],
+        by="cv-22",
+        segments='"segments":{"browser":"FF"},',
+    ),
+    "segments of a visitor whom Convert knows as two": Case(
+        '{"100":"x"}',
+        [
+            known("cv-23 a", 9 * HOUR, visitor_id="own"),
+            known("cv-23 b", visitor_id="own"),
+            seen("100", "x", visitor="cv-23 b"),
+            of_segment("CH", visitor_id="cv-23 a"),
+            of_segment("FF"),
+        ],
+        by="cv-23 b",
+    ),
+    "own segments of a visitor whom Convert knows as two": Case(
+        '{"100":"x"}',
+        [
+            known("cv-24 a", 9 * HOUR, order_id="another order", visitor_id="own"),
+            known("cv-24 b", order_id="order", visitor_id="own"),
+            seen("100", "x", visitor="cv-24 b"),
+            of_segment("CH", visitor_id="cv-24 a"),
+            of_segment("IE", visitor_id="cv-24 b"),
+        ],
+        by="cv-24 b",
+        segments='"segments":{"browser":"IE"},',
+    ),
+    "segments of a visitor whom Convert knows as another later": Case(
+        '{"100":"x"}',
+        [
+            known("cv-25 a", visitor_id="own"),
+            known("cv-25 b", -HOUR, visitor_id="own"),
+            seen("100", "x", visitor="cv-25 a"),
+            of_segment("FF"),
+        ],
+        by="cv-25 a",
+        segments='"segments":{"browser":"FF"},',
+    ),
     "two segments of one moment": Case(
         '{"100":"x"}',
         [
