@@ -256,7 +256,8 @@ def _data_issues(good: pa.Table) -> list[Issue]:
     columns = ["bucketing_conflicts", "unfit_experiences", "unfit_identifiers"]
     lengths = [pc.list_value_length(good[name]) for name in columns]
     is_shared = good["has_shared_segments"]
-    has_issue = reduce(pc.or_, [pc.greater(one, _ZERO) for one in lengths], is_shared)
+    is_long = [pc.greater(one, _ZERO) for one in lengths]
+    has_issue = reduce(pc.or_, [is_shared, *is_long])
     names = ["order_id", "has_shared_segments", *columns]
     rows = good.filter(has_issue).select(names).to_pylist()
     return [

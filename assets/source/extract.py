@@ -71,7 +71,7 @@ def extract(
         staging.writer(statement, partition, schema) as writer,
         refused_writer(staging, statement, partition) as refused,
     ):
-        for frame in warehouse.frames(statement, *window):
+        for frame in warehouse.frames(statement, *window, extra_columns):
             chunk = validate(
                 frame,
                 statement,

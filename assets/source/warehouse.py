@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 import sql
+from assets.source.column_names import expected_names
 from assets.source.connection import connect, open_engine
 from assets.source.duckdb_times import within_calendar
 from assets.source.errors import WarehouseError, check_contract, describe_error
@@ -55,7 +56,11 @@ class Warehouse:
         self._compared: set[tuple[datetime, datetime]] = set()
 
     def frames(
-        self, statement: str, window_start: datetime, window_end: datetime
+        self,
+        statement: str,
+        window_start: datetime,
+        window_end: datetime,
+        extra_columns: frozenset[str] = frozenset(),
     ) -> Iterator[pd.DataFrame]:
         """Stream the rows of a statement.
 
@@ -63,31 +68,39 @@ class Warehouse:
             statement: One of `schemas.EXTRACTS`.
             window_start: Aware instant, included.
             window_end: Aware instant, excluded.
+            extra_columns: Columns beyond the contract, as they are to be spelled.
 
         Yields:
             Frames of at most `chunk_rows` rows; object columns, values as the driver
-            gave them, but `char(n)` without its padding. Nothing for an empty window.
+            gave them, but `char(n)` without its padding. Names are found in any case.
+            Nothing for an empty window.
 
         Raises:
             WarehouseError: The statement does not exist or is refused, the warehouse
                 does not answer, or a table or column is missing.
         """
         with self._result(statement, window_start, window_end) as result:
-            names = list(result.keys())
+            names = expected_names(statement, list(result.keys()), extra_columns)
             check_contract(statement, names)
             padded = padded_columns(result)
             for chunk in result.partitions(self._chunk_rows):
                 rows = without_padding(chunk, padded)
                 yield pd.DataFrame(rows, columns=names, dtype=object)
 
-    def columns(self, statement: str) -> tuple[str, ...]:
+    def columns(
+        self, statement: str, extra_columns: frozenset[str] = frozenset()
+    ) -> tuple[str, ...]:
         """Return the columns a statement gives, without reading any row.
+
+        Args:
+            statement: One of `schemas.EXTRACTS`.
+            extra_columns: As for `frames`.
 
         Raises:
             WarehouseError: As `frames`, except for a missing column of the contract.
         """
         with self._result(statement, _EPOCH, _EPOCH) as result:
-            return tuple(result.keys())
+            return tuple(expected_names(statement, list(result.keys()), extra_columns))
 
     @contextmanager
     def write_engine(self) -> Iterator[sa.Engine]:

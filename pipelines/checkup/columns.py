@@ -56,7 +56,7 @@ def _missing_columns(
     """Return the mapped columns that the statement has not, or only by contract."""
     with managed_source(config) as source:
         try:
-            columns = set(source.warehouse.columns(statement))
+            columns = set(source.warehouse.columns(statement, mapped))
         except WarehouseError:
             return set()  # `check_statement` reports it
     # An e-mail address is hashed and dropped before anything can be sent of it.

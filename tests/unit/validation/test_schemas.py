@@ -194,7 +194,6 @@ def test_a_currency_is_read_by_the_rules_of_its_day(
         ("order_items", {"line_no": "first"}, "unreadable_line_no"),
         ("order_items", {"line_no": 1.5}, "unreadable_line_no"),
         ("order_items", {"line_no": None}, "missing_line_no"),
-        ("order_items", {"sku": None}, "missing_sku"),
         ("order_items", {"quantity": -1}, "negative_amount"),
         ("order_items", {"unit_price": "0.1234567"}, "amount_precision"),
         ("order_items", {"subtotal": 10**17}, "amount_too_large"),
@@ -433,6 +432,34 @@ def test_what_a_driver_gives_is_read_exactly(
 def test_custom_segments_come_as_list_or_json(value: Any, expected: Any) -> None:
     row = stored("visitor_segments", custom_segments=value)
     assert row["custom_segments"] == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("IPH", ["IPH"]),
+        (["ALLPH", "IPH"], ["ALLPH", "IPH"]),
+        (("ALLPH", "IPH"), ["ALLPH", "IPH"]),
+        (np.array(["ALLPH", None], dtype=object), ["ALLPH"]),
+        ('["ALLPH", "IPH"]', ["ALLPH", "IPH"]),
+        (' ["IPH"]', ["IPH"]),
+        ("[]", []),
+        (" ", None),
+        (None, None),
+        (float("nan"), None),
+    ],
+)
+def test_a_device_comes_as_text_as_list_or_as_json(value: Any, expected: Any) -> None:
+    assert stored("visitor_segments", device=value)["device"] == expected
+
+
+def test_a_device_that_is_no_list_after_all_is_refused() -> None:
+    (refused,) = check("visitor_segments", device='["IPH"').rejects
+    assert refused.reasons == ("unreadable_device",)
+
+
+def test_a_line_without_a_sku_is_a_good_row() -> None:
+    assert stored("order_items", sku=None)["sku"] is None
 
 
 def test_a_naive_time_is_a_local_time_of_the_source_timezone() -> None:
@@ -692,7 +719,7 @@ def test_a_refused_order_tells_its_worth_where_it_can() -> None:
 
 
 def test_a_chunk_is_taken_apart_row_by_row() -> None:
-    good, bad = ROWS["order_items"], ROWS["order_items"] | {"sku": None}
+    good, bad = ROWS["order_items"], ROWS["order_items"] | {"line_no": None}
     frame = pd.DataFrame([good, bad, good], dtype=object, index=[5, 5, 5])
     checked = validate(frame, "order_items", "2026-01-02", first_row_no=11)
     assert len(checked.good) == 2
@@ -700,7 +727,7 @@ def test_a_chunk_is_taken_apart_row_by_row() -> None:
 
 
 def test_the_same_row_has_the_same_hash_whatever_the_order_of_its_columns() -> None:
-    row = ROWS["order_items"] | {"sku": None}
+    row = ROWS["order_items"] | {"line_no": None}
     turned = dict(reversed(row.items()))
     hashes = {
         validate(pd.DataFrame([one], dtype=object), "order_items", "x")

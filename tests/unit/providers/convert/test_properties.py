@@ -36,7 +36,7 @@ optional = st.none() | text
 segments = st.builds(
     Segments,
     browser=optional | st.sampled_from(["CH", "EDG", "ch"]),
-    device=optional | st.sampled_from(["DESK", "WATCH"]),
+    device=st.lists(text | st.sampled_from(["DESK", "WATCH"]), max_size=3).map(tuple),
     source=optional | st.sampled_from(["ai_tool", "email"]),
     visitor_type=optional | st.sampled_from(["new", "0"]),
     country=optional | st.sampled_from(["US", "us", "USA"]),

@@ -144,6 +144,7 @@ BIG = Decimal("100000000.00")
         ({"items": {"discount": BIG}}, "amount_too_large", "ItemTotalDiscount1 has"),
         ({"items": {"quantity": Decimal(10**16)}}, "amount_too_large", "ItemQuantity1"),
         ({"items": {"sku": " "}}, "missing_sku", "ItemSku1 is blank"),
+        ({"items": {"sku": None}}, "missing_sku", "ItemSku1 is blank"),
         ({"order_id": " "}, "missing_order_id", "OrderId is blank"),
         ({"items": {"quantity": Decimal(0)}}, None, ""),
         ({"items": {"subtotal": Decimal("999999999999.99")}}, None, ""),
