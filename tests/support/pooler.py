@@ -8,7 +8,7 @@ import select
 import socket
 import struct
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ _ASKS_FOR_READY = frozenset({b"Q", b"S", b"F"})
 _NO_TLS = 80877103
 
 
-class Ended(Exception):
+class EndedError(Exception):
     """The other side closed the connection."""
 
 
@@ -32,7 +32,7 @@ def _read(connection: socket.socket, size: int) -> bytes:
     while len(got) < size:
         piece = connection.recv(size - len(got))
         if not piece:
-            raise Ended
+            raise EndedError
         got += piece
     return got
 
@@ -65,7 +65,9 @@ class Pooler:
 
     port: int
     mode: Mode = "transaction"
-    _idle: dict[bytes, deque[socket.socket]] = field(default_factory=dict)
+    _idle: defaultdict[bytes, deque[socket.socket]] = field(
+        default_factory=lambda: defaultdict(deque)
+    )
     _open: set[socket.socket] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -115,7 +117,7 @@ class Pooler:
 
     def _take(self, start: bytes) -> socket.socket:
         with self._lock:
-            idle = self._idle.setdefault(start, deque())
+            idle = self._idle[start]
             if len(idle) >= SESSIONS:
                 return idle.popleft()
         return self._login(start)[0]
@@ -132,43 +134,53 @@ class Pooler:
             client.sendall(said)
             if self.mode != "session":
                 self._close(server)
+                server = None
             while True:
-                if self.mode != "session":
-                    select.select([client], [], [])
-                    server = self._take(start)
-                self._transaction(client, server)
+                kind, message = _message(client)
+                if kind == b"X":
+                    return
+                server = server or self._take(start)
+                self._transaction(client, server, kind, message)
                 if self.mode != "session":
                     self._give_back(start, server)
                     server = None
-        except (Ended, OSError, ValueError):
-            pass
+        except (EndedError, OSError, ValueError):
+            return
         finally:
             self._close(client)
             if server is not None:
                 # The server rolls back what the client left open.
                 self._close(server)
 
-    def _transaction(self, client: socket.socket, server: socket.socket) -> None:
-        """Forward messages until the server is ready outside a transaction."""
-        awaited = 0
+    def _transaction(
+        self, client: socket.socket, server: socket.socket, kind: bytes, message: bytes
+    ) -> None:
+        """Forward a message, and all until the server is ready for a transaction."""
+        awaited = self._ask(client, server, kind, message)
         while True:
             for one in select.select([client, server], [], [])[0]:
                 kind, message = _message(one)
                 if one is client:
-                    self._refuse_blocks(client, message)
-                    awaited += kind in _ASKS_FOR_READY
-                    server.sendall(message)
+                    awaited += self._ask(client, server, kind, message)
                     continue
                 client.sendall(message)
                 awaited -= kind == b"Z"
                 if (kind, message[-1:]) == (b"Z", b"I") and not awaited:
                     return
 
+    def _ask(
+        self, client: socket.socket, server: socket.socket, kind: bytes, message: bytes
+    ) -> bool:
+        """Forward a message of the client; return whether `ready` is its answer."""
+        self._refuse_blocks(client, message)
+        server.sendall(message)
+        return kind in _ASKS_FOR_READY
+
     def _refuse_blocks(self, client: socket.socket, message: bytes) -> None:
         if self.mode == "statement" and b"BEGIN" in message:
             fields = b"SFATAL\0C08P01\0Mtransaction blocks not allowed\0\0"
             client.sendall(_HEADER.pack(b"E", len(fields) + 4) + fields)
-            raise Ended
+            raise EndedError
 
 
 @contextmanager
