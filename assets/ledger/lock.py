@@ -101,12 +101,13 @@ def _on_postgresql(database: Database, destination: str) -> Iterator[LockCheck |
 
 
 def _try_lock(connection: Connection, key: int) -> bool:
-    # In this level the open transaction keeps no snapshot, which would stop VACUUM.
+    # A snapshot would stop VACUUM for as long as the transaction is open. This level
+    # keeps none, nor does a statement without parameters.
     connection.execution_options(isolation_level="READ COMMITTED")
     with pooler_explained():
         connection.execute(_UNLIMITED)
-        statement = text("select pg_try_advisory_xact_lock(:key)")
-        return bool(connection.execute(statement, {"key": key}).scalar())
+        statement = f"select pg_try_advisory_xact_lock({key})"
+        return bool(connection.exec_driver_sql(statement).scalar())
 
 
 _UNLIMITED = text(

@@ -12,12 +12,13 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NoReturn
 
 from sqlalchemy.engine import make_url
 
 SESSIONS = 3
-Mode = Literal["transaction", "session", "statement"]
+Mode = Literal["transaction", "session", "statement", "one transaction"]
+"""`one transaction`: as `transaction`, with one connection to the server in all."""
 _HEADER = struct.Struct("!ci")
 _ASKS_FOR_READY = frozenset({b"Q", b"S", b"F"})
 _NO_TLS = 80877103
@@ -54,6 +55,12 @@ def _start(client: socket.socket) -> bytes:
         client.sendall(b"N")
 
 
+def _refuse(client: socket.socket, why: bytes) -> NoReturn:
+    fields = b"SFATAL\0C08P01\0M" + why + b"\0\0"
+    client.sendall(_HEADER.pack(b"E", len(fields) + 4) + fields)
+    raise EndedError
+
+
 @dataclass
 class Pooler:
     """A pooler on loopback.
@@ -69,6 +76,7 @@ class Pooler:
         default_factory=lambda: defaultdict(deque)
     )
     _open: set[socket.socket] = field(default_factory=set)
+    _busy: set[socket.socket] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def listen(self) -> int:
@@ -100,6 +108,7 @@ class Pooler:
 
     def _close(self, connection: socket.socket) -> None:
         self._open.discard(connection)
+        self._busy.discard(connection)
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
         connection.close()
@@ -115,14 +124,18 @@ class Pooler:
             said += message
         return server, said
 
-    def _take(self, start: bytes) -> socket.socket:
+    def _take(self, client: socket.socket, start: bytes) -> socket.socket:
+        if self.mode == "one transaction" and self._busy:
+            _refuse(client, b"query_wait_timeout")
         with self._lock:
             idle = self._idle[start]
-            if len(idle) >= SESSIONS:
-                return idle.popleft()
-        return self._login(start)[0]
+            server = idle.popleft() if len(idle) >= SESSIONS else None
+        server = server or self._login(start)[0]
+        self._busy.add(server)
+        return server
 
     def _give_back(self, start: bytes, server: socket.socket) -> None:
+        self._busy.discard(server)
         with self._lock:
             self._idle[start].append(server)
 
@@ -139,7 +152,7 @@ class Pooler:
                 kind, message = _message(client)
                 if kind == b"X":
                     return
-                server = server or self._take(start)
+                server = server or self._take(client, start)
                 self._transaction(client, server, kind, message)
                 if self.mode != "session":
                     self._give_back(start, server)
@@ -178,9 +191,7 @@ class Pooler:
 
     def _refuse_blocks(self, client: socket.socket, message: bytes) -> None:
         if self.mode == "statement" and b"BEGIN" in message:
-            fields = b"SFATAL\0C08P01\0Mtransaction blocks not allowed\0\0"
-            client.sendall(_HEADER.pack(b"E", len(fields) + 4) + fields)
-            raise EndedError
+            _refuse(client, b"transaction blocks not allowed")
 
 
 @contextmanager

@@ -131,19 +131,29 @@ def test_the_lock_does_not_keep_vacuum_from_old_rows(
         destination_lock(postgres_tables, "shop", max_wait=0) as still_held,
         postgres_tables.read() as connection,
     ):
+        assert connection.execute(HOLDERS).all() == [(None, None)]
         assert still_held()
         assert connection.execute(HOLDERS).all() == [(None, None)]
 
 
-def test_a_pooler_that_refuses_transactions_is_named(
-    postgres_tables: Database,
-) -> None:
+def test_a_pooler_in_statement_mode_is_refused(postgres_tables: Database) -> None:
     with through(postgres_tables, "statement") as database:
-        for use in (database.ensure_version, database.check_connections):
-            with pytest.raises(LedgerError, match=r"pooler .* session or transaction"):
-                use()
-        with (
-            pytest.raises(LedgerError, match="direct address"),
-            destination_lock(database, "shop", max_wait=0),
-        ):
-            pass
+        with pytest.raises(LedgerError, match=r"pooler .* session or transaction mode"):
+            database.ensure_version()
+        refuses_the_lock(database)
+
+
+def test_a_pooler_with_one_connection_is_refused(postgres_tables: Database) -> None:
+    with through(postgres_tables, "one transaction") as database:
+        with pytest.raises(LedgerError, match="with more connections to the server"):
+            database.check_connections()
+        refuses_the_lock(database)
+    assert locks(postgres_tables) == 0
+
+
+def refuses_the_lock(database: Database) -> None:
+    with (
+        pytest.raises(LedgerError, match="direct address"),
+        destination_lock(database, "shop", max_wait=0),
+    ):
+        pass
