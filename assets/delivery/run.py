@@ -19,7 +19,7 @@ from assets.delivery.destination import Destination
 from assets.delivery.destination_partition import DestinationPartition
 from assets.delivery.dispatch import Dispatch, RunOptions, Summary
 from assets.delivery.signals import StopFlag, deferred_stop
-from assets.ledger.database import Database, LedgerError
+from assets.ledger.database import Database, LedgerError, pooler_explained
 from assets.ledger.ledger import Ledger
 from assets.ledger.lock import LOCK_WAIT_SECONDS, destination_lock
 from assets.ledger.rows import Clock
@@ -72,6 +72,7 @@ def deliver(
     shapes = ReplyShapeRecorder(transport, destination.replies)
     with (
         _database_errors_explained(destination.name, partition_key),
+        pooler_explained(),
         _exclusive(database, destination, shapes, lock_timeout_s) as (lock, stop),
     ):
         ledger = _ledger(destination, database, run_id, clock)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from alembic import command
 from alembic.config import Config
@@ -30,13 +30,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 import sql
 from assets.ledger.rows import Clock, utc_now
 
 BUSY_SECONDS = 60
+_PROTOCOL_VIOLATION = "08P01"
 VIEWS = (
     "v_delivery_daily",
     "v_reconcile",
@@ -91,7 +92,7 @@ class Database:
         """
         if self._checked:
             return
-        with self.engine.connect() as connection:
+        with pooler_explained(), self.engine.connect() as connection:
             current, head = _revision(connection), _head()
             empty = current is None and not inspect(connection).get_table_names()
         if empty:
@@ -103,6 +104,17 @@ class Database:
             )
             raise LedgerError(message)
         self._checked = True
+
+    def check_connections(self) -> None:
+        """Open two transactions at once, as a run does.
+
+        Raises:
+            LedgerError: A connection pooler refused.
+        """
+        with pooler_explained(), self.read() as first:
+            first.execute(text("select 1"))
+            with self.read() as second:
+                second.execute(text("select 1"))
 
     def migrate(self) -> None:
         """Upgrade tables and views to the version of this program, all or nothing."""
@@ -163,6 +175,41 @@ def insert_or_update(
     )
 
 
+@contextmanager
+def pooler_explained() -> Iterator[None]:
+    """Say what to do where a connection pooler refuses what a run needs.
+
+    Raises:
+        LedgerError: A pooler refused.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        # PgBouncer refuses with this code. PostgreSQL never does in a working driver.
+        if getattr(error.orig, "sqlstate", None) != _PROTOCOL_VIOLATION:
+            raise
+        message = (
+            "Opening the delivery tables failed: expected two transactions at once, "
+            "got a connection pooler that refuses them. Let the pooler run in session "
+            "or transaction mode, with more connections to the server, or put the "
+            "direct address of PostgreSQL in `ledger_url`."
+        )
+        raise LedgerError(message) from None
+
+
+def driver_options(url: URL) -> dict[str, Any]:
+    """Return the options of the driver that let a pooler stand before PostgreSQL.
+
+    A prepared statement belongs to one session of the server. A pooler in transaction
+    mode hands the next transaction to another one.
+    """
+    is_psycopg = (url.get_backend_name(), url.get_driver_name()) == (
+        "postgresql",
+        "psycopg",
+    )
+    return {"prepare_threshold": None} if is_psycopg else {}
+
+
 def _parsed(url: str) -> URL:
     try:
         return make_url(url)
@@ -178,7 +225,12 @@ def _parsed(url: str) -> URL:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "postgresql":
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        return create_engine(
+            url,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args=driver_options(url),
+        )
     if url.get_backend_name() != "sqlite":
         message = (
             "Opening the delivery tables failed: expected a sqlite or postgresql URL, "

@@ -9,7 +9,7 @@ lock when its process ends, for whatever reason.
 import fcntl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from assets.ledger.database import Database
+from assets.ledger.database import Database, pooler_explained
 
 POLL_SECONDS = 0.5
 LAST_COMMIT_SECONDS = 10.0
@@ -46,7 +46,7 @@ def destination_lock(
 
     Args:
         database: The delivery tables. The lock is a file beside a SQLite file, or an
-            advisory lock of a PostgreSQL server.
+            advisory lock of a PostgreSQL server, also behind a connection pooler.
         destination: Configured name.
         max_wait: Seconds to wait for the lock; 0: try once.
         monotonic: Returns the seconds of a clock that never jumps.
@@ -57,6 +57,7 @@ def destination_lock(
 
     Raises:
         DestinationBusyError: Another run held the lock for `max_wait` seconds.
+        LedgerError: A connection pooler refused.
     """
     deadline = monotonic() + max_wait
     lock = _on_postgresql if database.folder is None else _on_file
@@ -79,18 +80,44 @@ def destination_lock(
 
 @contextmanager
 def _on_postgresql(database: Database, destination: str) -> Iterator[LockCheck | None]:
+    """Hold an advisory lock as long as a transaction is open.
+
+    A lock of the session would be left behind by a pooler, which hands each transaction
+    to another session of the server.
+    """
     digest = sha256(f"attribution:{destination}".encode()).digest()
     key = int.from_bytes(digest[:8], "big", signed=True)
-    # A session lock needs its own connection: the server releases it when we die.
-    with database.engine.connect() as connection:
-        statement = text("select pg_try_advisory_lock(:key)")
-        held = bool(connection.execute(statement, {"key": key}).scalar())
-        connection.commit()
+    with pooler_explained():
+        connection = database.engine.connect()
+    with connection:
         try:
+            held = _try_lock(connection, key)
             yield partial(_is_alive, connection) if held else None
         finally:
+            # A pooler logs clients that leave a transaction; a lost one has ended.
+            with suppress(SQLAlchemyError):
+                connection.rollback()
             connection.invalidate()
 
+
+def _try_lock(connection: Connection, key: int) -> bool:
+    # A snapshot would stop VACUUM for as long as the transaction is open. This level
+    # keeps none, nor does a statement without parameters.
+    connection.execution_options(isolation_level="READ COMMITTED")
+    with pooler_explained():
+        connection.execute(_UNLIMITED)
+        statement = f"select pg_try_advisory_xact_lock({key})"
+        return bool(connection.exec_driver_sql(statement).scalar())
+
+
+_UNLIMITED = text(
+    """
+    select set_config(name, '0', true)
+    from pg_settings
+    where name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
+    """
+)
+"""Lets this transaction last. Older servers know the first setting only."""
 
 _WRITERS = text(
     """
@@ -115,9 +142,10 @@ def _await_last_commit(
     leave them to the next run. That is harmless, because rows are locked until the
     commit, so the wait is limited.
     """
-    before, deadline = _writers(database), monotonic() + LAST_COMMIT_SECONDS
-    while before & _writers(database) and monotonic() < deadline:
-        sleep(POLL_SECONDS / 10)
+    with pooler_explained():
+        before, deadline = _writers(database), monotonic() + LAST_COMMIT_SECONDS
+        while before & _writers(database) and monotonic() < deadline:
+            sleep(POLL_SECONDS / 10)
 
 
 def _writers(database: Database) -> set[str]:
@@ -139,8 +167,8 @@ def _on_file(database: Database, destination: str) -> Iterator[LockCheck | None]
 
 def _is_alive(connection: Connection) -> bool:
     try:
-        connection.execute(text("select 1"))
-        connection.commit()
+        # `pg_stat_activity` shows the comment beside the open transaction.
+        connection.execute(text("select 1 -- the lock of a destination"))
     except SQLAlchemyError:
         return False
     return True

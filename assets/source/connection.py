@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from assets.ledger.database import driver_options
 from assets.source.duckdb_lock import wait_for_file
 from assets.source.errors import WarehouseError
 from assets.source.psycopg_times import load_times_as_text_on_error
@@ -31,7 +32,9 @@ def open_engine(address: str, failed: str, *, read_only: bool) -> sa.Engine:
     try:
         url = sa.make_url(address)
         is_duckdb = url.get_backend_name() == "duckdb"
-        options = {"read_only": True} if is_duckdb and read_only else {}
+        options = driver_options(url)
+        if is_duckdb and read_only:
+            options["read_only"] = True
         engine = sa.create_engine(url, connect_args=options, poolclass=NullPool)
     # ValueError: a password with `:` or `@`, which its text would quote.
     except (ArgumentError, ImportError, ValueError):

@@ -119,6 +119,7 @@ def _check_history() -> str:
 def _check_ledger(config: Config) -> str:
     with managed_source(config) as source:
         source.database.ensure_version()
+        source.database.check_connections()
     return "reachable, at this program's version"
 
 

@@ -10,6 +10,7 @@ import pytest
 import time_machine
 
 from support.deployment import DAY, NAMES, Deployment, deployed, disable_in_run_retries
+from support.pooler import pooled
 from support.postgres import copy_warehouse, new_database
 
 FAULTS = (
@@ -142,3 +143,34 @@ def test_the_command_checks_and_counts(served: Deployment) -> None:
     counted = served.attribution("status", "--from", KEY, "--to", KEY)
     assert counted.exit_code == 0
     assert all(name in counted.stdout for name in NAMES)
+
+
+@pytest.mark.long
+def test_a_day_is_sent_and_published_behind_poolers(
+    tmp_path: Path, postgres_url: str, warehouse_url: str
+) -> None:
+    direct = warehouse_url.replace("+psycopg", "")
+    with (
+        pooled(warehouse_url) as warehouse,
+        pooled(postgres_url) as tables,
+        deployed(
+            tmp_path, environ={"WAREHOUSE": warehouse, "LEDGER": tables}
+        ) as deployment,
+    ):
+        copy_warehouse(tmp_path / "warehouse.db", direct)
+        checked = deployment.attribution("check", "--offline")
+        assert checked.exit_code == 0, checked.stdout
+        for _ in range(3):
+            assert deployment.run().finished
+        rows = deployment.rows()
+        entries = deployment.server.sandbox.journal.entries
+        assert deployment.run().finished
+        assert (deployment.rows(), deployment.server.sandbox.journal.entries) == (
+            rows,
+            entries,
+        )
+    with psycopg.connect(direct) as connection:
+        found = connection.execute("select count(*) from attribution.delivery")
+        assert found.fetchall() == [(len(rows),)]
+        locks = "select count(*) from pg_locks where locktype = 'advisory'"
+        assert connection.execute(locks).fetchall() == [(0,)]

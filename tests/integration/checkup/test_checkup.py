@@ -10,10 +10,12 @@ from shutil import copytree
 import psycopg
 import pytest
 
+from assets.ledger.database import Database
 from assets.source import duckdb_lock
 from pipelines.checkup.checkup import Finding, run_checks
 from pipelines.configuration.config import load_config
 from support.deployment import ROOT, Deployment, deployed
+from support.pooler import Mode, pooled
 
 SCHEMAS = "select schema_name from information_schema.schemata"
 TABLES = (
@@ -89,6 +91,20 @@ def test_checking_publishing_leaves_existing_tables_unchanged(shop: Deployment) 
     found = findings(shop)["publishing"]
     assert not found.is_good
     assert "drop copies of an older version" in found.text
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_good"),
+    [("transaction", True), ("statement", False), ("one transaction", False)],
+)
+def test_only_a_pooler_that_a_run_cannot_use_is_reported(
+    shop: Deployment, postgres_tables: Database, mode: Mode, is_good: bool
+) -> None:
+    url = postgres_tables.engine.url.render_as_string(hide_password=False)
+    with pooled(url, mode) as shop.environ["LEDGER"]:
+        found = findings(shop)["delivery tables"]
+    assert found.is_good is is_good, found.text
+    assert is_good or "connection pooler that refuses them" in found.text
 
 
 @contextmanager
