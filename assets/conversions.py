@@ -4,11 +4,16 @@ import dagster as dg
 
 from assets import money
 from assets.bucketing import visitor_bucketing, visitor_segments
+from assets.checks.orphan_identifiers import (
+    orphan_identifiers,
+    orphan_identifiers_spec,
+)
 from assets.day_by_day import day_by_day
 from assets.identifiers import visitor_identifiers
 from assets.joining.join import ASSET
+from assets.ledger.identifier_counts import usual_counts
 from assets.orders import completed_orders, order_items
-from assets.resources import Source
+from assets.resources import Destinations, Source
 
 
 class ConversionsConfig(dg.Config):
@@ -32,12 +37,14 @@ class ConversionsConfig(dg.Config):
     ],
     group_name="attribution",
     kinds={"duckdb", "parquet"},
+    check_specs=[orphan_identifiers_spec(dg.AssetKey(ASSET))],
 )
 @day_by_day
 def conversions(
     context: dg.AssetExecutionContext,
     config: ConversionsConfig,
     source: dg.ResourceParam[Source],
+    destinations: dg.ResourceParam[Destinations],
 ) -> dg.MaterializeResult[None]:
     """One row per order: identifiers, bucketing and segments as of the order, items.
 
@@ -69,7 +76,17 @@ def conversions(
             "dagster/row_count": result.orders,
             "quarantined_orders": result.rejected,
             "orphan_items": result.orphans,
+            "orphan_identifiers": sum(one.orphans for one in result.identifiers),
             "file": dg.MetadataValue.path(path),
             **revenue,
-        }
+        },
+        check_results=[
+            orphan_identifiers(
+                context.asset_key,
+                key,
+                result.identifiers,
+                usual_counts(source.database, key),
+                destinations.checks.orphan_identifiers,
+            )
+        ],
     )

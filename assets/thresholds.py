@@ -69,6 +69,15 @@ class QuarantineShare(Part):
     max: Share = 0.02
 
 
+class OrphanIdentifiers(Part):
+    """Rows of a kind of identifier that name no order or visitor of the day.
+
+    A kind that usually names some and names none today is an error in any case.
+    """
+
+    max: Share = 0.05
+
+
 class SuppressedRise(Threshold):
     """Fails if the share of suppressed orders rises by more than `max`.
 
@@ -104,12 +113,14 @@ class Checks(BaseModel):
 
 
 class CheckSettings(Checks):
-    """The thresholds of all destinations.
+    """The thresholds of the deployment.
 
     Attributes:
+        orphan_identifiers: Of the conversions, so it has no value per destination.
         destinations: Overrides per destination. A missing value keeps the common one.
     """
 
+    orphan_identifiers: OrphanIdentifiers = OrphanIdentifiers()
     destinations: Mapping[str, Checks] = {}
 
     def of(self, destination: str) -> Checks:

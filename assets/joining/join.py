@@ -6,7 +6,7 @@ holds the rules of the join; `conversion_checks.py` checks the joined orders.
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -20,6 +20,8 @@ from pandera.errors import SchemaErrors
 
 import sql
 from assets.joining.conversion_checks import check_joined_orders, refuse_orphans
+from assets.joining.orphan_identifiers import count_identifiers, orphan_issues
+from assets.ledger.identifier_counts import IdentifierCount
 from assets.money import to_minor
 from assets.staging import Staging
 from assets.validation.folded_values import Issue
@@ -55,12 +57,14 @@ class JoinResult:
         rejected: Number of orders that the join refused.
         totals: Currency -> (conversions, their revenue in minor units).
         orphans: Number of lines refused because they belong to no order.
+        identifiers: Rows and orphans of each kind of identifier.
     """
 
     orders: int
     rejected: int
     totals: dict[str, tuple[int, int]]
     orphans: int = 0
+    identifiers: Sequence[IdentifierCount] = ()
 
 
 def join(
@@ -117,12 +121,16 @@ def join(
             writer.write_table(_validated(good, partition))
             totals.add(good, len(batch))
         orphans = _refuse_orphans(database, partition, on_rejects)
+        identifiers = count_identifiers(database)
+        if issues := orphan_issues(identifiers):
+            on_issues(issues)
         before_commit(totals.good)
     return JoinResult(
         totals.good,
         totals.rows - totals.good,
         totals.by_currency(),
         orphans,
+        identifiers,
     )
 
 

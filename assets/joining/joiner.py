@@ -13,6 +13,7 @@ from assets.joining.join import ASSET, JoinResult, join
 from assets.joining.other_spellings import COLUMNS, find_other_spellings
 from assets.joining.repeated_orders import refuse_repeated
 from assets.ledger.database import Database
+from assets.ledger.identifier_counts import replace_identifier_counts
 from assets.ledger.order_days import OrderDays
 from assets.ledger.quarantine import (
     ITEMS,
@@ -96,6 +97,9 @@ class Joiner:
             before_commit=commit,
         )
         self._record_totals(partition_key, run_id, result)
+        replace_identifier_counts(
+            self.database, partition_key, result.identifiers, self.clock()
+        )
         return result
 
     def _check(

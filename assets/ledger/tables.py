@@ -218,6 +218,16 @@ source_total = Table(
     Column("counted_at", Instant, nullable=False),
 )
 
+identifier_count = Table(
+    "identifier_count",
+    metadata,
+    Column("partition_key", String(32), primary_key=True),
+    Column("kind", String(64), primary_key=True),
+    Column("row_count", BigInteger, nullable=False),
+    Column("orphan_count", BigInteger, nullable=False),
+    Column("counted_at", Instant, nullable=False),
+)
+
 guard_override = Table(
     "guard_override",
     metadata,

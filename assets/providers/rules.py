@@ -174,6 +174,12 @@ DATA_ISSUES = (
         "the row that counts; the identifier is left out",
     ),
     Rule(
+        "orphan_identifiers",
+        ("order_id", "visitor_id"),
+        "rows of identifiers, exposures and segments that name an order or visitor of "
+        "the day, byte by byte; others are counted by kind",
+    ),
+    Rule(
         "shared_segments",
         ("visitor_id", "convert_visitor_id"),
         "one Convert visitor per visitor of the shop; with two, segments stored under "

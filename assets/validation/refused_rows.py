@@ -1,7 +1,7 @@
 """Stages refused rows that the join needs: one of them may be the row that counts.
 
-A click that cannot be read is still a click, so the click before it is not the last
-one. `sql/transform/conversions.sql` decides what follows for an order.
+A refused order is still the order of its clicks. A click that cannot be read is still a
+click, so the click before it is not the last one. `sql/transform/conversions.sql` decides what follows for an order.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from assets.validation.failures import Failure, columns_failing, reasons_of
 from assets.validation.ids import plain
 from assets.validation.schemas import EXTRACTS, TEXT, arrow_schema
 
-WITH_REFUSED_ROWS = ("visitor_identifiers", "visitor_bucketing")
-"""Statements whose refused rows are staged: the join chooses one row per order."""
+WITH_REFUSED_ROWS = ("completed_orders", "visitor_identifiers", "visitor_bucketing")
+"""Statements whose refused rows are staged."""
 _NOT_STAGED = "value"
 _PLACEHOLDERS = ("placeholder_id", "placeholder_time")
 _NOT_KEPT = ("pii_as_id", "too_long")
