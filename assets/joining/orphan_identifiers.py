@@ -15,14 +15,17 @@ from assets.validation.folded_values import OF_THE_DAY, Issue
 ORPHAN_IDENTIFIERS = "orphan_identifiers"
 
 
-def count_identifiers(database: duckdb.DuckDBPyConnection) -> list[IdentifierCount]:
+def count_identifiers(
+    database: duckdb.DuckDBPyConnection,
+) -> tuple[IdentifierCount, ...]:
     """Return the counts of each kind that has rows.
 
     Args:
         database: Holds the staged extracts as `staged_<name>`.
     """
     statement = sql.load(f"transform/{ORPHAN_IDENTIFIERS}")
-    return [IdentifierCount(*row) for row in database.execute(statement).fetchall()]
+    found = database.execute(statement).fetchall()
+    return tuple(IdentifierCount(*row) for row in found)
 
 
 def orphan_issues(counts: Sequence[IdentifierCount]) -> list[Issue]:

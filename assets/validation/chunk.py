@@ -106,7 +106,7 @@ def validate(
         table.filter(pa.array(is_good)).cast(arrow_schema(schema)),
         [Reject(partition_key=partition, dataset=statement, **r) for r in rejects],
         [
-            refused_row(typed[n], failures.of(position))
+            refused_row(raw[n], typed[n], failures.of(position))
             for n, position in enumerate(bad)
             if may_count(failures.of(position))
         ],

@@ -109,6 +109,17 @@ def read_text(value: Any) -> str | None:
     raise RefusedValueError
 
 
+def whole_number_text(value: Any) -> str | None:
+    """Return the digits of a whole number that came with a fraction of zero, or None.
+
+    It shows which id may be meant. It is not proof: a number this size may be rounded.
+    """
+    is_number = isinstance(value, float | np.floating | Decimal)
+    if not is_number or not math.isfinite(value) or value != int(value):
+        return None
+    return str(int(value))
+
+
 def _checked(text: str) -> str | None:
     if not is_storable(text):
         raise RefusedValueError

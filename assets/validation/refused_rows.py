@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.staging import Staging
+from assets.validation.coercion import whole_number_text
 from assets.validation.failures import Failure, columns_failing, reasons_of
 from assets.validation.ids import plain
 from assets.validation.schemas import EXTRACTS, TEXT, arrow_schema
@@ -20,6 +21,7 @@ from assets.validation.schemas import EXTRACTS, TEXT, arrow_schema
 WITH_REFUSED_ROWS = ("completed_orders", "visitor_identifiers", "visitor_bucketing")
 """Statements whose refused rows are staged."""
 _NOT_STAGED = "value"
+_OWNERS = ("order_id", "visitor_id")
 _PLACEHOLDERS = ("placeholder_id", "placeholder_time")
 _NOT_KEPT = ("pii_as_id", "too_long")
 
@@ -40,19 +42,24 @@ def refused_schema(statement: str) -> pa.Schema:
 
 
 def refused_row(
-    typed: Mapping[str, Any], failures: Sequence[Failure]
+    raw: Mapping[Any, Any], typed: Mapping[str, Any], failures: Sequence[Failure]
 ) -> dict[str, Any]:
     """Return the readable values of a refused row, with the reasons of its refusal.
 
     A placeholder for an unknown value becomes null. A value that must not be stored
     becomes a hash, which is the id of no order and no visitor. An unclear order id
-    becomes the clear one that it may stand for.
+    becomes the clear one that it may stand for, a floating-point number its digits.
     """
     hashed = columns_failing(failures, *_NOT_KEPT)
     unclear = columns_failing(failures, "unclear_id") & {"order_id"}
     return {
         **typed,
         **{name: plain(typed[name]) for name in unclear},
+        **{
+            name: whole_number_text(raw[name])
+            for name in _OWNERS
+            if columns_failing(failures, f"unreadable_{name}")
+        },
         **{name: _hash(typed[name]) for name in hashed if typed.get(name)},
         **dict.fromkeys(columns_failing(failures, *_PLACEHOLDERS)),
         "reasons": list(reasons_of(failures)),

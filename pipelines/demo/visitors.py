@@ -82,12 +82,18 @@ def bucketing_of(visitor: str, order_at: datetime, random: Random) -> Iterator[R
 
 
 def segments_of(visitor: str, order_at: datetime, random: Random) -> Iterator[Row]:
-    """Make the segments of a visitor, where any are stored."""
+    """Make the segments of a visitor, where any are stored.
+
+    Args:
+        visitor: The id of the shop, or the one that the experiment tool gave.
+        order_at: Time of the first order.
+        random: Source of chance.
+    """
     if random.random() < _SEGMENTED:
         yield {
             "visitor_id": visitor,
             "browser": random.choice(["CH", "FF", "SF", "OTH"]),
-            "device": random.choice(["DESK", "ALLPH", "ALLTAB"]),
+            "device": random.choice(["DESK", '["ALLPH", "IPH"]', "ALLTAB"]),
             "source": random.choice(["direct", "search", "referral", "campaign"]),
             "visitor_type": random.choice(["new", "returning"]),
             "country": random.choice(["US", "CA", "DE", "GB"]),

@@ -79,10 +79,12 @@ def _add(tables: Tables, order: Order, seen: set[str], random: Random) -> None:
     seen.add(visitor)
     identifiers = list(identifiers_of(visitor, at, random))
     tables["visitor_identifiers"].extend(identifiers)
-    tables["visitor_segments"].extend(segments_of(visitor, at, random))
-    for row in identifiers:
-        if row["kind"] == "convert_visitor_id":
-            tables["visitor_bucketing"].extend(bucketing_of(row["value"], at, random))
+    ids = [row["value"] for row in identifiers if row["kind"] == "convert_visitor_id"]
+    for convert_id in ids:
+        tables["visitor_bucketing"].extend(bucketing_of(convert_id, at, random))
+    # Segments may be stored under either id.
+    owner = random.choice([visitor, *ids])
+    tables["visitor_segments"].extend(segments_of(owner, at, random))
 
 
 def _write(path: Path, tables: Tables) -> None:

@@ -722,6 +722,92 @@ def test_a_line_of_a_refused_order_is_no_orphan(joined: Join) -> None:
     assert (outcome.rejects, outcome.result.orphans) == ([], 0)
 
 
+@pytest.mark.parametrize(
+    ("orders", "owner"),
+    [
+        ([order("1001")], {"order_id": 1001.0, "visitor_id": None}),
+        ([order("1001")], {"order_id": Decimal("1001.0"), "visitor_id": None}),
+        ([order("1001", visitor_id="77")], {"visitor_id": 77.0}),
+        ([order("1001")], {"value": 12.0}),
+        ([order("1001")], {"order_id": float("nan"), "value": 12.5}),
+    ],
+)
+def test_a_floating_point_identifier_is_told_to_its_order(
+    joined: Join, orders: list[Row], owner: Row
+) -> None:
+    outcome = joined(
+        orders=orders,
+        items=[item(order_id="1001")],
+        identifiers=[click("c-1", 9 * HOUR), click("c-2") | owner],
+    )
+    assert outcome.conversion.unfit_identifiers.keys() == {"impact_click_id"}
+
+
+def test_a_floating_point_visitor_of_an_exposure_is_told_to_its_order(
+    joined: Join,
+) -> None:
+    outcome = joined(
+        orders=[order(visitor_id="77")], bucketing=[exposure("x", visitor_id=77.0)]
+    )
+    assert outcome.conversion.unfit_experiences == ("e-1",)
+
+
+def counted(outcome: Joined) -> dict[str, tuple[int, int]]:
+    return {one.kind: (one.rows, one.orphans) for one in outcome.result.identifiers}
+
+
+def test_what_identifies_no_order_of_the_day_is_counted_by_kind(joined: Join) -> None:
+    outcome = joined(
+        identifiers=[
+            click("c-1"),
+            click("c-2", order_id="o-1", visitor_id=None),
+            click("c-3", visitor_id="V-1"),
+            click("c-4", order_id="O-1"),
+            click("u-1", kind="convert_visitor_id"),
+        ],
+        bucketing=[exposure("x"), exposure("x", visitor_id="V-1")],
+        stored_segments=[segments("CH"), segments("CH") | {"visitor_id": "v-1 "}],
+    )
+    assert counted(outcome) == {
+        "convert_visitor_id": (1, 0),
+        "impact_click_id": (4, 2),
+        "visitor_bucketing": (2, 1),
+        "visitor_segments": (2, 0),
+    }
+    found = [one for one in outcome.issues if one["code"] == "orphan_identifiers"]
+    assert [(one["order_id"], one["subject"]) for one in found] == [
+        ("-", "impact_click_id"),
+        ("-", "visitor_bucketing"),
+    ]
+    assert "got 2 of 4 that do not" in str(found[0]["detail"])
+
+
+def test_what_is_stored_under_the_id_of_convert_is_no_orphan(joined: Join) -> None:
+    outcome = joined(
+        identifiers=[click("u-1", kind="convert_visitor_id")],
+        bucketing=[exposure("x", visitor_id="u-1")],
+        stored_segments=[segments("CH") | {"visitor_id": "u-1"}],
+    )
+    assert {orphans for _, orphans in counted(outcome).values()} == {0}
+    assert outcome.issues == []
+
+
+def test_a_click_after_the_order_is_no_orphan(joined: Join) -> None:
+    outcome = joined(identifiers=[click("c-1", -HOUR)])
+    assert counted(outcome) == {"impact_click_id": (1, 0)}
+
+
+def test_the_click_of_a_refused_order_is_no_orphan(joined: Join) -> None:
+    outcome = joined(
+        orders=[order(), order("o-2", visitor_id="v-2", currency="ZZZ")],
+        identifiers=[
+            click("c-1", visitor_id="v-2"),
+            click("c-2", order_id="o-2", visitor_id=None),
+        ],
+    )
+    assert counted(outcome) == {"impact_click_id": (2, 0)}
+
+
 def test_lines_without_their_orders_come_in_batches(
     joined: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
