@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from assets.figures.due import due_partitions
+from assets.joining.join import ASSET
 from assets.ledger.database import Database
 from assets.ledger.rows import utc_now
 from assets.providers.registry import make_provider
+from assets.staging import Staging
 from pipelines.configuration.config import Config
 
 
@@ -14,7 +16,8 @@ def due_in(
 ) -> Mapping[str, Sequence[str]]:
     """Return partition -> destinations that have a delivery to send again now.
 
-    Partitions before the configured start date and disabled destinations are left out.
+    Partitions before the configured start date, partitions without staged conversions
+    (a guard refused them) and disabled destinations are left out.
 
     Args:
         config: The deployment.
@@ -37,4 +40,9 @@ def due_in(
     finally:
         database.dispose()
     start = config.start_date.isoformat()
-    return {key: names for key, names in found.items() if key >= start}
+    staging = Staging(config.staging)
+    return {
+        key: names
+        for key, names in found.items()
+        if key >= start and staging.path(ASSET, key).is_file()
+    }

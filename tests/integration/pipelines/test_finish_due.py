@@ -10,7 +10,9 @@ import pytest
 import time_machine
 from sqlalchemy import update
 
+from assets.joining.join import ASSET
 from assets.ledger.tables import delivery
+from assets.staging import Staging
 from pipelines.build import build
 from pipelines.due import due_in
 from pipelines.jobs import finish_due
@@ -183,6 +185,11 @@ def test_only_what_is_configured_is_due(shop: Deployment) -> None:
     (start,) = (line for line in text.splitlines() if line.startswith("start_date"))
     after = f"start_date = {DAY + timedelta(days=1)}"
     shop.config_path.write_text(text.replace(start, after))
+    assert due_at(shop, hours=1) == {}
+
+
+def test_a_day_without_staged_conversions_is_not_due(shop: Deployment) -> None:
+    Staging(shop.config.staging).path(ASSET, DAY.isoformat()).unlink()
     assert due_at(shop, hours=1) == {}
 
 
