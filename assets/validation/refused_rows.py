@@ -1,7 +1,8 @@
 """Stages refused rows that the join needs: one of them may be the row that counts.
 
 A refused order is still the order of its clicks. A click that cannot be read is still a
-click, so the click before it is not the last one. `sql/transform/conversions.sql` decides what follows for an order.
+click, so the click before it is not the last one. `sql/transform/conversions.sql`
+decides what follows for an order.
 """
 
 import hashlib

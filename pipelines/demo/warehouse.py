@@ -80,11 +80,11 @@ def _add(tables: Tables, order: Order, seen: set[str], random: Random) -> None:
     identifiers = list(identifiers_of(visitor, at, random))
     tables["visitor_identifiers"].extend(identifiers)
     ids = [row["value"] for row in identifiers if row["kind"] == "convert_visitor_id"]
+    # Segments may be stored under either id.
+    owner = ids[0] if ids and len(seen) % 2 else visitor
+    tables["visitor_segments"].extend(segments_of(owner, at, random))
     for convert_id in ids:
         tables["visitor_bucketing"].extend(bucketing_of(convert_id, at, random))
-    # Segments may be stored under either id.
-    owner = random.choice([visitor, *ids])
-    tables["visitor_segments"].extend(segments_of(owner, at, random))
 
 
 def _write(path: Path, tables: Tables) -> None:

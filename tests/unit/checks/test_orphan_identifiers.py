@@ -1,4 +1,4 @@
-"""The asset check `orphan_identifiers`: too many orphans warn, lost kinds are errors."""
+"""The asset check `orphan_identifiers`: too many orphans, and lost kinds."""
 
 import dagster as dg
 import pytest
