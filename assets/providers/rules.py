@@ -30,6 +30,12 @@ SUPPRESSED = (
     Rule("consent_refused", ("tracking_consent",), "true or unknown"),
     Rule("no_consent", ("tracking_consent",), "true, if `require_consent` is true"),
     Rule("too_old", ("completed_at",), "at most `max_age_days` ago"),
+    Rule(
+        "zero_amount",
+        ("revenue", "total"),
+        "an amount above 0, if `zero_amount` is `suppress`; `total` at Trackdesk with "
+        "`amount` `total`, else `revenue`",
+    ),
     Rule("order_gone", ("order_id",), "an order that the source returns"),
     Rule("reported_before", ("order_id",), "no report under another event"),
     Rule("event_changed", ("order_id",), "a delivery of the configured event"),

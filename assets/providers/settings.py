@@ -5,7 +5,7 @@ Further settings of a provider belong in its own package.
 
 from collections.abc import Collection, Mapping
 from itertools import chain
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -30,6 +30,7 @@ class DestinationSettings(BaseModel):
         in_flight: Concurrency window; None: the default of the provider.
         max_age_days: Older orders are suppressed `too_old`; None: no limit.
         time_budget_minutes: A run stops after this time; None: never.
+        zero_amount: Whether an order whose `reported_amount` is 0 is sent.
     """
 
     # A message about a whole table would otherwise quote it, including its secrets.
@@ -45,6 +46,12 @@ class DestinationSettings(BaseModel):
     requests_per_hour: int | None = Field(default=None, gt=0)
     max_age_days: int | None = Field(default=None, ge=1)
     time_budget_minutes: int | None = Field(default=None, ge=1)
+    zero_amount: Literal["send", "suppress"] = "send"
+
+    @property
+    def reported_amount(self) -> Literal["revenue", "total"]:
+        """The amount of an order that `zero_amount` looks at."""
+        return "revenue"
 
     @property
     def mapped_columns(self) -> Mapping[str, Collection[str]]:

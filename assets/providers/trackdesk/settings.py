@@ -95,6 +95,11 @@ class TrackdeskSettings(DestinationSettings):
         """The tenant, which has its own address."""
         return (self.base_url, self.tenant_id)
 
+    @property
+    def reported_amount(self) -> Literal["revenue", "total"]:
+        """The base of the commission; `revenue` if no amount is sent."""
+        return "total" if self.amount == "total" else "revenue"
+
     @model_validator(mode="before")
     @classmethod
     def _default_base_url(cls, given: Any) -> Any:
