@@ -13,6 +13,7 @@ from decimal import Decimal
 from itertools import chain
 from urllib.parse import urlencode
 
+from assets.money import fits
 from assets.providers.base import DataIssue
 from assets.providers.conversion import Conversion
 from assets.providers.eligibility import (
@@ -120,7 +121,7 @@ def conversion_form(settings: ImpactSettings, conversion: Conversion) -> dict[st
     digits = min(conversion.currency_digits, MAX_DECIMALS)
     order = chain(
         _event(settings, conversion),
-        _money(settings, conversion),
+        _money(settings, conversion, digits),
         [("OrderPromoCode", conversion.promo_code)],
         sorted(_mapped(settings, conversion).items()),
     )
@@ -163,24 +164,29 @@ def _event(
     yield "OrderId", conversion.order_id
 
 
-def _money(settings: ImpactSettings, conversion: Conversion) -> Parameters:
+def _money(settings: ImpactSettings, conversion: Conversion, digits: int) -> Parameters:
     if settings.report == "order":
         # After discounts, so a discount parameter would be subtracted once more.
         yield "OrderSubTotalPostDiscount", f"{conversion.revenue:f}"
     elif conversion.discount:
-        yield _discount(settings, conversion)
+        yield _discount(settings, conversion, digits)
     yield "OrderShipping", f"{conversion.shipping:f}"
     yield "OrderTax", f"{conversion.tax:f}"
 
 
-def _discount(settings: ImpactSettings, conversion: Conversion) -> tuple[str, str]:
-    """Return the order's discount in one form, never two (impact.md 3.4)."""
+def _discount(
+    settings: ImpactSettings, conversion: Conversion, digits: int
+) -> tuple[str, str]:
+    """Return the order's discount in one form, never two (impact.md 3.4).
+
+    A rate must be exact for each line, too: the discount is spread over the lines.
+    """
     if settings.order_discount == "rate" and not any(
         item.discount for item in conversion.items
     ):
-        gross = sum((item.subtotal for item in conversion.items), Decimal(0))
-        rate = exact_rate(conversion.discount, gross)
-        if rate is not None:
+        lines = [item.subtotal for item in conversion.items]
+        rate = exact_rate(conversion.discount, sum(lines, Decimal(0)))
+        if rate is not None and all(fits(rate * one / 100, digits) for one in lines):
             return "OrderDiscountRate", f"{rate:f}"
     return "OrderDiscount", f"{conversion.discount:f}"
 

@@ -82,11 +82,13 @@ def _item(
 def _discount(settings: ImpactSettings, item: Item, digits: int) -> tuple[str, str]:
     """Return the line's discount in one form, never two (impact.md 3.4).
 
-    If the configured form is not exact, the amount of the line is sent.
+    If the configured form is not exact, the amount of the line is sent. A rate must be
+    exact for one unit, too: it is unpublished whether impact.com rounds per unit.
     """
     if settings.item_discount == "rate":
         rate = exact_rate(item.discount, item.subtotal)
-        if rate is not None:
+        units = item.quantity if _is_whole(item) else Decimal(1)
+        if rate is not None and units and fits(item.discount / units, digits):
             return "ItemDiscountRate", f"{rate:f}"
     if settings.item_discount == "unit" and _is_whole(item) and item.quantity:
         unit = item.discount / item.quantity

@@ -34,7 +34,9 @@ class ImpactSettings(DestinationSettings):
             (reference, "ItemSubTotal" and "ItemPrice").
         item_discount: The form of a line's discount: of the `line`, per `unit` or as a
             `rate` in percent. If the form is not exact, the amount of the line is sent.
-        order_discount: The form of the order's discount; a `rate` only if it is exact.
+            A rate must be exact for the line and for one unit of it.
+        order_discount: The form of the order's discount; a `rate` only if it is exact
+            for the order and for each line.
         discount_level: `one` quarantines an order with a discount on the order and
             another on a line: the base of the first is unpublished (impact.md 3.5).
         attribution_keys: An order needs one of these, or it is suppressed
