@@ -223,6 +223,17 @@ class ReportsDataIssues(Protocol):
         """Return the values that are sent differently from how they are stored."""
 
 
+@runtime_checkable
+class SendsPhoneNumbers(Protocol):
+    """A provider with fields for telephone numbers.
+
+    Attributes:
+        phone_fields: Fields of its form that may hold one.
+    """
+
+    phone_fields: Collection[str]
+
+
 class QueueingProvider(Provider, Protocol):
     """A provider that queues conversions and decides later.
 

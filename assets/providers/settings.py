@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from assets.privacy.personal_columns import refuse_personal_columns
+from assets.privacy.personal_columns import is_phone_column, refuse_personal_columns
 from assets.providers.conversion import NON_COLUMN_FIELDS, Conversion
 
 MAPPABLE = frozenset(
@@ -59,6 +59,11 @@ class DestinationSettings(BaseModel):
         return {"completed_orders": self.fields.values()}
 
     @property
+    def phone_fields(self) -> Collection[str]:
+        """Provider fields that may be sent a telephone number."""
+        return ()
+
+    @property
     def account(self) -> tuple[str, ...]:
         """The identity of the account at the provider. It may be secret.
 
@@ -78,7 +83,11 @@ class DestinationSettings(BaseModel):
 
     @model_validator(mode="after")
     def _must_map_nothing_personal(self) -> Self:
-        refuse_personal_columns(chain.from_iterable(self.mapped_columns.values()))
+        columns = list(chain.from_iterable(self.mapped_columns.values()))
+        for name in self.phone_fields:
+            if is_phone_column(column := self.fields.get(name, "")):
+                columns.remove(column)
+        refuse_personal_columns(columns)
         return self
 
     @field_validator("base_url")

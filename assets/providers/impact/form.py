@@ -130,6 +130,9 @@ def conversion_form(settings: ImpactSettings, conversion: Conversion) -> dict[st
         message = "OrderId is blank"
         raise InvalidValueError(message, reason="missing_order_id")
     _check_customer_id(settings, form)
+    if form.get("Amount"):
+        # It is unpublished which of two totals counts.
+        del form["OrderSubTotalPostDiscount"]
     if settings.report == "items":
         form.update(item_parameters(settings, conversion.items, digits))
     return {name: value for name, value in form.items() if value}

@@ -31,7 +31,7 @@ _ALWAYS_SENT = frozenset(
 _DISCOUNT = "the exporter sends one form of a discount; choose it with {}"
 _TOTAL = 'an order total must not stand beside items; see report = "order"'
 _NOT_MAPPABLE = {
-    **dict.fromkeys(("OrderSubTotalPostDiscount", "Amount"), _TOTAL),
+    "OrderSubTotalPostDiscount": _TOTAL,
     "OrderDiscount": _DISCOUNT.format("order_discount"),
     "OrderDiscountRate": _DISCOUNT.format("order_discount"),
     **dict.fromkeys(
@@ -48,18 +48,23 @@ _MAPPABLE = frozenset(ORDER) - _ALWAYS_SENT - set(_NOT_MAPPABLE)
 _MAPPABLE_ITEM_FIELDS = frozenset(ITEM) - _ALWAYS_SENT - set(_NOT_MAPPABLE)
 
 
-def check_fields(fields: Mapping[str, str], *, force_credit: bool) -> None:
+def check_fields(
+    fields: Mapping[str, str], *, force_credit: bool, has_items: bool
+) -> None:
     """Refuse a `fields` table that impact.com's documents do not allow.
 
     Args:
         fields: Parameter <- column.
         force_credit: MediaId or MediaPartnerId may be mapped.
+        has_items: Items are reported, so Amount must not be mapped.
 
     Raises:
         ValueError: An entry is wrong. The message names the first one and the choices.
     """
     for name, column in fields.items():
         _refuse(name, _field_problem(name, column, force_credit=force_credit))
+    if has_items and "Amount" in fields:
+        _refuse("Amount", _TOTAL)
     if fields.keys() >= _FORCED:
         _refuse("MediaPartnerId", "it must not stand beside MediaId")
 

@@ -81,6 +81,7 @@ class Impact:
             "User-Agent": "attribution-exporter",
         }
         self.secrets: tuple[str, ...] = (token, sid, credentials)
+        self.phone_fields = settings.phone_fields
         self.event = settings.event_type_code or str(settings.event_type_id)
         self.limits = limits_of(settings, in_flight=_IN_FLIGHT)
         self.resend = ResendPolicy(

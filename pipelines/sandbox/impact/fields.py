@@ -39,7 +39,7 @@ ATTRIBUTION_KEYS = (
     "PhoneNumber",
 )
 MONEY = re.compile(
-    r"Order(SubTotalPostDiscount|Discount|Shipping|Tax|Margin)|Money[0-9]+"
+    r"Amount|Order(SubTotalPostDiscount|Discount|Shipping|Tax|Margin)|Money[0-9]+"
     r"|Item(SubTotal|Price|Discount|TotalDiscount|Margin)[0-9]+"
     r"|ItemMoney[0-9]+_[0-9]+"
 )
@@ -105,7 +105,9 @@ ORDER_FIELDS: dict[str, Check] = {
     "OrderMargin": decimal(sign="-?"),
     **dict.fromkeys(("GiftPurchase", "TrackingConsent"), _truth),
     **dict.fromkeys(("LocationId", "LocationName", "LocationType"), text()),
-    **dict.fromkeys(("PropertyId", "DispositionCode"), text()),
+    **dict.fromkeys(("PropertyId", "CountryCode"), text()),
+    **dict.fromkeys(("DispositionCode", "EventCode"), text(64)),
+    "Amount": decimal(6),
     **dict.fromkeys(("DeviceMfr", "DeviceModel"), text()),
     **dict.fromkeys(("AppPackage", "AppInstallRef", "AppVer"), text()),
     **{f"SubId{n}": text() for n in range(1, 4)},

@@ -118,6 +118,8 @@ def test_reporting_parameters_of_an_order(conversion: Make, golden: Make) -> Non
     stored = {
         "PaymentType": "Credit",
         "DispositionCode": "HOLD",
+        "EventCode": "SALE-DE",
+        "CountryCode": "DE",
         "OrderMargin": "-3.5",
         "SharedId": "s",
         "SubId1": "1",
@@ -127,6 +129,23 @@ def test_reporting_parameters_of_an_order(conversion: Make, golden: Make) -> Non
     }
     fields = {name: f"extra.{name}" for name in stored}
     golden("impact/reporting", only_request(conversion(extra=stored), fields=fields))
+
+
+def test_a_mapped_amount_is_the_only_total(conversion: Make, golden: Make) -> None:
+    order = conversion(extra={"amount": "99.5"})
+    made = only_request(order, fields={"Amount": "extra.amount"}, report="order")
+    golden("impact/mapped_amount", made)
+
+
+def test_a_telephone_number_of_call_tracking(conversion: Make, golden: Make) -> None:
+    order = conversion(identifiers={}, extra={"caller_phone": "+1 (805) 555-0100"})
+    made = only_request(
+        order,
+        fields={"PhoneNumber": "extra.caller_phone"},
+        call_tracking=True,
+        attribution_keys=["mapped"],
+    )
+    golden("impact/call_tracking", made)
 
 
 def custom(prefix: str = "") -> dict[str, str]:

@@ -108,29 +108,25 @@ def test_a_rate_beside_line_discounts_gives_way_to_the_amount(
 
 
 @pytest.mark.parametrize(
-    ("price", "quantity", "discount", "sent"),
+    ("amounts", "sent"),
     [
-        ("10.00", "3", "3.00", "ItemDiscountRate1"),
-        ("9.99", "10", "9.99", "ItemTotalDiscount1"),
-        ("0.05", "2", "0.01", "ItemTotalDiscount1"),
-        ("9.00", "1.5", "1.35", "ItemDiscountRate1"),
-        ("9.00", "0", "0", None),
+        (("10.00", "3", "3.00"), "ItemDiscountRate1"),
+        (("9.99", "10", "9.99"), "ItemTotalDiscount1"),
+        (("0.05", "2", "0.01"), "ItemTotalDiscount1"),
+        (("9.00", "1.5", "1.35"), "ItemDiscountRate1"),
+        (("9.00", "0", "0"), None),
     ],
     ids=["exact", "9.99 less 10 %", "half a cent each", "sent as one unit", "no unit"],
 )
 def test_a_rate_is_sent_where_the_discount_of_each_unit_is_exact(
-    conversion: Make,
-    item: Make,
-    price: str,
-    quantity: str,
-    discount: str,
-    sent: str | None,
+    conversion: Make, item: Make, amounts: tuple[str, ...], sent: str | None
 ) -> None:
+    price, quantity, discount = map(Decimal, amounts)
     bought = item(
-        unit_price=Decimal(price),
-        quantity=Decimal(quantity),
-        subtotal=Decimal(price) * Decimal(quantity),
-        discount=Decimal(discount),
+        unit_price=price,
+        quantity=quantity,
+        subtotal=price * quantity,
+        discount=discount,
     )
     (request,) = only_request(conversion(items=(bought,)), item_discount="rate")
     form = dict(parse_qsl(request.body.decode()))
