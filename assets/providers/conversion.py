@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from math import isnan
 from typing import Any
 
 IDENTIFIER_KINDS = (
@@ -78,7 +79,8 @@ class Conversion:
         unfit_identifiers: Kinds left out of `identifiers`, because a refused row may be
             the one that counts. Each has the reasons of that refusal.
         unfit_experiences: Experiences left out of `bucketing` for the same reason.
-        extra: Columns beyond the contract, as text, by column name.
+        extra: Columns beyond the contract, as text, by column name. Lists are JSON.
+        lists: The members of those that are lists, as text. Null is no member.
         source_hash: Hash of the source rows. It is not sent.
         remembered: Order id by digest, for the remembered keys of the conversion
             (`assets/providers/remembered_keys.py`). It grows during the run.
@@ -114,6 +116,7 @@ class Conversion:
     unfit_experiences: Sequence[str] = ()
     segments: Segments | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
+    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
     source_hash: str = field(default="", repr=False, compare=False)
     remembered: Mapping[str, str] = field(
         default_factory=dict, repr=False, compare=False
@@ -146,7 +149,8 @@ class Conversion:
             },
             unfit_experiences=tuple(row["unfit_experiences"]),
             segments=None if segments is None else _segments(segments),
-            extra=json.loads(row["extra"] or "{}"),
+            extra=extra_texts(row["extra"]),
+            lists=extra_lists(row["extra"]),
         )
 
 
@@ -160,6 +164,7 @@ NON_COLUMN_FIELDS = frozenset(
         "unfit_experiences",
         "segments",
         "extra",
+        "lists",
         "remembered",
     }
 )
@@ -171,7 +176,29 @@ _PLAIN_COLUMNS = tuple(
 
 
 def _item(row: Mapping[str, Any]) -> Item:
-    return Item(**{**row, "extra": json.loads(row["extra"] or "{}")})
+    return Item(**{**row, "extra": extra_texts(row["extra"])})
+
+
+def extra_texts(extra: str | None) -> dict[str, str]:
+    """Return the further columns of a row as text."""
+    return {name: _text(value) for name, value in json.loads(extra or "{}").items()}
+
+
+def extra_lists(extra: str | None) -> dict[str, Sequence[str]]:
+    """Return the members of the further columns that are lists."""
+    return {
+        name: tuple(_text(member) for member in value if not _is_nothing(member))
+        for name, value in json.loads(extra or "{}").items()
+        if isinstance(value, list)
+    }
+
+
+def _is_nothing(member: object) -> bool:
+    return member is None or (isinstance(member, float) and isnan(member))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _segments(row: Mapping[str, Any]) -> Segments:

@@ -23,6 +23,25 @@ def mapped_fields(
     return {name: value for name, value in values.items() if value is not None}
 
 
+def mapped_lists(
+    settings: DestinationSettings, conversion: Conversion
+) -> dict[str, list[str]]:
+    """Return the mapped provider fields whose columns are lists, with their members.
+
+    A blank member and the hash of a placeholder are left out.
+    """
+    return {
+        name: [
+            member
+            for member in conversion.lists[column.removeprefix("extra.")]
+            if member.strip() and not is_placeholder_hash(member)
+        ]
+        for name, column in settings.fields.items()
+        if column.startswith("extra.")
+        and column.removeprefix("extra.") in conversion.lists
+    }
+
+
 def _column_text(conversion: Conversion, column: str) -> str | None:
     if column.startswith("extra."):
         stored = conversion.extra.get(column.removeprefix("extra."))

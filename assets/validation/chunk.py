@@ -190,19 +190,26 @@ def _extra(
         return
     rows = zip(*(frame[name].tolist() for name in names), strict=True)
     for position, row in enumerate(rows):
-        stored = {}
-        for name, text in zip(names, map(text_of, row), strict=True):
-            refused_rows = None if text is None else _extra_refusal(text)
+        stored: dict[str, Any] = {}
+        for name, value in zip(names, row, strict=True):
+            text = text_of(value)
+            refused_rows = None if text is None else _extra_refusal(value, text)
             if refused_rows is not None:
                 failure = Failure(refused_rows, (name,), EXTRA_REFUSALS[refused_rows])
                 failures.add([position], failure)
             elif text is not None:
-                stored[name] = text
+                stored[name] = json.loads(text) if _is_list(value) else text
         yield json.dumps(stored, ensure_ascii=False) if stored else None
 
 
-def _extra_refusal(text: str) -> str | None:
-    if not is_storable(text):
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | np.ndarray)
+
+
+def _extra_refusal(value: Any, text: str) -> str | None:
+    # JSON text hides a character that cannot be stored.
+    members = map(str, value) if _is_list(value) else ()
+    if not all(map(is_storable, (text, *members))):
         return f"{UNREADABLE}_extra"
     return PII_IN_EXTRA if "@" in text else None
 

@@ -152,6 +152,13 @@ def test_custom_dimensions(order: Make, sends: Make) -> None:
     sends("custom_dimensions", stored, fields=fields)
 
 
+def test_custom_dimensions_of_list_columns(order: Make, sends: Make) -> None:
+    stored = order(
+        extra={"tags": '["new", "größe 42"]'}, lists={"tags": ("new", "größe 42")}
+    )
+    sends("list_dimensions", stored, fields={"customDimension1": "extra.tags"})
+
+
 # Segments
 
 

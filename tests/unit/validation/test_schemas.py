@@ -14,7 +14,14 @@ import pyarrow as pa
 import pytest
 
 from assets.money import to_minor
-from assets.providers.conversion import IDENTIFIER_KINDS, Conversion, Item, Segments
+from assets.providers.conversion import (
+    IDENTIFIER_KINDS,
+    Conversion,
+    Item,
+    Segments,
+    extra_lists,
+    extra_texts,
+)
 from assets.validation.chunk import ValidatedChunk, validate
 from assets.validation.coercion import is_storable
 from assets.validation.schemas import (
@@ -467,8 +474,30 @@ def test_an_address_in_a_column_that_is_sent_takes_its_row_out() -> None:
     assert "example" not in repr(checked)
 
 
-@pytest.mark.parametrize("note", ["half \ud800", "a\0b"])
-def test_text_that_no_database_takes_is_refused_in_a_further_column(note: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "members", "text"),
+    [
+        (["a", "b"], ("a", "b"), '["a", "b"]'),
+        (("a",), ("a",), '["a"]'),
+        (np.array(["a", "b"], dtype=object), ("a", "b"), '["a", "b"]'),
+        (np.array([1, 2]), ("1", "2"), "[1, 2]"),
+        ([1, None, True, Decimal("1.50")], ("1", "true", "1.50"), None),
+        ([float("nan"), "a"], ("a",), None),
+        ([], (), "[]"),
+        ('["a"]', None, '["a"]'),
+        ({"a": 1}, None, '{"a": 1}'),
+    ],
+)
+def test_a_further_column_may_be_a_list(
+    value: Any, members: tuple[str, ...] | None, text: str | None
+) -> None:
+    extra = stored("completed_orders", note=value)["extra"]
+    assert extra_lists(extra).get("note") == members
+    assert text in {None, extra_texts(extra)["note"]}
+
+
+@pytest.mark.parametrize("note", ["half \ud800", "a\0b", ["a\0b"]])
+def test_text_that_no_database_takes_is_refused_in_a_further_column(note: Any) -> None:
     (reject,) = check("completed_orders", note=note).rejects
     assert reject.reasons == ("unreadable_extra",)
     assert is_storable(str(reject.row_redacted["note"]["actual"]))
@@ -713,7 +742,8 @@ def test_the_same_row_has_the_same_hash_whatever_the_order_of_its_columns() -> N
 
 def test_conversions_have_what_a_conversion_is_built_from() -> None:
     schema = arrow_schema(CONVERSIONS)
-    fields = set(Conversion.__dataclass_fields__) - {"identifiers", "remembered"}
+    derived = {"identifiers", "lists", "remembered"}
+    fields = set(Conversion.__dataclass_fields__) - derived
     assert fields | set(IDENTIFIER_KINDS) <= set(schema.names)
     items = schema.field("items").type
     assert isinstance(items, pa.ListType)
