@@ -42,6 +42,12 @@ def truncation_issue(subject: str, limit: int, length: int) -> DataIssue:
     return DataIssue(code="value_cut", subject=subject, detail=detail)
 
 
+def placeholder_issue(subject: str) -> DataIssue:
+    """Return the data issue of a placeholder that is not sent."""
+    detail = "a placeholder for an unknown value, left out"
+    return DataIssue(code="placeholder_value", subject=subject, detail=detail)
+
+
 @dataclass(frozen=True)
 class Request:
     """One HTTP request, exactly as it is sent.

@@ -142,7 +142,7 @@ QUARANTINED = (
     Rule("pii_as_id", ("customer_id",), "no `@`", ("impact",)),
     Rule(
         "formula_as_id",
-        ("order_id", "trackdesk_cid", "trackdesk_external_cid"),
+        ("order_id", "trackdesk_cid", "trackdesk_external_cid", "conversionTypeCode"),
         "not beginning with `= + - @`, tab or line end, if `channel` is `csv`",
         ("trackdesk",),
     ),
@@ -157,7 +157,7 @@ QUARANTINED = (
         "unfit_field",
         ("mapped columns",),
         "a value that the provider's field takes; `state_detail` names the field",
-        ("impact",),
+        ("impact", "trackdesk"),
     ),
 )
 
@@ -197,9 +197,12 @@ DATA_ISSUES = (
     ),
     Rule(
         "placeholder_value",
-        ("mapped attribution keys",),
+        (
+            "mapped attribution keys",
+            *("customerId", "status", "conversionTypeCode", "promo_code"),
+        ),
         "no placeholder for an unknown value; it is left out",
-        ("impact",),
+        ("impact", "trackdesk"),
     ),
     Rule(
         "value_cut",

@@ -14,7 +14,7 @@ from itertools import chain
 from urllib.parse import urlencode
 
 from assets.money import fits
-from assets.providers.base import DataIssue
+from assets.providers.base import DataIssue, placeholder_issue
 from assets.providers.conversion import Conversion
 from assets.providers.eligibility import (
     Ineligible,
@@ -231,14 +231,7 @@ def _placeholder_issues(
     left_out = mapped_fields(settings, conversion).keys() - _mapped(
         settings, conversion
     )
-    return [
-        DataIssue(
-            code="placeholder_value",
-            subject=name,
-            detail="a placeholder for an unknown value, left out",
-        )
-        for name in sorted(left_out)
-    ]
+    return list(map(placeholder_issue, sorted(left_out)))
 
 
 def _is_present(value: str | None) -> bool:
