@@ -130,7 +130,7 @@ class IdMe:
             headers=self._headers(),
             body=body,
             path_template="outbox:" if url is None else "{endpoint_url}",
-            stored=(stored_copy(body),),
+            stored=(stored_copy(self._settings, body),),
             order_id=conversion.order_id,
         )
 
