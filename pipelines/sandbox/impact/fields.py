@@ -38,6 +38,9 @@ ATTRIBUTION_KEYS = (
     "CallerId",
     "PhoneNumber",
 )
+NOW = "NOW"
+"""An EventDate that stands for the time of the request (the reference, EventDate)."""
+
 MONEY = re.compile(
     r"Amount|Order(SubTotalPostDiscount|Discount|Shipping|Tax|Margin)|Money[0-9]+"
     r"|Item(SubTotal|Price|Discount|TotalDiscount|Margin)[0-9]+"
@@ -86,7 +89,9 @@ ORDER_FIELDS: dict[str, Check] = {
     **dict.fromkeys(("CampaignId", "EventTypeId", "ActionTrackerId"), integer(10)),
     **dict.fromkeys(("MediaId", "MediaPartnerId"), integer(16)),
     **dict.fromkeys(("EventTypeCode", "OrderId", "ClickId"), text(64)),
-    "EventDate": instant,
+    "EventDate": either(
+        f"an ISO 8601 date and time with an offset, or {NOW}", instant, one_of(NOW)
+    ),
     "CustomerId": opaque(255),
     "CustomProfileId": opaque(70),
     "CustomerEmail": _email_hash,
