@@ -62,6 +62,21 @@ class Segments:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """A variation of an experience that the visitor saw, up to the time of the order.
+
+    Attributes:
+        last_at: The latest time at which it was seen.
+        refused_at: The latest time of a refused row that may contradict it.
+    """
+
+    experience_id: str
+    variation_id: str
+    last_at: datetime
+    refused_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
     """One completed order, with what was known about its visitor at that time.
 
@@ -76,6 +91,7 @@ class Conversion:
         bucketing: Variation id by experience id, first exposure at or before the order.
         bucketing_conflicts: Experiences left out of `bucketing`, because they have two
             variations.
+        exposures: All that `bucketing` is made of, with their times.
         unfit_identifiers: Kinds left out of `identifiers`, because a refused row may be
             the one that counts. Each has the reasons of that refusal.
         unfit_experiences: Experiences left out of `bucketing` for the same reason.
@@ -112,6 +128,7 @@ class Conversion:
     identifiers: Mapping[str, str] = field(default_factory=dict)
     bucketing: Mapping[str, str] = field(default_factory=dict)
     bucketing_conflicts: Sequence[str] = ()
+    exposures: Sequence[Exposure] = ()
     unfit_identifiers: Mapping[str, str] = field(default_factory=dict)
     unfit_experiences: Sequence[str] = ()
     segments: Segments | None = None
@@ -144,6 +161,7 @@ class Conversion:
                 seen["experience_id"]: seen["variation_id"] for seen in row["bucketing"]
             },
             bucketing_conflicts=tuple(row["bucketing_conflicts"] or ()),
+            exposures=tuple(Exposure(**seen) for seen in row["exposures"]),
             unfit_identifiers={
                 unfit["kind"]: unfit["reasons"] for unfit in row["unfit_identifiers"]
             },
@@ -160,6 +178,7 @@ NON_COLUMN_FIELDS = frozenset(
         "identifiers",
         "bucketing",
         "bucketing_conflicts",
+        "exposures",
         "unfit_identifiers",
         "unfit_experiences",
         "segments",

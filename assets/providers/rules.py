@@ -86,8 +86,8 @@ SUPPRESSED = (
     Rule(
         "no_bucketing",
         ("experience_id", "variation_id"),
-        "an experience seen in exactly one variation at or before the order, or the "
-        "setting `send_without_bucketing`",
+        "an experience seen in exactly one variation at or before the order, at most "
+        "`exposure_max_age_days` before it, or the setting `send_without_bucketing`",
         ("convert",),
     ),
     Rule(

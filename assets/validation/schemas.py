@@ -182,6 +182,18 @@ CONVERSIONS = pap.DataFrameSchema(
             pa.list_(pa.struct([("experience_id", TEXT), ("variation_id", TEXT)]))
         ),
         "bucketing_conflicts": _column(pa.list_(TEXT)),
+        "exposures": _column(
+            pa.list_(
+                pa.struct(
+                    [
+                        ("experience_id", TEXT),
+                        ("variation_id", TEXT),
+                        ("last_at", INSTANT),
+                        ("refused_at", INSTANT),
+                    ]
+                )
+            )
+        ),
         "unfit_identifiers": _column(
             pa.list_(pa.struct([("kind", TEXT), ("reasons", TEXT)]))
         ),

@@ -36,6 +36,9 @@ class ConvertSettings(DestinationSettings):
         enrich_data: Convert adds the bucketing that it has stored for the visitor.
         visitors_per_request: No maximum is documented.
         bytes_per_request: The same. An order that exceeds it is sent alone.
+        exposure_max_age_days: Exposures that are older at the time of the order do not
+            count; None: any age. Convert may still add older ones itself, with
+            `enrich_data`.
         first_order_only: Report only the first order of each visitor. Orders reported
             before this was set are not known.
         send_without_bucketing: Rely on `enrich_data` if no bucketing is stored.
@@ -55,6 +58,7 @@ class ConvertSettings(DestinationSettings):
     enrich_data: bool = True
     visitors_per_request: int = Field(default=50, ge=1)
     bytes_per_request: int = Field(default=65_536, ge=1_024)
+    exposure_max_age_days: int | None = Field(default=None, ge=1, le=36_500)
     first_order_only: bool = False
     send_without_bucketing: bool = False
     resend_uncertain: bool = False

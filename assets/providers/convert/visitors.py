@@ -10,6 +10,7 @@ from decimal import Decimal
 from assets.money import from_minor, to_minor, to_text
 from assets.providers.base import DataIssue, truncation_issue
 from assets.providers.conversion import Conversion
+from assets.providers.convert.exposures import bucketing_of
 from assets.providers.convert.segments import known_segments, segment_issues
 from assets.providers.convert.settings import CUSTOM_DIMENSIONS, ConvertSettings
 from assets.providers.encode import fingerprint, json_bytes
@@ -58,7 +59,7 @@ def stored_copy(conversion: Conversion, settings: ConvertSettings) -> dict[str, 
         "goal_id": settings.goal_id,
         "amount": to_text(conversion.revenue, conversion.currency_digits),
         "currency": conversion.currency,
-        "bucketing": dict(sorted(conversion.bucketing.items())),
+        "bucketing": bucketing_of(conversion, settings),
         "visitor_id": fingerprint(visitor_id_of(conversion) or ""),
         **{name: _fingerprint(value) for name, value in dimensions.items()},
     }
@@ -79,7 +80,7 @@ def data_issues(
 def _event(order: Conversion, settings: ConvertSettings) -> dict[str, object]:
     # One event for goal and revenue, as in the guide. The JavaScript SDK sends two. It
     # is not verified whether the server counts them as one (convert.md, section 3.3).
-    bucketing = dict(sorted(order.bucketing.items()))
+    bucketing = bucketing_of(order, settings)
     return {
         "eventType": "conversion",
         "data": {
