@@ -67,7 +67,7 @@ class Convert:
         self.resend = ResendPolicy(
             kind="dedupe" if settings.resend_uncertain else "never"
         )
-        secrets = (settings.sdk_key, settings.sdk_key_secret)
+        secrets = (settings.sdk_key, settings.sdk_key_secret, settings.debug_token)
         self.secrets = tuple(one.get_secret_value() for one in secrets if one)
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
@@ -196,6 +196,8 @@ class Convert:
         headers = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
         if secret := self._settings.sdk_key_secret:
             headers["Authorization"] = f"Bearer {secret.get_secret_value()}"
+        if token := self._settings.debug_token:
+            headers["convert-debug-token"] = token.get_secret_value()
         return headers
 
 
