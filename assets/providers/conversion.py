@@ -115,6 +115,7 @@ class Conversion:
     visitor_id: str | None = None
     customer_id: str | None = None
     customer_email_sha1: str | None = None
+    customer_email_sha256: str | None = None
     promo_code: str | None = None
     affiliation: str | None = None
     customer_status: str | None = None

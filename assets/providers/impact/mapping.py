@@ -15,7 +15,8 @@ from assets.providers.impact.fields import ITEM, ORDER, RANGES, SUB_IDS
 ITEM_COLUMNS = tuple(name for name in Item.__dataclass_fields__ if name != "extra")
 """Columns of a line that `item_fields` may name, beside `extra.<column>`."""
 
-HASHED_EMAIL = "customer_email_sha1"
+HASHED_EMAILS = ("customer_email_sha1", "customer_email_sha256")
+"""Columns of the hashes that impact.com takes (impact.md 3.7)."""
 
 _FORCED = frozenset({"MediaId", "MediaPartnerId"})
 _ALWAYS_SENT = frozenset(
@@ -91,8 +92,9 @@ def _refuse(name: str, problem: str | None) -> None:
 def _field_problem(name: str, column: str, *, force_credit: bool) -> str | None:
     if name in _FORCED and not force_credit:
         return "it forces the credit past the click; set force_credit = true to do so"
-    if name == "CustomerEmail" and column != HASHED_EMAIL:
-        return f"only a hash may be sent, so only from the column {HASHED_EMAIL}"
+    if name == "CustomerEmail" and column not in HASHED_EMAILS:
+        choices = " or ".join(HASHED_EMAILS)
+        return f"only a hash may be sent, so only from the column {choices}"
     if name.startswith("Item"):
         return "it is a parameter of items; map it in item_fields, without a number"
     return _not_mappable_reason(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from hashlib import sha1
+from hashlib import sha1, sha256
 from typing import Any
 
 import pytest
@@ -80,6 +80,12 @@ def test_all_that_is_known_of_a_customer(conversion: Make, golden: Make) -> None
         "UserAgent": "extra.agent",
     }
     golden("impact/customer", only_request(order, fields=fields))
+
+
+def test_the_sha256_of_an_address(conversion: Make, golden: Make) -> None:
+    order = conversion(customer_email_sha256=sha256(b"customer@gmail.com").hexdigest())
+    fields = {"CustomerEmail": "customer_email_sha256"}
+    golden("impact/customer_sha256", only_request(order, fields=fields))
 
 
 def test_gift_and_location(conversion: Make, golden: Make) -> None:
