@@ -23,6 +23,31 @@ def mapped_fields(
     return {name: value for name, value in values.items() if value is not None}
 
 
+def placeholder_hashes(
+    settings: DestinationSettings, conversion: Conversion, *, in_lists: bool = False
+) -> list[str]:
+    """Return the mapped provider fields that are left out as hashes of nothing.
+
+    Args:
+        settings: The settings with the mapping.
+        conversion: The order.
+        in_lists: The provider is sent lists, from which such members are left out.
+    """
+    columns = {
+        name: column.removeprefix("extra.")
+        for name, column in sorted(settings.fields.items())
+        if column.startswith("extra.")
+    }
+    return [
+        name
+        for name, column in columns.items()
+        if is_placeholder_hash(conversion.extra.get(column, "x"))
+        or (
+            in_lists and any(map(is_placeholder_hash, conversion.lists.get(column, ())))
+        )
+    ]
+
+
 def mapped_lists(
     settings: DestinationSettings, conversion: Conversion
 ) -> dict[str, list[str]]:

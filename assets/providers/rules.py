@@ -200,9 +200,10 @@ DATA_ISSUES = (
         (
             "mapped attribution keys",
             *("customerId", "status", "conversionTypeCode", "promo_code"),
+            "mapped hashes",
         ),
-        "no placeholder for an unknown value; it is left out",
-        ("impact", "trackdesk"),
+        "no placeholder for an unknown value, and no hash of one or of nothing; it is "
+        "left out",
     ),
     Rule(
         "value_cut",

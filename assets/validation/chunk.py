@@ -123,8 +123,9 @@ def validate(
 def hash_emails(frame: pd.DataFrame) -> pd.DataFrame:
     """Replace `customer_email` by its SHA-1 and SHA-256 (trimmed, lower case).
 
-    An existing hash stays as it is. A value that is neither an address nor a SHA-1 stays
-    for the checks, which refuse it: a hash of "n/a" would make one customer of many.
+    An existing hash stays as it is. A value that is neither an address nor a SHA-1
+    stays for the checks, which refuse it: a hash of "n/a" would make one customer of
+    many.
     """
     raw = [name for name in frame.columns if name.lower() == "customer_email"]
     if not raw:

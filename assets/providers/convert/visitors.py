@@ -8,13 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from assets.money import from_minor, to_minor, to_text
-from assets.providers.base import DataIssue, truncation_issue
+from assets.providers.base import DataIssue, placeholder_issue, truncation_issue
 from assets.providers.conversion import Conversion
 from assets.providers.convert.exposures import bucketing_of
 from assets.providers.convert.segments import known_segments, segment_issues
 from assets.providers.convert.settings import CUSTOM_DIMENSIONS, ConvertSettings
 from assets.providers.encode import fingerprint, json_bytes
-from assets.providers.mapped_fields import mapped_fields, mapped_lists
+from assets.providers.mapped_fields import (
+    mapped_fields,
+    mapped_lists,
+    placeholder_hashes,
+)
 
 DIMENSION_CHARACTERS = 32
 """Longer values "may be truncated" (guide, section 4), so they are cut here."""
@@ -74,7 +78,8 @@ def data_issues(
         for name, value in _dimension_texts(conversion, settings)
         if _truncated(value) != value
     ]
-    return [*segment_issues(conversion.segments), *cut]
+    hashes = placeholder_hashes(settings, conversion, in_lists=True)
+    return [*segment_issues(conversion.segments), *cut, *map(placeholder_issue, hashes)]
 
 
 def _event(order: Conversion, settings: ConvertSettings) -> dict[str, object]:

@@ -26,7 +26,7 @@ from assets.providers.impact.fields import ATTRIBUTION, encode_parameter, trunca
 from assets.providers.impact.items import exact_rate, item_parameters, item_values
 from assets.providers.impact.settings import ImpactSettings
 from assets.providers.impact.values import MAX_DECIMALS, InvalidValueError, instant_text
-from assets.providers.mapped_fields import mapped_fields
+from assets.providers.mapped_fields import mapped_fields, placeholder_hashes
 from assets.providers.placeholders import is_placeholder
 
 Parameters = Iterator[tuple[str, str]]
@@ -231,7 +231,8 @@ def _placeholder_issues(
     left_out = mapped_fields(settings, conversion).keys() - _mapped(
         settings, conversion
     )
-    return list(map(placeholder_issue, sorted(left_out)))
+    hashes = placeholder_hashes(settings, conversion)
+    return list(map(placeholder_issue, sorted({*left_out, *hashes})))
 
 
 def _is_present(value: str | None) -> bool:

@@ -12,6 +12,7 @@ from assets.providers.conversion import Item
 from assets.providers.impact.fields import encode_parameter, numbered_name
 from assets.providers.impact.settings import ImpactSettings
 from assets.providers.impact.values import InvalidValueError
+from assets.providers.placeholders import is_placeholder_hash
 
 _CENT = Decimal("0.01")
 _WHOLE = 100
@@ -117,7 +118,9 @@ def _price_is_exact(item: Item, digits: int) -> bool:
 
 def _column(item: Item, column: str) -> str | None:
     if column.startswith("extra."):
-        return item.extra.get(column.removeprefix("extra."))
+        stored = item.extra.get(column.removeprefix("extra."))
+        # A hash of nothing would make one of many.
+        return None if stored is None or is_placeholder_hash(stored) else stored
     value = getattr(item, column)
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"

@@ -10,7 +10,7 @@ from assets.providers.base import DataIssue, placeholder_issue
 from assets.providers.conversion import Conversion
 from assets.providers.eligibility import Ineligible
 from assets.providers.encode import fingerprint
-from assets.providers.mapped_fields import mapped_fields
+from assets.providers.mapped_fields import mapped_fields, placeholder_hashes
 from assets.providers.placeholders import is_person_placeholder, is_placeholder
 from assets.providers.trackdesk.identity import has_placeholder_coupon
 from assets.providers.trackdesk.settings import (
@@ -82,6 +82,7 @@ def data_issues(
     """Return the placeholders that are left out."""
     stored = mapped_fields(settings, conversion)
     subjects = [name for name in sorted(stored) if _is_left_out(name, stored[name])]
+    subjects += placeholder_hashes(settings, conversion)
     if has_placeholder_coupon(settings, conversion):
         subjects.append("couponCodes")
     return list(map(placeholder_issue, subjects))
