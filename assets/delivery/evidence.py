@@ -9,7 +9,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
-from assets.privacy.personal import EMAIL, has_seven_digits
+from assets.privacy.personal import EMAIL
 from assets.providers.base import Request
 from assets.providers.conversion import Conversion
 from assets.providers.replies import Outcome, Reply
@@ -40,8 +40,6 @@ def personal_values(conversion: Conversion) -> list[str]:
     """Return the personal values of an order that a reply may echo."""
     values = (getattr(conversion, name) for name in _PERSONAL_FIELDS)
     found = [value for value in values if value] + list(conversion.identifiers.values())
-    # A further column may hold a telephone number. Most other values are plain words.
-    found += filter(has_seven_digits, conversion.extra.values())
     return [value for value in found if len(value) >= MIN_REDACTED_LENGTH]
 
 

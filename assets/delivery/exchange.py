@@ -131,8 +131,12 @@ class BatchExchange:
     @cached_property
     def redacted_values(self) -> list[str]:
         """Values that must not be stored with a reply: secrets and personal data."""
-        personal = map(evidence.personal_values, self.batch)
-        return [*self.provider.secrets, *chain.from_iterable(personal)]
+        hidden = [*self.provider.secrets]
+        for one in self.batch:
+            hidden += evidence.personal_values(one)
+            if isinstance(self.provider, SendsPhoneNumbers):
+                hidden += self.provider.phone_numbers(one)
+        return hidden
 
     def _replied_steps(self) -> list[tuple[Step, Reply]]:
         return [

@@ -96,11 +96,6 @@ def _contains_number(text: str, *, is_phone_allowed: bool) -> bool:
     )
 
 
-def has_seven_digits(text: str) -> bool:
-    """Tell whether `text` may hold a telephone number in any spelling."""
-    return _SEVEN_DIGITS.search(text) is not None
-
-
 def _passes_luhn(digits: str) -> bool:
     """Tell whether the last digit is the check digit of a card number (Luhn)."""
     doubled = (divmod(2 * int(digit), 10) for digit in digits[-2::-2])

@@ -239,6 +239,9 @@ class SendsPhoneNumbers(Protocol):
 
     phone_fields: Collection[str]
 
+    def phone_numbers(self, conversion: Conversion) -> Collection[str]:
+        """Return the numbers that are sent. A reply is stored without them."""
+
 
 class QueueingProvider(Provider, Protocol):
     """A provider that queues conversions and decides later.

@@ -199,21 +199,6 @@ identifiers as (
     group by order_id
 ),
 
--- Two variations of one experience contradict each other, so neither is reported.
-exposures as (
-    select
-        o.order_id,
-        b.experience_id,
-        min_by(b.variation_id, row(b.bucketed_at, b.variation_id)) as variation_id,
-        count(distinct b.variation_id) > 1 as contradicts
-    from distinct_orders as o
-    left join identifiers as v on o.order_id = v.order_id
-    inner join visitor_bucketing as b
-        on coalesce(v.convert_visitor_id, o.visitor_id) = b.visitor_id
-    where b.bucketed_at <= o.completed_at
-    group by o.order_id, b.experience_id
-),
-
 -- A destination may count recent exposures only. So each variation keeps its time.
 latest_exposures as (
     select
@@ -227,6 +212,17 @@ latest_exposures as (
         on coalesce(v.convert_visitor_id, o.visitor_id) = b.visitor_id
     where b.bucketed_at <= o.completed_at
     group by o.order_id, b.experience_id, b.variation_id
+),
+
+-- Two variations of one experience contradict each other, so neither is reported.
+exposures as (
+    select
+        order_id,
+        experience_id,
+        min(variation_id) as variation_id,
+        count(*) > 1 as contradicts
+    from latest_exposures
+    group by order_id, experience_id
 ),
 
 refused_exposures as (

@@ -46,6 +46,7 @@ from assets.providers.impact.submissions import (
     read_submission,
     without_payload,
 )
+from assets.providers.mapped_fields import mapped_fields
 from assets.providers.replies import Reply
 
 __all__ = ["Impact", "ImpactSettings"]
@@ -103,6 +104,11 @@ class Impact:
         return check_common_rules(self._settings, conversion, now) or check_form(
             self._settings, conversion
         )
+
+    def phone_numbers(self, conversion: Conversion) -> Collection[str]:
+        """Return the values of call tracking."""
+        mapped = mapped_fields(self._settings, conversion)
+        return [mapped[name] for name in self.phone_fields if name in mapped]
 
     def batches(
         self, conversions: Sequence[Conversion]
