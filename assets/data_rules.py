@@ -28,7 +28,7 @@ from assets.validation.schemas import (
     EXTRACTS,
     JOINED_ORDERS,
     arrow_schema,
-    contract_columns,
+    known_columns,
 )
 
 HEAD = """\
@@ -98,7 +98,7 @@ def _sections() -> Iterator[str]:
 
 def _reading(schema: pap.DataFrameSchema) -> Iterator[Line]:
     name = str(schema.name)
-    columns = contract_columns(name)
+    columns = known_columns(name)
     kinds = {field.name: field.type for field in arrow_schema(schema)}
     effect = _effect(name)
     required = tuple(one for one in columns if not schema.columns[one].nullable)

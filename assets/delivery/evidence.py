@@ -23,6 +23,7 @@ _PERSONAL_FIELDS = (
     "visitor_id",
     "customer_id",
     "customer_email_sha1",
+    "customer_email_sha256",
     "customer_city",
     "customer_postcode",
 )

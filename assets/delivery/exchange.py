@@ -13,7 +13,7 @@ from itertools import chain
 from assets.delivery import evidence
 from assets.ledger.rows import new_attempt_id, utc_now
 from assets.privacy.personal import refuse_personal
-from assets.providers.base import Provider, Request
+from assets.providers.base import Provider, Request, SendsPhoneNumbers
 from assets.providers.conversion import Conversion
 from assets.providers.replies import UNSENT, Outcome, Phase, Reply, Verdict
 from assets.transport.http import ForbiddenHostError, Transport
@@ -69,7 +69,7 @@ class BatchExchange:
         """
         payloads = [self.provider.payload(one) for one in self.batch]
         for payload in payloads:
-            refuse_personal(payload, self._exempt_values)
+            self._refuse_personal(payload)
         self.payload_hashes = [sha256(one).hexdigest() for one in payloads]
         self._exchange = self.provider.exchange(self.batch)
         return self._add_step(next(self._exchange))
@@ -131,8 +131,12 @@ class BatchExchange:
     @cached_property
     def redacted_values(self) -> list[str]:
         """Values that must not be stored with a reply: secrets and personal data."""
-        personal = map(evidence.personal_values, self.batch)
-        return [*self.provider.secrets, *chain.from_iterable(personal)]
+        hidden = [*self.provider.secrets]
+        for one in self.batch:
+            hidden += evidence.personal_values(one)
+            if isinstance(self.provider, SendsPhoneNumbers):
+                hidden += self.provider.phone_numbers(one)
+        return hidden
 
     def _replied_steps(self) -> list[tuple[Step, Reply]]:
         return [
@@ -175,7 +179,7 @@ class BatchExchange:
             return Reply(phase=Phase.WAITING, error=type(error).__name__, at=utc_now())
 
     def _add_step(self, request: Request) -> Step:
-        refuse_personal(request.body, self._exempt_values)
+        self._refuse_personal(request.body)
         positions = request.positions
         if positions is None:
             positions = tuple(range(len(self.batch)))
@@ -191,6 +195,14 @@ class BatchExchange:
         left = self.may_have_left(position)
         verdict = Verdict.UNCERTAIN if left else Verdict.RETRYABLE
         return Outcome(verdict=verdict, reason="internal_error")
+
+    def _refuse_personal(self, body: bytes) -> None:
+        phone_fields = (
+            self.provider.phone_fields
+            if isinstance(self.provider, SendsPhoneNumbers)
+            else ()
+        )
+        refuse_personal(body, self._exempt_values, phone_fields)
 
     @cached_property
     def _exempt_values(self) -> frozenset[str]:

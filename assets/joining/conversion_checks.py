@@ -15,7 +15,7 @@ from assets.money import fits, to_minor
 from assets.validation.failures import Failure, Failures, expected_of, reasons_of
 from assets.validation.rejects import RedactedCell, Reject, hash_row, redact
 from assets.validation.row_checks import SAME_IN_ALL_ROWS
-from assets.validation.schemas import COMPLETED_ORDERS, JOINED_ORDERS, contract_columns
+from assets.validation.schemas import COMPLETED_ORDERS, JOINED_ORDERS, known_columns
 
 ORPHANS = "orphan_items"
 ORPHAN = Failure("orphan_item", ("order_id",), "an order of the same day")
@@ -121,7 +121,7 @@ def _contradictions(
     row: Mapping[str, Any], other: Mapping[str, Any]
 ) -> dict[str, RedactedCell]:
     """Return each column in which two rows of one order differ, with both values."""
-    names = [*contract_columns(str(COMPLETED_ORDERS.name)), "extra"]
+    names = [*known_columns(str(COMPLETED_ORDERS.name)), "extra"]
     expected = str(SAME_IN_ALL_ROWS.description)
     differing = {name: expected for name in names if row[name] != other[name]}
     both = [redact(_shortened(each), differing) for each in (row, other)]

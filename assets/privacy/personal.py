@@ -21,6 +21,8 @@ EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+")
 # number in brackets. `home @ night` and `2@1` are none; `Tea@Home` may be one.
 _ADDRESS = re.compile(r"[^\s@]@(?:\[|[\d.-]*[^\W\d_])")
 _CARD = re.compile(r"(?<![\w-])[3-6]\d{3}(?:([ -])\d{4})(?:\1\d{4}){2}(?![\w-])")
+# One telephone number alone: a field for it must not carry other text.
+_IS_PHONE = re.compile(r"\+? ?[\d ().\-/]{7,30}")
 # A cheap first test that excludes most texts.
 _SEVEN_DIGITS = re.compile(r"\d(?:[ ().\-/]{0,3}\d){6}")
 _AT_SIGN_ENTITY = re.compile("&(?:#0{0,5}64|#[xX]0{0,5}40|commat);")
@@ -30,13 +32,19 @@ class PersonalDataError(ValueError):
     """A request holds personal data. The message names the field only."""
 
 
-def refuse_personal(body: bytes, allowed_values: Collection[str] = ()) -> None:
+def refuse_personal(
+    body: bytes,
+    allowed_values: Collection[str] = (),
+    phone_fields: Collection[str] = (),
+) -> None:
     """Raise an error if `body` holds an e-mail address, a telephone or a card number.
 
     Args:
         body: JSON or a form, exactly as it is sent.
         allowed_values: Ids of the shop (order, article). They may look like a telephone
             number, never like an e-mail address.
+        phone_fields: Fields of a form that may hold a telephone number, and nothing
+            else that is personal.
 
     Raises:
         PersonalDataError: Names the field.
@@ -44,7 +52,8 @@ def refuse_personal(body: bytes, allowed_values: Collection[str] = ()) -> None:
     for field, value in _strings_in(body):
         normalized = _normalized(value)
         if _contains_address(normalized) or (
-            value not in allowed_values and _contains_number(normalized)
+            value not in allowed_values
+            and _contains_number(normalized, is_phone_allowed=field in phone_fields)
         ):
             message = f"personal data in {field}"
             raise PersonalDataError(message)
@@ -75,10 +84,14 @@ def _contains_address(text: str) -> bool:
     return "@" in text and _ADDRESS.search(text) is not None
 
 
-def _contains_number(text: str) -> bool:
+def _contains_number(text: str, *, is_phone_allowed: bool) -> bool:
     if not _SEVEN_DIGITS.search(text):
         return False
-    return PHONE_IN_TEXT.search(text) is not None or any(
+    if PHONE_IN_TEXT.search(text) is not None and not (
+        is_phone_allowed and _IS_PHONE.fullmatch(text.strip())
+    ):
+        return True
+    return any(
         _passes_luhn(re.sub(r"\D", "", card[0])) for card in _CARD.finditer(text)
     )
 

@@ -25,6 +25,10 @@ _PERSONAL_NAME = re.compile(
     r")"
     rf"|(?:{_PERSON} )?(?:cell|mail)(?: (?:number|no|nr))?"
 )
+_PHONE_NAME = re.compile(
+    r"(?:.* )?(?:(?:tele|mobile |cell )?phone|mobile|tel|telefon|handy)"
+    r"(?: (?:line|number|no|nr))*"
+)
 
 
 def is_personal_column(column: str) -> bool:
@@ -32,9 +36,17 @@ def is_personal_column(column: str) -> bool:
 
     The last words decide: a hash (`email_sha1`) may be mapped.
     """
+    return _PERSONAL_NAME.fullmatch(_words(column)) is not None
+
+
+def is_phone_column(column: str) -> bool:
+    """Tell whether the name of a column, or `extra.<column>`, names telephones."""
+    return _PHONE_NAME.fullmatch(_words(column.removeprefix("extra."))) is not None
+
+
+def _words(column: str) -> str:
     separated = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", " ", column)
-    words = re.findall(r"[^\W\d_]+", separated.lower())
-    return _PERSONAL_NAME.fullmatch(" ".join(words)) is not None
+    return " ".join(re.findall(r"[^\W\d_]+", separated.lower()))
 
 
 def refuse_personal_columns(columns: Iterable[str]) -> None:

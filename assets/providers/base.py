@@ -42,6 +42,12 @@ def truncation_issue(subject: str, limit: int, length: int) -> DataIssue:
     return DataIssue(code="value_cut", subject=subject, detail=detail)
 
 
+def placeholder_issue(subject: str) -> DataIssue:
+    """Return the data issue of a placeholder that is not sent."""
+    detail = "a placeholder for an unknown value, left out"
+    return DataIssue(code="placeholder_value", subject=subject, detail=detail)
+
+
 @dataclass(frozen=True)
 class Request:
     """One HTTP request, exactly as it is sent.
@@ -221,6 +227,20 @@ class ReportsDataIssues(Protocol):
 
     def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
         """Return the values that are sent differently from how they are stored."""
+
+
+@runtime_checkable
+class SendsPhoneNumbers(Protocol):
+    """A provider with fields for telephone numbers.
+
+    Attributes:
+        phone_fields: Fields of its form that may hold one.
+    """
+
+    phone_fields: Collection[str]
+
+    def phone_numbers(self, conversion: Conversion) -> Collection[str]:
+        """Return the numbers that are sent. A reply is stored without them."""
 
 
 class QueueingProvider(Provider, Protocol):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from math import isnan
 from typing import Any
 
 IDENTIFIER_KINDS = (
@@ -67,6 +68,21 @@ class Segments:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """A variation of an experience that the visitor saw, up to the time of the order.
+
+    Attributes:
+        last_at: The latest time at which it was seen.
+        refused_at: The latest time of a refused row that may contradict it.
+    """
+
+    experience_id: str
+    variation_id: str
+    last_at: datetime
+    refused_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
     """One completed order, with what was known about its visitor at that time.
 
@@ -81,10 +97,12 @@ class Conversion:
         bucketing: Variation id by experience id, first exposure at or before the order.
         bucketing_conflicts: Experiences left out of `bucketing`, because they have two
             variations.
+        exposures: All that `bucketing` is made of, with their times.
         unfit_identifiers: Kinds left out of `identifiers`, because a refused row may be
             the one that counts. Each has the reasons of that refusal.
         unfit_experiences: Experiences left out of `bucketing` for the same reason.
-        extra: Columns beyond the contract, as text, by column name.
+        extra: Columns beyond the contract, as text, by column name. Lists are JSON.
+        lists: The members of those that are lists, as text. Null is no member.
         source_hash: Hash of the source rows. It is not sent.
         remembered: Order id by digest, for the remembered keys of the conversion
             (`assets/providers/remembered_keys.py`). It grows during the run.
@@ -103,6 +121,7 @@ class Conversion:
     visitor_id: str | None = None
     customer_id: str | None = None
     customer_email_sha1: str | None = None
+    customer_email_sha256: str | None = None
     promo_code: str | None = None
     affiliation: str | None = None
     customer_status: str | None = None
@@ -116,10 +135,12 @@ class Conversion:
     identifiers: Mapping[str, str] = field(default_factory=dict)
     bucketing: Mapping[str, str] = field(default_factory=dict)
     bucketing_conflicts: Sequence[str] = ()
+    exposures: Sequence[Exposure] = ()
     unfit_identifiers: Mapping[str, str] = field(default_factory=dict)
     unfit_experiences: Sequence[str] = ()
     segments: Segments | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
+    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
     source_hash: str = field(default="", repr=False, compare=False)
     remembered: Mapping[str, str] = field(
         default_factory=dict, repr=False, compare=False
@@ -147,12 +168,14 @@ class Conversion:
                 seen["experience_id"]: seen["variation_id"] for seen in row["bucketing"]
             },
             bucketing_conflicts=tuple(row["bucketing_conflicts"] or ()),
+            exposures=tuple(Exposure(**seen) for seen in row["exposures"]),
             unfit_identifiers={
                 unfit["kind"]: unfit["reasons"] for unfit in row["unfit_identifiers"]
             },
             unfit_experiences=tuple(row["unfit_experiences"]),
             segments=None if segments is None else _segments(segments),
-            extra=json.loads(row["extra"] or "{}"),
+            extra=extra_texts(row["extra"]),
+            lists=extra_lists(row["extra"]),
         )
 
 
@@ -162,10 +185,12 @@ NON_COLUMN_FIELDS = frozenset(
         "identifiers",
         "bucketing",
         "bucketing_conflicts",
+        "exposures",
         "unfit_identifiers",
         "unfit_experiences",
         "segments",
         "extra",
+        "lists",
         "remembered",
     }
 )
@@ -177,7 +202,29 @@ _PLAIN_COLUMNS = tuple(
 
 
 def _item(row: Mapping[str, Any]) -> Item:
-    return Item(**{**row, "extra": json.loads(row["extra"] or "{}")})
+    return Item(**{**row, "extra": extra_texts(row["extra"])})
+
+
+def extra_texts(extra: str | None) -> dict[str, str]:
+    """Return the further columns of a row as text."""
+    return {name: _text(value) for name, value in json.loads(extra or "{}").items()}
+
+
+def extra_lists(extra: str | None) -> dict[str, Sequence[str]]:
+    """Return the members of the further columns that are lists."""
+    return {
+        name: tuple(_text(member) for member in value if not _is_nothing(member))
+        for name, value in json.loads(extra or "{}").items()
+        if isinstance(value, list)
+    }
+
+
+def _is_nothing(member: object) -> bool:
+    return member is None or (isinstance(member, float) and isnan(member))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _segments(row: Mapping[str, Any]) -> Segments:

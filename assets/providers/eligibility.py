@@ -41,11 +41,20 @@ def check_common_rules(
         return Ineligible("suppressed", "consent_refused", "tracking_consent is false")
     if settings.require_consent and conversion.tracking_consent is None:
         return Ineligible("suppressed", "no_consent", "tracking_consent is null")
+    return _check_age_and_amount(settings, conversion, now)
+
+
+def _check_age_and_amount(
+    settings: DestinationSettings, conversion: Conversion, now: datetime
+) -> Ineligible | None:
     limit = settings.max_age_days
     if limit is not None and now - conversion.completed_at > timedelta(days=limit):
         # The age would change every night, and with it the stored detail.
         detail = f"completed {_completed_at_text(conversion)}, taken for {limit} days"
         return Ineligible("suppressed", "too_old", detail)
+    amount = settings.reported_amount
+    if settings.zero_amount == "suppress" and not getattr(conversion, amount):
+        return Ineligible("suppressed", "zero_amount", f"{amount} is 0")
     return None
 
 

@@ -23,6 +23,50 @@ def mapped_fields(
     return {name: value for name, value in values.items() if value is not None}
 
 
+def placeholder_hashes(
+    settings: DestinationSettings, conversion: Conversion, *, in_lists: bool = False
+) -> list[str]:
+    """Return the mapped provider fields that are left out as hashes of nothing.
+
+    Args:
+        settings: The settings with the mapping.
+        conversion: The order.
+        in_lists: The provider is sent lists, from which such members are left out.
+    """
+    columns = {
+        name: column.removeprefix("extra.")
+        for name, column in sorted(settings.fields.items())
+        if column.startswith("extra.")
+    }
+    return [
+        name
+        for name, column in columns.items()
+        if is_placeholder_hash(conversion.extra.get(column, "x"))
+        or (
+            in_lists and any(map(is_placeholder_hash, conversion.lists.get(column, ())))
+        )
+    ]
+
+
+def mapped_lists(
+    settings: DestinationSettings, conversion: Conversion
+) -> dict[str, list[str]]:
+    """Return the mapped provider fields whose columns are lists, with their members.
+
+    A blank member and the hash of a placeholder are left out.
+    """
+    return {
+        name: [
+            member
+            for member in conversion.lists[column.removeprefix("extra.")]
+            if member.strip() and not is_placeholder_hash(member)
+        ]
+        for name, column in settings.fields.items()
+        if column.startswith("extra.")
+        and column.removeprefix("extra.") in conversion.lists
+    }
+
+
 def _column_text(conversion: Conversion, column: str) -> str | None:
     if column.startswith("extra."):
         stored = conversion.extra.get(column.removeprefix("extra."))

@@ -30,6 +30,12 @@ SUPPRESSED = (
     Rule("consent_refused", ("tracking_consent",), "true or unknown"),
     Rule("no_consent", ("tracking_consent",), "true, if `require_consent` is true"),
     Rule("too_old", ("completed_at",), "at most `max_age_days` ago"),
+    Rule(
+        "zero_amount",
+        ("revenue", "total"),
+        "an amount above 0, if `zero_amount` is `suppress`; `total` at Trackdesk with "
+        "`amount` `total`, else `revenue`",
+    ),
     Rule("order_gone", ("order_id",), "an order that the source returns"),
     Rule("reported_before", ("order_id",), "no report under another event"),
     Rule("event_changed", ("order_id",), "a delivery of the configured event"),
@@ -80,8 +86,8 @@ SUPPRESSED = (
     Rule(
         "no_bucketing",
         ("experience_id", "variation_id"),
-        "an experience seen in exactly one variation at or before the order, or the "
-        "setting `send_without_bucketing`",
+        "an experience seen in exactly one variation at or before the order, at most "
+        "`exposure_max_age_days` before it, or the setting `send_without_bucketing`",
         ("convert",),
     ),
     Rule(
@@ -136,7 +142,7 @@ QUARANTINED = (
     Rule("pii_as_id", ("customer_id",), "no `@`", ("impact",)),
     Rule(
         "formula_as_id",
-        ("order_id", "trackdesk_cid", "trackdesk_external_cid"),
+        ("order_id", "trackdesk_cid", "trackdesk_external_cid", "conversionTypeCode"),
         "not beginning with `= + - @`, tab or line end, if `channel` is `csv`",
         ("trackdesk",),
     ),
@@ -151,7 +157,7 @@ QUARANTINED = (
         "unfit_field",
         ("mapped columns",),
         "a value that the provider's field takes; `state_detail` names the field",
-        ("impact",),
+        ("impact", "trackdesk"),
     ),
 )
 
@@ -203,9 +209,13 @@ DATA_ISSUES = (
     ),
     Rule(
         "placeholder_value",
-        ("mapped attribution keys",),
-        "no placeholder for an unknown value; it is left out",
-        ("impact",),
+        (
+            "mapped attribution keys",
+            *("customerId", "status", "conversionTypeCode", "promo_code"),
+            "mapped hashes",
+        ),
+        "no placeholder for an unknown value, and no hash of one or of nothing; it is "
+        "left out",
     ),
     Rule(
         "value_cut",

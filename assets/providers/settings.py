@@ -5,12 +5,12 @@ Further settings of a provider belong in its own package.
 
 from collections.abc import Collection, Mapping
 from itertools import chain
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from assets.privacy.personal_columns import refuse_personal_columns
+from assets.privacy.personal_columns import is_phone_column, refuse_personal_columns
 from assets.providers.conversion import NON_COLUMN_FIELDS, Conversion
 
 MAPPABLE = frozenset(
@@ -30,6 +30,7 @@ class DestinationSettings(BaseModel):
         in_flight: Concurrency window; None: the default of the provider.
         max_age_days: Older orders are suppressed `too_old`; None: no limit.
         time_budget_minutes: A run stops after this time; None: never.
+        zero_amount: Whether an order whose `reported_amount` is 0 is sent.
     """
 
     # A message about a whole table would otherwise quote it, including its secrets.
@@ -45,11 +46,22 @@ class DestinationSettings(BaseModel):
     requests_per_hour: int | None = Field(default=None, gt=0)
     max_age_days: int | None = Field(default=None, ge=1)
     time_budget_minutes: int | None = Field(default=None, ge=1)
+    zero_amount: Literal["send", "suppress"] = "send"
+
+    @property
+    def reported_amount(self) -> Literal["revenue", "total"]:
+        """The amount of an order that `zero_amount` looks at."""
+        return "revenue"
 
     @property
     def mapped_columns(self) -> Mapping[str, Collection[str]]:
         """The mapped columns, by the statement that gives them."""
         return {"completed_orders": self.fields.values()}
+
+    @property
+    def phone_fields(self) -> Collection[str]:
+        """Provider fields that may be sent a telephone number."""
+        return ()
 
     @property
     def account(self) -> tuple[str, ...]:
@@ -71,7 +83,11 @@ class DestinationSettings(BaseModel):
 
     @model_validator(mode="after")
     def _must_map_nothing_personal(self) -> Self:
-        refuse_personal_columns(chain.from_iterable(self.mapped_columns.values()))
+        columns = list(chain.from_iterable(self.mapped_columns.values()))
+        for name in self.phone_fields:
+            if is_phone_column(column := self.fields.get(name, "")):
+                columns.remove(column)
+        refuse_personal_columns(columns)
         return self
 
     @field_validator("base_url")

@@ -38,7 +38,13 @@ from assets.validation.folded_values import FoldedValues, Issue
 from assets.validation.refused_rows import may_count, refused_row
 from assets.validation.rejects import Reject, hash_row, redact, text_of
 from assets.validation.row_checks import is_currency
-from assets.validation.schemas import EXTRACTS, TEXT, arrow_schema, contract_columns
+from assets.validation.schemas import (
+    EXTRACTS,
+    TEXT,
+    arrow_schema,
+    known_columns,
+    optional_columns,
+)
 
 _ADDRESS = re.compile(r"[^@\s:;,<>()]+@[^@\s:;,<>().]+(?:\.[^@\s:;,<>().]+)+")
 PII_IN_EXTRA = "pii_in_extra"
@@ -115,26 +121,34 @@ def validate(
 
 
 def hash_emails(frame: pd.DataFrame) -> pd.DataFrame:
-    """Replace `customer_email` by `customer_email_sha1` (trimmed, lower case).
+    """Replace `customer_email` by its SHA-1 and SHA-256 (trimmed, lower case).
 
-    An existing SHA-1 stays as it is. A value that is not an address stays for the
-    checks, which refuse it: a hash of "n/a" would make one customer of many.
+    An existing hash stays as it is. A value that is neither an address nor a SHA-1
+    stays for the checks, which refuse it: a hash of "n/a" would make one customer of
+    many.
     """
     raw = [name for name in frame.columns if name.lower() == "customer_email"]
     if not raw:
         return frame
-    hashes = frame[raw[0]].map(_hash_email).astype(object)
-    if "customer_email_sha1" in frame.columns:
-        known = frame["customer_email_sha1"]
-        hashes = known.where(~known.map(_is_blank), hashes)
-    return frame.drop(columns=raw).assign(customer_email_sha1=hashes)
+    emails = frame[raw[0]]
+    hashed = frame.drop(columns=raw)
+    for name, of in (
+        ("customer_email_sha1", _sha1_of),
+        ("customer_email_sha256", _sha256_of),
+    ):
+        hashes = emails.map(of).astype(object)
+        if name in frame.columns:
+            known = frame[name]
+            hashes = known.where(~known.map(_is_blank), hashes)
+        hashed = hashed.assign(**{name: hashes})
+    return hashed
 
 
 def _is_blank(value: Any) -> bool:
     return is_null(value) or (isinstance(value, str) and not value.strip())
 
 
-def _hash_email(email: Any) -> Any:
+def _sha1_of(email: Any) -> Any:
     if not isinstance(email, str):
         return email
     plain = email.strip().lower()
@@ -143,6 +157,14 @@ def _hash_email(email: Any) -> Any:
     if not _ADDRESS.fullmatch(plain):
         return plain or None
     return hashlib.sha1(plain.encode()).hexdigest()  # noqa: S324
+
+
+def _sha256_of(email: Any) -> str | None:
+    """Return the SHA-256 of an address. `_sha1_of` keeps what is no address."""
+    plain = email.strip().lower() if isinstance(email, str) else ""
+    if not (is_storable(plain) and plain.isprintable() and _ADDRESS.fullmatch(plain)):
+        return None
+    return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def _coerce(
@@ -155,8 +177,12 @@ def _coerce(
     failures = Failures()
     columns: dict[str, pa.Array[Any]] = {}
     target = arrow_schema(schema)
-    for name in contract_columns(str(schema.name)):
+    optional = set(optional_columns(str(schema.name))).difference(frame.columns)
+    for name in known_columns(str(schema.name)):
         kind = target.field(name).type
+        if name in optional:
+            columns[name] = pa.nulls(len(frame), kind)
+            continue
         reader = reader_of(name, kind, zone)
         read, refused_rows = read_column(frame[name].tolist(), reader, kind)
         columns[name] = folded.fold(name, read)
@@ -165,7 +191,9 @@ def _coerce(
             failure = Failure(reason, (name,), expected_by(code, kind))
             failures.add(positions, failure)
     if "extra" in schema.columns:
-        kept = sorted(extra_columns.intersection(frame.columns).difference(columns))
+        # A destination may have named an optional column before it was one.
+        own = set(columns).difference(optional_columns(str(schema.name)))
+        kept = sorted(extra_columns.intersection(frame.columns).difference(own))
         columns["extra"] = pa.array(_extra(frame, kept, failures), pa.string())
     if "currency_digits" in schema.columns:
         columns["currency_digits"] = _digits(columns["currency"])
@@ -190,19 +218,26 @@ def _extra(
         return
     rows = zip(*(frame[name].tolist() for name in names), strict=True)
     for position, row in enumerate(rows):
-        stored = {}
-        for name, text in zip(names, map(text_of, row), strict=True):
-            refused_rows = None if text is None else _extra_refusal(text)
+        stored: dict[str, Any] = {}
+        for name, value in zip(names, row, strict=True):
+            text = text_of(value)
+            refused_rows = None if text is None else _extra_refusal(value, text)
             if refused_rows is not None:
                 failure = Failure(refused_rows, (name,), EXTRA_REFUSALS[refused_rows])
                 failures.add([position], failure)
             elif text is not None:
-                stored[name] = text
+                stored[name] = json.loads(text) if _is_list(value) else text
         yield json.dumps(stored, ensure_ascii=False) if stored else None
 
 
-def _extra_refusal(text: str) -> str | None:
-    if not is_storable(text):
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | np.ndarray)
+
+
+def _extra_refusal(value: Any, text: str) -> str | None:
+    # JSON text hides a character that cannot be stored.
+    members = map(str, value) if _is_list(value) else ()
+    if not all(map(is_storable, (text, *members))):
         return f"{UNREADABLE}_extra"
     return PII_IN_EXTRA if "@" in text else None
 

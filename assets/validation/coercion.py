@@ -281,7 +281,7 @@ def reader_of(column: str, kind: pa.DataType, zone: tzinfo | None) -> Reader:
     """Return the reader of a column by its name and Arrow type."""
     if column == "currency":
         return _with_case(str.upper)
-    if column == "customer_email_sha1":
+    if column in {"customer_email_sha1", "customer_email_sha256"}:
         return _with_case(str.lower)
     if column == "device":
         return read_one_or_more_texts

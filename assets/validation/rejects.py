@@ -14,6 +14,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 from assets.validation.coercion import is_null
 
 SHOWN_CHARACTERS = 40
@@ -101,6 +103,8 @@ def text_of(value: Any) -> str | None:
         return format(value, "f")
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, list | tuple | dict):
         return json.dumps(value, default=str, ensure_ascii=False, sort_keys=True)
     return str(value)

@@ -191,6 +191,11 @@ SHA1 = _check(
     lambda values: values.str.fullmatch("[0-9a-f]{40}"),
 )
 
+SHA256 = _check(
+    "unreadable_customer_email_sha256",
+    "64 hexadecimal digits",
+    lambda values: values.str.fullmatch("[0-9a-f]{64}"),
+)
 TOTAL_ADDS_UP = _check(
     "total_mismatch",
     "total = revenue + shipping + tax",

@@ -37,6 +37,7 @@ from assets.validation.row_checks import (
     PRICES_AGREE,
     SAME_IN_ALL_ROWS,
     SHA1,
+    SHA256,
     TENDER_OF_ITS_DAY,
     TOTAL_ADDS_UP,
 )
@@ -56,13 +57,14 @@ def _column(
     *checks: pap.Check,
     required: bool = True,
     derived: bool = False,
+    optional: bool = False,
     folds: tuple[Fold, ...] = (),
 ) -> pap.Column:
     return pap.Column(
         pd.ArrowDtype(kind),
         checks=list(checks),
         nullable=not required,
-        metadata={"derived": derived, "folds": folds},
+        metadata={"derived": derived, "optional": optional, "folds": folds},
     )
 
 
@@ -80,6 +82,9 @@ _ORDER_COLUMNS = {
     "customer_id": _column(TEXT, NO_PERSONAL_DATA, required=False, folds=_PERSON),
     "customer_email_sha1": _column(
         TEXT, SHA1, required=False, folds=(TRIMMED, NO_EMAIL)
+    ),
+    "customer_email_sha256": _column(
+        TEXT, SHA256, required=False, optional=True, folds=(TRIMMED, NO_EMAIL)
     ),
     "currency": _column(TEXT, KNOWN_CURRENCY),
     "currency_digits": _column(DIGITS, required=False, derived=True),
@@ -184,6 +189,18 @@ CONVERSIONS = pap.DataFrameSchema(
             pa.list_(pa.struct([("experience_id", TEXT), ("variation_id", TEXT)]))
         ),
         "bucketing_conflicts": _column(pa.list_(TEXT)),
+        "exposures": _column(
+            pa.list_(
+                pa.struct(
+                    [
+                        ("experience_id", TEXT),
+                        ("variation_id", TEXT),
+                        ("last_at", INSTANT),
+                        ("refused_at", INSTANT),
+                    ]
+                )
+            )
+        ),
         "unfit_identifiers": _column(
             pa.list_(pa.struct([("kind", TEXT), ("reasons", TEXT)]))
         ),
@@ -235,5 +252,21 @@ def contract_columns(statement: str) -> tuple[str, ...]:
     Args:
         statement: One of `EXTRACTS`.
     """
+    columns = EXTRACTS[statement].columns.items()
+    return tuple(
+        name
+        for name, column in columns
+        if not (column.metadata["derived"] or column.metadata["optional"])
+    )
+
+
+def optional_columns(statement: str) -> tuple[str, ...]:
+    """Return the columns that a statement may leave out. They are null then."""
+    columns = EXTRACTS[statement].columns.items()
+    return tuple(name for name, column in columns if column.metadata["optional"])
+
+
+def known_columns(statement: str) -> tuple[str, ...]:
+    """Return the columns of a statement that have a meaning here, in their order."""
     columns = EXTRACTS[statement].columns.items()
     return tuple(name for name, column in columns if not column.metadata["derived"])

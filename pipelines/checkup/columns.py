@@ -3,7 +3,11 @@
 from datetime import UTC, datetime
 
 from assets.source.errors import WarehouseError
-from assets.validation.schemas import contract_columns
+from assets.validation.schemas import (
+    contract_columns,
+    known_columns,
+    optional_columns,
+)
 from pipelines.build import extra_columns, managed_source, open_destination
 from pipelines.configuration.config import Config, ConfigError
 
@@ -23,7 +27,7 @@ def check_statement(config: Config, name: str) -> str:
         for _ in source.warehouse.frames(name, _EPOCH, _EPOCH):
             pass
         found = source.warehouse.columns(name)
-    extra = sorted(set(found) - set(contract_columns(name)))
+    extra = sorted(set(found) - set(known_columns(name)))
     return "as the contract says" + (f"; extra: {', '.join(extra)}" if extra else "")
 
 
@@ -37,6 +41,9 @@ def check_destination(config: Config, name: str) -> str:
     settings = config.destinations[name]
     for statement in settings.mapped_columns:
         mapped = extra_columns(settings, statement)
+        mapped |= set(optional_columns(statement)) & {
+            *settings.mapped_columns[statement]
+        }
         missing = _missing_columns(config, statement, mapped) if mapped else set()
         if missing:
             table = _MAPPING_TABLES[statement]
@@ -61,4 +68,6 @@ def _missing_columns(
             return set()  # `check_statement` reports it
     # An e-mail address is hashed and dropped before anything can be sent of it.
     extra = {one for one in columns if one.lower() != "customer_email"}
+    if len(extra) < len(columns):
+        extra |= set(optional_columns(statement))
     return set(mapped - extra.difference(contract_columns(statement)))

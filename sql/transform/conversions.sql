@@ -199,19 +199,70 @@ identifiers as (
     group by order_id
 ),
 
--- Two variations of one experience contradict each other, so neither is reported.
-exposures as (
+-- A destination may count recent exposures only. So each variation keeps its time.
+latest_exposures as (
     select
         o.order_id,
         b.experience_id,
-        min_by(b.variation_id, row(b.bucketed_at, b.variation_id)) as variation_id,
-        count(distinct b.variation_id) > 1 as contradicts
+        b.variation_id,
+        max(b.bucketed_at) as last_at
     from distinct_orders as o
     left join identifiers as v on o.order_id = v.order_id
     inner join visitor_bucketing as b
         on coalesce(v.convert_visitor_id, o.visitor_id) = b.visitor_id
     where b.bucketed_at <= o.completed_at
-    group by o.order_id, b.experience_id
+    group by o.order_id, b.experience_id, b.variation_id
+),
+
+-- Two variations of one experience contradict each other, so neither is reported.
+exposures as (
+    select
+        order_id,
+        experience_id,
+        min(variation_id) as variation_id,
+        count(*) > 1 as contradicts
+    from latest_exposures
+    group by order_id, experience_id
+),
+
+refused_exposures as (
+    select
+        e.order_id,
+        e.experience_id,
+        e.variation_id,
+        max(coalesce(r.bucketed_at, o.completed_at)) as refused_at
+    from latest_exposures as e
+    inner join distinct_orders as o on e.order_id = o.order_id
+    left join identifiers as v on o.order_id = v.order_id
+    inner join refused_visitor_bucketing as r
+        on
+            coalesce(v.convert_visitor_id, o.visitor_id) = r.visitor_id
+            and e.experience_id = r.experience_id
+    where
+        coalesce(r.bucketed_at <= o.completed_at, true)
+        and coalesce(r.variation_id <> e.variation_id, true)
+    group by e.order_id, e.experience_id, e.variation_id
+),
+
+dated_exposures as (
+    select
+        e.order_id,
+        list(
+            {
+                'experience_id': e.experience_id,
+                'variation_id': e.variation_id,
+                'last_at': e.last_at,
+                'refused_at': r.refused_at
+            }
+            order by e.experience_id, e.variation_id
+        ) as exposures
+    from latest_exposures as e
+    left join refused_exposures as r
+        on
+            e.order_id = r.order_id
+            and e.experience_id = r.experience_id
+            and e.variation_id = r.variation_id
+    group by e.order_id
 ),
 
 -- A refused exposure to the same variation changes nothing, whatever its time.
@@ -355,6 +406,7 @@ facts as (
         coalesce(i.items, []) as items,
         coalesce(b.bucketing, []) as bucketing,
         coalesce(b.bucketing_conflicts, []) as bucketing_conflicts,
+        coalesce(x.exposures, []) as exposures,
         coalesce(u.unfit_identifiers, []) as unfit_identifiers,
         coalesce(b.unfit_experiences, []) as unfit_experiences
     from distinct_orders as o
@@ -362,6 +414,7 @@ facts as (
     left join identifiers as v on o.order_id = v.order_id
     left join unfit_identifiers as u on o.order_id = u.order_id
     left join bucketing as b on o.order_id = b.order_id
+    left join dated_exposures as x on o.order_id = x.order_id
     left join segments as s on o.order_id = s.order_id
 ),
 

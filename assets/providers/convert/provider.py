@@ -15,6 +15,7 @@ from assets.providers.base import DataIssue, Exchange, Request, ResendPolicy, li
 from assets.providers.conversion import Conversion
 from assets.providers.convert.batches import Orders, RequestCapacity, by_visitor, pack
 from assets.providers.convert.bisection import bisect_refused
+from assets.providers.convert.exposures import bucketing_of, no_bucketing_detail
 from assets.providers.convert.replies import outcome_of
 from assets.providers.convert.settings import ConvertSettings
 from assets.providers.convert.visitors import (
@@ -66,7 +67,7 @@ class Convert:
         self.resend = ResendPolicy(
             kind="dedupe" if settings.resend_uncertain else "never"
         )
-        secrets = (settings.sdk_key, settings.sdk_key_secret)
+        secrets = (settings.sdk_key, settings.sdk_key_secret, settings.debug_token)
         self.secrets = tuple(one.get_secret_value() for one in secrets if one)
 
     def eligibility(self, conversion: Conversion, now: datetime) -> Ineligible | None:
@@ -80,10 +81,10 @@ class Convert:
             return currency_not_accepted(conversion, settings.currency)
         if not fits(conversion.revenue, conversion.currency_digits):
             return amount_too_precise(conversion, "revenue")
-        if not (conversion.bucketing or settings.send_without_bucketing):
-            return Ineligible(
-                "suppressed", "no_bucketing", _no_bucketing_detail(conversion)
-            )
+        bucketing = bucketing_of(conversion, settings)
+        if not (bucketing or settings.send_without_bucketing):
+            detail = no_bucketing_detail(conversion, settings)
+            return Ineligible("suppressed", "no_bucketing", detail)
         return self._check_first_order(conversion)
 
     def _check_first_order(self, conversion: Conversion) -> Ineligible | None:
@@ -195,6 +196,8 @@ class Convert:
         headers = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
         if secret := self._settings.sdk_key_secret:
             headers["Authorization"] = f"Bearer {secret.get_secret_value()}"
+        if token := self._settings.debug_token:
+            headers["convert-debug-token"] = token.get_secret_value()
         return headers
 
 
@@ -206,12 +209,3 @@ def _check_visitor(conversion: Conversion) -> Ineligible | None:
         detail = not_stored_detail(conversion, "convert_visitor_id", "visitor_id")
         return Ineligible("suppressed", "no_visitor_id", detail)
     return None
-
-
-def _no_bucketing_detail(conversion: Conversion) -> str:
-    left_out = {
-        "seen in two variations": conversion.bucketing_conflicts,
-        "exposures refused": conversion.unfit_experiences,
-    }
-    detail = [f"{why}: {', '.join(which)}" for why, which in left_out.items() if which]
-    return "; ".join(detail) or not_stored_detail(conversion, "exposures")

@@ -31,11 +31,17 @@ class ConvertSettings(DestinationSettings):
         base_url: The address before `/v1/track`.
         sdk_key: Replaces account and project in the path.
         sdk_key_secret: The secret of a key that has one (`convert.md`, section 2).
+        debug_token: Header `convert-debug-token`, with which draft and paused
+            experiences are served, too. It expires, by default after 24 hours
+            (specification 1.1.0, "Debug Token"). Documented for SDK keys only.
         source: Name of the sender. Every SDK has its own; the guide has none. It is not
             verified whether Convert has a list of allowed names.
         enrich_data: Convert adds the bucketing that it has stored for the visitor.
         visitors_per_request: No maximum is documented.
         bytes_per_request: The same. An order that exceeds it is sent alone.
+        exposure_max_age_days: Exposures that are older at the time of the order do not
+            count; None: any age. Convert may still add older ones itself, with
+            `enrich_data`.
         first_order_only: Report only the first order of each visitor. Orders reported
             before this was set are not known.
         send_without_bucketing: Rely on `enrich_data` if no bucketing is stored.
@@ -51,10 +57,12 @@ class ConvertSettings(DestinationSettings):
     currency: str
     sdk_key: SecretStr | None = Field(default=None, min_length=1)
     sdk_key_secret: SecretStr | None = Field(default=None, min_length=1)
+    debug_token: SecretStr | None = Field(default=None, min_length=1)
     source: str | None = Field(default=None, min_length=1)
     enrich_data: bool = True
     visitors_per_request: int = Field(default=50, ge=1)
     bytes_per_request: int = Field(default=65_536, ge=1_024)
+    exposure_max_age_days: int | None = Field(default=None, ge=1, le=36_500)
     first_order_only: bool = False
     send_without_bucketing: bool = False
     resend_uncertain: bool = False
@@ -98,9 +106,10 @@ class ConvertSettings(DestinationSettings):
         Without enrichment, an order without bucketing belongs to no experience, and the
         caller must avoid duplicates (`convert.md`, section 4).
         """
-        if self.sdk_key_secret is not None and self.sdk_key is None:
-            message = "sdk_key_secret needs sdk_key"
-            raise ValueError(message)
+        for name in ("sdk_key_secret", "debug_token"):
+            if getattr(self, name) is not None and self.sdk_key is None:
+                message = f"{name} needs sdk_key"
+                raise ValueError(message)
         for name in ("send_without_bucketing", "resend_uncertain"):
             if getattr(self, name) and not self.enrich_data:
                 message = f"{name} needs enrich_data = true"

@@ -4,16 +4,21 @@ Grouping orders into requests belongs in `batches.py`, the request itself in
 `provider.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from assets.money import from_minor, to_minor, to_text
-from assets.providers.base import DataIssue, truncation_issue
+from assets.providers.base import DataIssue, placeholder_issue, truncation_issue
 from assets.providers.conversion import Conversion
+from assets.providers.convert.exposures import bucketing_of
 from assets.providers.convert.segments import known_segments, segment_issues
 from assets.providers.convert.settings import CUSTOM_DIMENSIONS, ConvertSettings
-from assets.providers.encode import fingerprint
-from assets.providers.mapped_fields import mapped_fields
+from assets.providers.encode import fingerprint, json_bytes
+from assets.providers.mapped_fields import (
+    mapped_fields,
+    mapped_lists,
+    placeholder_hashes,
+)
 
 DIMENSION_CHARACTERS = 32
 """Longer values "may be truncated" (guide, section 4), so they are cut here."""
@@ -58,9 +63,9 @@ def stored_copy(conversion: Conversion, settings: ConvertSettings) -> dict[str, 
         "goal_id": settings.goal_id,
         "amount": to_text(conversion.revenue, conversion.currency_digits),
         "currency": conversion.currency,
-        "bucketing": dict(sorted(conversion.bucketing.items())),
+        "bucketing": bucketing_of(conversion, settings),
         "visitor_id": fingerprint(visitor_id_of(conversion) or ""),
-        **{name: fingerprint(value) for name, value in dimensions.items()},
+        **{name: _fingerprint(value) for name, value in dimensions.items()},
     }
 
 
@@ -70,16 +75,17 @@ def data_issues(
     """Return the values that are sent differently from how they are stored."""
     cut = [
         truncation_issue(name, DIMENSION_CHARACTERS, len(value))
-        for name, value in sorted(mapped_fields(settings, conversion).items())
+        for name, value in _dimension_texts(conversion, settings)
         if _truncated(value) != value
     ]
-    return [*segment_issues(conversion.segments), *cut]
+    hashes = placeholder_hashes(settings, conversion, in_lists=True)
+    return [*segment_issues(conversion.segments), *cut, *map(placeholder_issue, hashes)]
 
 
 def _event(order: Conversion, settings: ConvertSettings) -> dict[str, object]:
     # One event for goal and revenue, as in the guide. The JavaScript SDK sends two. It
     # is not verified whether the server counts them as one (convert.md, section 3.3).
-    bucketing = dict(sorted(order.bucketing.items()))
+    bucketing = bucketing_of(order, settings)
     return {
         "eventType": "conversion",
         "data": {
@@ -102,13 +108,35 @@ def _goal_data(order: Conversion, settings: ConvertSettings) -> list[object]:
     return [{"key": key, "value": value} for key, value in data.items()]
 
 
-def _dimensions(order: Conversion, settings: ConvertSettings) -> Mapping[str, str]:
-    values = mapped_fields(settings, order)
-    return {
-        name: _truncated(values[name])
-        for name in CUSTOM_DIMENSIONS
-        if values.get(name, "").strip()
+def _dimensions(
+    order: Conversion, settings: ConvertSettings
+) -> Mapping[str, str | list[str]]:
+    """Return the dimensions with a value. A list is an array (guide, section 4)."""
+    lists = mapped_lists(settings, order)
+    values: dict[str, str | list[str]] = {
+        name: _truncated(value)
+        for name, value in mapped_fields(settings, order).items()
+        if value.strip()
     }
+    values |= {name: list(map(_truncated, members)) for name, members in lists.items()}
+    return {name: values[name] for name in CUSTOM_DIMENSIONS if values.get(name)}
+
+
+def _dimension_texts(
+    order: Conversion, settings: ConvertSettings
+) -> Iterator[tuple[str, str]]:
+    """Yield each text before it is cut: a dimension, or one member of its list."""
+    lists = mapped_lists(settings, order)
+    for name, value in sorted(mapped_fields(settings, order).items()):
+        if name not in lists:
+            yield name, value
+        for position, member in enumerate(lists.get(name, ())):
+            yield f"{name}[{position}]", member
+
+
+def _fingerprint(value: str | list[str]) -> str:
+    text = value if isinstance(value, str) else json_bytes(value).decode()
+    return fingerprint(text)
 
 
 def _truncated(value: str) -> str:

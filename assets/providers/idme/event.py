@@ -1,7 +1,8 @@
 """ID.me: the "Order Completed" event of one order.
 
-The properties are a closed list. ID.me forwards any other property ("Additional
-properties are accepted and forwarded"), so a further one could forward personal data.
+The properties are a closed list, and those that `fields` names. ID.me forwards any
+other property ("Additional properties are accepted and forwarded"), so a further one
+could forward personal data.
 
 Source: `idme-conversion-tracking.txt`, "Event shape" ("page"); `idme.md`, section 3.
 """
@@ -17,6 +18,7 @@ from assets.money import fits, from_minor, to_minor
 from assets.providers.conversion import Conversion, Item
 from assets.providers.encode import allow_listed_copy, json_bytes
 from assets.providers.idme.settings import IdMeSettings
+from assets.providers.mapped_fields import mapped_fields, mapped_lists
 
 EVENT = "Order Completed"
 """The only event name (page, "Event shape": Must be "Order Completed")."""
@@ -39,7 +41,7 @@ def order_completed(
     settings: IdMeSettings, conversion: Conversion
 ) -> dict[str, object]:
     """Return the envelope of one order."""
-    properties = _properties(conversion)
+    properties = _properties(conversion) | _mapped(settings, conversion)
     nested = settings.envelope == "nested"
     return {
         "event": EVENT,
@@ -51,10 +53,13 @@ def order_completed(
     }
 
 
-def stored_copy(body: bytes) -> dict[str, object]:
-    """Return the stored copy of an event. Its money stays exact."""
+def stored_copy(settings: IdMeSettings, body: bytes) -> dict[str, object]:
+    """Return the stored copy of an event. Its money stays exact.
+
+    The content of a mapped property is unknown, so only its fingerprint is stored.
+    """
     event = json.loads(body, parse_float=str, parse_int=str)
-    return allow_listed_copy(event, _STORED)
+    return allow_listed_copy(event, _STORED - settings.fields.keys())
 
 
 def event_id(app_id: str, order_id: str) -> str:
@@ -116,6 +121,15 @@ def _properties(conversion: Conversion) -> dict[str, object]:
     }
 
 
+def _mapped(settings: IdMeSettings, conversion: Conversion) -> dict[str, object]:
+    """Return the additional properties: text, or an array of text."""
+    values: dict[str, object] = {**mapped_fields(settings, conversion)}
+    values |= mapped_lists(settings, conversion)
+    return {
+        name: values[name] for name in sorted(values) if not _is_blank(values[name])
+    }
+
+
 def _product(item: Item, digits: int) -> dict[str, object]:
     return _without_blanks(
         {
@@ -137,7 +151,7 @@ def _without_blanks(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_blank(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    return value in (None, []) or (isinstance(value, str) and not value.strip())
 
 
 def _money(amount: Decimal, digits: int) -> Decimal:

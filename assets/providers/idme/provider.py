@@ -14,11 +14,13 @@ from typing import Literal
 
 from assets.money import fits
 from assets.providers.base import (
+    DataIssue,
     Exchange,
     Request,
     ResendPolicy,
     batches_of_one,
     limits_of,
+    placeholder_issue,
 )
 from assets.providers.conversion import Conversion
 from assets.providers.eligibility import (
@@ -38,6 +40,7 @@ from assets.providers.idme.event import (
     tracking_id,
 )
 from assets.providers.idme.settings import IdMeSettings
+from assets.providers.mapped_fields import placeholder_hashes
 from assets.providers.replies import (
     Outcome,
     Phase,
@@ -105,6 +108,11 @@ class IdMe:
         finer = [name for name, amount in known if not fits(amount, digits)]
         return amount_too_precise(conversion, *finer) if finer else None
 
+    def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
+        """Return the mapped values that are left out as hashes of nothing."""
+        hashes = placeholder_hashes(self._settings, conversion, in_lists=True)
+        return list(map(placeholder_issue, hashes))
+
     def batches(
         self, conversions: Sequence[Conversion]
     ) -> Iterable[Sequence[Conversion]]:
@@ -130,7 +138,7 @@ class IdMe:
             headers=self._headers(),
             body=body,
             path_template="outbox:" if url is None else "{endpoint_url}",
-            stored=(stored_copy(body),),
+            stored=(stored_copy(self._settings, body),),
             order_id=conversion.order_id,
         )
 

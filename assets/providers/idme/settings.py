@@ -11,6 +11,16 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from assets.providers.settings import DestinationSettings, validate_url
 
+_PROPERTY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_OWN_NAMES = frozenset(
+    {
+        *("event", "eventid", "timestamp", "context", "conversiontrackingid"),
+        *("properties", "orderid", "total", "revenue", "shipping", "tax", "discount"),
+        *("currency", "coupon", "affiliation", "products"),
+    }
+)
+"""Names of the page's table, in lower case: spellings may be confused."""
+
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
@@ -32,6 +42,8 @@ class IdMeSettings(DestinationSettings):
         resend_policy: `never` if ID.me does not drop repeats.
         require_consent: The SDK tracks only if the consent is exactly true (page,
             "Consent gating"), so this is on by default.
+        fields: Additional property <- column. ID.me accepts any and forwards it (page,
+            "Event shape"), so nothing is sent that is not named here.
         base_url: Must not be set: ID.me publishes no address for paths.
     """
 
@@ -77,10 +89,14 @@ class IdMeSettings(DestinationSettings):
 
     @field_validator("fields")
     @classmethod
-    def _must_be_empty(cls, fields: dict[str, str]) -> dict[str, str]:
-        if fields:
-            message = "ID.me accepts a closed list of properties; nothing can be mapped"
-            raise ValueError(message)
+    def _must_be_additional(cls, fields: dict[str, str]) -> dict[str, str]:
+        for name in fields:
+            if not _PROPERTY.fullmatch(name):
+                message = f"expected a name of letters, digits and _, got {name!r}"
+                raise ValueError(message)
+            if name.lower() in _OWN_NAMES:
+                message = f"{name} cannot be mapped: the exporter sends it itself"
+                raise ValueError(message)
         return fields
 
     @model_validator(mode="after")

@@ -30,6 +30,8 @@ TEXT_LENGTH = 255
 _SHORT_TEXT = 64
 _DEFAULT_DIGITS = 8
 """Digits before the point of a number without a size of its own (impact.md 3.9)."""
+_AMOUNT_DIGITS = 6
+"""The same of `Amount`, decimal (8,2) (impact.md 3.9)."""
 _CUSTOM_DIGITS = 16
 """The same of custom numbers, decimal (18,2) (impact.md 3.9)."""
 
@@ -83,9 +85,10 @@ ORDER: Mapping[str, Kind] = {
     "LocationId": identifier(TEXT_LENGTH),
     **dict.fromkeys(("LocationName", "LocationType"), DescriptiveText(TEXT_LENGTH)),
     **dict.fromkeys(("DeviceMfr", "DeviceModel", "Note"), DescriptiveText(TEXT_LENGTH)),
-    **dict.fromkeys(
-        ("PropertyId", "DispositionCode", "SharedId"), identifier(TEXT_LENGTH)
-    ),
+    **dict.fromkeys(("PropertyId", "SharedId"), identifier(TEXT_LENGTH)),
+    **dict.fromkeys(("DispositionCode", "EventCode"), identifier(_SHORT_TEXT)),
+    "CountryCode": identifier(TEXT_LENGTH),
+    "Amount": money(_AMOUNT_DIGITS),
     **dict.fromkeys(("AppPackage", "AppInstallRef", "AppVer"), identifier(TEXT_LENGTH)),
     **{f"SubId{number}": identifier(TEXT_LENGTH) for number in range(1, SUB_IDS + 1)},
     **_custom("{0}{1}"),
@@ -115,6 +118,9 @@ ATTRIBUTION = frozenset(
     }
 )
 """Attribution keys that only `fields` can fill (reference, "Attribution key")."""
+
+CALL_TRACKING = frozenset({"CallerId", "PhoneNumber"})
+"""Parameters of call tracking only (reference, "PhoneNumber" and "CallerId")."""
 
 
 def encode_parameter(name: str, value: str | None, digits: int, number: int = 0) -> str:
@@ -171,7 +177,7 @@ _STORED = frozenset(
         *("ClickId", "CurrencyCode", "OrderDiscount", "OrderShipping", "OrderTax"),
         *("OrderDiscountRate", "OrderSubTotalPostDiscount", "OrderPromoCode"),
         *("OrderMargin", "Money1", "Money2", "Money3", "MediaId", "MediaPartnerId"),
-        *("CustomerStatus", "PaymentType", "DispositionCode"),
+        *("CustomerStatus", "PaymentType", "DispositionCode", "Amount", "EventCode"),
         *("TrackingConsent", "GiftPurchase"),
     }
 )

@@ -13,7 +13,8 @@ from decimal import Decimal
 from itertools import chain
 from urllib.parse import urlencode
 
-from assets.providers.base import DataIssue
+from assets.money import fits
+from assets.providers.base import DataIssue, placeholder_issue
 from assets.providers.conversion import Conversion
 from assets.providers.eligibility import (
     Ineligible,
@@ -25,7 +26,7 @@ from assets.providers.impact.fields import ATTRIBUTION, encode_parameter, trunca
 from assets.providers.impact.items import exact_rate, item_parameters, item_values
 from assets.providers.impact.settings import ImpactSettings
 from assets.providers.impact.values import MAX_DECIMALS, InvalidValueError, instant_text
-from assets.providers.mapped_fields import mapped_fields
+from assets.providers.mapped_fields import mapped_fields, placeholder_hashes
 from assets.providers.placeholders import is_placeholder
 
 Parameters = Iterator[tuple[str, str]]
@@ -120,7 +121,7 @@ def conversion_form(settings: ImpactSettings, conversion: Conversion) -> dict[st
     digits = min(conversion.currency_digits, MAX_DECIMALS)
     order = chain(
         _event(settings, conversion),
-        _money(settings, conversion),
+        _money(settings, conversion, digits),
         [("OrderPromoCode", conversion.promo_code)],
         sorted(_mapped(settings, conversion).items()),
     )
@@ -129,6 +130,9 @@ def conversion_form(settings: ImpactSettings, conversion: Conversion) -> dict[st
         message = "OrderId is blank"
         raise InvalidValueError(message, reason="missing_order_id")
     _check_customer_id(settings, form)
+    if form.get("Amount"):
+        # It is unpublished which of two totals counts.
+        del form["OrderSubTotalPostDiscount"]
     if settings.report == "items":
         form.update(item_parameters(settings, conversion.items, digits))
     return {name: value for name, value in form.items() if value}
@@ -163,24 +167,29 @@ def _event(
     yield "OrderId", conversion.order_id
 
 
-def _money(settings: ImpactSettings, conversion: Conversion) -> Parameters:
+def _money(settings: ImpactSettings, conversion: Conversion, digits: int) -> Parameters:
     if settings.report == "order":
         # After discounts, so a discount parameter would be subtracted once more.
         yield "OrderSubTotalPostDiscount", f"{conversion.revenue:f}"
     elif conversion.discount:
-        yield _discount(settings, conversion)
+        yield _discount(settings, conversion, digits)
     yield "OrderShipping", f"{conversion.shipping:f}"
     yield "OrderTax", f"{conversion.tax:f}"
 
 
-def _discount(settings: ImpactSettings, conversion: Conversion) -> tuple[str, str]:
-    """Return the order's discount in one form, never two (impact.md 3.4)."""
+def _discount(
+    settings: ImpactSettings, conversion: Conversion, digits: int
+) -> tuple[str, str]:
+    """Return the order's discount in one form, never two (impact.md 3.4).
+
+    A rate must be exact for each line, too: the discount is spread over the lines.
+    """
     if settings.order_discount == "rate" and not any(
         item.discount for item in conversion.items
     ):
-        gross = sum((item.subtotal for item in conversion.items), Decimal(0))
-        rate = exact_rate(conversion.discount, gross)
-        if rate is not None:
+        lines = [item.subtotal for item in conversion.items]
+        rate = exact_rate(conversion.discount, sum(lines, Decimal(0)))
+        if rate is not None and all(fits(rate * one / 100, digits) for one in lines):
             return "OrderDiscountRate", f"{rate:f}"
     return "OrderDiscount", f"{conversion.discount:f}"
 
@@ -222,14 +231,8 @@ def _placeholder_issues(
     left_out = mapped_fields(settings, conversion).keys() - _mapped(
         settings, conversion
     )
-    return [
-        DataIssue(
-            code="placeholder_value",
-            subject=name,
-            detail="a placeholder for an unknown value, left out",
-        )
-        for name in sorted(left_out)
-    ]
+    hashes = placeholder_hashes(settings, conversion)
+    return list(map(placeholder_issue, sorted({*left_out, *hashes})))
 
 
 def _is_present(value: str | None) -> bool:

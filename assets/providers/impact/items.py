@@ -12,6 +12,7 @@ from assets.providers.conversion import Item
 from assets.providers.impact.fields import encode_parameter, numbered_name
 from assets.providers.impact.settings import ImpactSettings
 from assets.providers.impact.values import InvalidValueError
+from assets.providers.placeholders import is_placeholder_hash
 
 _CENT = Decimal("0.01")
 _WHOLE = 100
@@ -82,11 +83,13 @@ def _item(
 def _discount(settings: ImpactSettings, item: Item, digits: int) -> tuple[str, str]:
     """Return the line's discount in one form, never two (impact.md 3.4).
 
-    If the configured form is not exact, the amount of the line is sent.
+    If the configured form is not exact, the amount of the line is sent. A rate must be
+    exact for one unit, too: it is unpublished whether impact.com rounds per unit.
     """
     if settings.item_discount == "rate":
         rate = exact_rate(item.discount, item.subtotal)
-        if rate is not None:
+        units = item.quantity if _is_whole(item) else Decimal(1)
+        if rate is not None and units and fits(item.discount / units, digits):
             return "ItemDiscountRate", f"{rate:f}"
     if settings.item_discount == "unit" and _is_whole(item) and item.quantity:
         unit = item.discount / item.quantity
@@ -115,7 +118,9 @@ def _price_is_exact(item: Item, digits: int) -> bool:
 
 def _column(item: Item, column: str) -> str | None:
     if column.startswith("extra."):
-        return item.extra.get(column.removeprefix("extra."))
+        stored = item.extra.get(column.removeprefix("extra."))
+        # A hash of nothing would make one of many.
+        return None if stored is None or is_placeholder_hash(stored) else stored
     value = getattr(item, column)
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"

@@ -15,7 +15,8 @@ from assets.providers.impact.fields import ITEM, ORDER, RANGES, SUB_IDS
 ITEM_COLUMNS = tuple(name for name in Item.__dataclass_fields__ if name != "extra")
 """Columns of a line that `item_fields` may name, beside `extra.<column>`."""
 
-HASHED_EMAIL = "customer_email_sha1"
+HASHED_EMAILS = ("customer_email_sha1", "customer_email_sha256")
+"""Columns of the hashes that impact.com takes (impact.md 3.7)."""
 
 _FORCED = frozenset({"MediaId", "MediaPartnerId"})
 _ALWAYS_SENT = frozenset(
@@ -31,7 +32,7 @@ _ALWAYS_SENT = frozenset(
 _DISCOUNT = "the exporter sends one form of a discount; choose it with {}"
 _TOTAL = 'an order total must not stand beside items; see report = "order"'
 _NOT_MAPPABLE = {
-    **dict.fromkeys(("OrderSubTotalPostDiscount", "Amount"), _TOTAL),
+    "OrderSubTotalPostDiscount": _TOTAL,
     "OrderDiscount": _DISCOUNT.format("order_discount"),
     "OrderDiscountRate": _DISCOUNT.format("order_discount"),
     **dict.fromkeys(
@@ -48,18 +49,23 @@ _MAPPABLE = frozenset(ORDER) - _ALWAYS_SENT - set(_NOT_MAPPABLE)
 _MAPPABLE_ITEM_FIELDS = frozenset(ITEM) - _ALWAYS_SENT - set(_NOT_MAPPABLE)
 
 
-def check_fields(fields: Mapping[str, str], *, force_credit: bool) -> None:
+def check_fields(
+    fields: Mapping[str, str], *, force_credit: bool, has_items: bool
+) -> None:
     """Refuse a `fields` table that impact.com's documents do not allow.
 
     Args:
         fields: Parameter <- column.
         force_credit: MediaId or MediaPartnerId may be mapped.
+        has_items: Items are reported, so Amount must not be mapped.
 
     Raises:
         ValueError: An entry is wrong. The message names the first one and the choices.
     """
     for name, column in fields.items():
         _refuse(name, _field_problem(name, column, force_credit=force_credit))
+    if has_items and "Amount" in fields:
+        _refuse("Amount", _TOTAL)
     if fields.keys() >= _FORCED:
         _refuse("MediaPartnerId", "it must not stand beside MediaId")
 
@@ -86,8 +92,9 @@ def _refuse(name: str, problem: str | None) -> None:
 def _field_problem(name: str, column: str, *, force_credit: bool) -> str | None:
     if name in _FORCED and not force_credit:
         return "it forces the credit past the click; set force_credit = true to do so"
-    if name == "CustomerEmail" and column != HASHED_EMAIL:
-        return f"only a hash may be sent, so only from the column {HASHED_EMAIL}"
+    if name == "CustomerEmail" and column not in HASHED_EMAILS:
+        choices = " or ".join(HASHED_EMAILS)
+        return f"only a hash may be sent, so only from the column {choices}"
     if name.startswith("Item"):
         return "it is a parameter of items; map it in item_fields, without a number"
     return _not_mappable_reason(

@@ -46,6 +46,7 @@ from assets.providers.impact.submissions import (
     read_submission,
     without_payload,
 )
+from assets.providers.mapped_fields import mapped_fields
 from assets.providers.replies import Reply
 
 __all__ = ["Impact", "ImpactSettings"]
@@ -81,6 +82,7 @@ class Impact:
             "User-Agent": "attribution-exporter",
         }
         self.secrets: tuple[str, ...] = (token, sid, credentials)
+        self.phone_fields = settings.phone_fields
         self.event = settings.event_type_code or str(settings.event_type_id)
         self.limits = limits_of(settings, in_flight=_IN_FLIGHT)
         self.resend = ResendPolicy(
@@ -102,6 +104,11 @@ class Impact:
         return check_common_rules(self._settings, conversion, now) or check_form(
             self._settings, conversion
         )
+
+    def phone_numbers(self, conversion: Conversion) -> Collection[str]:
+        """Return the values of call tracking."""
+        mapped = mapped_fields(self._settings, conversion)
+        return [mapped[name] for name in self.phone_fields if name in mapped]
 
     def batches(
         self, conversions: Sequence[Conversion]

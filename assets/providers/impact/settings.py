@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from assets.providers.impact.fields import ATTRIBUTION, TEXT_LENGTH
+from assets.providers.impact.fields import ATTRIBUTION, CALL_TRACKING, TEXT_LENGTH
 from assets.providers.impact.mapping import check_fields, check_item_fields
 from assets.providers.settings import DestinationSettings
 
@@ -34,7 +34,9 @@ class ImpactSettings(DestinationSettings):
             (reference, "ItemSubTotal" and "ItemPrice").
         item_discount: The form of a line's discount: of the `line`, per `unit` or as a
             `rate` in percent. If the form is not exact, the amount of the line is sent.
-        order_discount: The form of the order's discount; a `rate` only if it is exact.
+            A rate must be exact for the line and for one unit of it.
+        order_discount: The form of the order's discount; a `rate` only if it is exact
+            for the order and for each line.
         discount_level: `one` quarantines an order with a discount on the order and
             another on a line: the base of the first is unpublished (impact.md 3.5).
         attribution_keys: An order needs one of these, or it is suppressed
@@ -42,6 +44,8 @@ class ImpactSettings(DestinationSettings):
             attribution key that `fields` fills.
         force_credit: `fields` may fill MediaId or MediaPartnerId, which credit one
             partner whatever was clicked (reference, "MediaId").
+        call_tracking: `fields` may fill CallerId and PhoneNumber with telephone numbers
+            as people write them.
         item_fields: Item parameter <- column of the line, or `extra.<column>`.
         default_category: `ItemCategory` is required with items (reference). This value
             is sent if the warehouse has none.
@@ -77,6 +81,7 @@ class ImpactSettings(DestinationSettings):
     discount_level: Literal["both", "one"] = "both"
     attribution_keys: tuple[AttributionKey, ...] = Field(("click_id",), min_length=1)
     force_credit: bool = False
+    call_tracking: bool = False
     item_fields: dict[str, str] = Field(default={})
     default_category: str = Field(
         "uncategorized", max_length=TEXT_LENGTH, pattern=r"\S"
@@ -98,6 +103,11 @@ class ImpactSettings(DestinationSettings):
     def account(self) -> tuple[str, ...]:
         """The campaign of the advertiser account: event types belong to it."""
         return (self.account_sid.get_secret_value(), str(self.campaign_id))
+
+    @property
+    def phone_fields(self) -> Collection[str]:
+        """The parameters of call tracking, if it is on."""
+        return CALL_TRACKING if self.call_tracking else ()
 
     @field_validator("account_sid")
     @classmethod
@@ -133,7 +143,11 @@ class ImpactSettings(DestinationSettings):
 
     @model_validator(mode="after")
     def _must_map_allowed_fields(self) -> "ImpactSettings":
-        check_fields(self.fields, force_credit=self.force_credit)
+        check_fields(
+            self.fields,
+            force_credit=self.force_credit,
+            has_items=self.report == "items",
+        )
         if "mapped" in self.attribution_keys and not ATTRIBUTION & self.fields.keys():
             names = ", ".join(sorted(ATTRIBUTION))
             message = f"attribution_keys has mapped, but fields fills none of {names}"

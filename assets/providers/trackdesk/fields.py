@@ -1,19 +1,30 @@
 """The data of a conversion at Trackdesk: the JSON body, or a row of the import."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from decimal import Decimal
 
 from assets.money import to_text
+from assets.providers.base import DataIssue, placeholder_issue
 from assets.providers.conversion import Conversion
+from assets.providers.eligibility import Ineligible
 from assets.providers.encode import fingerprint
-from assets.providers.mapped_fields import mapped_fields
-from assets.providers.placeholders import is_person_placeholder
+from assets.providers.mapped_fields import mapped_fields, placeholder_hashes
+from assets.providers.placeholders import is_person_placeholder, is_placeholder
+from assets.providers.trackdesk.identity import has_placeholder_coupon
 from assets.providers.trackdesk.settings import (
     ADV_FIELDS,
     CSV_COLUMNS,
+    STATUS_FIELD,
+    STATUSES,
+    TYPE_FIELD,
     TrackdeskSettings,
 )
+
+_STATUS_PREFIX = "CONVERSION_STATUS_"
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+_CODES = (TYPE_FIELD, STATUS_FIELD)
 
 
 def amount_of(settings: TrackdeskSettings, conversion: Conversion) -> Decimal | None:
@@ -32,7 +43,9 @@ def conversion_body(
     `externalId` is not in the manual, but without it a repeat is a second commission
     (help 10290309).
     """
-    body = {**identity, "conversionTypeCode": settings.conversion_type_code}
+    mapped = _mapped(settings, conversion)
+    code = mapped.pop(TYPE_FIELD, settings.conversion_type_code)
+    body: dict[str, object] = {**identity, TYPE_FIELD: code}
     amount = amount_of(settings, conversion)
     if amount is not None:
         # "must be a string" (manual, section 2).
@@ -40,14 +53,39 @@ def conversion_body(
         if settings.send_currency:
             body["currency"] = {"code": conversion.currency}
     body["externalId"] = conversion.order_id
-    mapped = _mapped(settings, conversion)
     if customer_id := mapped.pop("customerId", None):
         body["customerId"] = customer_id
-    if settings.status is not None:
-        body["status"] = f"CONVERSION_STATUS_{settings.status.upper()}"
+    if status := mapped.pop(STATUS_FIELD, settings.status):
+        body[STATUS_FIELD] = f"{_STATUS_PREFIX}{_status(status).upper()}"
     if mapped:
         body["customParams"] = {name: mapped[name] for name in sorted(mapped)}
     return body
+
+
+def check_status(
+    settings: TrackdeskSettings, conversion: Conversion
+) -> Ineligible | None:
+    """Return why the mapped status cannot be sent; None: it can.
+
+    A status decides what a partner is paid, so a wrong one is never left out.
+    """
+    stored = _mapped(settings, conversion).get(STATUS_FIELD)
+    if stored is None or _status(stored) in STATUSES:
+        return None
+    detail = f"{STATUS_FIELD} is none of {', '.join(STATUSES)}"
+    return Ineligible("quarantined", "unfit_field", detail)
+
+
+def data_issues(
+    settings: TrackdeskSettings, conversion: Conversion
+) -> Sequence[DataIssue]:
+    """Return the placeholders that are left out."""
+    stored = mapped_fields(settings, conversion)
+    subjects = [name for name in sorted(stored) if _is_left_out(name, stored[name])]
+    subjects += placeholder_hashes(settings, conversion)
+    if has_placeholder_coupon(settings, conversion):
+        subjects.append("couponCodes")
+    return list(map(placeholder_issue, subjects))
 
 
 def import_row(
@@ -88,8 +126,10 @@ def stored_copy(
 ) -> dict[str, object]:
     """Return the stored copy of `body`."""
     stored: dict[str, object] = {"order_id": conversion.order_id}
-    if "conversionTypeCode" in body:
-        stored["conversion_type_code"] = body["conversionTypeCode"]
+    if TYPE_FIELD in body:
+        code = str(body[TYPE_FIELD])
+        is_code = _CODE.fullmatch(code) is not None
+        stored["conversion_type_code"] = code if is_code else fingerprint(code)
     for name, column in (("cid", "cid"), ("couponCodes", "coupons")):
         if name in body:
             stored[column] = body[name]
@@ -107,12 +147,24 @@ def stored_copy(
 
 
 def _mapped(settings: TrackdeskSettings, conversion: Conversion) -> dict[str, str]:
-    found = mapped_fields(settings, conversion)
     return {
-        name: value
-        for name, value in found.items()
-        if value.strip() and not (name == "customerId" and is_person_placeholder(value))
+        name: value.strip() if name in _CODES else value
+        for name, value in mapped_fields(settings, conversion).items()
+        if value.strip() and not _is_left_out(name, value)
     }
+
+
+def _is_left_out(name: str, value: str) -> bool:
+    """Tell whether a value is a placeholder where one would be somebody or a code."""
+    if not value.strip():
+        return False
+    return (name == "customerId" and is_person_placeholder(value)) or (
+        name in _CODES and is_placeholder(value)
+    )
+
+
+def _status(stored: str) -> str:
+    return stored.lower().removeprefix(_STATUS_PREFIX.lower())
 
 
 def _nested(body: Mapping[str, object], name: str, part: str) -> object:

@@ -76,16 +76,30 @@ def _by_external_cid(
 def _by_coupon(
     settings: TrackdeskSettings, conversion: Conversion
 ) -> Identity | Ineligible:
-    stored, separator = conversion.promo_code or "", settings.coupon_separator
-    codes = [stored]
-    if separator is not None:
-        codes = [code.strip() for code in stored.split(separator)]
     # A repeated code is one coupon. A dict keeps the order.
-    codes = list(dict.fromkeys(code for code in codes if not is_placeholder(code)))
+    codes = list(
+        dict.fromkeys(
+            code for code in _coupons(settings, conversion) if not is_placeholder(code)
+        )
+    )
     if not codes:
         detail = "promo_code is null or names no coupon"
         return Ineligible("suppressed", "no_coupon", detail)
     return Identity({"couponCodes": codes, **_origin(settings)})
+
+
+def has_placeholder_coupon(settings: TrackdeskSettings, conversion: Conversion) -> bool:
+    """Tell whether one of the coupons is a placeholder. It is not sent."""
+    return settings.identify_by == "coupon" and any(
+        code.strip() and is_placeholder(code) for code in _coupons(settings, conversion)
+    )
+
+
+def _coupons(settings: TrackdeskSettings, conversion: Conversion) -> list[str]:
+    stored, separator = conversion.promo_code or "", settings.coupon_separator
+    if separator is None:
+        return [stored]
+    return [code.strip() for code in stored.split(separator)]
 
 
 def _origin(settings: TrackdeskSettings) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from assets.money import fits
 from assets.providers.base import (
+    DataIssue,
     Exchange,
     Request,
     ResendPolicy,
@@ -28,7 +29,9 @@ from assets.providers.remembered_keys import Key
 from assets.providers.replies import Outcome, Reply
 from assets.providers.trackdesk.fields import (
     amount_of,
+    check_status,
     conversion_body,
+    data_issues,
     import_row,
     stored_copy,
 )
@@ -42,10 +45,13 @@ from assets.providers.trackdesk.replies import (
 from assets.providers.trackdesk.settings import (
     CONVERSION_PATH,
     LINK_PATH,
+    TYPE_FIELD,
     TrackdeskSettings,
 )
 
 DEFAULT_IN_FLIGHT = 32
+UNSAFE_IN_FLIGHT = 8
+"""Small, because a crash leaves each open request uncertain."""
 
 
 class Trackdesk:
@@ -54,6 +60,8 @@ class Trackdesk:
     Attributes:
         event: The conversion type code.
         resend: `dedupe`: conversion type and `externalId` are the key (help 10290309).
+            `never` if the type is mapped: the column may change between two attempts,
+            and a repeat under another type would be a second commission.
     """
 
     def __init__(self, settings: TrackdeskSettings) -> None:
@@ -62,8 +70,11 @@ class Trackdesk:
         self.channel: Literal["http", "csv"] = (
             "csv" if settings.channel == "csv" else "http"
         )
-        self.limits = limits_of(settings, in_flight=DEFAULT_IN_FLIGHT)
-        self.resend = ResendPolicy(kind="dedupe")
+        is_safe = self.channel == "csv" or not settings.has_type_per_order
+        self.limits = limits_of(
+            settings, in_flight=DEFAULT_IN_FLIGHT if is_safe else UNSAFE_IN_FLIGHT
+        )
+        self.resend = ResendPolicy(kind="dedupe" if is_safe else "never")
         key = settings.api_key
         self.secrets: tuple[str, ...] = (key.get_secret_value(),) if key else ()
 
@@ -77,9 +88,15 @@ class Trackdesk:
         amount = amount_of(self._settings, conversion)
         if amount is not None and not fits(amount, conversion.currency_digits):
             return amount_too_precise(conversion, self._settings.amount)
+        if why := check_status(self._settings, conversion):
+            return why
         if self.channel == "csv":
             return self._refuse_formulas(conversion, identity)
         return None
+
+    def data_issues(self, conversion: Conversion) -> Sequence[DataIssue]:
+        """Return the placeholders that are left out."""
+        return data_issues(self._settings, conversion)
 
     def _refuse_formulas(
         self, conversion: Conversion, identity: Identity
@@ -89,7 +106,12 @@ class Trackdesk:
         Such a cell is written with an apostrophe. An id with an apostrophe would be
         another id, and a repeat a second commission.
         """
-        ids = {"order_id": conversion.order_id, **identity.fields}
+        body = conversion_body(self._settings, conversion, identity.fields)
+        ids = {
+            "order_id": conversion.order_id,
+            **identity.fields,
+            TYPE_FIELD: body[TYPE_FIELD],
+        }
         found = [name for name, value in ids.items() if is_formula(str(value))]
         if not found:
             return None
@@ -154,7 +176,11 @@ class Trackdesk:
         return identity
 
     def _outcome(self, reply: Reply) -> Outcome:
-        return conversion_outcome(reply, self._settings.duplicate_markers)
+        return conversion_outcome(
+            reply,
+            self._settings.duplicate_markers,
+            resend_is_safe=self.resend.is_safe,
+        )
 
     def _report(self, conversion: Conversion, identity: Identity) -> Request:
         body = conversion_body(self._settings, conversion, identity.fields)

@@ -62,30 +62,39 @@ _POSSIBLY_ABOUT_THE_ORDER = frozenset({403, 404})
 _INTERNAL_ERROR = 500
 
 
-def conversion_outcome(reply: Reply, duplicate_markers: Sequence[str] = ()) -> Outcome:
+def conversion_outcome(
+    reply: Reply,
+    duplicate_markers: Sequence[str] = (),
+    *,
+    resend_is_safe: bool = True,
+) -> Outcome:
     """Return the outcome of a conversion.
 
-    After a lost reply, the conversion may be sent again: `externalId` is always present
-    and a repeat "will fail" (help 10290309). The order of Trackdesk's checks is
-    unpublished: a repeat may be refused for a limit that the first copy used up.
+    After a lost reply, the conversion may be sent again: `externalId` is always
+    present, and a repeat of the same type "will fail" (help 10290309). The order of
+    Trackdesk's checks is unpublished: a repeat may be refused for a limit that the
+    first copy used up.
 
     Args:
         reply: The reply.
         duplicate_markers: Further texts that mean "already exists".
+        resend_is_safe: A repeat has the same conversion type for certain.
     """
-    outcome = _read(reply, duplicate_markers)
+    outcome = _read(reply, duplicate_markers, resend_is_safe=resend_is_safe)
     is_refused = outcome.verdict is Verdict.REJECTED
     return replace(outcome, earlier_copy_unresolved=is_refused)
 
 
-def _read(reply: Reply, duplicate_markers: Sequence[str]) -> Outcome:
+def _read(
+    reply: Reply, duplicate_markers: Sequence[str], *, resend_is_safe: bool
+) -> Outcome:
     reason = known_reason(reply, duplicate_markers)
     if reason == ALREADY_EXISTS:
         return Outcome(verdict=Verdict.DUPLICATE, reason=reason)
     if reason is not None:
         return Outcome(verdict=Verdict.REJECTED, reason=reason)
     if not is_complete_2xx(reply) or is_html(reply):
-        return _in_general(reply)
+        return _in_general(reply, resend_is_safe=resend_is_safe)
     if looks_like_error(reply.body, ignored_prefixes=(_STATE_PREFIX,)):
         return Outcome(verdict=Verdict.UNCERTAIN, reason="error_in_reply")
     return Outcome(verdict=Verdict.ACCEPTED)
@@ -194,9 +203,10 @@ def _texts_in(body: bytes) -> Iterator[str]:
             waiting.extend(one.values())
 
 
-def _in_general(reply: Reply) -> Outcome:
-    outcome = classify(reply, resend_is_safe=True)
+def _in_general(reply: Reply, *, resend_is_safe: bool) -> Outcome:
+    outcome = classify(reply, resend_is_safe=resend_is_safe)
     sounds_delivered = outcome.verdict is Verdict.DUPLICATE
     if is_html(reply) and (sounds_delivered or is_complete_2xx(reply)):
-        return Outcome(verdict=Verdict.RETRYABLE, reason="html_reply")
+        verdict = Verdict.RETRYABLE if resend_is_safe else Verdict.UNCERTAIN
+        return Outcome(verdict=verdict, reason="html_reply")
     return outcome

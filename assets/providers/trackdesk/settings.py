@@ -1,7 +1,7 @@
 """Settings of a Trackdesk tenant, and their validation."""
 
 import re
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -10,8 +10,22 @@ from assets.providers.settings import DestinationSettings
 CONVERSION_PATH = "/tracking/conversion/v1"
 LINK_PATH = "/tracking/external-cid/v1"
 ADV_FIELDS = ("advS1", "advS2", "advS3", "advS4", "advS5")
-MAPPED_FIELDS = ("customerId", *ADV_FIELDS)
+TYPE_FIELD, STATUS_FIELD = "conversionTypeCode", "status"
+MAPPED_FIELDS = ("customerId", *ADV_FIELDS, TYPE_FIELD, STATUS_FIELD)
 """Fields that `fields` may map (`trackdesk.md`, section 3)."""
+
+Status = Literal[
+    "approved",
+    "pending",
+    "on_hold",
+    "rejected",
+    "refunded",
+    "test",
+    "fraud",
+    "not_allowed",
+]
+STATUSES: tuple[str, ...] = get_args(Status)
+"""The closed list of `trackdesk.md`, section 3."""
 
 CSV_COLUMNS = (
     "CID",
@@ -36,7 +50,8 @@ class TrackdeskSettings(DestinationSettings):
 
     Attributes:
         base_url: Default: the address of the tenant (manual, section 2).
-        conversion_type_code: For example `sale` (manual, section 2).
+        conversion_type_code: For example `sale` (manual, section 2). It is part of the
+            conversion key, also if `fields` maps a type for each order.
         channel: `csv` writes a file for the import in the UI. Only the import accepts
             the time of an order (help 8862593).
         identify_by: The one identifier that is sent (`trackdesk.md`, section 3).
@@ -50,7 +65,8 @@ class TrackdeskSettings(DestinationSettings):
             amount.
         send_currency: It must also be enabled in the offer's pricing group (help
             10420821).
-        status: None: the account's default, approved (help 8512734).
+        status: Status of the orders for which `fields` maps none; None: the account's
+            default, approved (help 8512734).
         api_key: Sent as `x-api-key`; not required (`trackdesk.md`, section 2).
         duplicate_markers: Further texts that mean "already exists". The wording is
             unpublished (`trackdesk.md`, section 9).
@@ -70,19 +86,7 @@ class TrackdeskSettings(DestinationSettings):
     coupon_separator: str | None = Field(default=None, min_length=1)
     amount: Literal["revenue", "total", "none"] = "revenue"
     send_currency: bool = True
-    status: (
-        Literal[
-            "approved",
-            "pending",
-            "on_hold",
-            "rejected",
-            "refunded",
-            "test",
-            "fraud",
-            "not_allowed",
-        ]
-        | None
-    ) = None
+    status: Status | None = None
     api_key: SecretStr | None = None
     duplicate_markers: tuple[str, ...] = ()
     external_cid_conversion_path: str = Field(
@@ -94,6 +98,16 @@ class TrackdeskSettings(DestinationSettings):
     def account(self) -> tuple[str, ...]:
         """The tenant, which has its own address."""
         return (self.base_url, self.tenant_id)
+
+    @property
+    def reported_amount(self) -> Literal["revenue", "total"]:
+        """The base of the commission; `revenue` if no amount is sent."""
+        return "total" if self.amount == "total" else "revenue"
+
+    @property
+    def has_type_per_order(self) -> bool:
+        """Whether `fields` maps the conversion type."""
+        return TYPE_FIELD in self.fields
 
     @model_validator(mode="before")
     @classmethod

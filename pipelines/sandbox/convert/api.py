@@ -52,7 +52,11 @@ class Convert:
             for entry in _members(_member(event, "data"), "goalData")
             if _member(entry, "key") == "transactionId"
         ]
-        return [value for value in values if isinstance(value, str)]
+        return [
+            str(value)
+            for value in values
+            if isinstance(value, str | int | float) and not isinstance(value, bool)
+        ]
 
     def failure(self, status: int, message: str) -> object:
         """Return `{code, message, fields}` (`convert.md` section 6)."""

@@ -89,7 +89,9 @@ _DIMENSION = either(
 _GOAL_VALUES: dict[str, Check] = {
     "amount": number,
     "productsCount": number,
-    "transactionId": _some_text,
+    "transactionId": either(
+        "a string that is not blank, or a number", _some_text, number
+    ),
     **{f"customDimension{n}": _DIMENSION for n in range(1, 6)},
 }
 _GOAL_ENTRY = _selecting(

@@ -87,7 +87,7 @@ def _matching(
 ) -> Iterator[Submission]:
     start, end = _range(query)
     for action in actions:
-        happened = datetime.fromisoformat(action.form["EventDate"])
+        happened = datetime.fromisoformat(action.event_date)
         if (
             action.form["CampaignId"] == query["CampaignId"]
             and query.get("State", PENDING) == PENDING

@@ -38,8 +38,11 @@ ATTRIBUTION_KEYS = (
     "CallerId",
     "PhoneNumber",
 )
+NOW = "NOW"
+"""An EventDate that stands for the time of the request (the reference, EventDate)."""
+
 MONEY = re.compile(
-    r"Order(SubTotalPostDiscount|Discount|Shipping|Tax|Margin)|Money[0-9]+"
+    r"Amount|Order(SubTotalPostDiscount|Discount|Shipping|Tax|Margin)|Money[0-9]+"
     r"|Item(SubTotal|Price|Discount|TotalDiscount|Margin)[0-9]+"
     r"|ItemMoney[0-9]+_[0-9]+"
 )
@@ -86,7 +89,9 @@ ORDER_FIELDS: dict[str, Check] = {
     **dict.fromkeys(("CampaignId", "EventTypeId", "ActionTrackerId"), integer(10)),
     **dict.fromkeys(("MediaId", "MediaPartnerId"), integer(16)),
     **dict.fromkeys(("EventTypeCode", "OrderId", "ClickId"), text(64)),
-    "EventDate": instant,
+    "EventDate": either(
+        f"an ISO 8601 date and time with an offset, or {NOW}", instant, one_of(NOW)
+    ),
     "CustomerId": opaque(255),
     "CustomProfileId": opaque(70),
     "CustomerEmail": _email_hash,
@@ -105,7 +110,9 @@ ORDER_FIELDS: dict[str, Check] = {
     "OrderMargin": decimal(sign="-?"),
     **dict.fromkeys(("GiftPurchase", "TrackingConsent"), _truth),
     **dict.fromkeys(("LocationId", "LocationName", "LocationType"), text()),
-    **dict.fromkeys(("PropertyId", "DispositionCode"), text()),
+    **dict.fromkeys(("PropertyId", "CountryCode"), text()),
+    **dict.fromkeys(("DispositionCode", "EventCode"), text(64)),
+    "Amount": decimal(6),
     **dict.fromkeys(("DeviceMfr", "DeviceModel"), text()),
     **dict.fromkeys(("AppPackage", "AppInstallRef", "AppVer"), text()),
     **{f"SubId{n}": text() for n in range(1, 4)},

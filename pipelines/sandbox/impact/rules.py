@@ -72,8 +72,9 @@ def _excluded(form: Mapping[str, object]) -> Iterator[Problem]:
     for one, other in _EXCLUSIVE:
         if one in form and other in form:
             yield Problem(other, f"Must not be sent with {one}")
-    if "OrderSubTotalPostDiscount" in form and any(map(split_item_name, form)):
-        yield Problem("OrderSubTotalPostDiscount", "Must not be sent with items")
+    for total in ("OrderSubTotalPostDiscount", "Amount"):
+        if total in form and any(map(split_item_name, form)):
+            yield Problem(total, "Must not be sent with items")
 
 
 def _items(form: Mapping[str, object]) -> Iterator[Problem]:

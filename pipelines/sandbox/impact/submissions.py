@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import NAMESPACE_URL, uuid5
 
+from pipelines.sandbox.impact.fields import NOW
 from pipelines.sandbox.impact.rules import EVENT_TYPES
 
 PENDING = "PENDING"
@@ -39,6 +40,12 @@ class Submission:
     def event_type(self) -> str:
         """The event type, under whichever name it was sent."""
         return next(self.form[name] for name in EVENT_TYPES if name in self.form)
+
+    @property
+    def event_date(self) -> str:
+        """The time of the event, in ISO 8601."""
+        given = self.form["EventDate"]
+        return self.at.isoformat() if given == NOW else given
 
     def show(self, now: datetime) -> dict[str, object]:
         """Return the API submission object (`impact.md` section 6)."""
@@ -72,7 +79,7 @@ class Submission:
             "EventCode": self.form.get("EventTypeCode", ""),
             "State": PENDING,
             "Oid": self.form["OrderId"],
-            "EventDate": self.form["EventDate"],
+            "EventDate": self.event_date,
             "CreationDate": self.completes_at.isoformat(),
             "Currency": self.form.get("CurrencyCode", ""),
         }

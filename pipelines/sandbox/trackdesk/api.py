@@ -12,7 +12,11 @@ from collections.abc import Mapping
 from pipelines.sandbox.bodies import parse_json
 from pipelines.sandbox.messages import Reply, Request
 from pipelines.sandbox.provider import Operation
-from pipelines.sandbox.trackdesk.fields import conversion_problem, link_problem
+from pipelines.sandbox.trackdesk.fields import (
+    conversion_problem,
+    external_cid_conversion_problem,
+    link_problem,
+)
 
 CONVERSIONS = re.compile("/(?P<account>[^/]+)/tracking/conversion/v1")
 LINKS = re.compile("/(?P<account>[^/]+)/tracking/external-cid/v1")
@@ -34,7 +38,7 @@ class Trackdesk:
         self._conversions: set[tuple[str, str, str]] = set()
         self.operations = (
             Operation("POST", CONVERSIONS, self._refuse_conversion, self._create),
-            Operation("POST", LINKS, self._refuse_link, self._link),
+            Operation("POST", LINKS, self._refuse_at_links, self._apply_at_links),
         )
 
     def parse(self, body: bytes) -> object:
@@ -67,6 +71,9 @@ class Trackdesk:
             return refusal
         if problem := conversion_problem(request.body):
             return self._refuse(400, problem)
+        return self._refuse_unlinked(request)
+
+    def _refuse_unlinked(self, request: Request) -> Reply | None:
         if "externalCid" in _body(request) and _link_key(request) not in self._clicks:
             reason = "conversion source with the external cid not found"
             return self._refuse(400, reason)
@@ -82,11 +89,18 @@ class Trackdesk:
             self._conversions.add(key)
         return Reply(200, {"status": "ok"}, applied=True)
 
-    def _refuse_link(self, request: Request) -> Reply | None:
+    def _refuse_at_links(self, request: Request) -> Reply | None:
+        """Check a link, or a conversion: the manual prints one address for both."""
         if refusal := self._refuse_sender(request):
             return refusal
-        problem = link_problem(request.body)
-        return self._refuse(400, problem) if problem else None
+        is_conversion = _is_conversion(request)
+        check = external_cid_conversion_problem if is_conversion else link_problem
+        if problem := check(request.body):
+            return self._refuse(400, problem)
+        return self._refuse_unlinked(request) if is_conversion else None
+
+    def _apply_at_links(self, request: Request) -> Reply:
+        return self._create(request) if _is_conversion(request) else self._link(request)
 
     def _link(self, request: Request) -> Reply:
         """Store the newest click; whether a repeat is an error is not documented."""
@@ -96,6 +110,10 @@ class Trackdesk:
 
 def _body(request: Request) -> dict[str, str]:
     return request.body if isinstance(request.body, dict) else {}
+
+
+def _is_conversion(request: Request) -> bool:
+    return "conversionTypeCode" in _body(request)
 
 
 def _link_key(request: Request) -> tuple[str, str, str]:

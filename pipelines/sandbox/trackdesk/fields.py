@@ -69,6 +69,17 @@ def conversion_problem(body: object) -> str | None:
     return _message(problems)
 
 
+def external_cid_conversion_problem(body: object) -> str | None:
+    """Return the problem of a conversion at the address of links, or None.
+
+    The manual prints this address for a conversion by external cid, and for no other.
+    """
+    problem = conversion_problem(body)
+    if problem is None and isinstance(body, dict) and "externalCid" not in body:
+        return _message([Problem("externalCid", "required field is missing")])
+    return problem
+
+
 def link_problem(body: object) -> str | None:
     """Return the problem of a link, or None."""
     return _message(_LINK(body, ""))

@@ -70,6 +70,14 @@ CASES = {
         settings={"max_age_days": 5},
         days=6,
     ),
+    "free": Case(
+        "trackdesk",
+        "zero_amount",
+        "revenue is 0",
+        settings={"zero_amount": "suppress"},
+        order={"amount": 0},
+        identifiers={"trackdesk_cid": CID},
+    ),
     "another currency": Case(
         "convert",
         "currency_not_taken",

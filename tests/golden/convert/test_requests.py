@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from assets.providers.conversion import Conversion, Item, Segments
+from assets.providers.convert.settings import ConvertSettings
 from support import convert_account
 from support.convert_account import convert, first_requests
 
@@ -152,6 +153,13 @@ def test_custom_dimensions(order: Make, sends: Make) -> None:
     sends("custom_dimensions", stored, fields=fields)
 
 
+def test_custom_dimensions_of_list_columns(order: Make, sends: Make) -> None:
+    stored = order(
+        extra={"tags": '["new", "größe 42"]'}, lists={"tags": ("new", "größe 42")}
+    )
+    sends("list_dimensions", stored, fields={"customDimension1": "extra.tags"})
+
+
 # Segments
 
 
@@ -211,3 +219,20 @@ def test_the_host_that_the_sdks_use(order: Make, sends: Make) -> None:
 
 def test_a_named_source(order: Make, sends: Make) -> None:
     sends("named_source", order(), source="js-sdk")
+
+
+def test_a_debug_token(order: Make, sends: Make) -> None:
+    sends("debug_token", order(), sdk_key="10007679/the-key", debug_token="the-token")
+
+
+def test_a_debug_token_is_never_shown_or_stored(order: Make) -> None:
+    account = convert(sdk_key="10007679/the-key", debug_token="the-token")
+    (request,) = first_requests(account, order())
+    assert "the-token" in account.secrets
+    assert b"the-token" not in request.body
+    assert "the-token" not in repr(request)
+    assert "the-token" not in repr(request.stored)
+    assert "the-token" not in request.path_template
+    keyed = {"sdk_key": "10007679/the-key", "debug_token": "the-token"}
+    settings = ConvertSettings.model_validate(convert_account.REQUIRED | keyed)
+    assert "the-token" not in repr(settings)

@@ -59,3 +59,14 @@ def test_order_of_the_page_with(
 ) -> None:
     made = requests_for(conversion(**ORDERS["page_order"]), **SETTINGS[name])
     golden(f"idme/{name}", made, spread=True)
+
+
+def test_additional_properties(conversion: Make, golden: Callable[..., None]) -> None:
+    order = conversion(
+        **ORDERS["page_order"],
+        extra={"store": "B-77", "tags": '["gift", "größe 42"]'},
+        lists={"tags": ("gift", "größe 42")},
+    )
+    fields = {"storeCode": "extra.store", "tags": "extra.tags"}
+    made = requests_for(order, fields=fields)
+    golden("idme/additional_properties", made, spread=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from hashlib import sha1
+from hashlib import sha1, sha256
 from typing import Any
 
 import pytest
@@ -82,6 +82,12 @@ def test_all_that_is_known_of_a_customer(conversion: Make, golden: Make) -> None
     golden("impact/customer", only_request(order, fields=fields))
 
 
+def test_the_sha256_of_an_address(conversion: Make, golden: Make) -> None:
+    order = conversion(customer_email_sha256=sha256(b"customer@gmail.com").hexdigest())
+    fields = {"CustomerEmail": "customer_email_sha256"}
+    golden("impact/customer_sha256", only_request(order, fields=fields))
+
+
 def test_gift_and_location(conversion: Make, golden: Make) -> None:
     stored = {"gift": "FALSE", "id": "H-7", "name": "Grand Hôtel", "type": "hotel"}
     fields = {
@@ -118,6 +124,8 @@ def test_reporting_parameters_of_an_order(conversion: Make, golden: Make) -> Non
     stored = {
         "PaymentType": "Credit",
         "DispositionCode": "HOLD",
+        "EventCode": "SALE-DE",
+        "CountryCode": "DE",
         "OrderMargin": "-3.5",
         "SharedId": "s",
         "SubId1": "1",
@@ -127,6 +135,23 @@ def test_reporting_parameters_of_an_order(conversion: Make, golden: Make) -> Non
     }
     fields = {name: f"extra.{name}" for name in stored}
     golden("impact/reporting", only_request(conversion(extra=stored), fields=fields))
+
+
+def test_a_mapped_amount_is_the_only_total(conversion: Make, golden: Make) -> None:
+    order = conversion(extra={"amount": "99.5"})
+    made = only_request(order, fields={"Amount": "extra.amount"}, report="order")
+    golden("impact/mapped_amount", made)
+
+
+def test_a_telephone_number_of_call_tracking(conversion: Make, golden: Make) -> None:
+    order = conversion(identifiers={}, extra={"caller_phone": "+1 (805) 555-0100"})
+    made = only_request(
+        order,
+        fields={"PhoneNumber": "extra.caller_phone"},
+        call_tracking=True,
+        attribution_keys=["mapped"],
+    )
+    golden("impact/call_tracking", made)
 
 
 def custom(prefix: str = "") -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -104,3 +105,47 @@ def test_a_rate_beside_line_discounts_gives_way_to_the_amount(
 ) -> None:
     order = conversion(items=discounted.items, discount=Decimal("4.49"))
     golden("impact/both_discounts", only_request(order, order_discount="rate"))
+
+
+@pytest.mark.parametrize(
+    ("amounts", "sent"),
+    [
+        (("10.00", "3", "3.00"), "ItemDiscountRate1"),
+        (("9.99", "10", "9.99"), "ItemTotalDiscount1"),
+        (("0.05", "2", "0.01"), "ItemTotalDiscount1"),
+        (("9.00", "1.5", "1.35"), "ItemDiscountRate1"),
+        (("9.00", "0", "0"), None),
+    ],
+    ids=["exact", "9.99 less 10 %", "half a cent each", "sent as one unit", "no unit"],
+)
+def test_a_rate_is_sent_where_the_discount_of_each_unit_is_exact(
+    conversion: Make, item: Make, amounts: tuple[str, ...], sent: str | None
+) -> None:
+    price, quantity, discount = map(Decimal, amounts)
+    bought = item(
+        unit_price=price,
+        quantity=quantity,
+        subtotal=price * quantity,
+        discount=discount,
+    )
+    (request,) = only_request(conversion(items=(bought,)), item_discount="rate")
+    form = dict(parse_qsl(request.body.decode()))
+    named = [name for name in form if "Item" in name and "Discount" in name]
+    assert named == ([sent] if sent else [])
+
+
+@pytest.mark.parametrize(
+    ("subtotals", "sent"),
+    [
+        (("10.00", "20.00"), ["OrderDiscountRate"]),
+        (("10.05", "19.95"), ["OrderDiscount"]),
+    ],
+)
+def test_a_rate_of_the_order_is_sent_where_it_is_exact_for_each_line(
+    conversion: Make, item: Make, subtotals: tuple[str, ...], sent: list[str]
+) -> None:
+    lines = tuple(line(item, no, one) for no, one in enumerate(subtotals, 1))
+    order = conversion(items=lines, discount=Decimal("3.00"))
+    (request,) = only_request(order, order_discount="rate")
+    form = dict(parse_qsl(request.body.decode()))
+    assert [name for name in form if name.startswith("OrderDiscount")] == sent

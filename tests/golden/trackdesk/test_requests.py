@@ -77,6 +77,13 @@ ORDERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"fields": EVERY_FIELD},
         {"customer_id": None, "customer_status": None, "extra": {"store_code": " "}},
     ),
+    "type_and_status_of_an_order": (
+        {
+            "status": "approved",
+            "fields": {"status": "extra.status", "conversionTypeCode": "extra.type"},
+        },
+        {"extra": {"status": "on_hold", "type": "lead"}},
+    ),
     "one_custom_parameter": ({"fields": {"advS5": "customer_status"}}, {}),
     # Awkward values.
     "unicode": (

@@ -176,6 +176,14 @@ def test_a_mapped_column_of_the_contract_is_named(shop: Deployment) -> None:
     assert "none named promo_code" in findings(shop)["destination impact_us"].text
 
 
+def test_an_optional_column_that_is_mapped_must_be_given(shop: Deployment) -> None:
+    text = shop.config_path.read_text()
+    mapped = 'CustomerEmail = "customer_email_sha256"'
+    shop.config_path.write_text(text.replace('Text1 = "extra.store_code"', mapped, 1))
+    text = findings(shop)["destination impact_us"].text
+    assert "none named customer_email_sha256" in text
+
+
 def test_a_missing_statement_is_a_finding_of_its_own(shop: Deployment) -> None:
     copytree(ROOT / "sql/extract", shop.folder / "mine")
     (shop.folder / "mine/order_items.sql").unlink()

@@ -452,6 +452,38 @@ def test_the_first_exposure_before_the_order_counts(joined: Join) -> None:
     assert outcome.issues == []
 
 
+def test_each_variation_has_the_latest_time_at_which_it_was_seen(joined: Join) -> None:
+    seen = [
+        exposure("x", 9 * HOUR),
+        exposure("x", 2 * HOUR),
+        exposure("x", -HOUR),
+        exposure("y", 3 * HOUR),
+    ]
+    found = joined(bucketing=seen).conversion.exposures
+    assert [(one.variation_id, one.last_at, one.refused_at) for one in found] == [
+        ("x", NOON - 2 * HOUR, None),
+        ("y", NOON - 3 * HOUR, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("refused", "refused_at"),
+    [
+        ({"variation_id": None}, NOON - HOUR),
+        ({"bucketed_at": datetime(2026, 1, 2, 1), "variation_id": "y"}, NOON),  # noqa: DTZ001
+        ({"bucketed_at": datetime(2026, 1, 2, 1)}, None),  # noqa: DTZ001
+        ({"variation_id": None, "visitor_id": "v-2"}, None),
+    ],
+    ids=["no variation", "no time", "same variation", "other visitor"],
+)
+def test_an_exposure_has_the_time_of_a_refused_row_that_may_contradict_it(
+    joined: Join, refused: Row, refused_at: datetime | None
+) -> None:
+    outcome = joined(bucketing=[exposure("x", 9 * HOUR), exposure("x") | refused])
+    (found,) = outcome.conversion.exposures
+    assert found.refused_at == refused_at
+
+
 def test_two_variations_of_an_experience_leave_it_out(joined: Join) -> None:
     seen = [
         exposure("x"),

@@ -307,3 +307,32 @@ def test_every_column_of_the_contract_can_be_mapped(name: str) -> None:
 )
 def test_other_columns_can(column: str) -> None:
     assert not is_personal_column(column)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("+1 805 555 0100", "(805) 555-0100", "+49 (0) 170/1234567", "805-555-0100"),
+        *("+18055550100", "18055550100", "06.12.34.56.78"),
+    ],
+)
+def test_a_field_for_it_may_hold_a_telephone_number(number: str) -> None:
+    body = urlencode({"PhoneNumber": number, "Text1": "a"}).encode()
+    refuse_personal(body, phone_fields={"PhoneNumber"})
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("Text1", "+1 805 555 0100"),
+        ("PhoneNumber", "jane@example.org"),
+        ("PhoneNumber", "4111 1111 1111 1111"),
+        ("PhoneNumber", "Jane, +1 805 555 0100"),
+    ],
+)
+def test_a_field_for_telephone_numbers_lets_nothing_else_pass(
+    field: str, text: str
+) -> None:
+    body = urlencode({field: text}).encode()
+    with pytest.raises(PersonalDataError, match=field):
+        refuse_personal(body, phone_fields={"PhoneNumber"})

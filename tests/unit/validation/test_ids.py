@@ -181,6 +181,15 @@ def test_a_hash_of_nothing_is_nobody(nothing: str) -> None:
     assert [one["code"] for one in found.issues] == ["placeholder_value"]
 
 
+@pytest.mark.parametrize("nothing", ["", " ", "null", "guest", "none@none.com"])
+def test_a_sha256_of_nothing_is_nobody(nothing: str) -> None:
+    digest = hashlib.sha256(nothing.encode()).hexdigest()
+    for written in (digest, digest.upper(), f" {digest} ", "n/a", "(not set)"):
+        found = check("completed_orders", customer_email_sha256=written)
+        assert found.good["customer_email_sha256"].to_pylist() == [None]
+        assert "placeholder_value" in [one["code"] for one in found.issues]
+
+
 @pytest.mark.parametrize("email", ["n/a", "guest", "(not set)", "none@none.com"])
 def test_an_email_that_stands_for_none_holds_no_order_back(email: str) -> None:
     found = check("completed_orders", customer_email=email)

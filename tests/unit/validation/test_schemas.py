@@ -14,7 +14,14 @@ import pyarrow as pa
 import pytest
 
 from assets.money import to_minor
-from assets.providers.conversion import IDENTIFIER_KINDS, Conversion, Item, Segments
+from assets.providers.conversion import (
+    IDENTIFIER_KINDS,
+    Conversion,
+    Item,
+    Segments,
+    extra_lists,
+    extra_texts,
+)
 from assets.validation.chunk import ValidatedChunk, validate
 from assets.validation.coercion import is_storable
 from assets.validation.schemas import (
@@ -232,6 +239,7 @@ UNFIT = {
     "unknown_currency": "ZZD",
     "unknown_kind": "gclid",
     "unreadable_customer_email_sha1": "40 hexadecimal digits",
+    "unreadable_customer_email_sha256": "64 hexadecimal digits",
 }
 RULED = {
     "completed_orders": {
@@ -244,6 +252,7 @@ RULED = {
         "unclear_id": ("order_id",),
         "unknown_currency": ("currency",),
         "unreadable_customer_email_sha1": ("customer_email_sha1",),
+        "unreadable_customer_email_sha256": ("customer_email_sha256",),
     },
     "order_items": {
         "pii_as_id": ("order_id",),
@@ -494,8 +503,30 @@ def test_an_address_in_a_column_that_is_sent_takes_its_row_out() -> None:
     assert "example" not in repr(checked)
 
 
-@pytest.mark.parametrize("note", ["half \ud800", "a\0b"])
-def test_text_that_no_database_takes_is_refused_in_a_further_column(note: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "members", "text"),
+    [
+        (["a", "b"], ("a", "b"), '["a", "b"]'),
+        (("a",), ("a",), '["a"]'),
+        (np.array(["a", "b"], dtype=object), ("a", "b"), '["a", "b"]'),
+        (np.array([1, 2]), ("1", "2"), "[1, 2]"),
+        ([1, None, True, Decimal("1.50")], ("1", "true", "1.50"), None),
+        ([float("nan"), "a"], ("a",), None),
+        ([], (), "[]"),
+        ('["a"]', None, '["a"]'),
+        ({"a": 1}, None, '{"a": 1}'),
+    ],
+)
+def test_a_further_column_may_be_a_list(
+    value: Any, members: tuple[str, ...] | None, text: str | None
+) -> None:
+    extra = stored("completed_orders", note=value)["extra"]
+    assert extra_lists(extra).get("note") == members
+    assert text in {None, extra_texts(extra)["note"]}
+
+
+@pytest.mark.parametrize("note", ["half \ud800", "a\0b", ["a\0b"]])
+def test_text_that_no_database_takes_is_refused_in_a_further_column(note: Any) -> None:
     (reject,) = check("completed_orders", note=note).rejects
     assert reject.reasons == ("unreadable_extra",)
     assert is_storable(str(reject.row_redacted["note"]["actual"]))
@@ -740,7 +771,8 @@ def test_the_same_row_has_the_same_hash_whatever_the_order_of_its_columns() -> N
 
 def test_conversions_have_what_a_conversion_is_built_from() -> None:
     schema = arrow_schema(CONVERSIONS)
-    fields = set(Conversion.__dataclass_fields__) - {"identifiers", "remembered"}
+    derived = {"identifiers", "lists", "remembered"}
+    fields = set(Conversion.__dataclass_fields__) - derived
     assert fields | set(IDENTIFIER_KINDS) <= set(schema.names)
     items = schema.field("items").type
     assert isinstance(items, pa.ListType)
@@ -752,3 +784,54 @@ def test_conversions_have_what_a_conversion_is_built_from() -> None:
 def test_an_address_of_broken_characters_stops_no_day() -> None:
     found = reasons("completed_orders", customer_email="a\ud800@example.org")
     assert found == ("unreadable_customer_email_sha1",)
+
+
+ADDRESS = "me@example.org"
+OF_SHA1 = hashlib.sha1(ADDRESS.encode(), usedforsecurity=False).hexdigest()
+OF_SHA256 = hashlib.sha256(ADDRESS.encode()).hexdigest()
+
+
+def test_a_statement_without_the_sha256_of_the_address_is_valid() -> None:
+    assert "customer_email_sha256" not in ROWS["completed_orders"]
+    assert stored("completed_orders")["customer_email_sha256"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "sha1", "sha256"),
+    [
+        ({"customer_email_sha256": OF_SHA256.upper()}, None, OF_SHA256),
+        ({"customer_email": " Me@Example.org"}, OF_SHA1, OF_SHA256),
+        ({"customer_email": OF_SHA1}, OF_SHA1, None),
+        ({"customer_email": None}, None, None),
+        (
+            {"customer_email": ADDRESS, "customer_email_sha256": "a" * 64},
+            OF_SHA1,
+            "a" * 64,
+        ),
+        ({"customer_email": ADDRESS, "customer_email_sha256": " "}, OF_SHA1, OF_SHA256),
+    ],
+)
+def test_both_hashes_of_an_address_are_kept(
+    changes: dict[str, Any], sha1: str | None, sha256: str | None
+) -> None:
+    row = stored("completed_orders", **changes)
+    assert row["customer_email_sha1"] == sha1
+    assert row["customer_email_sha256"] == sha256
+
+
+@pytest.mark.parametrize("written", [OF_SHA1, "a" * 63, "a" * 65, "g" * 64, ADDRESS])
+def test_another_text_is_no_sha256(written: str) -> None:
+    assert reasons("completed_orders", customer_email_sha256=written) == (
+        "unreadable_customer_email_sha256",
+    )
+
+
+def test_an_optional_column_may_still_be_named_as_a_further_one() -> None:
+    frame = pd.DataFrame(
+        [ROWS["completed_orders"] | {"customer_email_sha256": OF_SHA256}], dtype=object
+    )
+    named = frozenset({"customer_email_sha256"})
+    checked = validate(frame, "completed_orders", "2026-01-02", extra_columns=named)
+    (row,) = checked.good.to_pylist()
+    assert row["customer_email_sha256"] == OF_SHA256
+    assert json.loads(row["extra"]) == {"customer_email_sha256": OF_SHA256}

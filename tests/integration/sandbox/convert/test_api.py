@@ -68,6 +68,14 @@ def test_a_batch_is_accepted(server: SandboxServer) -> None:
     assert server.sandbox.effects("convert", "10012345") == {"TXN-1": 1}
 
 
+def test_a_transaction_id_may_be_a_number(server: SandboxServer) -> None:
+    def number(body: dict[str, Any]) -> None:
+        body["visitors"][0]["events"][0]["data"]["goalData"][2]["value"] = 1001
+
+    assert send(server, changed(number)).status_code == 200
+    assert server.sandbox.effects("convert") == {"1001": 1}
+
+
 def test_every_event_counts_even_a_repeated_one(server: SandboxServer) -> None:
     events = BODY["visitors"][0]["events"]
     send(server, changed(lambda b: b["visitors"][0].update(events=events * 2)))
@@ -144,6 +152,10 @@ def _goal_data(key: str, value: object) -> Callable[[dict[str, Any]], object]:
             "visitors[0].events[0].data.goalData[0].value",
         ),
         (_goal_data("revenue", 99.99), "visitors[0].events[0].data.goalData[0].key"),
+        (
+            _goal_data("transactionId", True),
+            "visitors[0].events[0].data.goalData[0].value",
+        ),
         (
             _goal_data("transactionId", ["T"]),
             "visitors[0].events[0].data.goalData[0].value",

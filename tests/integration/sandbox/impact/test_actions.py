@@ -33,6 +33,19 @@ def test_actions_are_found_by_campaign_and_range(account: Account) -> None:
     assert page["@nextpageuri"] == ""
 
 
+def test_now_is_the_time_of_the_request(account: Account) -> None:
+    assert account.send(EventDate="NOW").ok
+    now = datetime.now(UTC)
+    days = {
+        "ActionDateStart": (now - timedelta(hours=1)).isoformat(),
+        "ActionDateEnd": (now + timedelta(hours=1)).isoformat(),
+    }
+    path = f"/Advertisers/{account.sid}/Actions"
+    (action,) = account.get(path, CampaignId="1000", **days).json()["Actions"]
+    assert action["Oid"] == "O1"
+    assert action["EventDate"] != "NOW"
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

@@ -23,7 +23,10 @@ from support.sandbox_impact_account import (
         ({"EventDate": "2026-01-31T23:55:24 08:00"}, "EventDate"),
         ({"EventDate": "2026-02-30T23:55:24Z"}, "EventDate"),
         ({"EventDate": "2999-01-31T23:55:24Z"}, "EventDate"),
-        ({"EventDate": "NOW"}, "EventDate"),
+        ({"EventDate": "now"}, "EventDate"),
+        ({"Date1": "NOW"}, "Date1"),
+        ({"Amount": "28.00"}, "Amount"),
+        ({"DispositionCode": "d" * 65}, "DispositionCode"),
         ({"CustomerEmail": "customer@example.com"}, "CustomerEmail"),
         ({"CustomerId": "customer@example.com"}, "CustomerId"),
         ({"ItemPrice1": "14.00"}, "ItemSubTotal1"),
@@ -85,3 +88,10 @@ def test_an_order_without_items_may_carry_its_total(account: Account) -> None:
         ("ItemSku1", "ItemCategory1", "ItemQuantity1", "ItemSubTotal1")
     )
     assert account.send(**no_items, OrderSubTotalPostDiscount="28.00").ok
+
+
+def test_an_order_without_items_may_carry_an_amount(account: Account) -> None:
+    no_items = dict.fromkeys(
+        ("ItemSku1", "ItemCategory1", "ItemQuantity1", "ItemSubTotal1")
+    )
+    assert account.send(**no_items, Amount="28.00").ok

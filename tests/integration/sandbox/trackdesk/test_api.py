@@ -45,7 +45,8 @@ def send(
 def link(server: SandboxServer, **changes: object) -> requests.Response:
     body = {"externalCid": "user-1", "revenueOriginId": ORIGIN, "cid": CID, **changes}
     url = f"{server.url}/trackdesk/acme/tracking/external-cid/v1"
-    return requests.post(url, json=body)
+    given = {name: value for name, value in body.items() if value is not None}
+    return requests.post(url, json=given)
 
 
 def test_a_conversion_by_cid_is_created(server: SandboxServer) -> None:
@@ -132,8 +133,37 @@ def test_a_wrong_conversion_is_refused_with_a_reason(
     assert server.sandbox.effects("trackdesk") == {}
 
 
-def test_a_conversion_at_the_address_of_links_is_refused(server: SandboxServer) -> None:
-    assert link(server, conversionTypeCode="sale").status_code == 400
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"conversionTypeCode": "sale"},
+        {"conversionTypeCode": "sale", "externalCid": None},
+        {"conversionTypeCode": " ", "cid": None},
+        {"conversionTypeCode": "sale", "cid": None, "revenueOriginId": None},
+    ],
+    ids=["two identifiers", "by cid", "no type", "no origin"],
+)
+def test_another_conversion_at_the_printed_address_is_refused(
+    server: SandboxServer, changes: dict[str, object]
+) -> None:
+    assert link(server).status_code == 200
+    assert link(server, **changes).status_code == 400
+
+
+def test_step_b_is_taken_at_the_printed_address(server: SandboxServer) -> None:
+    step_b = {"cid": None, "conversionTypeCode": "sale", "externalId": "O1"}
+    assert link(server, **step_b).status_code == 400
+    assert link(server).status_code == 200
+    assert link(server, **step_b).status_code == 200
+    assert link(server, **step_b).status_code == 409
+    assert server.sandbox.effects("trackdesk") == {"O1": 1}
+
+
+def test_a_conversion_counts_once_at_both_addresses(server: SandboxServer) -> None:
+    link(server)
+    assert send(server, BY_EXTERNAL_CID).status_code == 200
+    step_b = {"cid": None, "conversionTypeCode": "sale", "externalId": "O1"}
+    assert link(server, **step_b).status_code == 409
 
 
 def test_no_key_is_needed_but_a_wrong_one_is_refused(server: SandboxServer) -> None:

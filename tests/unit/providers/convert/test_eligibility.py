@@ -1,13 +1,14 @@
 """Convert: who is sent and who is not."""
 
+import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from assets.providers.conversion import Conversion
+from assets.providers.conversion import Conversion, Exposure
 from support.convert_account import (
     convert,
 )
@@ -61,3 +62,71 @@ def test_an_order_in_another_currency_names_the_accepted_one(
     withheld = convert(currency="KWD").eligibility(conversion(), NOW)
     assert withheld is not None
     assert withheld.detail == "currency USD, taken KWD"
+
+
+AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def seen(variation: str, days: float, refused: float | None = None) -> Exposure:
+    return Exposure(
+        experience_id="100",
+        variation_id=variation,
+        last_at=AT - timedelta(days=days),
+        refused_at=None if refused is None else AT - timedelta(days=refused),
+    )
+
+
+@pytest.mark.parametrize(
+    ("exposures", "sent"),
+    [
+        ([seen("a", 30)], {"100": "a"}),
+        ([seen("a", 30.001)], {}),
+        ([seen("a", 90), seen("b", 5)], {"100": "b"}),
+        ([seen("a", 6), seen("b", 5)], {}),
+        ([seen("a", 5, refused=5)], {}),
+        ([seen("a", 5, refused=31)], {"100": "a"}),
+        ([], {}),
+    ],
+    ids=[
+        *("at the limit", "older", "an older contradiction", "a contradiction"),
+        *("a refused one", "an older refused one", "none"),
+    ],
+)
+def test_an_exposure_counts_only_within_its_age(
+    conversion: MakeConversion, exposures: list[Exposure], sent: dict[str, str]
+) -> None:
+    order = conversion(completed_at=AT, exposures=exposures, bucketing={"100": "a"})
+    account = convert(exposure_max_age_days=30)
+    withheld = account.eligibility(order, AT)
+    if not sent:
+        assert withheld is not None
+        assert (withheld.state, withheld.reason) == ("suppressed", "no_bucketing")
+        return
+    assert withheld is None
+    (visitor,) = json.loads(account.payload(order))["visitors"]
+    assert visitor["events"][0]["data"]["bucketingData"] == sent
+
+
+@pytest.mark.parametrize(
+    ("exposures", "detail"),
+    [
+        ([seen("a", 31)], "seen more than 30 days before: 100"),
+        ([seen("a", 6), seen("b", 5)], "seen in two variations: 100"),
+        ([seen("a", 5, refused=5)], "exposures refused: 100"),
+        ([], "none stored up to 2026-11-20T12:00:00Z of: exposures"),
+    ],
+)
+def test_the_evidence_says_why_no_exposure_counts(
+    conversion: MakeConversion, exposures: list[Exposure], detail: str
+) -> None:
+    order = conversion(completed_at=AT, exposures=exposures, bucketing={})
+    withheld = convert(exposure_max_age_days=30).eligibility(order, AT)
+    assert withheld is not None
+    assert withheld.detail == detail
+
+
+def test_without_a_limit_an_exposure_of_any_age_counts(
+    conversion: MakeConversion,
+) -> None:
+    order = conversion(completed_at=AT, exposures=[seen("a", 900)])
+    assert convert().eligibility(order, AT) is None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from assets.providers.conversion import Conversion, Segments
 from support.convert_account import (
     body_of,
     convert,
+    first_requests,
     order_ids,
 )
 
@@ -187,6 +189,50 @@ def test_custom_dimensions_are_taken_from_columns(conversion: MakeConversion) ->
         customDimension2="extra.empty",
         customDimension3="extra.not_there",
     ) == {"customDimension1": "S-12", "customDimension5": "web"}
+
+
+def test_a_list_column_is_an_array(conversion: MakeConversion) -> None:
+    order = conversion(
+        extra={"tags": '["a", " ", "b"]', "none": "[]", "text": '["a"]'},
+        lists={"tags": ("a", " ", "b"), "none": ()},
+    )
+    assert dimensions_sent(
+        order,
+        customDimension1="extra.tags",
+        customDimension2="extra.none",
+        customDimension3="extra.text",
+    ) == {"customDimension1": ["a", "b"], "customDimension3": '["a"]'}
+
+
+def test_the_hash_of_nothing_is_no_member_of_a_list(conversion: MakeConversion) -> None:
+    nothing = sha256(b"").hexdigest()
+    order = conversion(
+        extra={"of": f'["{nothing}", "b"]'}, lists={"of": (nothing, "b")}
+    )
+    assert dimensions_sent(order, customDimension1="extra.of") == {
+        "customDimension1": ["b"]
+    }
+
+
+def test_each_member_of_a_list_has_at_most_32_characters(
+    conversion: MakeConversion,
+) -> None:
+    long = "x" * 33
+    order = conversion(extra={"tags": f'["a", "{long}"]'}, lists={"tags": ("a", long)})
+    fields = {"customDimension1": "extra.tags"}
+    assert dimensions_sent(order, **fields) == {"customDimension1": ["a", "x" * 32]}
+    (issue,) = convert(fields=fields).data_issues(order)
+    assert (issue.code, issue.subject) == ("value_cut", "customDimension1[1]")
+    assert issue.detail == "cut to 32 characters, got 33"
+
+
+def test_of_a_list_only_a_fingerprint_is_stored(conversion: MakeConversion) -> None:
+    order = conversion(extra={"tags": '["gold"]'}, lists={"tags": ("gold",)})
+    (request,) = first_requests(
+        convert(fields={"customDimension1": "extra.tags"}), order
+    )
+    assert "gold" not in repr(request.stored)
+    assert str(request.stored[0]["customDimension1"]).startswith("sha256:")
 
 
 @pytest.mark.parametrize(

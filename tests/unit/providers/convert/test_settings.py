@@ -53,6 +53,8 @@ def test_ids_may_be_written_as_numbers() -> None:
         ({"base_url": "https://metrics.example.com/v1"}, "ends before /v1/track"),
         ({"base_url": "https://metrics.example.com/v1/track/"}, "ends before"),
         ({"sdk_key_secret": "s3cret"}, "sdk_key_secret needs sdk_key"),
+        ({"debug_token": "t0ken"}, "debug_token needs sdk_key"),
+        ({"exposure_max_age_days": 0}, "exposure_max_age_days"),
         ({"send_without_bucketing": True, "enrich_data": False}, "needs enrich_data"),
         ({"resend_uncertain": True, "enrich_data": False}, "needs enrich_data"),
         ({"bytes_per_request": 1_023}, "bytes_per_request"),

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -132,7 +133,13 @@ def test_policies() -> None:
         ({"app_id": ""}, "at least 1"),
         ({"endpoint_url": "http://events.example.com"}, "expected an https URL"),
         ({"base_url": "https://api.id.me"}, "set endpoint_url"),
-        ({"fields": {"note": "extra.note"}}, "nothing can be mapped"),
+        ({"fields": {"orderId": "extra.note"}}, "the exporter sends it itself"),
+        ({"fields": {"ORDERID": "extra.note"}}, "the exporter sends it itself"),
+        ({"fields": {"eventId": "extra.note"}}, "the exporter sends it itself"),
+        ({"fields": {"products": "extra.note"}}, "the exporter sends it itself"),
+        ({"fields": {"a.b": "extra.note"}}, "a name of letters, digits and _"),
+        ({"fields": {"": "extra.note"}}, "a name of letters, digits and _"),
+        ({"fields": {"note": "extra.email"}}, "without names, addresses or numbers"),
         ({"endpoint_headers": {"X-App": "a"}}, "needs endpoint_url"),
         ({"endpoint_url": URL, "endpoint_headers": {"X App": "a"}}, "name of a header"),
         ({"endpoint_url": URL, "endpoint_headers": {"X": "a\r\nB: c"}}, "one line"),
@@ -325,3 +332,50 @@ def test_json_is_exact_and_compact(value: object, text: str) -> None:
 def test_what_is_not_json_is_refused(value: object, error: type[Exception]) -> None:
     with pytest.raises(error):
         json_bytes(value)
+
+
+# --- additional properties
+
+FIELDS = {
+    "storeCode": "extra.store",
+    "name": "extra.label",
+    "tags": "extra.tags",
+    "status": "customer_status",
+}
+STORED = {"store": "B-77", "label": "Ann", "tags": '["a", "b"]'}
+
+
+def test_additional_properties_are_those_that_fields_names(conversion: Make) -> None:
+    order = conversion(
+        extra={**STORED, "other": "kept back"},
+        lists={"tags": ("a", "b")},
+        customer_status="NEW",
+    )
+    plain = json.loads(idme().payload(order))["properties"]
+    sent = json.loads(idme(fields=FIELDS).payload(order))["properties"]
+    assert sent == plain | {
+        "storeCode": "B-77",
+        "name": "Ann",
+        "tags": ["a", "b"],
+        "status": "NEW",
+    }
+
+
+def test_an_additional_property_without_a_value_is_left_out(conversion: Make) -> None:
+    nothing = sha256(b"").hexdigest()
+    order = conversion(
+        extra={"store": " ", "label": nothing, "tags": "[]"},
+        lists={"tags": ()},
+        customer_status=None,
+    )
+    assert idme(fields=FIELDS).payload(order) == idme().payload(order)
+
+
+def test_of_an_additional_property_only_a_fingerprint_is_stored(
+    conversion: Make,
+) -> None:
+    order = conversion(extra=STORED, lists={"tags": ("a", "b")})
+    (stored,) = next(idme(fields=FIELDS).exchange([order])).stored
+    assert "Ann" not in repr(stored)
+    assert "B-77" not in repr(stored)
+    assert order.order_id in repr(stored)

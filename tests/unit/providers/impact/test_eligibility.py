@@ -310,3 +310,20 @@ def test_a_placeholder_is_no_mapped_attribution_key(
     refused = impact(**keys).eligibility(order, NOW)
     assert refused is not None
     assert refused.reason == "no_click_id"
+
+
+@pytest.mark.parametrize("name", ["DispositionCode", "EventCode"])
+def test_a_code_has_at_most_64_characters(conversion: Make, name: str) -> None:
+    account = impact(fields={name: "extra.code"})
+    fitting, longer = ({"code": "c" * size} for size in (64, 65))
+    assert account.eligibility(conversion(extra=fitting), NOW) is None
+    refused = account.eligibility(conversion(extra=longer), NOW)
+    assert refused is not None
+    assert (refused.state, refused.reason) == ("quarantined", "too_long")
+
+
+def test_a_blank_amount_leaves_the_total_after_discounts(conversion: Make) -> None:
+    account = impact(fields={"Amount": "extra.amount"}, report="order")
+    body = account.payload(conversion(extra={"amount": " "})).decode()
+    assert "OrderSubTotalPostDiscount=" in body
+    assert "&Amount=" not in body

@@ -95,6 +95,39 @@ def test_a_wrong_mapping_fails_with_what_may_stand_there(
     assert f"{name} cannot be mapped" in str(error.value)
 
 
+PHONE = "extra.caller_phone"
+
+
+@pytest.mark.parametrize("name", ["PhoneNumber", "CallerId"])
+def test_a_column_of_telephone_numbers_needs_call_tracking(name: str) -> None:
+    with pytest.raises(ValidationError, match="without names, addresses or numbers"):
+        settings(fields={name: PHONE})
+    assert settings(fields={name: PHONE}, call_tracking=True).fields == {name: PHONE}
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"fields": {"PhoneNumber": PHONE, "Text1": PHONE}},
+        {"fields": {"PhoneNumber": PHONE}, "item_fields": {"ItemText_1": PHONE}},
+        {"fields": {"PhoneNumber": "extra.customer_email"}},
+        {"fields": {"PhoneNumber": "extra.billing_name"}},
+    ],
+    ids=["another parameter", "a line", "an e-mail address", "a name"],
+)
+def test_call_tracking_lets_no_other_personal_column_pass(
+    tables: dict[str, Any],
+) -> None:
+    with pytest.raises(ValidationError, match="without names, addresses or numbers"):
+        settings(**tables, call_tracking=True)
+
+
+def test_the_whole_amount_is_mapped_only_where_no_items_are_reported() -> None:
+    with pytest.raises(ValidationError, match="must not stand beside items"):
+        settings(fields={"Amount": "total"})
+    assert settings(fields={"Amount": "total"}, report="order").fields
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"event_type_code": "SALE"}, {"account_sid": "sid of mine"}, {"colour": "red"}],
@@ -192,7 +225,8 @@ def test_every_parameter_can_be_mapped_or_is_refused_with_the_reason(name: str) 
     column = "customer_email_sha1" if name == "CustomerEmail" else "extra.a"
     problem = ""
     try:
-        settings(**{table: {name: column}})
+        report = {"report": "order"} if name == "Amount" else {}
+        settings(**{table: {name: column}}, **report)
     except ValidationError as refused:
         problem = str(refused)
     assert "no such parameter" not in problem

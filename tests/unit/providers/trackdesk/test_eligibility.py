@@ -11,12 +11,14 @@ from urllib.parse import quote
 import pytest
 
 from assets.providers.conversion import Conversion
+from assets.providers.replies import Phase, Verdict
 from support.trackdesk_account import (
     BY_COUPON,
     BY_EXTERNAL_CID,
     CID,
     COOKIE,
     answer,
+    broken,
     converse,
     trackdesk,
 )
@@ -177,6 +179,155 @@ def test_each_order_is_its_own_batch(conversion: MakeConversion) -> None:
         [orders[0]],
         [orders[1]],
     ]
+
+
+# A type and a status for each order
+
+PER_ORDER = {"fields": {"status": "extra.status", "conversionTypeCode": "extra.type"}}
+
+
+def body_sent(order: Conversion, **settings: Any) -> Any:
+    return json.loads(next(trackdesk(**settings).exchange([order])).body)
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent"),
+    [
+        ("pending", "CONVERSION_STATUS_PENDING"),
+        (" On_Hold ", "CONVERSION_STATUS_ON_HOLD"),
+        ("CONVERSION_STATUS_TEST", "CONVERSION_STATUS_TEST"),
+        ("conversion_status_refunded", "CONVERSION_STATUS_REFUNDED"),
+    ],
+)
+def test_a_status_of_the_order_takes_precedence(
+    conversion: MakeConversion, stored: str, sent: str
+) -> None:
+    order = conversion(extra={"status": stored, "type": "lead"})
+    assert trackdesk(**PER_ORDER).eligibility(order, NOW) is None
+    body = body_sent(order, status="approved", **PER_ORDER)
+    assert (body["status"], body["conversionTypeCode"]) == (sent, "lead")
+
+
+@pytest.mark.parametrize("nothing", [{}, {"status": " ", "type": " "}, "null"])
+def test_an_order_without_them_has_those_of_the_destination(
+    conversion: MakeConversion, nothing: Any
+) -> None:
+    extra = {"status": "null", "type": "(not set)"} if nothing == "null" else nothing
+    order = conversion(extra=extra)
+    body = body_sent(order, status="pending", **PER_ORDER)
+    assert body["status"] == "CONVERSION_STATUS_PENDING"
+    assert body["conversionTypeCode"] == "sale"
+    assert "status" not in body_sent(order, **PER_ORDER)
+
+
+@pytest.mark.parametrize("stored", ["paid", "CONVERSION_STATUS_", "approved!", "jane"])
+def test_a_status_that_trackdesk_does_not_know_is_quarantined(
+    conversion: MakeConversion, stored: str
+) -> None:
+    order = conversion(extra={"status": stored})
+    refused = trackdesk(**PER_ORDER).eligibility(order, NOW)
+    assert refused is not None
+    assert (refused.state, refused.reason) == ("quarantined", "unfit_field")
+    assert refused.detail.startswith("status is none of approved, pending, on_hold")
+    assert stored not in refused.detail.removeprefix("status is none of approved, ")
+
+
+def test_the_key_of_a_delivery_does_not_depend_on_the_type_of_the_order() -> None:
+    assert trackdesk(**PER_ORDER).event == trackdesk().event == "sale"
+
+
+def test_with_a_type_per_order_no_attempt_of_unknown_outcome_is_repeated(
+    conversion: MakeConversion,
+) -> None:
+    provider = trackdesk(**PER_ORDER)
+    assert not provider.resend.is_safe
+    assert provider.limits.in_flight == 8
+    for reply in (broken(Phase.WAITING), answer(503), answer(200, "<html>")):
+        _, outcome = converse(provider.exchange([conversion()]), reply)
+        assert outcome.verdict is Verdict.UNCERTAIN
+    for reply in (broken(Phase.NONE), answer(429)):
+        _, outcome = converse(provider.exchange([conversion()]), reply)
+        assert outcome.verdict is Verdict.RETRYABLE
+
+
+def test_a_status_per_order_is_no_part_of_the_key() -> None:
+    assert trackdesk(fields={"status": "extra.status"}).resend.is_safe
+
+
+def test_a_file_is_written_again_whatever_the_type() -> None:
+    assert trackdesk(channel="csv", **PER_ORDER).resend.is_safe
+
+
+def test_a_type_that_a_spreadsheet_would_compute_is_quarantined(
+    conversion: MakeConversion,
+) -> None:
+    order = conversion(extra={"type": "=1+1"})
+    refused = trackdesk(channel="csv", **PER_ORDER).eligibility(order, NOW)
+    assert refused is not None
+    assert (refused.reason, refused.detail) == (
+        "formula_as_id",
+        "conversionTypeCode begins with a sign of formulas",
+    )
+
+
+def test_of_a_type_with_other_characters_only_a_fingerprint_is_stored(
+    conversion: MakeConversion,
+) -> None:
+    order = conversion(extra={"type": "Jane Doe"})
+    (stored,) = next(trackdesk(**PER_ORDER).exchange([order])).stored
+    assert "Jane" not in repr(stored)
+
+
+# Placeholders
+
+
+def issues(order: Conversion, **settings: Any) -> list[tuple[str, str]]:
+    provider = trackdesk(**settings)
+    return [(one.code, one.subject) for one in provider.data_issues(order)]
+
+
+@pytest.mark.parametrize("nobody", ["null", "(not set)", "guest", "-1", " N/A "])
+def test_a_placeholder_is_no_customer_and_is_recorded(
+    conversion: MakeConversion, nobody: str
+) -> None:
+    fields = {"fields": {"customerId": "extra.customer", "advS1": "extra.customer"}}
+    order = conversion(extra={"customer": nobody})
+    assert "customerId" not in body_sent(order, **fields)
+    assert issues(order, **fields) == [("placeholder_value", "customerId")]
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent", "is_recorded"),
+    [
+        ("A,null,B", ["A", "B"], True),
+        ("(not set), A", ["A"], True),
+        ("A,,B,", ["A", "B"], False),
+        ("A,A", ["A"], False),
+        ("GUEST,A", ["GUEST", "A"], False),
+    ],
+)
+def test_a_placeholder_is_no_coupon_and_is_recorded(
+    conversion: MakeConversion, stored: str, sent: list[str], is_recorded: bool
+) -> None:
+    account = BY_COUPON | {"coupon_separator": ","}
+    order = conversion(promo_code=stored)
+    assert body_sent(order, **account)["couponCodes"] == sent
+    found = [("placeholder_value", "couponCodes")] if is_recorded else []
+    assert issues(order, **account) == found
+
+
+def test_placeholders_of_type_and_status_are_recorded(
+    conversion: MakeConversion,
+) -> None:
+    order = conversion(extra={"status": "none", "type": "null"})
+    assert issues(order, **PER_ORDER) == [
+        ("placeholder_value", "conversionTypeCode"),
+        ("placeholder_value", "status"),
+    ]
+
+
+def test_another_identifier_looks_at_no_coupon(conversion: MakeConversion) -> None:
+    assert issues(conversion(promo_code="null")) == []
 
 
 # What is stored
