@@ -26,6 +26,7 @@ from assets.progress import Progress
 from assets.providers.conversion import Conversion
 from assets.resources import Destinations, Source
 from assets.source.guards import GuardError
+from assets.validation.schemas import CONVERSIONS, arrow_schema
 
 CHUNK_ROWS = 5_000
 CHECK = "finished"
@@ -70,7 +71,9 @@ def _texts(batch: pa.RecordBatch, column: str) -> Sequence[str]:
 
 def staged_chunks(source: Source, partition_key: str) -> Iterator[StagedChunk]:
     """Read the staged conversions of a partition, sorted by order id."""
-    batches = source.staging.read(ASSET, partition_key, batch_rows=CHUNK_ROWS)
+    batches = source.staging.read(
+        ASSET, partition_key, batch_rows=CHUNK_ROWS, schema=arrow_schema(CONVERSIONS)
+    )
     return (StagedChunk(batch) for batch in batches if batch.num_rows)
 
 

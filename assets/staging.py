@@ -45,16 +45,23 @@ class Staging:
         """Return the path of an asset's partition, whether the file exists or not."""
         return self.root / asset / partition / "rows.parquet"
 
-    def existing(self, asset: str, partition: str, made_by: str = "") -> Path:
+    def existing(
+        self,
+        asset: str,
+        partition: str,
+        made_by: str = "",
+        schema: pa.Schema | None = None,
+    ) -> Path:
         """Return `path`, if the file exists.
 
         Args:
             asset: Name of the asset.
             partition: Key of the partition.
             made_by: The asset that stages the file beside its own rows; empty: `asset`.
+            schema: As for `read`.
 
         Raises:
-            StagingError: There is no file. The message names the asset to materialise.
+            StagingError: As `read`.
         """
         path = self.path(asset, partition)
         if not path.is_file():
@@ -62,6 +69,14 @@ class Staging:
                 f"Reading staged rows failed for {asset} {partition}: expected a file "
                 f"of the upstream asset, got none. Materialise {made_by or asset} for "
                 f"partition {partition}."
+            )
+            raise StagingError(message)
+        if schema is not None and not pq.read_schema(path).equals(schema):
+            message = (
+                f"Reading staged rows failed for {asset} {partition}: expected the "
+                "columns of this version, got those of another one. Materialise "
+                f"{made_by or asset} for partition {partition} again, and what is "
+                "upstream of it."
             )
             raise StagingError(message)
         return path
@@ -100,6 +115,7 @@ class Staging:
         partition: str,
         columns: Sequence[str] | None = None,
         batch_rows: int = 10_000,
+        schema: pa.Schema | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Stream the rows of a partition, in the order of the file.
 
@@ -108,11 +124,13 @@ class Staging:
             partition: Key of the partition.
             columns: Columns to read; None: all.
             batch_rows: Rows of one batch at most.
+            schema: The schema that the file must have; None: any.
 
         Raises:
-            StagingError: There is no file. The message names the asset to materialise.
+            StagingError: There is no file, or another version of this program made it.
+                The message names the asset to materialise.
         """
-        path = self.existing(asset, partition)
+        path = self.existing(asset, partition, schema=schema)
         return _batches(path, None if columns is None else list(columns), batch_rows)
 
 

@@ -25,7 +25,11 @@ from assets.ledger.identifier_counts import IdentifierCount
 from assets.money import to_minor
 from assets.staging import Staging
 from assets.validation.folded_values import Issue
-from assets.validation.refused_rows import WITH_REFUSED_ROWS, refused_asset
+from assets.validation.refused_rows import (
+    WITH_REFUSED_ROWS,
+    refused_asset,
+    refused_schema,
+)
 from assets.validation.rejects import OnRejects
 from assets.validation.schemas import CONVERSIONS, EXTRACTS, arrow_schema
 
@@ -163,10 +167,13 @@ class _JoinTotals:
 def _database(
     staging: Staging, partition: str, memory_limit: str
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    paths = {name: staging.existing(name, partition) for name in EXTRACTS}
+    paths = {
+        name: staging.existing(name, partition, schema=arrow_schema(schema))
+        for name, schema in EXTRACTS.items()
+    }
     for name in WITH_REFUSED_ROWS:
-        refused = refused_asset(name)
-        paths[refused] = staging.existing(refused, partition, made_by=name)
+        refused, schema = refused_asset(name), refused_schema(name)
+        paths[refused] = staging.existing(refused, partition, name, schema)
     with (
         tempfile.TemporaryDirectory(prefix="attribution-join-") as folder,
         duckdb.connect(

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import assets.joining.join
 import sql
+from assets.deliveries import staged_chunks
 from assets.joining.join import JoinError, JoinResult, join
 from assets.providers.conversion import Conversion
 from assets.staging import Staging, StagingError
@@ -907,6 +910,34 @@ def test_missing_refused_rows_name_the_extract_that_stages_them(
     staging.path("refused_visitor_bucketing", DAY).unlink()
     with pytest.raises(StagingError, match="Materialise visitor_bucketing for"):
         join(staging, DAY, on_rejects=print, on_issues=print)
+
+
+def stage_other_version(staging: Staging, asset: str) -> None:
+    with staging.writer(asset, DAY, pa.schema([("order_id", pa.string())])):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("asset", "made_by"),
+    [
+        ("visitor_segments", "visitor_segments"),
+        ("refused_visitor_bucketing", "visitor_bucketing"),
+    ],
+)
+def test_an_extract_of_another_version_is_named(
+    joined: Join, asset: str, made_by: str
+) -> None:
+    staging = joined().staging
+    stage_other_version(staging, asset)
+    with pytest.raises(StagingError, match=f"Materialise {made_by} for"):
+        join(staging, DAY, on_rejects=print, on_issues=print)
+
+
+def test_conversions_of_another_version_are_named(joined: Join) -> None:
+    source: Any = SimpleNamespace(staging=joined().staging)
+    stage_other_version(source.staging, "conversions")
+    with pytest.raises(StagingError, match="Materialise conversions for"):
+        staged_chunks(source, DAY)
 
 
 def test_a_missing_extract_is_named(tmp_path: Path) -> None:

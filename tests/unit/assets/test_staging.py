@@ -77,6 +77,20 @@ def test_a_missing_file_names_what_to_materialise(tmp_path: Path) -> None:
         Staging(tmp_path).read("orders", "2026-01-02")
 
 
+def test_a_file_of_another_version_names_what_to_materialise(tmp_path: Path) -> None:
+    staging = Staging(tmp_path)
+    write(staging, "a")
+    schema = next(staging.read("orders", "2026-01-02")).schema
+    (batch,) = staging.read("orders", "2026-01-02", schema=schema)
+    assert len(batch) == 1
+    newer = schema.append(pa.field("more", pa.string()))
+    with pytest.raises(
+        StagingError,
+        match=r"of another one\. Materialise orders for partition 2026-01-02 again",
+    ):
+        staging.read("orders", "2026-01-02", schema=newer)
+
+
 @pytest.mark.parametrize("root", ["s3://bucket/x", Path("gs://bucket"), "file:///x"])
 def test_a_root_that_is_no_local_folder_is_refused(root: str | Path) -> None:
     with pytest.raises(StagingError, match="expected a local folder"):
