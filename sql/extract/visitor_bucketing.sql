@@ -24,7 +24,9 @@ visitors as (
         o.completed_at
     from window_orders as o
     inner join visitor_identifiers as v on o.order_id = v.order_id
-    where v.kind = 'convert_visitor_id'
+    where
+        v.kind = 'convert_visitor_id'
+        and coalesce(o.completed_at >= v.captured_at, true)
     union
     select
         v.value as visitor_id,
@@ -33,6 +35,7 @@ visitors as (
     inner join visitor_identifiers as v on o.visitor_id = v.visitor_id
     where
         v.kind = 'convert_visitor_id'
+        and coalesce(o.completed_at >= v.captured_at, true)
         and nullif(
             regexp_replace(
                 cast(v.order_id as varchar), '[\s' || chr(160) || ']', '', 'g'

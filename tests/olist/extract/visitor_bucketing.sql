@@ -19,7 +19,9 @@ visitors as (
         o.completed_at
     from visits as o
     inner join made_up_identifiers as v on o.visitor_id = v.visitor_id
-    where v.kind = 'convert_visitor_id'
+    where
+        v.kind = 'convert_visitor_id'
+        and v.captured_at <= o.completed_at
 )
 
 select
