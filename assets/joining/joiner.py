@@ -10,7 +10,11 @@ from datetime import UTC, tzinfo
 
 from assets.joining.conversion_checks import ORPHANS
 from assets.joining.join import ASSET, JoinResult, join
-from assets.joining.other_spellings import COLUMNS, find_other_spellings
+from assets.joining.other_spellings import (
+    COLUMNS,
+    OTHER_SPELLING,
+    find_other_spellings,
+)
 from assets.joining.repeated_orders import refuse_repeated
 from assets.ledger.database import Database
 from assets.ledger.identifier_counts import replace_identifier_counts
@@ -26,6 +30,7 @@ from assets.ledger.quarantine import (
 from assets.ledger.rows import Clock, utc_now
 from assets.ledger.runs import replace_source_totals
 from assets.money import minor_digits
+from assets.providers.spelling import plain
 from assets.source.guards import GuardError, QuarantinedOrders
 from assets.source.warehouse import Warehouse
 from assets.staging import Staging
@@ -87,9 +92,7 @@ class Joiner:
         result = join(
             self.staging,
             partition_key,
-            refused_order_ids=quarantined_order_ids(
-                self.database, partition_key, [ORDERS, ITEMS, REPEATED]
-            ),
+            refused_order_ids=self._refused(partition_key),
             left_out_order_ids=others.order_ids,
             allow_orders_without_items=self.allow_orders_without_items,
             on_rejects=lambda rejects: quarantine.store(quarantine_rows(rejects)),
@@ -102,6 +105,16 @@ class Joiner:
         )
         return result
 
+    def _refused(self, partition_key: str) -> set[str]:
+        """Return the orders with a refused row.
+
+        A line with an unclear id counts for the clear one, unless there is an order
+        with the same unclear id: a second copy of the order.
+        """
+        lines = quarantined_order_ids(self.database, partition_key, [ITEMS])
+        orders = quarantined_order_ids(self.database, partition_key, [ORDERS, REPEATED])
+        return {*orders, *lines, *map(plain, lines - orders)}
+
     def _check(
         self,
         partition_key: str,
@@ -109,7 +122,12 @@ class Joiner:
         check: Callable[[QuarantinedOrders], object],
     ) -> None:
         rows = quarantined_orders(self.database, partition_key)
-        reasons = [row["reasons"] for row in rows]
+        # An order that was reported under another spelling is not held back.
+        reasons = [
+            row["reasons"]
+            for row in rows
+            if OTHER_SPELLING.reason not in row["reasons"]
+        ]
         try:
             check(QuarantinedOrders(good + len(reasons), reasons))
         except GuardError:

@@ -14,8 +14,8 @@ from assets.ledger.database import Database
 from assets.ledger.order_spellings import reported_spellings
 from assets.ledger.quarantine import REPEATED
 from assets.money import fits, to_minor
+from assets.providers.spelling import plain
 from assets.validation.failures import Failure
-from assets.validation.ids import plain
 from assets.validation.rejects import Reject, hash_row
 
 OTHER_SPELLING = Failure(

@@ -148,6 +148,16 @@ def previous_source_totals(
     return found
 
 
+def overridden_objections(database: Database, partition_key: str) -> set[str]:
+    """Return the objections that a person has overridden for a partition."""
+    statement = select(guard_override.c.objections).where(
+        guard_override.c.partition_key == partition_key
+    )
+    with database.read() as connection:
+        found = connection.execute(statement).scalars().all()
+    return {objection for objections in found for objection in objections}
+
+
 def record_guard_override(
     database: Database,
     partition_key: str,

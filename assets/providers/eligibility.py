@@ -5,9 +5,11 @@ A rule of one provider belongs in its own package. The reason codes are in `rule
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 from assets.providers.conversion import Conversion
+from assets.providers.mapped_fields import column_text
 from assets.providers.settings import DestinationSettings
 
 DISABLED = "destination_disabled"
@@ -53,9 +55,16 @@ def _check_age_and_amount(
         detail = f"completed {_completed_at_text(conversion)}, taken for {limit} days"
         return Ineligible("suppressed", "too_old", detail)
     amount = settings.reported_amount
-    if settings.zero_amount == "suppress" and not getattr(conversion, amount):
+    if settings.zero_amount == "suppress" and _is_zero(column_text(conversion, amount)):
         return Ineligible("suppressed", "zero_amount", f"{amount} is 0")
     return None
+
+
+def _is_zero(amount: str | None) -> bool:
+    try:
+        return amount is not None and Decimal(amount) == 0
+    except InvalidOperation:  # the provider's own rule refuses it
+        return False
 
 
 def not_stored_detail(conversion: Conversion, *kinds: str) -> str:

@@ -17,7 +17,7 @@ def mapped_fields(
     A column that is null for this order gives no field.
     """
     values = {
-        name: _column_text(conversion, column)
+        name: column_text(conversion, column)
         for name, column in settings.fields.items()
     }
     return {name: value for name, value in values.items() if value is not None}
@@ -67,7 +67,8 @@ def mapped_lists(
     }
 
 
-def _column_text(conversion: Conversion, column: str) -> str | None:
+def column_text(conversion: Conversion, column: str) -> str | None:
+    """Return the value of a column of an order, or of `extra.<column>`, as text."""
     if column.startswith("extra."):
         stored = conversion.extra.get(column.removeprefix("extra."))
         # A hash of nothing would make one customer of many.

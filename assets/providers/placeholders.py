@@ -7,17 +7,16 @@ import hashlib
 import re
 from itertools import product
 
-PLACEHOLDER = (
-    r"[-0\s_.,:;/|#*?!~+=()\[\]{}<>'\"]*"
-    r"|[\s(\[<'\"#\\]*(?:undefined|null|none|nil|nan|n/?a|not[ _-]?set|unknown"
-    r"|anonymous|empty|blank|missing|object object"
-    r"|not[ _-]?(?:available|applicable|provided))[\s)\]>'\"!]*"
-    r"|\\n|[-f\s{}]{32,}"
-)
-"""Matches all of a placeholder in lower case. RE2 and Python read it alike."""
+from assets.providers.spelling import plain
 
-PERSON_PLACEHOLDER = rf"{PLACEHOLDER}|-1|[\s(\[<]*guest[\s)\]>]*"
-"""The same, with words that stand for a customer without an account."""
+_WORD = (
+    r"[-0_.,:;/|#*?!~+=()\[\]{}<>'\"]*"
+    r"|[(\[{<'\"#\\]*(?:undefined|null|none|nil|nan|n[/.]?a\.?|not[_.-]?set|unknown"
+    r"|anonymous|empty|blank|missing|objectobject"
+    r"|not[_.-]?(?:available|applicable|provided))[)\]}>'\"!]*"
+    r"|\\n|[-f{}]{32,}"
+)
+_ID = rf"{_WORD}|-1|[(\[{{<'\"]*(?:guest|false)[)\]}}>'\"]*"
 
 _WORDS = (
     *("", " ", "0", "-", "-1", "?", "undefined", "null", "none", "nil", "nan", "n/a"),
@@ -45,20 +44,24 @@ def _hashes() -> frozenset[str]:
 
 
 _PLACEHOLDER_HASHES = _hashes()
-_IS_PLACEHOLDER = re.compile(PLACEHOLDER).fullmatch
-_IS_PERSON_PLACEHOLDER = re.compile(PERSON_PLACEHOLDER).fullmatch
+_IS_WORD = re.compile(_WORD).fullmatch
+_IS_ID = re.compile(_ID).fullmatch
 
 
 def is_placeholder(text: str) -> bool:
-    """Tell whether `text` stands for an unknown value."""
-    return _IS_PLACEHOLDER(text.lower()) is not None
+    """Tell whether `text` stands for an unknown value, whatever blanks are in it."""
+    return _IS_WORD(plain(text).lower()) is not None
 
 
-def is_person_placeholder(text: str) -> bool:
-    """Tell whether `text` stands for an unknown customer or visitor."""
-    return _IS_PERSON_PLACEHOLDER(text.lower()) is not None
+def is_placeholder_id(text: str) -> bool:
+    """Tell whether `text` stands for an unknown order, customer or visitor.
+
+    Besides the words of `is_placeholder`, these are `-1`, `guest`, `false`, and the
+    hash of nothing or of a placeholder.
+    """
+    return _IS_ID(plain(text).lower()) is not None or is_placeholder_hash(text)
 
 
 def is_placeholder_hash(text: str) -> bool:
     """Tell whether `text` is the MD5, SHA-1 or SHA-256 of nothing or a placeholder."""
-    return text.lower() in _PLACEHOLDER_HASHES
+    return plain(text).lower() in _PLACEHOLDER_HASHES

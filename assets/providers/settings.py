@@ -49,8 +49,8 @@ class DestinationSettings(BaseModel):
     zero_amount: Literal["send", "suppress"] = "send"
 
     @property
-    def reported_amount(self) -> Literal["revenue", "total"]:
-        """The amount of an order that `zero_amount` looks at."""
+    def reported_amount(self) -> str:
+        """The column of an order that `zero_amount` looks at."""
         return "revenue"
 
     @property

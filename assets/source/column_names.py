@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from assets.source.errors import WarehouseError
-from assets.validation.schemas import contract_columns
+from assets.validation.schemas import known_columns
 
 
 def expected_names(
@@ -26,7 +26,7 @@ def expected_names(
     Raises:
         WarehouseError: Two columns differ from an expected name in nothing but case.
     """
-    expected = [*contract_columns(statement), *sorted(extra_columns)]
+    expected = [*known_columns(statement), *sorted(extra_columns)]
     by_folded: dict[str, list[str]] = defaultdict(list)
     for name in names:
         by_folded[name.casefold()].append(name)

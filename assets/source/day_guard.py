@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 
 from assets.ledger.database import Database
 from assets.ledger.rows import Clock, utc_now
-from assets.ledger.runs import previous_source_totals, record_guard_override
+from assets.ledger.runs import (
+    overridden_objections,
+    previous_source_totals,
+    record_guard_override,
+)
 from assets.source.guards import (
     GuardError,
     Guards,
@@ -58,9 +62,11 @@ class DayGuard:
         Raises:
             GuardError: The day violates a guard and there is no override.
         """
-        violations = guard_violations(
-            day, self._earlier_days(partition_key), self.guards
-        ) + quarantine_violations(quarantined or QuarantinedOrders(), self.guards)
+        violations = self._not_overridden(
+            partition_key,
+            guard_violations(day, self._earlier_days(partition_key), self.guards)
+            + quarantine_violations(quarantined or QuarantinedOrders(), self.guards),
+        )
         if violations and not override:
             raise GuardError(_message(partition_key, violations))
         if day.orders:
@@ -93,7 +99,9 @@ class DayGuard:
         Raises:
             GuardError: Too many orders are quarantined and there is no override.
         """
-        violations = quarantine_violations(quarantined, self.guards)
+        violations = self._not_overridden(
+            partition_key, quarantine_violations(quarantined, self.guards)
+        )
         if violations and not override:
             message = (
                 f"{step} was refused for {partition_key}: expected "
@@ -104,6 +112,15 @@ class DayGuard:
             )
             raise GuardError(message)
         self._record(violations, partition_key, run_id=run_id, override=override)
+
+    def _not_overridden(
+        self, partition_key: str, violations: Sequence[str]
+    ) -> Sequence[str]:
+        """Leave out what a person has let pass on this day, with the same figures."""
+        if not violations:
+            return ()
+        known = overridden_objections(self.database, partition_key)
+        return [one for one in violations if one not in known]
 
     def _record(
         self,

@@ -46,6 +46,8 @@ def within_calendar(
     try:
         _types(connection, wrapped, parameters)
     except SQLAlchemyError:  # not a statement that can stand in parentheses
+        # DuckDB refuses everything else in a transaction that has failed.
+        connection.rollback()
         return plain
     return wrapped
 

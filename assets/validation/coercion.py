@@ -270,10 +270,14 @@ def read_texts(value: Any) -> list[str] | None:
 
 
 def read_one_or_more_texts(value: Any) -> list[str] | None:
-    """Return a list of texts from one text, a list, or the JSON text of a list."""
-    if isinstance(value, str) and not value.lstrip().startswith("["):
-        text = read_text(value)
-        return None if text is None else [text]
+    """Return a list of texts from one text, a list, or the JSON text of either."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text[:1] == '"':
+            value = f"[{text}]"
+        elif text[:1] != "[" and text != "null":
+            found = read_text(value)
+            return None if found is None else [found]
     return read_texts(value)
 
 

@@ -6,7 +6,6 @@ It is read from the schemas, so it cannot differ from what the code does.
 import pandera.pandas as pap
 
 from assets.validation.ids import (
-    NO_EMAIL,
     NO_VALUE,
     NOBODY,
     PLACEHOLDER_VALUE,
@@ -66,6 +65,6 @@ def _cells(column: pap.Column) -> list[str]:
     placeholder = "kept"
     if NO_PLACEHOLDER in checks:
         placeholder = f"quarantined: `{NO_PLACEHOLDER.name}`"
-    elif {NOBODY, NO_VALUE, NO_EMAIL} & set(folds):
+    elif {NOBODY, NO_VALUE} & set(folds):
         placeholder = f"no value: `{PLACEHOLDER_VALUE}`"
     return [around, inside, invisible, inside, placeholder]

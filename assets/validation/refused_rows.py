@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assets.providers.spelling import plain
 from assets.staging import Staging
 from assets.validation.coercion import whole_number_text
 from assets.validation.failures import Failure, columns_failing, reasons_of
-from assets.validation.ids import plain
 from assets.validation.schemas import EXTRACTS, TEXT, arrow_schema
 
 WITH_REFUSED_ROWS = ("completed_orders", "visitor_identifiers", "visitor_bucketing")

@@ -5,6 +5,7 @@ assigns checks to columns and tables. Quarantined rows and `docs/data-rules.md` 
 the descriptions.
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,9 +16,9 @@ import pandera.pandas as pap
 from assets.money import is_tender, minor_digits
 from assets.privacy.phone_numbers import PHONE, PHONE_AS_ORDER_ID
 from assets.providers.conversion import IDENTIFIER_KINDS
-from assets.providers.placeholders import PLACEHOLDER
+from assets.providers.placeholders import is_placeholder_id
+from assets.providers.spelling import has_unseen_inside, is_clear, is_damaged, plain
 from assets.retired_currencies import LAST_DAY
-from assets.validation.ids import has_unseen_inside, is_clear
 
 FUTURE_TOLERANCE = timedelta(hours=1)
 FIRST_ORDER_EVER = datetime(1990, 1, 1, tzinfo=UTC)
@@ -52,14 +53,6 @@ def columns_of(check: pap.Check, column: str) -> tuple[str, ...]:
     return (check.statistics or {}).get("columns") or (column,)
 
 
-def _is_neither_address_nor(
-    phone: str,
-) -> Callable[["pd.Series[str]"], "pd.Series[bool]"]:
-    return lambda values: (
-        ~(values.str.contains("@", regex=False) | values.str.match(phone))
-    )
-
-
 def _is_each(
     holds: Callable[[str], bool],
 ) -> Callable[["pd.Series[str]"], "pd.Series[bool]"]:
@@ -67,6 +60,19 @@ def _is_each(
     return lambda values: pd.Series(
         [pd.isna(one) or holds(one) for one in values], index=values.index, dtype=bool
     )
+
+
+def _is_neither_address_nor(
+    phone: str,
+) -> Callable[["pd.Series[str]"], "pd.Series[bool]"]:
+    is_phone = re.compile(phone).match
+
+    def is_impersonal(value: str) -> bool:
+        # Invisible characters and other forms of `@` must not hide an address.
+        spellings = {value} if value.isascii() else {value, plain(value)}
+        return not any("@" in one or is_phone(one) for one in spellings)
+
+    return _is_each(is_impersonal)
 
 
 def _is_past(instants: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
@@ -145,19 +151,20 @@ NO_PERSONAL_ORDER_ID = _check(
 NO_PLACEHOLDER = _check(
     "placeholder_id",
     "an id, not a placeholder for an unknown one such as `undefined`, `null`, `0`, "
-    "`N/A`, `(not set)` or a UUID of zeros",
-    lambda values: ~values.str.lower().str.fullmatch(f"(?:{PLACEHOLDER})"),
+    "`-1`, `guest`, `N/A`, `(not set)`, a UUID of zeros or a hash of nothing",
+    _is_each(lambda value: not is_placeholder_id(value)),
 )
 CLEAR_ORDER_ID = _check(
     "unclear_id",
-    "an id without white space and invisible characters, in the Unicode form NFKC: "
-    "with another spelling, the same order would be reported again",
+    "an id without white space, invisible characters and characters that stand for "
+    "lost ones, in the Unicode form NFKC: with another spelling, the same order would "
+    "be reported again",
     _is_each(is_clear),
 )
 CLEAR_ID = _check(
     "unclear_id",
-    "an id without invisible characters inside",
-    _is_each(lambda value: not has_unseen_inside(value)),
+    "an id without invisible characters inside and characters that stand for lost ones",
+    _is_each(lambda value: not (has_unseen_inside(value) or is_damaged(value))),
 )
 FITS_LENGTH = _check(
     "too_long",

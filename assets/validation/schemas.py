@@ -12,7 +12,7 @@ import pandera.pandas as pap
 import pyarrow as pa
 
 from assets.providers.conversion import IDENTIFIER_KINDS
-from assets.validation.ids import NO_EMAIL, NO_VALUE, NOBODY, TRIMMED, Fold
+from assets.validation.ids import NO_VALUE, NOBODY, TRIMMED, Fold
 from assets.validation.row_checks import (
     CLEAR_ID,
     CLEAR_ORDER_ID,
@@ -80,11 +80,9 @@ _ORDER_COLUMNS = {
     "completed_at": _column(INSTANT, NOT_IN_FUTURE, NOT_PLACEHOLDER_TIME),
     "visitor_id": _column(TEXT, NO_PERSONAL_DATA, required=False, folds=_PERSON),
     "customer_id": _column(TEXT, NO_PERSONAL_DATA, required=False, folds=_PERSON),
-    "customer_email_sha1": _column(
-        TEXT, SHA1, required=False, folds=(TRIMMED, NO_EMAIL)
-    ),
+    "customer_email_sha1": _column(TEXT, SHA1, required=False, folds=(TRIMMED, NOBODY)),
     "customer_email_sha256": _column(
-        TEXT, SHA256, required=False, optional=True, folds=(TRIMMED, NO_EMAIL)
+        TEXT, SHA256, required=False, optional=True, folds=(TRIMMED, NOBODY)
     ),
     "currency": _column(TEXT, KNOWN_CURRENCY),
     "currency_digits": _column(DIGITS, required=False, derived=True),

@@ -32,10 +32,10 @@ from assets.ledger.database import Database
 from assets.ledger.tables import delivery
 from assets.providers.idme.provider import IdMe, IdMeSettings
 from assets.providers.impact.provider import Impact, ImpactSettings
-from assets.providers.placeholders import is_person_placeholder
+from assets.providers.placeholders import is_placeholder_id
+from assets.providers.spelling import has_unseen_inside, is_damaged, trimmed
 from assets.transport.csv_outbox import CsvOutbox
 from assets.transport.outbox import Outbox
-from assets.validation.ids import has_unseen_inside, trimmed
 from assets.validation.schemas import EXTRACTS
 from support.engine import Clock, answer
 from support.shop import BEFORE, DAY, KEY, START, Shop
@@ -394,7 +394,7 @@ WITHOUT_PLACEHOLDERS = {"visitor_id", "click", "promo_code", "affiliation"}
 def counted(text: str, column: str, length: int | None) -> str | None:
     """What of a text is reported: a blank text and a placeholder are none."""
     said = trimmed(text) if column in COUNTED_WITHOUT_SPACE else text
-    if column in WITHOUT_PLACEHOLDERS and is_person_placeholder(trimmed(said)):
+    if column in WITHOUT_PLACEHOLDERS and is_placeholder_id(said):
         return None
     return said[:length] if said[:length].strip() else None
 
@@ -416,9 +416,11 @@ def check(reported: Reported, texts: list[str]) -> None:
                 else:
                     # An id that cannot be kept has its delivery under another name.
                     state = states.get(order_id, "quarantined")
-                    is_no_click = counted(
-                        one, "click", None
-                    ) is None or has_unseen_inside(one)
+                    is_no_click = (
+                        counted(one, "click", None) is None
+                        or has_unseen_inside(one)
+                        or is_damaged(one)
+                    )
                     assert state == "quarantined" or is_no_click, (name, one)
     for line in reported.log:
         assert line.isprintable(), line

@@ -105,6 +105,11 @@ class ImpactSettings(DestinationSettings):
         return (self.account_sid.get_secret_value(), str(self.campaign_id))
 
     @property
+    def reported_amount(self) -> str:
+        """The column of a mapped Amount; `revenue` if there is none."""
+        return self.fields.get("Amount", "revenue")
+
+    @property
     def phone_fields(self) -> Collection[str]:
         """The parameters of call tracking, if it is on."""
         return CALL_TRACKING if self.call_tracking else ()

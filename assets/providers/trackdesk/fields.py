@@ -11,7 +11,7 @@ from assets.providers.conversion import Conversion
 from assets.providers.eligibility import Ineligible
 from assets.providers.encode import fingerprint
 from assets.providers.mapped_fields import mapped_fields, placeholder_hashes
-from assets.providers.placeholders import is_person_placeholder, is_placeholder
+from assets.providers.placeholders import is_placeholder, is_placeholder_id
 from assets.providers.trackdesk.identity import has_placeholder_coupon
 from assets.providers.trackdesk.settings import (
     ADV_FIELDS,
@@ -158,7 +158,7 @@ def _is_left_out(name: str, value: str) -> bool:
     """Tell whether a value is a placeholder where one would be somebody or a code."""
     if not value.strip():
         return False
-    return (name == "customerId" and is_person_placeholder(value)) or (
+    return (name == "customerId" and is_placeholder_id(value)) or (
         name in _CODES and is_placeholder(value)
     )
 

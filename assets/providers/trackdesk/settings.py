@@ -100,7 +100,7 @@ class TrackdeskSettings(DestinationSettings):
         return (self.base_url, self.tenant_id)
 
     @property
-    def reported_amount(self) -> Literal["revenue", "total"]:
+    def reported_amount(self) -> str:
         """The base of the commission; `revenue` if no amount is sent."""
         return "total" if self.amount == "total" else "revenue"
 

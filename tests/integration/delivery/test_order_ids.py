@@ -9,6 +9,7 @@ from sqlalchemy import insert, update
 
 from assets.ledger.database import Database
 from assets.ledger.tables import data_issue, delivery, order_day, quarantine_row
+from assets.source.guards import QuarantinedOrders
 from support.engine import NEVER, Clock
 from support.harness import Harness, JsonProvider
 from support.raw_server import ProviderServer
@@ -80,6 +81,31 @@ def test_an_order_reported_under_an_unclear_id_is_not_reported_under_the_clear_o
     assert row["reasons"] == ["other_spelling"]
     assert row["amount_minor"] == 1000
     assert shop.harness.rows(data_issue) == []
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_line_under_an_unclear_id_holds_its_order_back(
+    shop: Shop, spelling: str
+) -> None:
+    every_line = "select * from order_items where :window_start < :window_end"
+    shop.use_statement("order_items", every_line)
+    shop.order("A1")
+    shop.item(spelling, 0, line_no=2)
+    shop.run()
+    assert states(shop) == {"A1": ("quarantined", "unfit_row")}
+
+
+def test_orders_reported_under_an_unclear_id_do_not_refuse_their_day(
+    shop: Shop,
+) -> None:
+    shop.order("A1")
+    shop.run()
+    respell(shop, "A1\u00a0")
+    shop.order("A2")
+    found: list[QuarantinedOrders] = []
+    shop.stage()
+    shop.source.joiner.join(KEY, "run", check=found.append)
+    assert found == [QuarantinedOrders(1, [])]
 
 
 def test_an_order_reported_under_an_unclear_id_is_still_in_the_source(

@@ -134,6 +134,22 @@ def test_an_override_accepts_the_day_of_that_destination(shop: Deployment) -> No
     done = shop.attribution(*EXPORT, "--override", "known")
     assert done.exit_code == 0, done.output
     assert [reason for reason, _ in overrides(shop)] == ["known"]
+    again = shop.attribution(*EXPORT)
+    assert again.exit_code == 0, again.output
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_override_holds_for_the_same_figures_only(
+    shop: Deployment, fault: str
+) -> None:
+    one_fewer = " where order_id <> (select min(order_id) from completed_orders)"
+    shop.warehouse(FAULTS[fault] + one_fewer)
+    assert shop.attribution(*EXPORT).exit_code == 3
+    assert shop.attribution(*EXPORT, "--override", "known").exit_code == 0
+    assert shop.attribution(*EXPORT).exit_code == 0
+    shop.warehouse(FAULTS[fault])
+    assert shop.attribution(*EXPORT).exit_code == 3
 
 
 @pytest.mark.long

@@ -360,6 +360,16 @@ def test_duckdb_gives_instants_that_its_zone_cannot_show(
     assert "0001" in row["one"]
 
 
+@pytest.mark.parametrize("ending", ["; -- the end", ";\n-- the end", ";;", " /* ; */;"])
+def test_whatever_ends_a_statement_it_runs(tmp_path: Path, ending: str) -> None:
+    url = f"duckdb:///{tmp_path}/warehouse.duckdb"
+    create(url, {"completed_orders": [order("1", promo_code=None)]})
+    (tmp_path / "completed_orders.sql").write_text(f"select o.*{TAIL}{ending}")
+    warehouse = Warehouse(url, extract_dir=tmp_path, source_timezone="America/New_York")
+    (frame,) = warehouse.frames(*STATEMENT)
+    assert frame["completed_at"].tolist() == [NOON]
+
+
 def test_duckdb_tells_columns_that_differ_by_zone_or_stand_twice(
     tmp_path: Path,
 ) -> None:

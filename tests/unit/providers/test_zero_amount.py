@@ -65,6 +65,27 @@ def test_a_cent_is_an_amount(
     assert why(account(zero_amount="suppress"), paid) is None
 
 
+@pytest.mark.parametrize(
+    ("fields", "changes", "is_held"),
+    [
+        ({}, {"revenue": Decimal(0), "total": Decimal(5)}, True),
+        ({"Amount": "total"}, {"revenue": Decimal(0), "total": Decimal(5)}, False),
+        ({"Amount": "extra.net"}, {"extra": {"net": "0.00"}}, True),
+        ({"Amount": "extra.net"}, {"extra": {"net": "0.01"}}, False),
+        ({"Amount": "extra.net"}, {"extra": {}}, False),
+    ],
+)
+def test_impact_looks_at_the_mapped_amount(
+    order: Callable[..., Conversion],
+    fields: dict[str, str],
+    changes: dict[str, Any],
+    is_held: bool,
+) -> None:
+    provider = impact(zero_amount="suppress", report="order", fields=fields)
+    found = why(provider, order(**changes))
+    assert (found is not None and found.reason == "zero_amount") == is_held
+
+
 def test_trackdesk_looks_at_the_total_where_it_is_the_base(
     order: Callable[..., Conversion],
 ) -> None:

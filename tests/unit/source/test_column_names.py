@@ -20,6 +20,12 @@ def test_a_mapped_column_is_read_as_the_configuration_spells_it() -> None:
     assert found == [*NAMES, "Gift_Wrap", "other"]
 
 
+def test_an_optional_column_is_found_in_any_case_too() -> None:
+    given = [*contract_columns("completed_orders"), "CUSTOMER_EMAIL_SHA256"]
+    found = expected_names("completed_orders", given)
+    assert found[-1] == "customer_email_sha256"
+
+
 def test_the_exact_spelling_takes_precedence() -> None:
     given = [*NAMES, "SKU"]
     assert expected_names("order_items", given) == given

@@ -57,6 +57,7 @@ ROWS: dict[str, dict[str, Any]] = {
     },
     "visitor_segments": {"visitor_id": "v-1", "captured_at": "2026-01-01T12:00:00Z"},
 }
+SHA256_OF_GUEST = hashlib.sha256(b"guest").hexdigest()
 TRIMMED = [
     ("completed_orders", "visitor_id"),
     ("completed_orders", "customer_id"),
@@ -139,6 +140,8 @@ def test_an_identifier_of_an_unclear_order_may_be_that_of_the_clear_one() -> Non
 PLACEHOLDERS = [
     *("0", "null", "undefined", "(not set)", "N/A", "none", "NaN", "#N/A", "\\N"),
     *("-1", "guest", "(guest)", "not available", "missing", "\u200bnull "),
+    *("(not\xa0set)", "not.set", "nu\u200bll", "n.a.", "FALSE", "\uff2e\uff21"),
+    *(hashlib.md5(b"", usedforsecurity=False).hexdigest(), SHA256_OF_GUEST),
     "00000000-0000-0000-0000-000000000000",
     "ffffffff-ffff-ffff-ffff-ffffffffffff",
 ]
@@ -154,6 +157,37 @@ def test_a_placeholder_is_nobody_and_holds_nothing_back(
     assert ("placeholder_value", f"completed_orders.{column}") in [
         (one["code"], one["subject"]) for one in found.issues
     ]
+
+
+@pytest.mark.parametrize("written", ["-1", "guest", "n.a.", SHA256_OF_GUEST])
+def test_a_placeholder_is_no_order_and_no_identifier(written: str) -> None:
+    (reject,) = check("completed_orders", order_id=written).rejects
+    assert reject.reasons == ("placeholder_id",)
+    found = check("visitor_identifiers", value=written)
+    assert [one.reasons for one in found.rejects] == [("placeholder_id",)]
+    assert found.refused_rows == []
+
+
+@pytest.mark.parametrize("lost", ["A\ufffd1", "A\ue0001", "A\u20651"])
+def test_an_id_with_a_lost_character_waits_until_it_is_mended(lost: str) -> None:
+    (reject,) = check("completed_orders", order_id=lost).rejects
+    assert reject.reasons == ("unclear_id",)
+    (identifier,) = check("visitor_identifiers", value=lost).rejects
+    assert identifier.reasons == ("unclear_id",)
+
+
+@pytest.mark.parametrize(
+    "hidden", ["joe\uff20example.com", "+49\u200b170\u200b1234567"]
+)
+def test_invisible_characters_hide_no_personal_data(hidden: str) -> None:
+    found = check("completed_orders", order_id=hidden)
+    (reject,) = found.rejects
+    assert (reject.order_id, reject.reasons[0]) == (None, "pii_as_id")
+    kept = repr((reject, found.refused_rows))
+    assert "joe" not in kept
+    assert "1234567" not in kept
+    (visitor,) = check("completed_orders", visitor_id=hidden).rejects
+    assert visitor.reasons == ("pii_as_id",)
 
 
 @pytest.mark.parametrize("written", ["48213", "1", "guest-7", "null-42", "-12"])
