@@ -22,12 +22,15 @@ An id with characters that nobody sees is a second id once they are removed from
 warehouse, and the order would be reported twice. So an order id is never changed: it is
 quarantined until it is clear. White space is that of Unicode. Invisible are control
 characters, format characters (zero width, byte order marks, direction marks) and
-letters that are shown as nothing. The padding of a PostgreSQL
-`char(n)` column is no part of its value. For other databases, use `rtrim` in the
+letters that are shown as nothing. The sign for lost characters (U+FFFD) and characters
+that Unicode does not assign make an order id, an identifier, an experience and a
+variation unclear, wherever they stand. The padding of a PostgreSQL `char(n)` column is no part of its value. For other databases, use `rtrim` in the
 statement: padding is white space, too.
 
 An order that an earlier version reported under an unclear id is not reported again
 under the clear one: it is quarantined as `other_spelling`. Its delivery stays.
+
+A line with an unclear id holds back the order of the clear one.
 
 Capital and small letters are kept in all columns: there are ids that differ in nothing
 else. The Unicode form (NFC, NFD, NFKC) is kept in all columns but order ids.
