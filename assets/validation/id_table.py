@@ -24,8 +24,9 @@ quarantined until it is clear. White space is that of Unicode. Invisible are con
 characters, format characters (zero width, byte order marks, direction marks) and
 letters that are shown as nothing. The sign for lost characters (U+FFFD) and characters
 that Unicode does not assign make an order id, an identifier, an experience and a
-variation unclear, wherever they stand. The padding of a PostgreSQL `char(n)` column is no part of its value. For other databases, use `rtrim` in the
-statement: padding is white space, too.
+variation unclear, wherever they stand. The padding of a PostgreSQL `char(n)` column is
+no part of its value. For other databases, use `rtrim` in the statement: padding is
+white space, too.
 
 An order that an earlier version reported under an unclear id is not reported again
 under the clear one: it is quarantined as `other_spelling`. Its delivery stays.
