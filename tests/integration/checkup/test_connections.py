@@ -116,6 +116,7 @@ def test_a_server_without_tls_is_connected_to_as_well(
     found = find(configured(tmp_path, server.url))
     assert found is not None
     assert found.is_good
+    server.wait_for(1)
     server.close()
     assert (server.connections, server.seen) == (1, [b""])
 
