@@ -109,6 +109,7 @@ def stop_half_way(harness: Harness, run: subprocess.Popen[str], count: int) -> N
     assert entry["stop_reason"] == "interrupted: this run was told to stop"
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.long
 @pytest.mark.parametrize(
     "count", [10_000, pytest.param(100_000, marks=pytest.mark.long)]
