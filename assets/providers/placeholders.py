@@ -59,7 +59,8 @@ def is_placeholder_id(text: str) -> bool:
     Besides the words of `is_placeholder`, these are `-1`, `guest`, `false`, and the
     hash of nothing or of a placeholder.
     """
-    return _IS_ID(plain(text).lower()) is not None or is_placeholder_hash(text)
+    spelling = plain(text).lower()
+    return _IS_ID(spelling) is not None or spelling in _PLACEHOLDER_HASHES
 
 
 def is_placeholder_hash(text: str) -> bool:
